@@ -1,0 +1,46 @@
+"""tenfold trains, explains and ships classifiers of small images, handwritten digits first.
+
+Everything here is imported when it is first used, so that `import tenfold` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from tenfold.version import __version__
+
+# name -> the module that defines it
+_EXPORTS = {
+    "Batch": "tenfold.arrays",
+    "Classifier": "tenfold.classifier",
+    "Evaluation": "tenfold.evaluation.evaluate",
+    "ImageDataset": "tenfold.arrays",
+    "Prediction": "tenfold.arrays",
+    "Recipe": "tenfold.recipes.schema",
+    "TenfoldError": "tenfold.errors",
+    "TrainResult": "tenfold.training.loop",
+    "check_gradients": "tenfold.numpy_engine.gradcheck",
+    "evaluate": "tenfold.evaluation.evaluate",
+    "get_recipe": "tenfold.recipes.load",
+    "list_recipes": "tenfold.recipes.load",
+    "load_dataset": "tenfold.data.load",
+    "normalize_ink": "tenfold.ink.normalize",
+    "split_dataset": "tenfold.data.split",
+    "train": "tenfold.training.loop",
+    "write_report": "tenfold.report.write",
+}
+
+__all__ = ["__version__", *sorted(_EXPORTS)]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _EXPORTS:
+        raise AttributeError(f"module 'tenfold' has no attribute {name!r}")
+    value = getattr(import_module(_EXPORTS[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,1 @@
+"""Random changes of training images: drawn here once for both engines, applied by each of them."""

@@ -1,0 +1,93 @@
+"""AugmentationSettings + a random generator -> the numbers that say how to change each image.
+
+The engines apply them in this order, on pixels as float32 0..255 (outside the image is black):
+stroke width, affine map + displacement in one bilinear resampling, crop, erasing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import gaussian_filter
+
+from tenfold.settings import AugmentationSettings
+
+__all__ = ["AugmentationDraws", "draw_augmentation"]
+
+
+@dataclass(frozen=True, eq=False)
+class AugmentationDraws:
+    """For N images of (H, W); a field is None where that change is off.
+
+    affine: float32 (N, 2, 3), output pixel (x, y, 1), counted from the image's centre, to the
+    input pixel (x, y) from which its value comes.
+    displacement: float32 (N, 2, H, W), pixels (x, y) added to that input position.
+    stroke: float32 (N,), pixels by which strokes grow (> 0) or shrink (< 0).
+    crop: int64 (N, 2), rows and columns (dy, dx): output[y, x] = input[y + dy, x + dx].
+    erase: int64 (N, 4), rectangle y0, x0, y1, x1 (half open) to make black; empty where y0 == y1.
+    """
+
+    affine: np.ndarray | None = None
+    displacement: np.ndarray | None = None
+    stroke: np.ndarray | None = None
+    crop: np.ndarray | None = None
+    erase: np.ndarray | None = None
+
+
+def draw_augmentation(
+    settings: AugmentationSettings, count: int, image_shape: tuple[int, int], rng: np.random.Generator
+) -> AugmentationDraws | None:
+    """Draws for `count` images, or None where nothing is on."""
+    if not settings.active:
+        return None
+    s = settings
+    moved = s.rotation or s.shear or s.shift or s.scale
+    return AugmentationDraws(
+        affine=_affine(s, count, rng) if moved else None,
+        displacement=_displacement(s, count, image_shape, rng) if s.elastic else None,
+        stroke=_uniform(rng, s.stroke_width, count) if s.stroke_width else None,
+        crop=rng.integers(-s.crop_padding, s.crop_padding + 1, (count, 2)) if s.crop_padding else None,
+        erase=_erase(s, count, image_shape, rng) if s.erasing else None,
+    )
+
+
+def _uniform(rng: np.random.Generator, bound: float, *shape: int) -> np.ndarray:
+    return rng.uniform(-bound, bound, shape).astype(np.float32)
+
+
+def _affine(s: AugmentationSettings, count: int, rng: np.random.Generator) -> np.ndarray:
+    """The inverse of rotate(shear(scale(.))) + shift, as output -> input."""
+    angle = np.deg2rad(_uniform(rng, s.rotation, count))
+    shear = np.tan(np.deg2rad(_uniform(rng, s.shear, count)))
+    scale = 1 + _uniform(rng, s.scale, count)
+    shift = _uniform(rng, s.shift, count, 2)
+    cosine, sine = np.cos(angle), np.sin(angle)
+    forward = np.empty((count, 2, 2), dtype=np.float32)
+    forward[:, 0, 0], forward[:, 0, 1] = cosine, cosine * shear - sine
+    forward[:, 1, 0], forward[:, 1, 1] = sine, sine * shear + cosine
+    inverse = np.linalg.inv(forward * scale[:, None, None])
+    offset = -np.einsum("nij,nj->ni", inverse, shift)
+    return np.concatenate([inverse, offset[:, :, None]], axis=2).astype(np.float32)
+
+
+def _displacement(
+    s: AugmentationSettings, count: int, image_shape: tuple[int, int], rng: np.random.Generator
+) -> np.ndarray:
+    """White noise, smoothed, scaled back to a standard deviation of `elastic` pixels."""
+    noise = rng.standard_normal((count, 2, *image_shape), dtype=np.float32)
+    sigma = s.elastic_smoothness
+    smooth = gaussian_filter(noise, sigma=(0, 0, sigma, sigma), mode="wrap", truncate=3)
+    # A Gaussian of deviation sigma leaves 1 / (2 sqrt(pi) sigma) of white noise's deviation.
+    return smooth * np.float32(s.elastic * 2 * np.sqrt(np.pi) * sigma)
+
+
+def _erase(
+    s: AugmentationSettings, count: int, image_shape: tuple[int, int], rng: np.random.Generator
+) -> np.ndarray:
+    height, width = image_shape
+    chosen = rng.random(count) < s.erasing
+    sides = rng.uniform(1 / 8, 1 / 3, (count, 2)) * [height, width]
+    sides = np.maximum(np.rint(sides), 1).astype(np.int64)
+    corner = np.floor(rng.random((count, 2)) * (np.array([height, width]) - sides + 1)).astype(np.int64)
+    return np.concatenate([corner, corner + sides * chosen[:, None]], axis=1)

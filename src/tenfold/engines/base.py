@@ -1,0 +1,79 @@
+"""The verbs at which the two engines meet, and what each of them is made from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from tenfold.arrays import Batch
+from tenfold.networks.shapes import Network
+from tenfold.settings import LossSettings, OptimiserSettings
+
+__all__ = ["Engine", "EngineOptions", "StepResult", "decays", "group_factor"]
+
+
+class StepResult(NamedTuple):
+    """loss: mean over the batch before the step. correct: right answers before the step.
+
+    Numbers or 0-dimensional arrays of the engine; take float(...) only when they are shown.
+    """
+
+    loss: Any
+    correct: Any
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """Everything but the network and its weights that decides what an engine computes.
+
+    mean, std: the input is (pixel / 255 - mean) / std. seed: of dropout.
+    average_decay: of the exponential moving average of the weights (0: none); when on, `logits`
+    and `weights` are those of the average.
+    """
+
+    mean: float = 0.0
+    std: float = 1.0
+    loss: LossSettings = field(default_factory=LossSettings)
+    optimiser: OptimiserSettings = field(default_factory=OptimiserSettings)
+    average_decay: float = 0.0
+    seed: int = 0
+    precision: str = "float32"
+    device: str = "cpu"
+
+
+class Engine(Protocol):
+    """A network that can learn and answer."""
+
+    name: str
+    network: Network
+
+    def train_step(self, batch: Batch, learning_rate: float) -> StepResult:
+        """One step of the optimiser on one batch."""
+        ...
+
+    def logits(self, images: np.ndarray) -> np.ndarray:
+        """uint8 (N, H, W) -> float32 (N, K), columns in the order of the class names."""
+        ...
+
+    def weights(self) -> dict[str, np.ndarray]:
+        """Copies of all parameters, float32, by name: what a saved model holds."""
+        ...
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Copies of all that the next step depends on: weights, optimiser, averages, dropout's
+        random state. `load_state` of it, then the same batches, gives bit-identical weights."""
+        ...
+
+    def load_state(self, state: dict[str, np.ndarray]) -> None: ...
+
+
+def group_factor(name: str, optimiser: OptimiserSettings) -> float:
+    """The factor on the learning rate of the parameter called `name`."""
+    return next((group.factor for group in optimiser.groups if group.match in name), 1.0)
+
+
+def decays(role: str, optimiser: OptimiserSettings) -> bool:
+    """Whether weight decay acts on a parameter of this role."""
+    return optimiser.weight_decay > 0 and (optimiser.decay_all or role == "weight")

@@ -1,0 +1,81 @@
+"""The exception tree. Every message says what was found, what was expected, and the remedy.
+
+TenfoldError                 exit code 1 on the command line
+├── UsageError               exit code 2: an option or argument makes no sense
+│   └── RecipeError          a recipe does not say what it should
+├── DataError                a data file or picture is not what it should be
+│   └── DataNotFoundError    a data set is not there and cannot be had
+├── ModelError               a saved model or a run folder is not what it should be
+├── MissingDependencyError   an optional package is not installed
+└── FigureNotMetError        exit code 3: a required figure was not reached
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = [
+    "DataError",
+    "DataNotFoundError",
+    "FigureNotMetError",
+    "MissingDependencyError",
+    "ModelError",
+    "RecipeError",
+    "TenfoldError",
+    "UsageError",
+    "nearest",
+]
+
+
+class TenfoldError(Exception):
+    """A mistake that its user can mend.
+
+    `found` says what was met, `expected` what should have been there, `remedy` what to do.
+    """
+
+    exit_code = 1
+
+    def __init__(self, found: str, *, expected: str = "", remedy: str = "") -> None:
+        self.found, self.expected, self.remedy = found, expected, remedy
+        parts = [found, f"expected {expected}" if expected else "", remedy]
+        super().__init__("; ".join(" ".join(part.split()) for part in parts if part))
+
+
+class UsageError(TenfoldError):
+    exit_code = 2
+
+
+class RecipeError(UsageError):
+    pass
+
+
+class DataError(TenfoldError):
+    pass
+
+
+class DataNotFoundError(DataError):
+    pass
+
+
+class ModelError(TenfoldError):
+    pass
+
+
+class MissingDependencyError(TenfoldError):
+    def __init__(self, package: str, *, extra: str, purpose: str) -> None:
+        super().__init__(
+            f"{purpose} needs the package {package}, which is not installed",
+            remedy=f"install it with: pip install 'tenfold[{extra}]'",
+        )
+
+
+class FigureNotMetError(TenfoldError):
+    exit_code = 3
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """A remedy that names the known word nearest to `word`, or all of them if none is near."""
+    names = sorted(known)
+    close = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
+    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(names)}"

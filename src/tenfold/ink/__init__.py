@@ -1,0 +1,1 @@
+"""Any picture becomes the image that a network expects."""

@@ -1,0 +1,162 @@
+"""LayerSpecs + the images' shape + the number of classes -> a Network with every shape known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from math import prod
+
+from tenfold.errors import RecipeError
+from tenfold.networks.layers import LayerSpec
+
+__all__ = ["Layer", "Network", "Parameter", "plan_network"]
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One array of a network. role: weight, bias (both learned), scale and shift (of batch-norm,
+    learned), running-mean and running-variance (of batch-norm, not learned, not counted).
+    fan_in, fan_out: for the initialisation (He et al. 2015); shape as in PyTorch.
+    """
+
+    name: str
+    shape: Shape
+    role: str
+    fan_in: int = 1
+    fan_out: int = 1
+
+    @property
+    def learned(self) -> bool:
+        return not self.role.startswith("running")
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A LayerSpec in its place: units resolved, shapes of one image before and after, parameters."""
+
+    spec: LayerSpec
+    input_shape: Shape
+    output_shape: Shape
+    parameters: tuple[Parameter, ...] = ()
+    inner: tuple[Layer, ...] = ()
+
+    def all_parameters(self) -> Iterator[Parameter]:
+        yield from self.parameters
+        for layer in self.inner:
+            yield from layer.all_parameters()
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network sized for images of input_shape (1, H, W) and a number of classes."""
+
+    layers: tuple[Layer, ...]
+    input_shape: Shape
+    classes: int
+
+    def parameters(self) -> list[Parameter]:
+        return [parameter for layer in self.layers for parameter in layer.all_parameters()]
+
+    @property
+    def parameter_count(self) -> int:
+        """Learned numbers."""
+        return sum(prod(p.shape) for p in self.parameters() if p.learned)
+
+
+def plan_network(specs: tuple[LayerSpec, ...], image_shape: tuple[int, int], classes: int) -> Network:
+    """Sizes every layer. Raises RecipeError where a layer does not fit what comes before it."""
+    input_shape = (1, *image_shape)
+    layers = _plan(specs, input_shape, classes)
+    output = layers[-1].output_shape if layers else input_shape
+    if output != (classes,):
+        raise RecipeError(
+            f"the network ends with shape {output}",
+            expected=f"({classes},), one score a class",
+            remedy="end the layers with 'flatten' (once) and 'linear classes'",
+        )
+    return Network(layers, input_shape, classes)
+
+
+def _plan(specs: tuple[LayerSpec, ...], shape: Shape, classes: int) -> tuple[Layer, ...]:
+    layers = []
+    for spec in specs:
+        layer = _plan_layer(spec, shape, classes)
+        layers.append(layer)
+        shape = layer.output_shape
+    return tuple(layers)
+
+
+def _plan_layer(spec: LayerSpec, shape: Shape, classes: int) -> Layer:
+    kind = spec.kind
+    if kind == "linear":
+        return _plan_linear(replace(spec, units=spec.units or classes), shape)
+    if kind == "residual":
+        inner = _plan(spec.inner, shape, classes)
+        if inner[-1].output_shape != shape:
+            raise RecipeError(
+                f"{spec.name}: the inner layers turn {shape} into {inner[-1].output_shape}",
+                expected="the shape that came in, so that the two can be added",
+            )
+        return Layer(spec, shape, shape, inner=inner)
+    if kind == "flatten":
+        return Layer(spec, shape, (prod(shape),))
+    if kind in ("relu", "sigmoid", "tanh", "dropout"):
+        return Layer(spec, shape, shape)
+    if kind == "batch-norm":
+        return Layer(spec, shape, shape, _norm_parameters(spec.name, shape[0]))
+    if len(shape) != 3:
+        raise RecipeError(
+            f"{spec.name} meets the shape {shape}",
+            expected="pictures (channels, height, width)",
+            remedy="put it before 'flatten'",
+        )
+    if kind == "pixel-unshuffle":
+        return _plan_unshuffle(spec, shape)
+    channels = spec.units if kind == "conv" else shape[0]
+    out = (channels, _slide(spec, shape[1]), _slide(spec, shape[2]))
+    parameters = _weight_and_bias(
+        spec, (channels, shape[0], spec.kernel, spec.kernel)) if kind == "conv" else ()  # fmt: skip
+    return Layer(spec, shape, out, parameters)
+
+
+def _plan_linear(spec: LayerSpec, shape: Shape) -> Layer:
+    if len(shape) != 1:
+        raise RecipeError(
+            f"{spec.name} meets pictures of shape {shape}",
+            expected="a row of numbers",
+            remedy="put 'flatten' before it",
+        )
+    return Layer(spec, shape, (spec.units,), _weight_and_bias(spec, (spec.units, shape[0])))
+
+
+def _plan_unshuffle(spec: LayerSpec, shape: Shape) -> Layer:
+    k = spec.kernel
+    if shape[1] % k or shape[2] % k:
+        raise RecipeError(f"{spec.name} meets {shape}", expected=f"height and width divisible by {k}")
+    return Layer(spec, shape, (shape[0] * k * k, shape[1] // k, shape[2] // k))
+
+
+def _slide(spec: LayerSpec, size: int) -> int:
+    out = (size + 2 * spec.padding - spec.kernel) // spec.stride + 1
+    if out < 1:
+        raise RecipeError(
+            f"{spec.name}: a window of {spec.kernel} does not fit into {size} pixels",
+            remedy="take a smaller window, or fewer poolings",
+        )
+    return out
+
+
+def _weight_and_bias(spec: LayerSpec, shape: Shape) -> tuple[Parameter, ...]:
+    patch = prod(shape[2:])
+    fans = (shape[1] * patch, shape[0] * patch)
+    weight = Parameter(f"{spec.name}.weight", shape, "weight", *fans)
+    bias = Parameter(f"{spec.name}.bias", shape[:1], "bias", *fans)
+    return (weight, bias) if spec.bias else (weight,)
+
+
+def _norm_parameters(name: str, channels: int) -> tuple[Parameter, ...]:
+    roles = {"weight": "scale", "bias": "shift", "running_mean": "running-mean",
+             "running_var": "running-variance"}  # fmt: skip
+    return tuple(Parameter(f"{name}.{key}", (channels,), role) for key, role in roles.items())

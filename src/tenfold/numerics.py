@@ -1,0 +1,34 @@
+"""Softmax, its logarithm, and one-hot targets in NumPy.
+
+These are the only ones: engines, classifier and evaluation call them, or are tested against them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+__all__ = ["log_softmax", "one_hot", "softmax"]
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Probabilities (..., K) from logits (..., K): exp(z - max z) / sum of the same.
+
+    Subtracting the row maximum changes nothing but keeps exp in range
+    (Goodfellow, Bengio, Courville: Deep Learning, section 4.1).
+    """
+    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    shifted /= shifted.sum(axis=-1, keepdims=True)
+    return shifted
+
+
+def log_softmax(logits: np.ndarray) -> np.ndarray:
+    """log(softmax(logits)) (..., K), without ever taking the logarithm of a rounded zero."""
+    shifted = logits - logits.max(axis=-1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+
+
+def one_hot(labels: np.ndarray, classes: int, dtype: type = np.float32) -> np.ndarray:
+    """(N,) labels in 0..classes-1 -> (N, classes), one 1 a row."""
+    rows: np.ndarray = np.zeros((len(labels), classes), dtype=dtype)
+    rows[np.arange(len(labels)), labels] = 1
+    return rows

@@ -1,0 +1,140 @@
+"""A name or a path -> a Recipe; a Recipe -> TOML; and the list of those that tenfold carries."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from tenfold.errors import RecipeError, nearest
+from tenfold.networks.layers import parse_layers
+from tenfold.recipes.schema import Recipe
+
+__all__ = [
+    "change_recipe",
+    "get_recipe",
+    "list_recipes",
+    "parse_recipe",
+    "recipe_from_dict",
+    "recipe_to_toml",
+]
+
+_FOLDER = Path(__file__).parent
+
+
+@cache
+def list_recipes() -> tuple[str, ...]:
+    """The names of the recipes that tenfold carries."""
+    return tuple(sorted(path.stem for path in _FOLDER.glob("*.toml")))
+
+
+def get_recipe(name_or_path: str | Path) -> Recipe:
+    """A carried recipe by name, or a recipe file by path. Raises RecipeError."""
+    text = str(name_or_path)
+    if text in list_recipes():
+        return _read(_FOLDER / f"{text}.toml")
+    path = Path(name_or_path)
+    if path.is_dir() and (path / "recipe.toml").is_file():
+        return _read(path / "recipe.toml")
+    if path.suffix == ".toml" or path.is_file():
+        return _read(path)
+    raise RecipeError(
+        f"no recipe is called {text!r}", remedy=f"{nearest(text, list_recipes())} (a file ends in .toml)"
+    )
+
+
+def _read(path: Path) -> Recipe:
+    try:
+        return parse_recipe(path.read_text(encoding="utf-8"), where=str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{path} cannot be read ({error})", expected="a recipe in TOML") from error
+
+
+def parse_recipe(text: str, *, where: str = "recipe") -> Recipe:
+    """TOML -> Recipe. Raises RecipeError that names the key and the nearest known one."""
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise RecipeError(f"{where} is not TOML: {error}", remedy="mend that line") from error
+    return recipe_from_dict(values, where=where)
+
+
+def recipe_from_dict(values: Mapping[str, Any], *, where: str = "recipe") -> Recipe:
+    """A dictionary of the TOML's form -> Recipe. Raises RecipeError."""
+    _refuse_unknown(values, Recipe, where, "")
+    try:
+        recipe = Recipe.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or "recipe"
+        given = f" = {first['input']!r}" if first["loc"] and first["type"] != "missing" else ""
+        raise RecipeError(f"{where}: {key}{given}: {first['msg'].removeprefix('Value error, ')}") from error
+    parse_layers(recipe.network.layers)
+    return recipe
+
+
+def _refuse_unknown(values: Mapping[str, Any], model: type[BaseModel], where: str, prefix: str) -> None:
+    """Pydantic would refuse them too, but without naming the nearest known key."""
+    for key, value in values.items():
+        if key not in model.model_fields:
+            raise RecipeError(
+                f"{where}: unknown key '{prefix}{key}'", remedy=nearest(key, model.model_fields)
+            )
+        inner = model.model_fields[key].annotation
+        if isinstance(value, Mapping) and isinstance(inner, type) and issubclass(inner, BaseModel):
+            _refuse_unknown(value, inner, where, f"{prefix}{key}.")
+
+
+def change_recipe(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
+    """A copy with values replaced by dotted key: {"training.epochs": 3}. Raises RecipeError."""
+    values = recipe.model_dump()
+    for dotted, value in changes.items():
+        table: Any = values
+        *path, last = dotted.split(".")
+        for part in path:
+            table = table.get(part) if isinstance(table, dict) else None
+        if not isinstance(table, dict) or last not in table:
+            raise RecipeError(f"unknown key {dotted!r}", remedy=nearest(dotted, _dotted_keys(recipe)))
+        table[last] = value
+    return recipe_from_dict(values, where=recipe.name)
+
+
+def _dotted_keys(recipe: Recipe) -> list[str]:
+    tables = recipe.model_dump()
+    return [
+        f"{table}.{key}" if isinstance(inner, dict) else table
+        for table, inner in tables.items()
+        for key in (inner if isinstance(inner, dict) else [table])
+    ]
+
+
+def recipe_to_toml(recipe: Recipe) -> str:
+    """The complete recipe, defaults written out; `parse_recipe` of it gives the same recipe."""
+    lines: list[str] = []
+    tables: list[tuple[str, dict[str, Any]]] = []
+    for key, value in recipe.model_dump(exclude_none=True).items():
+        if isinstance(value, dict):
+            tables.append((key, value))
+        else:
+            lines.append(f"{key} = {_toml_value(value)}")
+    for name, table in tables:
+        lines += ["", f"[{name}]", *(f"{key} = {_toml_value(value)}" for key, value in table.items())]
+    return "\n".join(lines) + "\n"
+
+
+def _toml_value(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t")
+        return f'"{escaped}"'
+    if isinstance(value, Mapping):
+        inner = ", ".join(f"{key} = {_toml_value(item)}" for key, item in value.items())
+        return f"{{ {inner} }}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_toml_value(item) for item in value) + "]"
+    return repr(value)

@@ -1,0 +1,115 @@
+"""The whole of a recipe: complete, frozen, unknown keys refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from tenfold.networks.layers import parse_layers
+from tenfold.networks.shapes import Network, plan_network
+from tenfold.settings import (
+    AugmentationSettings,
+    InputSettings,
+    LossSettings,
+    OptimiserSettings,
+    ScheduleSettings,
+    Section,
+    Share,
+)
+
+__all__ = ["DataSettings", "NetworkSettings", "Published", "PublishedEpoch", "Recipe", "TrainingSettings"]
+
+Count = Annotated[int, Field(ge=0)]
+
+
+class DataSettings(Section):
+    """default: the data set trained on when the user names none.
+    validation: the share of the training images held out. stratified: the same share a class.
+    """
+
+    default: str = "mnist"
+    validation: Annotated[float, Field(ge=0, lt=1)] = 1 / 6
+    stratified: bool = True
+
+
+class NetworkSettings(Section):
+    """layers: see tenfold.networks.layers. initialise: normal, xavier, kaiming or torch.
+    start_from: a run folder or model whose weights of the same name and shape are taken over
+    (transfer learning); the others, such as a head for other classes, start as initialised.
+    """
+
+    layers: tuple[str | dict[str, Any], ...]
+    initialise: Literal["normal", "xavier", "kaiming", "torch"] = "torch"
+    start_from: str = ""
+
+
+class TrainingSettings(Section):
+    """epochs: passes over the training images; more where min_steps asks for it (small data sets).
+    batch_size: images a step; 0 is all of them. drop_last: leave out an incomplete last batch.
+    patience: stop after so many epochs without a lower validation loss and keep the best weights;
+    0 is off. average_decay: see EngineOptions. precision: float32; or auto, which takes bfloat16
+    in the PyTorch engine where a probe finds the machine faster at it.
+    """
+
+    epochs: Annotated[int, Field(ge=1)] = 10
+    min_steps: Count = 0
+    batch_size: Count = 128
+    shuffle: bool = True
+    drop_last: bool = False
+    patience: Count = 0
+    average_decay: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    precision: Literal["float32", "bfloat16", "auto"] = "float32"
+
+
+class PublishedEpoch(Section):
+    """A line of a published history; epoch counted from 1, accuracies as shares."""
+
+    epoch: Annotated[int, Field(ge=0)]
+    train_loss: float | None = None
+    train_accuracy: Share | None = None
+    val_loss: float | None = None
+    val_accuracy: Share | None = None
+
+
+class Published(Section):
+    """The figures of the source document, for comparison; None where it gives none."""
+
+    train_loss: float | None = None
+    train_accuracy: Share | None = None
+    val_loss: float | None = None
+    val_accuracy: Share | None = None
+    test_accuracy: Share | None = None
+    parameters: int | None = None
+    remark: str = ""
+    epochs: tuple[PublishedEpoch, ...] = ()
+
+
+class Recipe(Section):
+    """What to train. `tenfold recipes show NAME` prints one; write your own and train it by path."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    title: str = ""
+    source: str = ""
+    description: str = ""
+    data: DataSettings = DataSettings()
+    input: InputSettings = InputSettings()
+    network: NetworkSettings
+    loss: LossSettings = LossSettings()
+    optimiser: OptimiserSettings = OptimiserSettings()
+    schedule: ScheduleSettings = ScheduleSettings()
+    training: TrainingSettings = TrainingSettings()
+    augmentation: AugmentationSettings = AugmentationSettings()
+    published: Published = Published()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _needs_layers(cls, value: Any) -> Any:
+        if isinstance(value, Mapping) and "network" not in value:
+            raise ValueError("the table [network] with its layers is missing")
+        return value
+
+    def plan(self, image_shape: tuple[int, int], classes: int) -> Network:
+        """The network, sized for images of (H, W) and a number of classes. Raises RecipeError."""
+        return plan_network(parse_layers(self.network.layers), image_shape, classes)

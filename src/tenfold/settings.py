@@ -1,0 +1,135 @@
+"""The sections of a recipe that engines, schedules and augmentation take: frozen, units named.
+
+Every class refuses unknown keys. `tenfold.recipes` puts them together to a whole recipe.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = [
+    "AugmentationSettings",
+    "InputSettings",
+    "LossSettings",
+    "OptimiserSettings",
+    "ParameterGroup",
+    "ScheduleSettings",
+    "Section",
+    "Share",
+]
+
+Share = Annotated[float, Field(ge=0, le=1)]
+NotNegative = Annotated[float, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0)]
+
+
+class Section(BaseModel):
+    """A frozen table of a recipe; unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, str_strip_whitespace=True)
+
+
+class InputSettings(Section):
+    """How uint8 pixels become the network's input: (pixel / 255 - mean) / std.
+
+    unit: 0..1. none: pixels stay 0..255. standardise: mean and std of the training images.
+    fixed: the mean and std given here, in units of 0..1.
+    """
+
+    scaling: Literal["unit", "none", "standardise", "fixed"] = "unit"
+    mean: float = 0.5
+    std: Positive = 0.5
+
+
+class LossSettings(Section):
+    """cross-entropy: softmax, then -log p, averaged (or summed) over the batch.
+    sigmoid-distance (seed D): mean over images and outputs of 1 - p where the target is 1, else p,
+    with p = sigmoid(logit). mean-squared-error: mean over images and outputs of (logit - target)^2.
+
+    probability_floor: cross-entropy reports -log of p clipped to [floor, 1 - floor] (seed A);
+    the gradient stays that of the unclipped loss.
+    label_shift: the class c is put into column (c + shift) mod K (seed A has -1); logits are
+    turned back, so that nobody outside the engine sees it.
+    reduction: what the *gradient* does over the batch; the loss reported is always the mean.
+    """
+
+    name: Literal["cross-entropy", "sigmoid-distance", "mean-squared-error"] = "cross-entropy"
+    label_smoothing: Share = 0.0
+    reduction: Literal["mean", "sum"] = "mean"
+    probability_floor: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
+    label_shift: int = 0
+
+
+class ParameterGroup(Section):
+    """Parameters whose name contains `match` learn at learning_rate * factor (0 freezes them)."""
+
+    match: str
+    factor: NotNegative
+
+
+class OptimiserSettings(Section):
+    """sgd, adam or adamw, as in PyTorch. The first group that matches a parameter counts.
+
+    weight_decay: L2 added to the gradient (sgd, adam) or decoupled (adamw); only for weights of
+    linear and convolution layers, unless decay_all.
+    clip_norm: gradients are scaled down to this global Euclidean norm; 0 is off.
+    """
+
+    name: Literal["sgd", "adam", "adamw"] = "sgd"
+    learning_rate: Positive = 0.1
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    nesterov: bool = False
+    betas: tuple[Share, Share] = (0.9, 0.999)
+    epsilon: Positive = 1e-8
+    weight_decay: NotNegative = 0.0
+    decay_all: bool = False
+    clip_norm: NotNegative = 0.0
+    groups: tuple[ParameterGroup, ...] = ()
+
+
+class ScheduleSettings(Section):
+    """What the learning rate is multiplied by, from the first step (0) to the last.
+
+    constant; cosine and linear fall to final_factor; step multiplies by gamma at each milestone;
+    one-cycle rises from start_factor to 1 over `rise`, then falls to final_factor (cosine).
+    warm_up: share of all steps over which the factor first grows linearly from 0 (not one-cycle).
+    milestones: shares of all steps when below 1, step numbers from 1 on.
+    """
+
+    name: Literal["constant", "cosine", "linear", "step", "one-cycle"] = "constant"
+    warm_up: Share = 0.0
+    final_factor: NotNegative = 0.0
+    milestones: tuple[NotNegative, ...] = ()
+    gamma: Positive = 0.1
+    rise: Annotated[float, Field(gt=0, lt=1)] = 0.3
+    start_factor: NotNegative = 0.04
+
+
+class AugmentationSettings(Section):
+    """Random changes of each training image, drawn anew every epoch; 0 is off.
+
+    rotation, shear: degrees, uniform in +-value. shift: pixels, uniform in +-value each way.
+    scale: uniform in 1 +- value, each way alike. crop_padding: pixels of black around, then a
+    random crop of the old size. elastic: displacement in pixels (standard deviation), smoothed
+    over elastic_smoothness pixels (Simard et al. 2003). stroke_width: pixels by which strokes grow
+    or shrink, uniform in +-value. erasing: probability of blacking out a random rectangle, whose
+    sides are uniform between 1/8 and 1/3 of the image's.
+    """
+
+    rotation: Annotated[float, Field(ge=0, le=180)] = 0.0
+    shear: Annotated[float, Field(ge=0, le=60)] = 0.0
+    shift: NotNegative = 0.0
+    scale: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    crop_padding: Annotated[int, Field(ge=0)] = 0
+    elastic: NotNegative = 0.0
+    elastic_smoothness: Positive = 4.0
+    stroke_width: Annotated[float, Field(ge=0, le=2)] = 0.0
+    erasing: Share = 0.0
+
+    @property
+    def active(self) -> bool:
+        """Whether anything is changed at all."""
+        amounts = self.model_dump(exclude={"elastic_smoothness"})
+        return any(value > 0 for value in amounts.values())

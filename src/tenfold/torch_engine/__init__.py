@@ -1,0 +1,1 @@
+"""The engine in PyTorch, and the only room that names torch."""

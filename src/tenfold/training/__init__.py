@@ -1,0 +1,1 @@
+"""The loop, early stopping, checkpoints and the run's folder."""
