@@ -1,0 +1,201 @@
+"""An engine's weights + class names + temperature: what is saved, loaded, and asked for answers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from tenfold.arrays import Prediction
+from tenfold.engines.base import Engine, EngineOptions
+from tenfold.engines.create import create_engine
+from tenfold.errors import DataError, ModelError, TenfoldError
+from tenfold.files import replace_file, write_text
+from tenfold.ink.normalize import Background, fit_picture
+from tenfold.networks.shapes import Network
+from tenfold.numerics import softmax
+from tenfold.recipes.load import recipe_from_dict
+from tenfold.recipes.schema import Recipe
+
+__all__ = ["Classifier", "ModelCard"]
+
+_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """Everything but the weights that a classifier needs, saved as `model.json`.
+
+    image_shape: (H, W). mean, std: the input is (pixel / 255 - mean) / std. temperature: logits
+    are divided by it before the softmax. background: what lies around the ink in the training
+    images, so that a picture of the other polarity can be turned round; "any" is never turned.
+    """
+
+    recipe: Recipe
+    class_names: tuple[str, ...]
+    image_shape: tuple[int, int]
+    mean: float
+    std: float
+    temperature: float = 1.0
+    background: Background = "any"
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "format": _FORMAT,
+            "class_names": list(self.class_names),
+            "input": {
+                "image_shape": list(self.image_shape),
+                "dtype": "uint8",
+                "mean": self.mean,
+                "std": self.std,
+                "background": self.background,
+            },
+            "temperature": self.temperature,
+            "recipe": self.recipe.model_dump(mode="json", exclude_none=True),
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any], where: str) -> ModelCard:
+        try:
+            entry = values["input"]
+            if values["format"] != _FORMAT:
+                raise ModelError(
+                    f"{where} has format {values['format']}",
+                    expected=f"format {_FORMAT}",
+                    remedy="save it with this version of tenfold",
+                )
+            height, width = entry["image_shape"]
+            return cls(
+                recipe=recipe_from_dict(values["recipe"], where=where),
+                class_names=tuple(values["class_names"]),
+                image_shape=(int(height), int(width)),
+                mean=float(entry["mean"]),
+                std=float(entry["std"]),
+                temperature=float(values["temperature"]),
+                background=entry["background"],
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise ModelError(f"{where} is not a model card: {error!r}", expected="a model.json") from error
+
+
+class Classifier:
+    """A trained network with the names of its classes: the only softmax of inference is here."""
+
+    def __init__(self, engine: Engine, card: ModelCard) -> None:
+        self.engine, self.card = engine, card
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return self.card.class_names
+
+    @property
+    def network(self) -> Network:
+        return self.engine.network
+
+    @classmethod
+    def from_weights(
+        cls,
+        card: ModelCard,
+        weights: dict[str, np.ndarray],
+        *,
+        engine: str = "auto",
+        device: str = "cpu",
+        precision: str = "float32",
+    ) -> Classifier:
+        """A classifier that runs these weights in an engine. Raises ModelError."""
+        network = card.recipe.plan(card.image_shape, len(card.class_names))
+        options = EngineOptions(
+            mean=card.mean, std=card.std, loss=card.recipe.loss, device=device, precision=precision
+        )
+        return cls(create_engine(engine, network, weights, options), card)
+
+    @classmethod
+    def load(
+        cls,
+        path: str | Path,
+        *,
+        engine: str = "auto",
+        device: str = "cpu",
+        precision: str = "float32",
+    ) -> Classifier:
+        """From a run's folder, or a `model.safetensors` with its `model.json` beside it."""
+        card, weights = read_model(path)
+        return cls.from_weights(card, weights, engine=engine, device=device, precision=precision)
+
+    def save(self, path: str | Path) -> None:
+        """Writes `model.safetensors` and `model.json` into the folder `path`, each beside and renamed."""
+        folder = Path(path)
+        folder.mkdir(parents=True, exist_ok=True)
+        weights = {name: np.ascontiguousarray(value) for name, value in self.engine.weights().items()}
+        with replace_file(folder / "model.safetensors") as beside:
+            save_file(weights, beside, metadata={"format": "tenfold", "name": self.card.recipe.name})
+        write_text(folder / "model.json", json.dumps(self.card.to_dict(), indent=2) + "\n")
+
+    def with_temperature(self, temperature: float) -> Classifier:
+        """The same weights with another temperature."""
+        return Classifier(self.engine, replace(self.card, temperature=temperature))
+
+    def logits(self, images: np.ndarray) -> np.ndarray:
+        """uint8 (N, H, W) -> float32 (N, K). Raises DataError for another size."""
+        if images.dtype != np.uint8 or images.shape[1:] != self.card.image_shape:
+            height, width = self.card.image_shape
+            raise DataError(
+                f"images are {images.dtype} of shape {images.shape}",
+                expected=f"uint8 of shape (N, {height}, {width})",
+            )
+        return self.engine.logits(images)
+
+    def predict_proba(self, images: np.ndarray) -> np.ndarray:
+        """uint8 (N, H, W) -> probabilities float32 (N, K)."""
+        return self.to_probs(self.logits(images))
+
+    def to_probs(self, logits: np.ndarray) -> np.ndarray:
+        """Logits (N, K) -> probabilities: softmax(logits / temperature)."""
+        return softmax(logits / np.float32(self.card.temperature))
+
+    def predict(self, images: np.ndarray) -> np.ndarray:
+        """uint8 (N, H, W) -> class indices int64 (N,)."""
+        return self.logits(images).argmax(axis=1)
+
+    def predictions(self, images: np.ndarray) -> list[Prediction]:
+        """uint8 (N, H, W) -> a verdict an image."""
+        return [self._verdict(row) for row in self.predict_proba(images)]
+
+    def read(self, picture: Any) -> list[Prediction]:
+        """A path, PIL image or array of any size -> the verdicts on what it shows.
+
+        One image, one verdict: the picture is brought to the training images' size and polarity.
+        """
+        image = fit_picture(picture, self.card.image_shape, background=self.card.background)
+        return self.predictions(image[None])
+
+    def _verdict(self, probs: np.ndarray) -> Prediction:
+        best = int(probs.argmax())
+        return Prediction(self.class_names[best], float(probs[best]), probs, self.class_names)
+
+
+def read_model(path: str | Path) -> tuple[ModelCard, dict[str, np.ndarray]]:
+    """The card and the weights of a run's folder or a `model.safetensors`. Raises ModelError."""
+    given = Path(path)
+    weights_path = given / "model.safetensors" if given.is_dir() else given
+    card_path = weights_path.with_name("model.json")
+    for needed in (weights_path, card_path):
+        if not needed.is_file():
+            raise ModelError(
+                f"{given} holds no {needed.name}",
+                expected="a run's folder, or a model.safetensors with its model.json beside it",
+                remedy="train one with `tenfold train`, or list them with `tenfold runs`",
+            )
+    try:
+        card = ModelCard.from_dict(json.loads(card_path.read_text(encoding="utf-8")), str(card_path))
+        return card, load_file(weights_path)
+    except TenfoldError:
+        raise
+    except (OSError, ValueError, SafetensorError) as error:
+        raise ModelError(f"{given} cannot be read: {error}", expected="a model saved by tenfold") from error

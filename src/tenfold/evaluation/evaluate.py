@@ -1,0 +1,170 @@
+"""What a classifier is worth on a labelled set, with all that a report shows of it."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tenfold import metrics
+from tenfold.arrays import ImageDataset
+from tenfold.classifier import Classifier
+from tenfold.errors import DataError, ModelError
+from tenfold.files import replace_file, write_text
+from tenfold.numerics import log_softmax
+
+__all__ = ["Evaluation", "evaluate"]
+
+_SHOWN_MISSES, _SHOWN_HITS = 100, 30
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """Scores of a classifier on n images.
+
+    loss: mean cross-entropy in nats. interval: of the accuracy, 95 % (Wilson).
+    calibration_bins: float64 (15, 3), count, mean confidence, accuracy. confusion: int64 (K, K),
+    rows true. miss_*: every miss, the most confident first: index in the data set, true class,
+    predicted class, confidence; miss_images: uint8 (M, H, W), the first 100 of them.
+    hit_*: the first right ones: index, class, confidence, images.
+    """
+
+    dataset: str
+    dataset_sha256: str
+    n: int
+    class_names: tuple[str, ...]
+    loss: float
+    accuracy: float
+    interval: tuple[float, float]
+    calibration_error: float
+    seconds: float
+    confusion: np.ndarray
+    calibration_bins: np.ndarray
+    miss_index: np.ndarray
+    miss_label: np.ndarray
+    miss_predicted: np.ndarray
+    miss_confidence: np.ndarray
+    miss_images: np.ndarray
+    hit_index: np.ndarray
+    hit_label: np.ndarray
+    hit_confidence: np.ndarray
+    hit_images: np.ndarray
+
+    @property
+    def misses(self) -> int:
+        return len(self.miss_index)
+
+    def per_class(self) -> list[dict[str, Any]]:
+        """A row a class: name, precision, recall, f1, support."""
+        columns = metrics.per_class(self.confusion)
+        return [
+            {"class": name, **{key: values[i].item() for key, values in columns.items()}}
+            for i, name in enumerate(self.class_names)
+        ]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The figures without the pictures, as JSON takes them."""
+        return {
+            "dataset": self.dataset,
+            "dataset_sha256": self.dataset_sha256,
+            "n": self.n,
+            "loss": self.loss,
+            "accuracy": self.accuracy,
+            "accuracy_interval_95": list(self.interval),
+            "misses": self.misses,
+            "calibration_error": self.calibration_error,
+            "seconds": self.seconds,
+            "class_names": list(self.class_names),
+            "per_class": self.per_class(),
+            "confusion": self.confusion.tolist(),
+            "most_confident_misses": [
+                {
+                    "index": int(index),
+                    "label": self.class_names[label],
+                    "predicted": self.class_names[predicted],
+                    "confidence": float(confidence),
+                }
+                for index, label, predicted, confidence in zip(
+                    self.miss_index[:20],
+                    self.miss_label,
+                    self.miss_predicted,
+                    self.miss_confidence,
+                    strict=False,
+                )
+            ],
+        }
+
+    def save(self, folder: Path, name: str = "evaluation") -> None:
+        """Writes `<name>.json` and `<name>.npz`."""
+        with replace_file(folder / f"{name}.npz") as beside, beside.open("wb") as file:
+            np.savez_compressed(file, **{key: getattr(self, key) for key in _ARRAYS})
+        write_text(folder / f"{name}.json", json.dumps(self.to_dict(), indent=2) + "\n")
+
+    @classmethod
+    def load(cls, folder: Path, name: str = "evaluation") -> Evaluation:
+        """What `save` wrote. Raises ModelError."""
+        try:
+            values = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+            with np.load(folder / f"{name}.npz", allow_pickle=False) as arrays:
+                loaded = {key: arrays[key] for key in _ARRAYS}
+            scalars = {key: values[key] for key in _SCALARS}
+        except (OSError, ValueError, KeyError) as error:
+            raise ModelError(
+                f"{folder} holds no evaluation that can be read ({error})",
+                remedy=f"make one with `tenfold evaluate {folder}`",
+            ) from error
+        low, high = values["accuracy_interval_95"]
+        return cls(class_names=tuple(values["class_names"]), interval=(low, high), **scalars, **loaded)
+
+
+_SCALARS = ("dataset", "dataset_sha256", "n", "loss", "accuracy", "calibration_error", "seconds")
+_ARRAYS = (
+    "confusion", "calibration_bins", "miss_index", "miss_label", "miss_predicted", "miss_confidence",
+    "miss_images", "hit_index", "hit_label", "hit_confidence", "hit_images",
+)  # fmt: skip
+
+
+def evaluate(classifier: Classifier, test_set: ImageDataset) -> Evaluation:
+    """Scores on a labelled set. Raises DataError where its classes are not the classifier's."""
+    if test_set.class_names != classifier.class_names:
+        raise DataError(
+            f"{test_set.name} has the classes {', '.join(test_set.class_names[:12])}",
+            expected=f"those of the model: {', '.join(classifier.class_names[:12])}",
+        )
+    started = time.perf_counter()
+    logits = classifier.logits(test_set.images)
+    seconds = time.perf_counter() - started
+    scaled = logits.astype(np.float64) / classifier.card.temperature
+    log_probs = log_softmax(scaled)
+    labels, predicted = test_set.labels, logits.argmax(axis=1)
+    confidence = np.exp(log_probs.max(axis=1))
+    right = predicted == labels
+    hits = np.flatnonzero(right)[:_SHOWN_HITS]
+    wrong = np.flatnonzero(~right)
+    wrong = wrong[np.argsort(-confidence[wrong], kind="stable")]
+    return Evaluation(
+        dataset=test_set.name,
+        dataset_sha256=test_set.sha256(),
+        n=len(labels),
+        class_names=test_set.class_names,
+        loss=metrics.cross_entropy(log_probs, labels),
+        accuracy=float(right.mean()),
+        interval=metrics.wilson_interval(int(right.sum()), len(labels)),
+        calibration_error=metrics.calibration_error(confidence, right),
+        seconds=seconds,
+        confusion=metrics.confusion_matrix(predicted, labels, len(test_set.class_names)),
+        calibration_bins=metrics.calibration_bins(confidence, right),
+        miss_index=wrong,
+        miss_label=labels[wrong],
+        miss_predicted=predicted[wrong],
+        miss_confidence=confidence[wrong],
+        miss_images=test_set.images[wrong[:_SHOWN_MISSES]],
+        hit_index=hits,
+        hit_label=labels[hits],
+        hit_confidence=confidence[hits],
+        hit_images=test_set.images[hits],
+    )

@@ -1,0 +1,97 @@
+"""A run is a folder; everything that reads a run reads only its files.
+
+    recipe.toml          complete, re-runnable
+    environment.json     versions, seed, engine, data (source, sha256, note), host's cores, command
+    history.jsonl        a line an epoch
+    model.safetensors    the weights, with model.json beside them
+    data_summary.json    and .npz: what the training images look like
+    evaluation.json      and .npz: scores and pictures on the test set
+    checkpoint/          what `--resume` needs
+    report.html
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tenfold.classifier import Classifier, ModelCard, read_model
+from tenfold.data.summary import DataSummary
+from tenfold.errors import ModelError
+from tenfold.evaluation.evaluate import Evaluation
+from tenfold.recipes.load import get_recipe
+from tenfold.recipes.schema import Recipe
+from tenfold.training.history import EpochRecord, read_history
+
+__all__ = ["Run", "is_run", "list_runs", "open_run"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run's folder; each part is read when it is first asked for. Raises ModelError."""
+
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        return self.folder.resolve().name
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        return get_recipe(self.folder / "recipe.toml")
+
+    @cached_property
+    def environment(self) -> dict[str, Any]:
+        path = self.folder / "environment.json"
+        try:
+            values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise ModelError(f"{path} cannot be read ({error})", expected="a run's record") from error
+        return values
+
+    @cached_property
+    def history(self) -> list[EpochRecord]:
+        return read_history(self.folder / "history.jsonl")
+
+    @cached_property
+    def model(self) -> tuple[ModelCard, dict[str, np.ndarray]]:
+        return read_model(self.folder)
+
+    def classifier(self, engine: str = "auto") -> Classifier:
+        return Classifier.load(self.folder, engine=engine)
+
+    @cached_property
+    def summary(self) -> DataSummary | None:
+        return DataSummary.load(self.folder) if (self.folder / "data_summary.json").is_file() else None
+
+    @cached_property
+    def evaluation(self) -> Evaluation | None:
+        return Evaluation.load(self.folder) if (self.folder / "evaluation.json").is_file() else None
+
+
+def is_run(folder: Path) -> bool:
+    return (folder / "recipe.toml").is_file() and (folder / "environment.json").is_file()
+
+
+def open_run(path: str | Path) -> Run:
+    """The run in a folder. Raises ModelError where there is none."""
+    folder = Path(path)
+    if not is_run(folder):
+        raise ModelError(
+            f"{folder} is no run's folder",
+            expected="a folder with recipe.toml and environment.json",
+            remedy="`tenfold runs` lists those there are",
+        )
+    return Run(folder)
+
+
+def list_runs(root: str | Path = "runs") -> list[Run]:
+    """The runs in a folder of runs, oldest first."""
+    folder = Path(root)
+    found = [path for path in folder.iterdir() if is_run(path)] if folder.is_dir() else []
+    return [Run(path) for path in sorted(found, key=lambda path: (path / "environment.json").stat().st_mtime)]

@@ -1,0 +1,36 @@
+"""Data that several rooms' tests share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tenfold.arrays import ImageDataset
+
+
+def _data_dir() -> Path:
+    named = os.environ.get("TENFOLD_DATA_DIR")
+    return Path(named) if named else Path(__file__).parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def mnist_dir() -> Path:
+    """The folder that holds mnist/; the test is skipped where there is none."""
+    folder = _data_dir()
+    if not (folder / "mnist" / "train-images-idx3-ubyte.gz").is_file():
+        pytest.skip("the full MNIST files are not there (set TENFOLD_DATA_DIR)")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def blobs() -> ImageDataset:
+    """600 pictures of 12 x 10 pixels in three classes, which a linear network tells apart."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(600) % 3
+    images = rng.integers(0, 60, (600, 12, 10), dtype=np.uint8)
+    for label in range(3):
+        images[labels == label, 4 * label : 4 * label + 4, 2:8] += 120
+    return ImageDataset(images, labels, ("left", "middle", "right"), "blobs")
