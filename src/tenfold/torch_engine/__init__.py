@@ -1,1 +1,15 @@
-"""The engine in PyTorch, and the only room that names torch."""
+"""The PyTorch engine: modules, losses, optimisers, precision, averaging, augmentation.
+
+Importing this room without torch raises MissingDependencyError, which names the extra to install.
+"""
+
+from __future__ import annotations
+
+from tenfold.errors import MissingDependencyError
+
+__all__: list[str] = []
+
+try:
+    import torch as _torch  # noqa: F401
+except ImportError as error:
+    raise MissingDependencyError("torch", extra="torch", purpose="the PyTorch engine") from error

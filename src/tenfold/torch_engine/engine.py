@@ -1,0 +1,156 @@
+"""The five verbs of tenfold.engines.base on PyTorch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import prod
+
+import numpy as np
+import torch
+from torch import nn
+
+from tenfold.arrays import Batch
+from tenfold.augmentation.draws import AugmentationDraws
+from tenfold.engines.base import EngineOptions, StepResult
+from tenfold.errors import UsageError
+from tenfold.networks.shapes import Layer, Network
+from tenfold.torch_engine.augment import augment
+from tenfold.torch_engine.averaging import WeightAverage
+from tenfold.torch_engine.losses import compute_loss, restore_columns
+from tenfold.torch_engine.machine import choose_device
+from tenfold.torch_engine.modules import build_module, load_weights, named_arrays
+from tenfold.torch_engine.optimisers import Optimiser
+from tenfold.torch_engine.precision import choose_precision
+
+__all__ = ["TorchEngine"]
+
+# Of one layer's float32 output in `logits`; beyond 32 MB an allocation goes to the kernel each time.
+_CHUNK_BYTES = 8 << 20
+
+
+class TorchEngine:
+    """A network that learns and answers with PyTorch.
+
+    precision: "float32" or "bfloat16", as it was chosen. Forward and backward, and `logits` too,
+    compute in it; weights, loss and optimiser stay float32. device: where the tensors are.
+    Raises UsageError for a device that is not there, ModelError for weights that do not fit.
+    """
+
+    name = "torch"
+
+    def __init__(self, network: Network, weights: Mapping[str, np.ndarray], options: EngineOptions) -> None:
+        self.network, self.options = network, options
+        self.device = choose_device(options.device)
+        convolutional = any(len(parameter.shape) == 4 for parameter in network.parameters())
+        self._dtype = choose_precision(options.precision, self.device, convolutional=convolutional)
+        self.precision = str(self._dtype).removeprefix("torch.")
+        self._generator = torch.Generator(self.device).manual_seed(options.seed)
+        self._module = self._build(weights)
+        self._learned = dict(self._module.named_parameters())
+        self._optimiser = Optimiser(network.parameters(), self._learned, options.optimiser)
+        self._answering, self._average = self._module, None
+        if options.average_decay:
+            self._answering = self._build(weights).requires_grad_(False)
+            averages = dict(self._answering.named_parameters())
+            self._average = WeightAverage(self._learned, averages, options.average_decay)
+        largest = _largest_output(network.layers, prod(network.input_shape))
+        self._chunk = max(1, _CHUNK_BYTES // (4 * largest))
+
+    def _build(self, weights: Mapping[str, np.ndarray]) -> nn.Sequential:
+        module = build_module(self.network, self._generator).to(self.device)
+        for parameter in module.parameters():
+            if parameter.dim() == 4:
+                parameter.data = parameter.data.to(memory_format=torch.channels_last)
+        load_weights(module, weights)
+        return module
+
+    def train_step(self, batch: Batch, learning_rate: float) -> StepResult:
+        """Loss and right answers are tensors on the device: nothing waits for them here."""
+        self._refuse_single(batch)
+        inputs = self._inputs(batch.images, batch.augmentation)
+        labels = torch.tensor(batch.labels, device=self.device)
+        logits = self._forward(self._module.train(), inputs)
+        result = compute_loss(logits, labels, self.options.loss)
+        result.objective.backward()
+        self._optimiser.step(learning_rate)
+        if self._average:
+            self._average.update()
+        return StepResult(result.mean, result.correct)
+
+    def logits(self, images: np.ndarray) -> np.ndarray:
+        """uint8 (N, H, W) -> float32 (N, K), in chunks that bound the memory."""
+        rows = np.empty((len(images), self.network.classes), dtype=np.float32)
+        module = self._prepare_answering()
+        with torch.inference_mode():
+            for start in range(0, len(images), self._chunk):
+                part = slice(start, start + self._chunk)
+                logits = self._forward(module, self._inputs(images[part], None))
+                rows[part] = restore_columns(logits, self.options.loss).cpu().numpy()
+        return rows
+
+    def weights(self) -> dict[str, np.ndarray]:
+        """Of the average where it is on; running statistics are those of the network that learns."""
+        return named_arrays(self._prepare_answering().state_dict())
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Keys: weights.NAME, optimiser.NAME, average.NAME, generator."""
+        state = _prefixed("weights", named_arrays(self._module.state_dict()))
+        state |= _prefixed("optimiser", self._optimiser.state())
+        if self._average:
+            state |= _prefixed("average", self._average.state())
+        return state | {"generator": self._generator.get_state().numpy().copy()}
+
+    def load_state(self, state: Mapping[str, np.ndarray]) -> None:
+        load_weights(self._module, _without_prefix("weights", state))
+        self._optimiser.load_state(_without_prefix("optimiser", state))
+        if self._average:
+            self._average.load_state(_without_prefix("average", state))
+        self._generator.set_state(torch.tensor(state["generator"]))
+
+    def _prepare_answering(self) -> nn.Sequential:
+        for copy, original in zip(self._answering.buffers(), self._module.buffers(), strict=True):
+            if copy is not original:
+                copy.copy_(original)
+        return self._answering.eval()
+
+    def _forward(self, module: nn.Module, inputs: torch.Tensor) -> torch.Tensor:
+        """float32 logits (N, K)."""
+        with torch.autocast(self.device.type, self._dtype, enabled=self._dtype != torch.float32):
+            logits: torch.Tensor = module(inputs)
+        return logits.float()
+
+    def _inputs(self, images: np.ndarray, draws: AugmentationDraws | None) -> torch.Tensor:
+        """float32 (N, 1, H, W): (pixel / 255 - mean) / std."""
+        pixels = torch.tensor(images, device=self.device)
+        pixels = augment(pixels, draws) if draws else pixels.float()
+        inputs = pixels.div_(255).sub_(self.options.mean).div_(self.options.std)
+        return inputs[:, None]
+
+    def _refuse_single(self, batch: Batch) -> None:
+        rows = any(len(layer.input_shape) == 1 for layer in _norms(self.network.layers))
+        if rows and len(batch) == 1:
+            raise UsageError(
+                "batch-norm behind flatten met a batch of one image, which has no variance",
+                remedy="set training.drop_last = true or another batch_size",
+            )
+
+
+def _norms(layers: tuple[Layer, ...]) -> list[Layer]:
+    inner = [norm for layer in layers for norm in _norms(layer.inner)]
+    return [layer for layer in layers if layer.spec.kind == "batch-norm"] + inner
+
+
+def _largest_output(layers: tuple[Layer, ...], largest: int) -> int:
+    """Numbers an image in the widest place of the network."""
+    for layer in layers:
+        largest = max(_largest_output(layer.inner, largest), prod(layer.output_shape))
+    return largest
+
+
+def _prefixed(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {f"{prefix}.{name}": array for name, array in arrays.items()}
+
+
+def _without_prefix(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    start = f"{prefix}."
+    return {name.removeprefix(start): array for name, array in arrays.items() if name.startswith(start)}

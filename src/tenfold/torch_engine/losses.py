@@ -1,0 +1,73 @@
+"""Logits and labels -> what is differentiated, and what is reported (see LossSettings)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch.nn import functional
+
+from tenfold.settings import LossSettings
+
+__all__ = ["LossResult", "compute_loss", "restore_columns"]
+
+
+class LossResult(NamedTuple):
+    """objective: differentiated; the mean over the batch, or the sum. mean: reported, detached.
+    correct: right answers, int64. All 0-dimensional."""
+
+    objective: torch.Tensor
+    mean: torch.Tensor
+    correct: torch.Tensor
+
+
+def compute_loss(logits: torch.Tensor, labels: torch.Tensor, settings: LossSettings) -> LossResult:
+    """logits (N, K) as the network gives them, labels int64 (N,) as the data has them."""
+    columns = labels
+    if settings.label_shift:
+        columns = (labels + settings.label_shift) % logits.shape[1]
+    mean = _MEANS[settings.name](logits, columns, settings)
+    objective = mean if settings.reduction == "mean" else mean * len(labels)
+    reported = mean.detach()
+    if settings.name == "cross-entropy" and settings.probability_floor:
+        reported = _clipped_cross_entropy(logits.detach(), columns, settings)
+    return LossResult(objective, reported, (logits.detach().argmax(dim=1) == columns).sum())
+
+
+def restore_columns(logits: torch.Tensor, settings: LossSettings) -> torch.Tensor:
+    """(N, K) with column c again that of class c."""
+    return logits.roll(-settings.label_shift, dims=1) if settings.label_shift else logits
+
+
+def _cross_entropy(logits: torch.Tensor, columns: torch.Tensor, settings: LossSettings) -> torch.Tensor:
+    return functional.cross_entropy(logits, columns, label_smoothing=settings.label_smoothing)
+
+
+def _sigmoid_distance(logits: torch.Tensor, columns: torch.Tensor, _: LossSettings) -> torch.Tensor:
+    """1 - p where the target is 1, else p: in both cases |target - p| (seed D)."""
+    return (_one_hot(columns, logits) - torch.sigmoid(logits)).abs().mean()
+
+
+def _mean_squared_error(logits: torch.Tensor, columns: torch.Tensor, _: LossSettings) -> torch.Tensor:
+    return functional.mse_loss(logits, _one_hot(columns, logits))
+
+
+_MEANS = {
+    "cross-entropy": _cross_entropy,
+    "sigmoid-distance": _sigmoid_distance,
+    "mean-squared-error": _mean_squared_error,
+}
+
+
+def _clipped_cross_entropy(
+    logits: torch.Tensor, columns: torch.Tensor, settings: LossSettings
+) -> torch.Tensor:
+    """Of p clipped to [floor, 1 - floor]: what seed A prints, never infinite."""
+    floor, smoothing = settings.probability_floor, settings.label_smoothing
+    targets = _one_hot(columns, logits) * (1 - smoothing) + smoothing / logits.shape[1]
+    probs = torch.softmax(logits, dim=1).clamp(floor, 1 - floor)
+    return -(targets * probs.log()).sum(dim=1).mean()
+
+
+def _one_hot(columns: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
+    return torch.zeros_like(logits).scatter_(1, columns[:, None], 1.0)

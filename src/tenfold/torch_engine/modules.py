@@ -1,0 +1,124 @@
+"""A Network -> torch modules whose parameters carry exactly the Network's names."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import torch
+from torch import nn
+
+from tenfold.errors import ModelError
+from tenfold.networks.shapes import Layer, Network
+
+__all__ = ["Dropout", "Residual", "build_module", "load_weights", "named_arrays"]
+
+
+class Dropout(nn.Module):
+    """Inverted dropout (Srivastava et al. 2014) whose mask comes from an explicit generator."""
+
+    def __init__(self, rate: float, generator: torch.Generator) -> None:
+        super().__init__()
+        self.rate, self.generator = rate, generator
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        if not self.training or self.rate == 0:
+            return inputs
+        keep = 1 - self.rate
+        mask = torch.empty_like(inputs).bernoulli_(keep, generator=self.generator)
+        return inputs * mask.div_(keep)
+
+
+class Residual(nn.Sequential):
+    """Adds the inner layers' output to their input (He et al. 2016)."""
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        return inputs + super().forward(inputs)
+
+
+def build_module(network: Network, generator: torch.Generator) -> nn.Sequential:
+    """The network with parameters that are not yet filled: `load_weights` fills them.
+
+    `generator` draws dropout's masks. `state_dict` holds exactly `network.parameters()`.
+    """
+    return nn.Sequential(_children(network.layers, generator))
+
+
+def _children(layers: tuple[Layer, ...], generator: torch.Generator) -> OrderedDict[str, nn.Module]:
+    children: OrderedDict[str, nn.Module] = OrderedDict()
+    before = ""
+    for layer in layers:
+        children[layer.spec.name.rpartition(".")[2]] = _build(layer, before, generator)
+        before = layer.spec.kind
+    return children
+
+
+def _build(layer: Layer, before: str, generator: torch.Generator) -> nn.Module:
+    kind = layer.spec.kind
+    if kind == "relu":
+        # In place only behind layers that need not see their own output again in the backward
+        # pass, and never as the first of a residual, whose input is still to be added.
+        return nn.ReLU(inplace=before in ("conv", "linear", "batch-norm"))
+    if kind == "dropout":
+        return Dropout(layer.spec.rate, generator)
+    if kind == "residual":
+        return Residual(_children(layer.inner, generator))
+    return _BUILDERS[kind](layer)
+
+
+def _linear(layer: Layer) -> nn.Module:
+    return _unfilled(nn.Linear, layer.input_shape[0], layer.spec.units, bias=layer.spec.bias)
+
+
+def _conv(layer: Layer) -> nn.Module:
+    s = layer.spec
+    return _unfilled(
+        nn.Conv2d, layer.input_shape[0], s.units, s.kernel, stride=s.stride, padding=s.padding, bias=s.bias
+    )
+
+
+def _unfilled(kind: type[nn.Module], *args: int, **kwargs: int | bool) -> nn.Module:
+    """The module without the time its own random start takes."""
+    return nn.utils.skip_init(kind, *args, **kwargs)
+
+
+def _batch_norm(layer: Layer) -> nn.Module:
+    kind = nn.BatchNorm2d if len(layer.input_shape) == 3 else nn.BatchNorm1d
+    norm = kind(layer.input_shape[0], eps=1e-5, momentum=0.1)
+    norm.num_batches_tracked = None  # only needed where momentum is None; not a parameter of ours
+    return norm
+
+
+_BUILDERS: dict[str, Callable[[Layer], nn.Module]] = {
+    "linear": _linear,
+    "conv": _conv,
+    "batch-norm": _batch_norm,
+    "max-pool": lambda layer: nn.MaxPool2d(layer.spec.kernel, layer.spec.stride),
+    "average-pool": lambda layer: nn.AvgPool2d(layer.spec.kernel, layer.spec.stride),
+    "pixel-unshuffle": lambda layer: nn.PixelUnshuffle(layer.spec.kernel),
+    "flatten": lambda _: nn.Flatten(),
+    "sigmoid": lambda _: nn.Sigmoid(),
+    "tanh": lambda _: nn.Tanh(),
+}
+
+
+@torch.no_grad()
+def load_weights(module: nn.Module, weights: Mapping[str, np.ndarray]) -> None:
+    """Copies the arrays into the module, in its own precision. Raises ModelError where names or
+    shapes are not the module's."""
+    own = module.state_dict()
+    if own.keys() != weights.keys():
+        odd = ", ".join(sorted(own.keys() ^ weights.keys()))
+        raise ModelError(f"the weights and the network differ in: {odd}", expected="the same parameters")
+    for name, tensor in own.items():
+        if tuple(tensor.shape) != np.shape(weights[name]):
+            raise ModelError(
+                f"the weight {name} has shape {np.shape(weights[name])}", expected=f"{tuple(tensor.shape)}"
+            )
+        tensor.copy_(torch.tensor(weights[name]))
+
+
+def named_arrays(tensors: Mapping[str, torch.Tensor]) -> dict[str, np.ndarray]:
+    """Copies as NumPy arrays in C order."""
+    return {name: np.array(tensor.detach().cpu().numpy(), order="C") for name, tensor in tensors.items()}

@@ -1,0 +1,53 @@
+"""float32 or bfloat16: what the recipe wants, or what this machine is faster at."""
+
+from __future__ import annotations
+
+import time
+from functools import cache
+
+import torch
+
+from tenfold.errors import UsageError, nearest
+
+__all__ = ["PRECISIONS", "bfloat16_gain", "choose_precision"]
+
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+_CLEAR_GAIN = 1.4  # below that the casts eat what the products save
+
+
+def choose_precision(wanted: str, device: torch.device | str, *, convolutional: bool) -> torch.dtype:
+    """What forward and backward compute in; weights, loss and optimiser stay float32.
+
+    auto: bfloat16 only for networks with convolutions (in small matrix products the casts cost
+    more than they save) and where a probe of a few milliseconds finds the device clearly faster
+    at it. Raises UsageError for a precision that is not known.
+    """
+    if wanted in PRECISIONS:
+        return PRECISIONS[wanted]
+    if wanted != "auto":
+        raise UsageError(f"unknown precision {wanted!r}", remedy=nearest(wanted, [*PRECISIONS, "auto"]))
+    fast = convolutional and bfloat16_gain(torch.device(device).type) >= _CLEAR_GAIN
+    return torch.bfloat16 if fast else torch.float32
+
+
+@cache
+def bfloat16_gain(device_type: str) -> float:
+    """How many times faster bfloat16 matrix products are than float32 ones; measured once a process."""
+    if device_type == "mps":
+        return 1.0  # bfloat16 there is a storage format, not a faster unit
+    return _product_seconds(torch.float32, device_type) / _product_seconds(torch.bfloat16, device_type)
+
+
+def _product_seconds(dtype: torch.dtype, device_type: str, size: int = 384) -> float:
+    """The best of eight, so that a busy machine does not change the answer."""
+    matrix = torch.ones(size, size, dtype=dtype, device=device_type)
+    torch.mm(matrix, matrix)
+    return min(_seconds(matrix) for _ in range(8))
+
+
+def _seconds(matrix: torch.Tensor) -> float:
+    start = time.perf_counter()
+    product = torch.mm(matrix, matrix)
+    product[0, 0].item()  # waits for an accelerator
+    return time.perf_counter() - start
