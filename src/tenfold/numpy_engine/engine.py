@@ -1,0 +1,148 @@
+"""The NumPy engine: the five verbs of `tenfold.engines.base` on layers written by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from tenfold.arrays import Batch
+from tenfold.engines.base import EngineOptions, StepResult
+from tenfold.errors import ModelError
+from tenfold.networks.shapes import Network
+from tenfold.numpy_engine.augment import augment
+from tenfold.numpy_engine.buffers import Buffers
+from tenfold.numpy_engine.network import RunningNetwork
+from tenfold.numpy_engine.random_state import pack_random_state, unpack_random_state
+from tenfold.numpy_engine.registry import LOSSES, OPTIMISERS
+from tenfold.numpy_engine.store import ParameterStore
+
+__all__ = ["NumpyEngine"]
+
+# Images at a time when only answers are wanted: enough for the matrix products, small in memory.
+CHUNK = 512
+
+
+class NumpyEngine:
+    """Trains and answers with NumPy alone.
+
+    options.precision and options.device are not for this engine: it computes in `dtype`, float32
+    unless a check asks for float64, on the processor.
+    Raises ModelError where the weights do not fit the network.
+    """
+
+    name = "numpy"
+
+    def __init__(
+        self,
+        network: Network,
+        weights: dict[str, np.ndarray],
+        options: EngineOptions,
+        *,
+        dtype: DTypeLike = np.float32,
+    ) -> None:
+        self.network, self.options = network, options
+        self.store = ParameterStore.of(network, weights, dtype)
+        self.layers = RunningNetwork(network, self.store, seed=options.seed)
+        self.loss = LOSSES[options.loss.name](options.loss)
+        learned = self.store.learned_parameters
+        self.optimiser = OPTIMISERS[options.optimiser.name](options.optimiser, learned, dtype)
+        self.average = ParameterStore.of(network, weights, dtype) if options.average_decay else None
+        self.answering = RunningNetwork(network, self.average) if self.average else self.layers
+        self.buffers = Buffers(dtype)
+
+    def train_step(self, batch: Batch, learning_rate: float) -> StepResult:
+        """Forward, loss, backward, one step of the optimiser."""
+        loss, correct = self.differentiate(batch)
+        self.optimiser.step(self.store.learned, self.store.gradients, learning_rate)
+        if self.average is not None:
+            self._follow(self.average)
+        return StepResult(loss, correct)
+
+    def differentiate(self, batch: Batch) -> StepResult:
+        """The loss of a batch; its gradient is left in the store."""
+        if batch.augmentation is None:
+            pixels = batch.images
+        else:
+            pixels = augment(batch.images, batch.augmentation)
+        logits = self.layers.forward(self.scaled(pixels), training=True)
+        labels = (batch.labels + self.options.loss.label_shift) % self.network.classes
+        loss, gradient = self.loss(logits, labels)
+        correct = int(np.count_nonzero(logits.argmax(axis=1) == labels))
+        self.layers.backward(gradient)
+        return StepResult(loss, correct)
+
+    def logits(self, images: np.ndarray) -> np.ndarray:
+        """uint8 (N, H, W) -> float32 (N, K), without dropout and with batch-norm's running
+        statistics; of the averaged weights where there are any."""
+        if self.average is not None:
+            np.copyto(self.average.statistics, self.store.statistics)
+        answers = np.empty((len(images), self.network.classes), np.float32)
+        for start in range(0, len(images), CHUNK):
+            inputs = self.scaled(images[start : start + CHUNK])
+            answers[start : start + CHUNK] = self.answering.forward(inputs, training=False)
+        shift = self.options.loss.label_shift
+        return np.roll(answers, -shift, axis=1) if shift else answers
+
+    def scaled(self, pixels: np.ndarray) -> np.ndarray:
+        """Pixels 0..255 -> (pixel / 255 - mean) / std."""
+        inputs = self.buffers.take("inputs", pixels.shape)
+        kind = inputs.dtype.type
+        np.multiply(pixels, kind(1 / (255 * self.options.std)), out=inputs, dtype=kind, casting="unsafe")
+        if self.options.mean:
+            inputs -= kind(self.options.mean / self.options.std)
+        return inputs
+
+    def weights(self) -> dict[str, np.ndarray]:
+        """float32 copies by name; the averaged ones where there are any."""
+        if self.average is None:
+            return self.store.copies()
+        np.copyto(self.average.statistics, self.store.statistics)
+        return self.average.copies()
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Keys: weights/NAME, average/NAME, optimiser/NAME, random/LAYER."""
+        state = {f"weights/{name}": value.copy() for name, value in self.store.values.items()}
+        if self.average is not None:
+            state |= {f"average/{name}": value.copy() for name, value in self.average.values.items()}
+        state |= {f"optimiser/{name}": value for name, value in self.optimiser.state().items()}
+        streams = self.layers.random_streams()
+        return state | {f"random/{name}": pack_random_state(rng) for name, rng in streams.items()}
+
+    def load_state(self, state: dict[str, np.ndarray]) -> None:
+        """Raises ModelError when the state is not of an engine with these options; then nothing
+        has been changed."""
+        self._check_state(state)
+        self.store.load(_section(state, "weights"))
+        if self.average is not None:
+            self.average.load(_section(state, "average"))
+        self.optimiser.load_state(_section(state, "optimiser"))
+        for name, rng in self.layers.random_streams().items():
+            unpack_random_state(rng, state[f"random/{name}"])
+
+    def _check_state(self, state: dict[str, np.ndarray]) -> None:
+        """Before anything is changed: the same names and shapes as this engine's own state."""
+        own = self.state()
+        odd = sorted(set(own) ^ set(state))
+        odd += [name for name in own if name in state and own[name].shape != np.shape(state[name])]
+        if odd:
+            raise ModelError(
+                f"the state of training does not fit: {odd[0]!r} is missing, unknown or of another shape",
+                expected="the state of the same network and options",
+                remedy="resume with the recipe the run was started with",
+            )
+
+    def _follow(self, average: ParameterStore) -> None:
+        """average = decay * average + (1 - decay) * weights. At first the decay is small, so that
+        the average soon forgets where the network started."""
+        steps = self.optimiser.steps
+        decay = min(self.options.average_decay, (1 + steps) / (10 + steps))
+        change = np.subtract(
+            self.store.learned, average.learned, out=self.buffers.take("average", average.learned.shape)
+        )
+        change *= 1 - decay
+        average.learned += change
+
+
+def _section(state: dict[str, np.ndarray], title: str) -> dict[str, np.ndarray]:
+    start = f"{title}/"
+    return {key.removeprefix(start): value for key, value in state.items() if key.startswith(start)}

@@ -1,0 +1,40 @@
+"""A network that runs: its layers in order, on the parameters of a store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from tenfold.networks.shapes import Network
+from tenfold.numpy_engine.layer import Layer, backward_all, forward_all
+from tenfold.numpy_engine.registry import build_layer
+from tenfold.numpy_engine.store import ParameterStore
+
+__all__ = ["RunningNetwork"]
+
+
+class RunningNetwork:
+    """The layers of a network. Several may run on one store; they share its parameters."""
+
+    def __init__(self, network: Network, store: ParameterStore, *, seed: int = 0) -> None:
+        self.network, self.store = network, store
+        self.layers = [build_layer(plan, store, seed=seed) for plan in network.layers]
+
+    def forward(self, inputs: np.ndarray, *, training: bool) -> np.ndarray:
+        """float (N, H, W) -> logits (N, K), which the next forward overwrites."""
+        return forward_all(self.layers, inputs[..., np.newaxis], training=training)
+
+    def backward(self, gradient: np.ndarray) -> None:
+        """d loss / d logits (N, K) -> the store's gradients."""
+        backward_all(self.layers, gradient, wanted=False)
+
+    def random_streams(self) -> dict[str, np.random.Generator]:
+        """The generators of the layers that draw, by the layers' names."""
+        return {layer.spec.name: layer.rng for layer in _walk(self.layers) if layer.rng is not None}
+
+
+def _walk(layers: Sequence[Layer]) -> Iterator[Layer]:
+    for layer in layers:
+        yield layer
+        yield from _walk(layer.inner)

@@ -1,0 +1,85 @@
+"""All parameters of a network in one flat array, so that an optimiser's step is a few vector operations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import prod
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from tenfold.errors import ModelError
+from tenfold.networks.shapes import Network, Parameter
+
+__all__ = ["ParameterStore"]
+
+
+class ParameterStore:
+    """Parameters by name, each a view into a flat array.
+
+    learned, gradients: flat, in the order of `learned_parameters`. statistics: flat, the running
+    means and variances of batch-norm. values, slopes: the same memory by name and in shape.
+    """
+
+    def __init__(self, parameters: list[Parameter], dtype: DTypeLike = np.float32) -> None:
+        self.dtype = np.dtype(dtype)
+        self.parameters = list(parameters)
+        self.learned_parameters = [p for p in parameters if p.learned]
+        running = [p for p in parameters if not p.learned]
+        self.learned = np.zeros(_size(self.learned_parameters), self.dtype)
+        self.gradients = np.zeros_like(self.learned)
+        self.statistics = np.zeros(_size(running), self.dtype)
+        self.slopes = _views(self.gradients, self.learned_parameters)
+        self.values = _views(self.learned, self.learned_parameters) | _views(self.statistics, running)
+
+    @classmethod
+    def of(
+        cls, network: Network, weights: Mapping[str, np.ndarray], dtype: DTypeLike = np.float32
+    ) -> ParameterStore:
+        """The store of a network, filled. Raises ModelError as `load` does."""
+        store = cls(network.parameters(), dtype)
+        store.load(weights)
+        return store
+
+    def load(self, weights: Mapping[str, np.ndarray]) -> None:
+        """Copies the weights in. Raises ModelError that names a missing, unknown or ill-shaped one."""
+        for parameter in self.parameters:
+            _check(parameter, weights)
+        unknown = sorted(set(weights) - set(self.values))
+        if unknown:
+            raise ModelError(f"the weights hold {unknown[0]!r}, which the network does not have")
+        for name, value in self.values.items():
+            np.copyto(value, weights[name], casting="same_kind")
+
+    def copies(self) -> dict[str, np.ndarray]:
+        """float32 copies by name, in the network's order."""
+        return {p.name: self.values[p.name].astype(np.float32) for p in self.parameters}
+
+
+def _size(parameters: list[Parameter]) -> int:
+    return sum(prod(p.shape) for p in parameters)
+
+
+def _views(flat: np.ndarray, parameters: list[Parameter]) -> dict[str, np.ndarray]:
+    views, start = {}, 0
+    for parameter in parameters:
+        stop = start + prod(parameter.shape)
+        views[parameter.name] = flat[start:stop].reshape(parameter.shape)
+        start = stop
+    return views
+
+
+def _check(parameter: Parameter, weights: Mapping[str, np.ndarray]) -> None:
+    if parameter.name not in weights:
+        raise ModelError(
+            f"the weights lack {parameter.name!r}",
+            expected=f"an array of shape {parameter.shape}",
+            remedy="load weights that were saved from the same network",
+        )
+    shape = np.shape(weights[parameter.name])
+    if shape != parameter.shape:
+        raise ModelError(
+            f"the weights' {parameter.name!r} has shape {shape}",
+            expected=str(parameter.shape),
+            remedy="load weights that were saved from the same network",
+        )
