@@ -1,0 +1,168 @@
+"""Pictures of a run's report as a browser shows it: wide and narrow, light and dark.
+
+    python scripts/report_screenshots.py RUN OUT_DIR
+
+Headless Chromium is led through its debugging pipe (DevTools protocol), which sets the page's width and
+the preferred colours as a reader's own machine would, so what is seen is the real page.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+__all__ = ["Page", "find_chromium", "open_page", "take_screenshots"]
+
+_FLAGS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--hide-scrollbars", "--remote-debugging-pipe",
+)  # fmt: skip
+
+
+class Page:
+    """One page of a running browser."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._process, self._next, self._session = process, 0, ""
+        self.events: list[dict[str, Any]] = []
+        target = self.call("Target.createTarget", url="about:blank")["targetId"]
+        attached = self.call("Target.attachToTarget", targetId=target, flatten=True)
+        self._session = attached["sessionId"]
+        for domain in ("Page", "Runtime", "Log", "Network"):
+            self.call(f"{domain}.enable")
+
+    def call(self, method: str, **params: Any) -> dict[str, Any]:
+        """Sends one command and waits for its answer; events met on the way are kept."""
+        self._next += 1
+        message = {"id": self._next, "method": method, "params": params}
+        if self._session:
+            message["sessionId"] = self._session
+        self._process.stdin.write(json.dumps(message).encode() + b"\0")
+        self._process.stdin.flush()
+        while True:
+            answer = self._read()
+            if answer.get("id") == self._next:
+                if "error" in answer:
+                    raise RuntimeError(f"{method}: {answer['error']['message']}")
+                return answer["result"]
+            self.events.append(answer)
+
+    def _read(self) -> dict[str, Any]:
+        parts = bytearray()
+        while (byte := self._process.stdout.read(1)) != b"\0":
+            if not byte:
+                raise RuntimeError("the browser went away")
+            parts += byte
+        return json.loads(parts)
+
+    def show(self, path: Path, *, width: int, dark: bool = False, height: int = 900) -> None:
+        """Opens a file at a width in CSS pixels and waits until it is drawn."""
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self.call("Emulation.setEmulatedMedia", features=[scheme])
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        self.call("Emulation.setDeviceMetricsOverride", **metrics)
+        self.call("Page.navigate", url=path.resolve().as_uri())
+        self.evaluate(
+            "new Promise(r => document.readyState === 'complete' ? r() : addEventListener('load', r))"
+        )
+
+    def evaluate(self, expression: str) -> Any:
+        answer = self.call("Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True)
+        if "exceptionDetails" in answer:
+            raise RuntimeError(answer["exceptionDetails"]["text"])
+        return answer["result"].get("value")
+
+    def complaints(self) -> list[str]:
+        """Console errors, exceptions and security violations so far."""
+        wanted = {"Runtime.exceptionThrown", "Log.entryAdded", "Runtime.consoleAPICalled"}
+        return [json.dumps(event["params"]) for event in self.events if event.get("method") in wanted]
+
+    def requests(self) -> list[str]:
+        """The addresses that were asked for so far."""
+        sent = [event for event in self.events if event.get("method") == "Network.requestWillBeSent"]
+        return [event["params"]["request"]["url"] for event in sent]
+
+    def screenshot(self, *, whole: bool = True) -> bytes:
+        """The page as PNG; the whole of it or what stands in the window."""
+        answer = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=whole)
+        return base64.b64decode(answer["data"])
+
+
+def find_chromium() -> str | None:
+    """The path of a Chromium or Chrome, or None."""
+    names = ("chromium", "chromium-browser", "google-chrome", "chrome")
+    return next((path for name in names if (path := shutil.which(name))), None)
+
+
+@contextmanager
+def open_page() -> Iterator[Page]:
+    """A page in a fresh browser with an empty profile, which is closed and removed afterwards."""
+    chromium = find_chromium()
+    if chromium is None:
+        raise RuntimeError("no Chromium found; install one, such as Debian's package chromium")
+    with tempfile.TemporaryDirectory(prefix="tenfold-browser-", ignore_cleanup_errors=True) as profile:
+        # The browser reads commands from descriptor 3 and answers on 4; the shell puts our pipes there.
+        command = ["sh", "-c", 'exec "$@" 3<&0 4>&1 </dev/null >/dev/null', "sh", chromium, *_FLAGS]
+        process = subprocess.Popen(
+            [*command, f"--user-data-dir={profile}", "about:blank"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            yield Page(process)
+        finally:
+            _close(process)
+
+
+def _close(process: subprocess.Popen[bytes]) -> None:
+    process.stdin.close()  # ends the browser, which lives as long as its pipe
+    try:
+        process.wait(timeout=10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    process.stdout.close()
+
+
+def take_screenshots(report: Path, folder: Path) -> list[Path]:
+    """Four pictures of the whole page: report-{1280,390}-{light,dark}.png; and what one sees first."""
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    with open_page() as page:
+        for width in (1280, 390):
+            for dark in (False, True):
+                page.show(report, width=width, dark=dark)
+                name = f"report-{width}-{'dark' if dark else 'light'}"
+                for suffix, whole in (("", True), ("-top", False)):
+                    path = folder / f"{name}{suffix}.png"
+                    path.write_bytes(page.screenshot(whole=whole))
+                    written.append(path)
+    return written
+
+
+def main(arguments: list[str]) -> int:
+    if len(arguments) != 2:
+        print(__doc__, file=sys.stderr)
+        return 2
+    given, folder = Path(arguments[0]), Path(arguments[1])
+    report = given / "report.html" if given.is_dir() else given
+    if not report.is_file():
+        print(f"{report} is not there; write it with: tenfold report {given}", file=sys.stderr)
+        return 1
+    for path in take_screenshots(report, folder):
+        print(path)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

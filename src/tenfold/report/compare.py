@@ -1,0 +1,65 @@
+"""Runs side by side: plain figures, and the keys in which their recipes differ."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tenfold.recipes.schema import Recipe
+from tenfold.report.parts import final_record, history_of, network_of
+from tenfold.training.run_folder import Run
+
+__all__ = ["compare_runs", "recipe_differences"]
+
+# What is written about a recipe, not what it does.
+_PROSE = {"title", "source", "description", "published"}
+
+
+def compare_runs(runs: list[Run]) -> list[dict[str, Any]]:
+    """A row a run with the same keys in the same order; None where a run does not have the figure.
+
+    Accuracies are shares, losses as trained, seconds of the whole training; test_interval: 95 %.
+    Raises ModelError where a file is there but cannot be read.
+    """
+    return [_row(run) for run in runs]
+
+
+def _row(run: Run) -> dict[str, Any]:
+    environment, record, evaluation = run.environment, final_record(run), run.evaluation
+    network = network_of(run)
+    data = environment.get("data") or {}
+    return {
+        "name": run.name,
+        "recipe": run.recipe.name,
+        "engine": environment.get("engine"),
+        "seed": environment.get("seed"),
+        "status": environment.get("status"),
+        "epochs": len(history_of(run)),
+        "parameters": network.parameter_count if network else None,
+        "seconds": environment.get("seconds"),
+        "val_loss": record.val_loss if record else None,
+        "val_accuracy": record.val_accuracy if record else None,
+        "test_loss": evaluation.loss if evaluation else None,
+        "test_accuracy": evaluation.accuracy if evaluation else None,
+        "test_interval": list(evaluation.interval) if evaluation else None,
+        "data": data.get("name") or (run.summary.name if run.summary else None),
+    }
+
+
+def recipe_differences(runs: list[Run]) -> list[tuple[str, list[Any]]]:
+    """(dotted key, the value of each run) for the keys that are not the same in all; prose left out."""
+    flat = [_flatten(run.recipe) for run in runs]
+    keys = list(dict.fromkeys(key for values in flat for key in values))
+    rows = [(key, [values.get(key) for values in flat]) for key in keys]
+    return [(key, values) for key, values in rows if any(value != values[0] for value in values)]
+
+
+def _flatten(recipe: Recipe) -> dict[str, Any]:
+    whole = recipe.model_dump(mode="json", exclude=_PROSE)
+    flat: dict[str, Any] = {}
+    for key, value in whole.items():
+        if isinstance(value, Mapping):
+            flat |= {f"{key}.{inner}": each for inner, each in value.items()}
+        else:
+            flat[key] = value
+    return flat

@@ -1,0 +1,204 @@
+"""Result objects -> matplotlib figures. No pyplot, so no global state; nothing is written here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from tenfold.recipes.schema import PublishedEpoch
+from tenfold.report.svg import ACCENT, BAD, INK, LINE, MUTED, SECOND, chart_style
+from tenfold.training.history import EpochRecord
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["plot_class_counts", "plot_confusion", "plot_curves", "plot_learning_rate", "plot_reliability"]
+
+_WIDTH, _HEIGHT = 4.6, 3.0  # inches; two charts stand side by side on a wide page
+_LOG_RATIO = 30  # a loss that falls by more than this is drawn on a logarithmic scale
+
+
+def plot_curves(
+    history: Sequence[EpochRecord],
+    quantity: Literal["loss", "accuracy"],
+    published: Sequence[PublishedEpoch] = (),
+) -> Figure:
+    """Training against validation, an epoch a point; published epochs as open circles."""
+    with chart_style():
+        figure, axes = _blank()
+        for part, name, colour in (("train", "training", ACCENT), ("val", "validation", SECOND)):
+            key = f"{part}_{quantity}"
+            _draw_curve(axes, history, key, name, colour)
+            _draw_curve(axes, published, key, f"{name}, published", colour, dots=True)
+        _label_epochs(axes)
+        _scale_quantity(axes, quantity)
+        axes.legend(loc="best", labelcolor=INK)
+        return figure
+
+
+def _draw_curve(
+    axes: Axes,
+    records: Sequence[EpochRecord] | Sequence[PublishedEpoch],
+    key: str,
+    name: str,
+    colour: str,
+    dots: bool = False,
+) -> None:
+    known = [(r.epoch, getattr(r, key)) for r in records if getattr(r, key) is not None]
+    if not known:
+        return
+    epochs, values = zip(*known, strict=True)
+    if dots:
+        axes.plot(epochs, values, "o", color=colour, markerfacecolor="none", markersize=6, label=name)
+    else:
+        marker = "o" if len(epochs) <= 30 else None
+        axes.plot(epochs, values, color=colour, marker=marker, markersize=3.2, linewidth=1.7, label=name)
+
+
+def _label_epochs(axes: Axes) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    axes.set_xlabel("epoch")
+    axes.xaxis.set_major_locator(MaxNLocator(nbins="auto", integer=True, min_n_ticks=1))
+    axes.grid(axis="y", linewidth=0.7)
+
+
+def _scale_quantity(axes: Axes, quantity: str) -> None:
+    from matplotlib.ticker import PercentFormatter
+
+    if quantity == "accuracy":
+        axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+        axes.set_ylabel("accuracy")
+        return
+    values = np.concatenate([np.asarray(line.get_ydata(), dtype=float) for line in axes.lines] or [[1.0]])
+    values = values[np.isfinite(values)]
+    if values.size and values.min() > 0 and values.max() / values.min() > _LOG_RATIO:
+        axes.set_yscale("log")
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_formatter("")
+        axes.set_ylabel("loss (logarithmic scale)")
+    else:
+        axes.set_ylabel("loss")
+
+
+def plot_learning_rate(history: Sequence[EpochRecord]) -> Figure:
+    """The learning rate of each epoch's last step."""
+    with chart_style():
+        figure, axes = _blank()
+        _draw_curve(axes, history, "learning_rate", "learning rate", ACCENT)
+        axes.set_ylim(bottom=0)
+        axes.set_ylabel("learning rate")
+        _label_epochs(axes)
+        return figure
+
+
+def plot_class_counts(class_names: Sequence[str], counts: np.ndarray) -> Figure:
+    """A bar a class, its number written at the end. counts: int (K,)."""
+    with chart_style():
+        figure, axes = _blank(height=0.6 + 0.24 * len(counts))
+        places = np.arange(len(counts))
+        bars = axes.barh(places, counts, height=0.68, color=ACCENT)
+        axes.bar_label(bars, [f"{value:,}" for value in counts], padding=4, color=INK, fontsize=8.5)
+        axes.set_yticks(places, _shorten(class_names), color=INK)
+        axes.set_ylim(len(counts) - 0.4, -0.6)
+        axes.set_xlim(0, max(float(np.max(counts)), 1.0) * 1.16)
+        axes.set_xticks([])
+        axes.tick_params(axis="y", length=0)
+        axes.spines["bottom"].set_visible(False)
+        return figure
+
+
+def plot_confusion(class_names: Sequence[str], confusion: np.ndarray) -> Figure:
+    """Counts, rows true and columns predicted: right ones blue, mistakes red, zeros left quiet.
+
+    confusion: int (K, K).
+    """
+    size = len(confusion)
+    cell = 0.42 if size <= 12 else 0.34
+    with chart_style():
+        figure, axes = _blank(max(2.6, 1.1 + cell * size), max(2.6, 0.9 + cell * size))
+        shades = _shades(confusion)
+        rows, columns = np.nonzero(confusion == 0)
+        axes.plot(columns, rows, ".", color=LINE, markersize=2.5)
+        for row, column in np.argwhere(confusion):
+            _draw_cell(axes, int(row), int(column), int(confusion[row, column]), shades[row, column])
+        names = _shorten(class_names)
+        turned = {"rotation": 45, "ha": "left", "rotation_mode": "anchor"} if _wide(names) else {}
+        axes.set_xticks(np.arange(size), names, color=INK, **turned)
+        axes.set_yticks(np.arange(size), names, color=INK)
+        axes.set(xlim=(-0.5, size - 0.5), ylim=(size - 0.5, -0.5), aspect="equal")
+        axes.set(xlabel="predicted", ylabel="true")
+        axes.xaxis.set_label_position("top")
+        axes.tick_params(length=0, top=True, labeltop=True, bottom=False, labelbottom=False)
+        axes.spines[:].set_visible(False)
+        return figure
+
+
+def _shades(confusion: np.ndarray) -> np.ndarray:
+    """Opacity of each cell: the diagonal against its largest, mistakes against the largest mistake."""
+    mistakes = confusion * (1 - np.eye(len(confusion), dtype=confusion.dtype))
+    wrong = 0.12 + 0.5 * np.sqrt(mistakes / max(mistakes.max(), 1))
+    right = 0.08 + 0.27 * confusion / max(np.diag(confusion).max(), 1)
+    return np.where(np.eye(len(confusion), dtype=bool), right, wrong)
+
+
+def _draw_cell(axes: Axes, row: int, column: int, value: int, shade: float) -> None:
+    from matplotlib.patches import Rectangle
+
+    colour = ACCENT if row == column else BAD
+    axes.add_patch(Rectangle((column - 0.47, row - 0.47), 0.94, 0.94, color=colour, alpha=shade, linewidth=0))
+    text = f"{value}" if value < 10_000 else f"{value / 1000:.0f}k"
+    axes.text(column, row, text, ha="center", va="center_baseline", fontsize=8, color=INK)
+
+
+def plot_reliability(bins: np.ndarray) -> Figure:
+    """How often an answer was right against how sure it was, and below how many answers each bar has.
+
+    bins: float (B, 3), count, mean confidence and accuracy of equal bins of (0, 1].
+    """
+    with chart_style():
+        figure = _new_figure(_WIDTH, 3.6)
+        top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
+        count, _, accuracy = bins.T
+        width = 1 / len(bins)
+        centres = (np.arange(len(bins)) + 0.5) * width
+        filled = count > 0
+        top.bar(centres[filled], accuracy[filled], width * 0.86, color=ACCENT, alpha=0.75)
+        top.plot([0, 1], [0, 1], color=SECOND, linewidth=1.3, linestyle=(0, (4, 3)))
+        top.text(0.04, 0.93, "dashed: perfectly calibrated", color=MUTED, va="top", fontsize=8.5)
+        top.set(xlim=(0, 1), ylim=(0, 1), ylabel="share right")
+        bottom.bar(centres[filled], count[filled], width * 0.86, color=MUTED, alpha=0.75)
+        bottom.set_yscale("symlog", linthresh=1)
+        bottom.set(ylim=(0, None), xlabel="confidence", ylabel="answers")
+        _tidy_counts(bottom, float(count.max(initial=1)))
+        return figure
+
+
+def _tidy_counts(axes: Axes, largest: float) -> None:
+    from matplotlib.ticker import NullLocator
+
+    powers = [0.0, *(10.0**p for p in range(0, 9, 2) if 10**p <= largest)]
+    axes.set_yticks(powers, [f"{power:,.0f}" for power in powers])
+    axes.yaxis.set_minor_locator(NullLocator())
+
+
+def _new_figure(width: float, height: float) -> Figure:
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def _blank(width: float = _WIDTH, height: float = _HEIGHT) -> tuple[Figure, Axes]:
+    figure = _new_figure(width, height)
+    return figure, figure.subplots()
+
+
+def _shorten(names: Sequence[str], limit: int = 18) -> list[str]:
+    return [name if len(name) <= limit else name[: limit - 1] + "…" for name in names]
+
+
+def _wide(names: Sequence[str]) -> bool:
+    return max(map(len, names)) > 3

@@ -1,0 +1,96 @@
+"""The evaluation -> what the page says of it: scores, confusion, calibration, right and wrong pictures."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tenfold.evaluation.evaluate import Evaluation
+from tenfold.report import numbers, plots
+from tenfold.report.pictures import grey_picture
+from tenfold.report.svg import figure_to_svg
+from tenfold.training.run_folder import Run
+
+__all__ = ["evaluation_section"]
+
+Section = dict[str, Any]
+_SHOWN_PICTURES, _FULL_CONFUSION = 30, 60
+
+
+def evaluation_section(run: Run) -> Section | None:
+    """Scores, confusion, calibration and pictures of the test set; None where it was not read."""
+    evaluation = run.evaluation
+    if evaluation is None:
+        return None
+    ece = numbers.percent(evaluation.calibration_error)
+    reliability = plots.plot_reliability(evaluation.calibration_bins)
+    alt = f"Bars: the share of right answers against confidence. Calibration error {ece}."
+    return {
+        "facts": [
+            ("accuracy", numbers.percent(evaluation.accuracy)),
+            ("95 % interval", " to ".join(numbers.percent(value) for value in evaluation.interval)),
+            ("loss", numbers.decimal(evaluation.loss)),
+            ("images", numbers.count(evaluation.n)),
+            ("misses", numbers.count(evaluation.misses)),
+            ("calibration error", ece),
+            ("time for all images", numbers.duration(evaluation.seconds)),
+        ],
+        "n": numbers.count(evaluation.n),
+        "dataset": evaluation.dataset,
+        "ece": ece,
+        "confusion": _confusion_chart(evaluation),
+        "pairs": _confused_pairs(evaluation),
+        "per_class": [_class_row(row) for row in evaluation.per_class()],
+        "reliability": figure_to_svg(reliability, "reliability", alt),
+        **_pictures(evaluation),
+    }
+
+
+def _confusion_chart(evaluation: Evaluation) -> str | None:
+    names = evaluation.class_names
+    if len(names) > _FULL_CONFUSION:
+        return None
+    misses, n = numbers.count(evaluation.misses), numbers.count(evaluation.n)
+    alt = f"Confusion matrix: {misses} of {n} images off the diagonal."
+    return figure_to_svg(plots.plot_confusion(names, evaluation.confusion), "confusion", alt)
+
+
+def _confused_pairs(evaluation: Evaluation, limit: int = 5) -> list[tuple[str, str, str]]:
+    """The most frequent mistakes: true class, predicted class, how often."""
+    mistakes = evaluation.confusion * (1 - np.eye(len(evaluation.confusion), dtype=np.int64))
+    order = np.argsort(-mistakes, axis=None, kind="stable")[:limit]
+    pairs = [np.unravel_index(place, mistakes.shape) for place in order]
+    names = evaluation.class_names
+    return [(names[t], names[p], numbers.count(mistakes[t, p])) for t, p in pairs if mistakes[t, p]]
+
+
+def _class_row(row: Section) -> Section:
+    shares = {key: numbers.percent(row[key]) for key in ("precision", "recall", "f1")}
+    return {"name": row["class"], **shares, "support": numbers.count(row["support"])}
+
+
+def _pictures(evaluation: Evaluation) -> Section:
+    names = evaluation.class_names
+    hits = [
+        {"index": int(index), "label": names[label], "predicted": names[label],
+         "confidence": numbers.percent(sure, 1), "picture": grey_picture(image)}
+        for index, label, sure, image in zip(
+            evaluation.hit_index, evaluation.hit_label, evaluation.hit_confidence,
+            evaluation.hit_images[:_SHOWN_PICTURES], strict=False)
+    ]  # fmt: skip
+    misses = [_miss(evaluation, place) for place in range(min(evaluation.misses, _SHOWN_PICTURES))]
+    first = [_miss(evaluation, int(place)) for place in np.argsort(evaluation.miss_index, kind="stable")[:10]]
+    return {"hits": hits, "wrong": misses, "first_misses": first, "misses": numbers.count(evaluation.misses)}
+
+
+def _miss(evaluation: Evaluation, place: int) -> Section:
+    """The miss at a place in the order of confidence; its picture only where it was kept."""
+    kept = place < len(evaluation.miss_images)
+    return {
+        "index": int(evaluation.miss_index[place]),
+        "label": evaluation.class_names[evaluation.miss_label[place]],
+        "predicted": evaluation.class_names[evaluation.miss_predicted[place]],
+        "confidence": numbers.percent(float(evaluation.miss_confidence[place]), 1),
+        "picture": grey_picture(evaluation.miss_images[place]) if kept else "",
+    }

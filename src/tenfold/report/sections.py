@@ -1,0 +1,295 @@
+"""A run -> what the page says, section by section: text and figures ready to print, no layout.
+
+Each function gives a dictionary for the template, or None where the run does not have that part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from tenfold.networks.shapes import Layer, Network
+from tenfold.report import numbers, plots
+from tenfold.report.parts import class_names_of, final_record, history_of, model_of, network_of
+from tenfold.report.pictures import grey_picture, picture_row
+from tenfold.report.svg import figure_to_svg
+from tenfold.report.weights import draw_first_weights
+from tenfold.training.run_folder import Run
+
+__all__ = [
+    "data_section",
+    "environment_section",
+    "network_section",
+    "published_section",
+    "training_section",
+    "verdict_section",
+    "weights_section",
+]
+
+Section = dict[str, Any]
+_SHOWN_CLASSES = 60
+_HISTORY_NAMES = {
+    "train_loss": "training loss",
+    "train_accuracy": "training accuracy",
+    "val_loss": "validation loss",
+    "val_accuracy": "validation accuracy",
+}
+
+
+def verdict_section(run: Run) -> Section:
+    """What a reader wants to know first, and what they must know of the data."""
+    evaluation, environment = run.evaluation, run.environment
+    data = environment.get("data") or {}
+    epochs = len(history_of(run))
+    facts = [
+        ("network", run.recipe.title or run.recipe.name),
+        ("seed", environment.get("seed")),
+        ("engine", _engine(environment)),
+        ("training", numbers.duration(environment.get("seconds"))),
+        ("epochs", f"{epochs} of {run.recipe.training.epochs}" if _unfinished(environment) else epochs),
+    ]
+    return {
+        "accuracy": evaluation and numbers.percent(evaluation.accuracy),
+        "interval": evaluation and [numbers.percent(value) for value in evaluation.interval],
+        "n": evaluation and numbers.count(evaluation.n),
+        "dataset": evaluation and evaluation.dataset,
+        "note": (run.summary.note if run.summary else "") or data.get("note") or "",
+        "status": environment.get("status", ""),
+        "facts": [(name, value) for name, value in facts if value not in (None, "", numbers.NOTHING)],
+    }
+
+
+def _unfinished(environment: dict[str, Any]) -> bool:
+    return environment.get("status") in ("running", "interrupted")
+
+
+def _engine(environment: dict[str, Any]) -> str:
+    parts = [environment.get(key) for key in ("engine", "device", "precision")]
+    return ", ".join(str(part) for part in parts if part)
+
+
+def published_section(run: Run) -> Section | None:
+    """The source document's figures beside this run's; None where it publishes none."""
+    published, record, network = run.recipe.published, final_record(run), network_of(run)
+    here: dict[str, float | None] = {key: getattr(record, key, None) for key in _HISTORY_NAMES}
+    here["test_accuracy"] = run.evaluation.accuracy if run.evaluation else None
+    here["parameters"] = network.parameter_count if network else None
+    names = {**_HISTORY_NAMES, "test_accuracy": "test accuracy", "parameters": "parameters"}
+    rows = [
+        _compare(name, key, getattr(published, key), here[key])
+        for key, name in names.items()
+        if getattr(published, key) is not None
+    ]
+    epochs = _published_epochs(run)
+    if not rows and not epochs and not published.remark:
+        return None
+    return {"rows": rows, "epochs": epochs, "remark": published.remark, "source": run.recipe.source}
+
+
+def _compare(name: str, key: str, published: float, here: float | None) -> Section:
+    gap = None if here is None else here - published
+    if key == "parameters":
+        texts = numbers.count(published), numbers.count(here), numbers.difference(gap, 0)
+    elif key.endswith("accuracy"):
+        texts = numbers.percent(published), numbers.percent(here), numbers.points(gap)
+    else:
+        texts = numbers.decimal(published), numbers.decimal(here), numbers.difference(gap)
+    return dict(zip(("name", "published", "here", "difference"), (name, *texts), strict=True))
+
+
+def _published_epochs(run: Run) -> Section | None:
+    """The published history beside ours, only the columns that were published."""
+    published = run.recipe.published.epochs
+    given = [key for key in _HISTORY_NAMES if any(getattr(epoch, key) is not None for epoch in published)]
+    if not given:
+        return None
+    ours = {record.epoch: record for record in history_of(run)}
+    rows = [
+        (
+            epoch.epoch,
+            [
+                _figure(key, getattr(source, key, None))
+                for key in given
+                for source in (epoch, ours.get(epoch.epoch))
+            ],
+        )
+        for epoch in published
+    ]
+    return {"columns": [_HISTORY_NAMES[key] for key in given], "rows": rows}
+
+
+def _figure(key: str, value: float | None) -> str:
+    return numbers.percent(value) if key.endswith("accuracy") else numbers.decimal(value)
+
+
+def data_section(run: Run) -> Section | None:
+    """Counts, distribution, examples and mean images of the training images."""
+    summary = run.summary
+    if summary is None:
+        return None
+    names, counts = tuple(summary.class_names), np.asarray(summary.class_counts)
+    split = run.environment.get("data") or {}
+    facts = [
+        ("data set", summary.name),
+        ("images", numbers.count(summary.count)),
+        ("of these for training", numbers.count(split["train"]) if split.get("train") else ""),
+        ("held out for validation", numbers.count(split["val"]) if split.get("val") else ""),
+        ("size", f"{numbers.times(summary.image_shape)} pixels, grey"),
+        ("classes", numbers.count(len(names))),
+        ("mean and deviation of the pixels", f"{summary.pixel_mean:.4f} and {summary.pixel_std:.4f}"),
+    ]
+    alt = f"Bars: images a class, from {numbers.count(counts.min())} to {numbers.count(counts.max())}."
+    return {
+        "facts": [(name, value) for name, value in facts if value],
+        "sha256": summary.sha256,
+        "note": summary.note,
+        "counts": figure_to_svg(plots.plot_class_counts(names, counts), "counts", alt),
+        "examples": [
+            (name, len(images), picture_row(images))
+            for name, images in zip(names[:_SHOWN_CLASSES], summary.examples, strict=False)
+            if len(images)
+        ],
+        "means": [
+            (name, grey_picture(image))
+            for name, image in zip(names[:_SHOWN_CLASSES], summary.class_means, strict=False)
+        ],
+        "shown": min(len(names), _SHOWN_CLASSES),
+        "classes": len(names),
+    }
+
+
+def network_section(run: Run) -> Section | None:
+    """A row a layer: its line, the shape that leaves it, its parameter tensors and their count."""
+    network = network_of(run)
+    if network is None:
+        return None
+    return {
+        "input": numbers.times(network.input_shape),
+        "rows": [_layer_row(layer, depth) for layer, depth in _walk(network.layers)],
+        "total": numbers.count(network.parameter_count),
+        "kept": numbers.count(_not_learned(network)) if _not_learned(network) else "",
+        "source": run.recipe.source,
+        "description": run.recipe.description,
+        "loss": run.recipe.loss.name,
+        "optimiser": _optimiser(run),
+    }
+
+
+def _walk(layers: tuple[Layer, ...], depth: int = 0) -> Iterator[tuple[Layer, int]]:
+    for layer in layers:
+        yield layer, depth
+        yield from _walk(layer.inner, depth + 1)
+
+
+def _layer_row(layer: Layer, depth: int) -> Section:
+    learned = [p for p in layer.parameters if p.learned]
+    return {
+        "name": layer.spec.name.rsplit(".", 1)[-1],
+        "depth": depth,
+        "what": _describe(layer),
+        "shape": numbers.times(layer.output_shape),
+        "tensors": [(p.role, numbers.times(p.shape), numbers.count(prod(p.shape))) for p in learned],
+        "count": numbers.count(sum(prod(p.shape) for p in learned)) if learned else "",
+    }
+
+
+def _describe(layer: Layer) -> str:
+    """The layer as a recipe writes it."""
+    spec = layer.spec
+    if spec.kind == "linear":
+        return f"linear {spec.units}"
+    if spec.kind == "conv":
+        extras = [f" stride {spec.stride}"] * (spec.stride > 1) + [f" padding {spec.padding}"] * (
+            spec.padding > 0
+        )
+        return f"conv {spec.units} {spec.kernel}x{spec.kernel}{''.join(extras)}"
+    if spec.kind in ("max-pool", "average-pool", "pixel-unshuffle"):
+        return f"{spec.kind} {spec.kernel}" + (
+            f" stride {spec.stride}" if spec.stride not in (1, spec.kernel) else ""
+        )
+    if spec.kind == "dropout":
+        return f"dropout {spec.rate:g}"
+    return "adds the layers below to its input" if spec.kind == "residual" else spec.kind
+
+
+def _not_learned(network: Network) -> int:
+    return sum(prod(p.shape) for p in network.parameters() if not p.learned)
+
+
+def _optimiser(run: Run) -> str:
+    optimiser, schedule = run.recipe.optimiser, run.recipe.schedule
+    batch = run.recipe.training.batch_size
+    size = f"batches of {numbers.count(batch)}" if batch else "all images at once"
+    rate = f"learning rate {numbers.short(optimiser.learning_rate)}"
+    return f"{optimiser.name}, {rate}, schedule {schedule.name}, {size}"
+
+
+def training_section(run: Run) -> Section | None:
+    """The curves; None before the first epoch."""
+    history = history_of(run)
+    if not history:
+        return None
+    published = run.recipe.published.epochs
+    last, names = history[-1], ("loss", "accuracy")
+    alts = {
+        "loss": f"Loss over {len(history)} epochs, at the end {numbers.decimal(last.train_loss)} in training"
+        f" and {numbers.decimal(last.val_loss)} in validation.",
+        "accuracy": f"Accuracy over {len(history)} epochs, at the end {numbers.percent(last.train_accuracy)}"
+        f" in training and {numbers.percent(last.val_accuracy)} in validation.",
+    }
+    charts = {
+        name: figure_to_svg(plots.plot_curves(history, name, published), name, alts[name])  # type: ignore[arg-type]
+        for name in names
+    }
+    alt = f"Learning rate over {len(history)} epochs, at the end {numbers.short(last.learning_rate)}."
+    rows = [
+        (
+            r.epoch,
+            *(_figure(key, getattr(r, key)) for key in _HISTORY_NAMES),
+            numbers.short(r.learning_rate),
+            numbers.duration(r.seconds),
+        )
+        for r in history
+    ]
+    return {
+        **charts,
+        "rate": figure_to_svg(plots.plot_learning_rate(history), "rate", alt),
+        "rows": rows,
+        "validation": any(record.val_loss is not None for record in history),
+        "augmented": run.recipe.augmentation.active,
+        "dropout": any("dropout" in str(layer) for layer in run.recipe.network.layers),
+        "published": bool(published),
+        "best_epoch": run.environment.get("best_epoch"),
+        "stopped_early": bool(run.environment.get("stopped_early")),
+    }
+
+
+def weights_section(run: Run) -> Section | None:
+    """The first layer's weights as pictures; None without a model, `pictures` None without any."""
+    model, names, network = model_of(run), class_names_of(run), network_of(run)
+    if model is None or names is None or network is None:
+        return None
+    drawn = draw_first_weights(run.recipe, network, model[1], names)
+    return {"drawn": drawn, "scale": numbers.short(drawn.scale) if drawn else ""}
+
+
+def environment_section(run: Run) -> Section:
+    """What the run ran on: every plain entry of environment.json, in its order."""
+    names = {"cores": "processor cores", "seconds": "seconds in all"}
+    left_out = {"command", "data"}
+    plain = {key: value for key, value in run.environment.items() if key not in left_out}
+    data = run.environment.get("data") or {}
+    rows = [(names.get(key, key.replace("_", " ")), _plain(value)) for key, value in plain.items()]
+    rows += [(f"data: {key}", _plain(value)) for key, value in data.items() if value not in (None, "")]
+    return {"rows": rows, "folder": run.name}
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
+    return numbers.NOTHING if value in (None, "") else str(value)

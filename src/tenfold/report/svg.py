@@ -1,0 +1,74 @@
+"""A matplotlib figure -> an SVG that takes its colours and its type from the page around it.
+
+Figures are drawn in stand-in colours, each of which is then replaced by a CSS variable of the page,
+so that one drawing is right in light, in dark and on paper.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from markupsafe import Markup, escape
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["ACCENT", "BAD", "GOOD", "INK", "LINE", "MUTED", "SECOND", "chart_style", "figure_to_svg"]
+
+# Stand-ins: colours near those of the light page, so that a figure saved by itself looks right too.
+INK, MUTED, LINE = "#1b2431", "#566173", "#d8dde6"
+ACCENT, SECOND, GOOD, BAD = "#1d5fc1", "#b8500f", "#177245", "#b4252f"
+
+_VARIABLES = {
+    INK: "var(--ink)", MUTED: "var(--muted)", LINE: "var(--line)", ACCENT: "var(--accent)",
+    SECOND: "var(--second)", GOOD: "var(--good)", BAD: "var(--bad)",
+}  # fmt: skip
+_TAG = re.compile(r"<[^<>]+>")  # matplotlib escapes < and > in text, so these are tags alone
+_COLOUR = re.compile("|".join(_VARIABLES))
+_REFERENCE = re.compile(r'( id="|(?:xlink:)?href="#|url\(#)')
+
+
+@contextmanager
+def chart_style() -> Iterator[None]:
+    """Settings under which the charts are made and saved; restored afterwards."""
+    import matplotlib
+
+    settings = {
+        "svg.fonttype": "none", "svg.hashsalt": "tenfold", "text.parse_math": False, "font.size": 9,
+        "text.color": INK, "axes.labelcolor": MUTED, "axes.edgecolor": LINE, "xtick.color": LINE,
+        "ytick.color": LINE, "xtick.labelcolor": MUTED, "ytick.labelcolor": MUTED, "grid.color": LINE,
+        "axes.facecolor": "none", "figure.facecolor": "none", "savefig.facecolor": "none",
+        "axes.spines.top": False, "axes.spines.right": False, "axes.axisbelow": True,
+        "legend.frameon": False, "figure.constrained_layout.use": True,
+    }  # fmt: skip
+    with matplotlib.rc_context(settings), warnings.catch_warnings():
+        # Only the browser draws the letters; matplotlib merely measures them.
+        warnings.filterwarnings("ignore", message="Glyph .* missing")
+        yield
+
+
+def figure_to_svg(figure: Figure, name: str, alt: str) -> Markup:
+    """The figure as inline SVG. name: unique on the page, the prefix of the ids; alt: what it shows."""
+    buffer = io.StringIO()
+    with chart_style():
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
+    whole = buffer.getvalue()
+    body = re.sub(
+        r"<metadata>.*?</metadata>", "", whole[whole.index(">", whole.index("<svg ")) + 1 :], flags=re.S
+    )
+    body = _TAG.sub(lambda tag: _adapt(tag.group(), name), body)
+    width, height = (round(float(size) * 72, 2) for size in figure.get_size_inches())
+    opening = Markup(
+        '<svg class="chart" role="img" aria-label="{}" viewBox="0 0 {} {}" style="width: {}px">'
+    ).format(alt, width, height, round(width * 96 / 72))
+    return opening + Markup(f"<title>{escape(alt)}</title>{body.strip()}")
+
+
+def _adapt(tag: str, name: str) -> str:
+    tag = _COLOUR.sub(lambda colour: _VARIABLES[colour.group()], tag)
+    return _REFERENCE.sub(rf"\g<1>{name}-", tag).replace("xlink:href", "href")
