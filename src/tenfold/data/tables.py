@@ -1,0 +1,328 @@
+"""Tables of pixels: CSV (one image a row, as Kaggle has it) and npz (as Keras has it)."""
+
+from __future__ import annotations
+
+import math
+import re
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from tenfold.arrays import ImageDataset
+from tenfold.data.idx import read_payload
+from tenfold.errors import DataError, DataNotFoundError
+
+__all__ = ["class_labels", "natural_key", "parse_numbers", "read_csv", "read_npz", "to_pixels"]
+
+LABEL_NAMES = ("label", "target", "class", "y")
+MOST_CLASSES = 10_000
+CHUNK = 1 << 22  # bytes of a table that are parsed at once
+SQUARE = "images of equal height and width, one image a row"
+
+
+def read_csv(path: str | Path) -> ImageDataset:
+    """A CSV file, gzip or not: one image a row, its label first or in the column that a header
+    calls label, target, class or y; the other columns are pixels 0..255 of a square image.
+
+    Whole-number labels name classes 0..max; other labels are class names, in natural order.
+    Raises DataError naming file, row (1 is the first line) and column (1 is the first).
+    """
+    data = read_payload(path)
+    header, body = _split_header(data)
+    if not body.strip():
+        raise DataError(f"{path} has no rows", remedy="check that it is the right file")
+    label_at = _label_column(header)
+    first_row = 2 if header else 1
+    numbers = parse_numbers(body)
+    if numbers is None:
+        pixels, labels = _parse_slowly(body, label_at, path, first_row)
+    else:
+        pixels, labels = np.delete(numbers, label_at, axis=1), numbers[:, label_at]
+    _check_columns(header, pixels.shape[1] + 1, path)
+    side = _side(pixels.shape[1], path)
+    images = to_pixels(pixels, path, first_row=first_row, label_at=label_at)
+    indices, names = class_labels(labels, path, first_row=first_row)
+    return ImageDataset(images.reshape(-1, side, side), indices, names, Path(path).name)
+
+
+def parse_numbers(data: bytes) -> np.ndarray | None:
+    """uint8 (rows, columns) from comma-separated whole numbers 0..255, or None if that is not all
+    there is. Works on whole arrays of bytes: 60,000 rows of 785 take about a second."""
+    text = data.replace(b"\r\n", b"\n").rstrip(b"\n") + b"\n"
+    columns = text[: text.index(b"\n")].count(b",") + 1
+    rows, start = [], 0
+    while start < len(text):
+        end = text.rfind(b"\n", start, start + CHUNK) + 1 or text.find(b"\n", start) + 1
+        part = _parse_chunk(np.frombuffer(text, np.uint8, end - start, start), columns)
+        if part is None:
+            return None
+        rows.append(part)
+        start = end
+    return np.concatenate(rows)
+
+
+def _parse_chunk(text: np.ndarray, columns: int) -> np.ndarray | None:
+    digits = text - np.uint8(ord("0"))  # wraps: everything else is above 9
+    ends = np.flatnonzero(digits > 9)
+    newline = text[ends] == ord("\n")
+    if len(ends) % columns or not (newline | (text[ends] == ord(","))).all():
+        return None
+    table = newline.reshape(-1, columns)
+    if table[:, :-1].any() or not table[:, -1].all():
+        return None
+    lengths = np.diff(ends, prepend=-1) - 1
+    if lengths.min() < 1 or lengths.max() > 3:
+        return None
+    values = digits[ends - 1].astype(np.uint16)
+    for place in (1, 2):
+        longer = np.flatnonzero(lengths > place)
+        values[longer] += digits[ends[longer] - 1 - place].astype(np.uint16) * np.uint16(10**place)
+    return values.astype(np.uint8).reshape(-1, columns) if values.max() <= 255 else None
+
+
+def _split_header(data: bytes) -> tuple[list[str], bytes]:
+    """The cells of the first line when it is a header: one names the label, or most are no numbers."""
+    data = data.removeprefix(b"\xef\xbb\xbf")
+    line, _, body = data.partition(b"\n")
+    cells = _cells(line.decode("utf-8", "replace"))
+    words = sum(_number(cell) is None for cell in cells)
+    if any(cell.lower() in LABEL_NAMES for cell in cells) or words > len(cells) / 2:
+        return cells, body
+    return [], data
+
+
+def _cells(line: str) -> list[str]:
+    return [cell.strip().strip('"') for cell in line.strip("\r\n").split(",")]
+
+
+def _number(cell: str) -> float | None:
+    try:
+        return float(cell)
+    except ValueError:
+        return None
+
+
+def _label_column(header: list[str]) -> int:
+    names = [cell.lower() for cell in header]
+    return next((names.index(name) for name in LABEL_NAMES if name in names), 0)
+
+
+def _check_columns(header: list[str], columns: int, path: str | Path) -> None:
+    if header and len(header) != columns:
+        raise DataError(
+            f"{path}: the header has {len(header)} columns, row 2 has {columns}",
+            remedy="mend the file: every row needs as many cells as the header",
+        )
+
+
+def _parse_slowly(
+    body: bytes, label_at: int, path: str | Path, first_row: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """float64 pixels and labels as text, a line at a time, with the place of whatever is wrong."""
+    pixels: list[np.ndarray] = []
+    labels: list[str] = []
+    for row, line in enumerate(body.decode("utf-8", "replace").rstrip("\r\n").split("\n"), first_row):
+        cells = _cells(line)
+        if pixels and len(cells) != len(pixels[0]) + 1:
+            raise DataError(
+                f"{path}, row {row} has {len(cells)} columns",
+                expected=f"{len(pixels[0]) + 1}, as in the rows before",
+                remedy="mend or delete the row",
+            )
+        if len(cells) < 2:
+            raise DataError(
+                f"{path}, row {row} has {len(cells)} column",
+                expected="a label and pixels, separated by commas",
+            )
+        labels.append(_label(cells.pop(label_at), path, row, label_at))
+        pixels.append(_pixel_row(cells, path, row, label_at))
+    return np.array(pixels), _plain_labels(labels)
+
+
+def _label(cell: str, path: str | Path, row: int, label_at: int) -> str:
+    if not cell or cell.lower() in ("nan", "na", "null", "none"):
+        raise DataError(
+            f"{path}, row {row}, column {label_at + 1}: the label is {cell or 'blank'!r}",
+            expected="a whole number or a class name",
+            remedy="mend or delete the row",
+        )
+    return cell
+
+
+def _plain_labels(labels: list[str]) -> np.ndarray:
+    try:
+        return np.array(labels, dtype=np.float64)
+    except ValueError:
+        return np.array(labels)
+
+
+def _pixel_row(cells: list[str], path: str | Path, row: int, label_at: int) -> np.ndarray:
+    try:
+        return np.array(cells, dtype=np.float64)
+    except ValueError:
+        at = next(k for k, cell in enumerate(cells) if _number(cell) is None)
+        raise _bad_pixel(path, row, at, label_at, cells[at] or "blank") from None
+
+
+def _bad_pixel(path: str | Path, row: int, at: int, label_at: int, found: object) -> DataError:
+    column = at + 1 + (at >= label_at >= 0)
+    return DataError(
+        f"{path}, row {row}, column {column}: the pixel is {found}",
+        expected="a number from 0 to 255",
+        remedy="mend or delete the row",
+    )
+
+
+def to_pixels(values: np.ndarray, where: str | Path, *, first_row: int = 0, label_at: int = -1) -> np.ndarray:
+    """uint8 of the same shape from numbers 0..255 (rounded). values: (N, ...).
+
+    Raises DataError naming row (counted from first_row) and column of the first that is not, and
+    when fractions lie between 0 and 1 only: pixels that somebody scaled.
+    """
+    if values.dtype == np.uint8:
+        return values
+    if values.dtype.kind not in "iuf":
+        raise DataError(f"{where}: pixels are {values.dtype}", expected="numbers from 0 to 255")
+    bad = ~((values >= 0) & (values <= 255))  # also where NaN
+    if bad.any():
+        row, at = divmod(int(bad.reshape(-1).argmax()), math.prod(values.shape[1:]))
+        found = values.reshape(len(values), -1)[row, at]
+        raise _bad_pixel(where, first_row + row, at, label_at, f"{found:g}")
+    if values.dtype.kind == "f" and values.size and values.max() <= 1 and (values % 1 > 0).any():
+        raise DataError(
+            f"{where}: pixels are fractions from {values.min():g} to {values.max():g}",
+            expected="numbers from 0 to 255",
+            remedy="multiply them by 255",
+        )
+    return np.rint(values).astype(np.uint8)
+
+
+def _side(columns: int, where: str | Path) -> int:
+    side = math.isqrt(columns)
+    if side * side != columns or not columns:
+        raise DataError(
+            f"{where}: {columns} pixels an image, which is no square number",
+            expected=f"a label and {SQUARE}",
+            remedy="is the label's column missing, or an index's column too many? "
+            f"a header names the label {', '.join(LABEL_NAMES[:-1])} or {LABEL_NAMES[-1]}",
+        )
+    return side
+
+
+def class_labels(
+    labels: np.ndarray, where: str | Path, *, first_row: int = 0
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """int64 (N,) and class names: whole numbers k are the classes 0..max, text is in natural order.
+
+    labels: (N,) or (N, 1). Raises DataError naming the row, counted from first_row, that is neither.
+    """
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.ndim != 1 or labels.dtype.kind not in "iufUS" or not len(labels):
+        raise DataError(
+            f"{where}: labels are {labels.dtype} of shape {labels.shape}",
+            expected="whole numbers or class names, one an image",
+        )
+    if labels.dtype.kind in "US":
+        return _named(labels.astype(np.str_))
+    bad = ~((labels >= 0) & (labels < MOST_CLASSES) & (labels % 1 == 0))
+    if bad.any():
+        at = int(bad.argmax())
+        raise DataError(
+            f"{where}, row {first_row + at}: the label is {labels[at]:g}",
+            expected=f"a whole number from 0 to {MOST_CLASSES - 1}",
+            remedy="mend or delete the row",
+        )
+    indices = labels.astype(np.int64)
+    return indices, tuple(str(k) for k in range(int(indices.max()) + 1))
+
+
+def _named(labels: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
+    found, inverse = np.unique(labels, return_inverse=True)
+    names = sorted(found.tolist(), key=natural_key)
+    place = {name: k for k, name in enumerate(names)}
+    order = np.array([place[name] for name in found.tolist()], dtype=np.int64)
+    return order[inverse], tuple(names)
+
+
+def natural_key(name: str) -> list[tuple[int, int, str]]:
+    """Sorts 2 before 10, and numbers before words."""
+    parts = re.findall(r"([0-9]+)|([^0-9]+)", name)
+    return [(0, int(digits), digits) if digits else (1, 0, word.lower()) for digits, word in parts]
+
+
+def read_npz(path: str | Path) -> dict[str, ImageDataset]:
+    """{"train": ..., "test": ...} from the arrays images and labels, or x_train, y_train and
+    perhaps x_test, y_test (Keras). images: (N, H, W), (N, H, W, 1) or (N, side * side), 0..255.
+
+    Both parts have the class names of both. Nothing is unpickled. Raises DataError naming file,
+    array and remedy.
+    """
+    arrays = _load_arrays(Path(path))
+    pairs = {
+        part: (images, labels)
+        for part, images, labels in (
+            ("train", "images", "labels"),
+            ("train", "x_train", "y_train"),
+            ("test", "x_test", "y_test"),
+        )
+        if images in arrays and labels in arrays
+    }
+    if "train" not in pairs:
+        raise DataError(
+            f"{path} holds the arrays {', '.join(sorted(arrays)) or '(none)'}",
+            expected="images and labels, or x_train and y_train",
+            remedy="rename them with numpy.savez",
+        )
+    labels, names = class_labels(
+        _joined([arrays[pair[1]] for pair in pairs.values()], path), f"{path} ({pairs['train'][1]})"
+    )
+    datasets, start = {}, 0
+    for part, (images_key, labels_key) in pairs.items():
+        count = len(arrays[labels_key])
+        images = _images(arrays[images_key], f"{path} ({images_key})")
+        datasets[part] = ImageDataset(images, labels[start : start + count], names, Path(path).name)
+        start += count
+    return datasets
+
+
+def _joined(labels: list[np.ndarray], path: str | Path) -> np.ndarray:
+    flat = [part[:, 0] if part.ndim == 2 and part.shape[1] == 1 else part for part in labels]
+    if any(part.ndim != 1 for part in flat) or len({part.dtype.kind in "US" for part in flat}) > 1:
+        shapes = ", ".join(f"{part.dtype} of shape {part.shape}" for part in labels)
+        raise DataError(f"{path}: labels are {shapes}", expected="one whole number or name an image")
+    return np.concatenate(flat)
+
+
+def _images(array: np.ndarray, where: str) -> np.ndarray:
+    if array.ndim == 4 and array.shape[3] == 1:
+        array = array[..., 0]
+    if array.ndim == 2:
+        side = _side(array.shape[1], where)
+        array = array.reshape(-1, side, side)
+    if array.ndim != 3:
+        raise DataError(
+            f"{where}: images of shape {array.shape}",
+            expected="(N, height, width), (N, height, width, 1) or (N, pixels)",
+            remedy="convert colours to grey first" if array.ndim == 4 else "",
+        )
+    return to_pixels(array, where)
+
+
+def _load_arrays(path: Path) -> dict[str, np.ndarray]:
+    if not path.exists():
+        raise DataNotFoundError(f"{path} is not there", remedy="check the path")
+    if not zipfile.is_zipfile(path):
+        raise DataError(f"{path} is no npz file", remedy="write it with numpy.savez, or copy it again")
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {key: archive[key] for key in archive.files}
+    except Exception as error:  # zipfile and NumPy's header parser raise a dozen kinds on broken bytes
+        if "Object arrays" in str(error):
+            raise DataError(
+                f"{path} holds an object array, which would have to be unpickled",
+                expected="arrays of numbers or text",
+                remedy="save them with a plain dtype",
+            ) from None
+        raise DataError(f"{path} is broken npz ({error})", remedy="copy the file again") from error
