@@ -21,7 +21,7 @@ class Buffers:
         self._memory: dict[str, np.ndarray] = {}
         self._views: dict[str, np.ndarray] = {}
 
-    def take(self, name: str, shape: tuple[int, ...], dtype: DTypeLike = None) -> np.ndarray:
+    def take(self, name: str, shape: tuple[int, ...], dtype: DTypeLike | None = None) -> np.ndarray:
         """A contiguous array of `shape`, the same one each time it is asked for."""
         view = self._views.get(name)
         if view is not None and view.shape == shape:

@@ -94,7 +94,9 @@ class Convolution(Layer):
         pictures = self.padded[part]
         k, step = self.spec.kernel, self.spec.stride
         channels, (_, high, wide) = pictures.shape[3], self.plan.output_shape
-        image, line, pixel, number = pictures.strides
+        image, line, _, _ = pictures.strides
+        number = pictures.itemsize  # the strides of an axis of length 1 say nothing
+        pixel = channels * number
         shape = (len(pictures), high, wide, k, k * channels)
         # k pixels side by side are k * C numbers in a row
         source = as_strided(

@@ -60,10 +60,8 @@ class NumpyEngine:
 
     def differentiate(self, batch: Batch) -> StepResult:
         """The loss of a batch; its gradient is left in the store."""
-        if batch.augmentation is None:
-            pixels = batch.images
-        else:
-            pixels = augment(batch.images, batch.augmentation)
+        draws = batch.augmentation
+        pixels = batch.images if draws is None else augment(batch.images, draws)
         logits = self.layers.forward(self.scaled(pixels), training=True)
         labels = (batch.labels + self.options.loss.label_shift) % self.network.classes
         loss, gradient = self.loss(logits, labels)

@@ -50,8 +50,12 @@ class Optimiser(ABC):
         self.scratch = np.empty(min(size, PIECE), dtype)
 
     def step(self, values: np.ndarray, gradients: np.ndarray, learning_rate: float) -> None:
-        """One step; `values` and `gradients` are flat, and both change."""
+        """One step; `values` and `gradients` are flat, and both change. Parameters with a factor of
+        0 are frozen: they stay, and do not count in the norm that is clipped."""
         self.steps += 1
+        for piece in self.pieces:
+            if not piece.factor:
+                gradients[piece.place] = 0
         if self.settings.clip_norm:
             clip_gradients(gradients, self.settings.clip_norm)
         for piece in self.pieces:
@@ -88,13 +92,6 @@ class SGD(Optimiser):
 
     memory_names = ("velocity",)
 
-    def __init__(
-        self, settings: OptimiserSettings, parameters: list[Parameter], dtype: DTypeLike = np.float32
-    ) -> None:
-        if not settings.momentum:
-            self.memory_names = ()
-        super().__init__(settings, parameters, dtype)
-
     def move(
         self,
         values: np.ndarray,
@@ -106,7 +103,7 @@ class SGD(Optimiser):
     ) -> None:
         _add_decay(gradients, values, decay, scratch)
         direction, momentum = gradients, self.settings.momentum
-        if memory:
+        if momentum:
             velocity = memory[0]
             velocity *= momentum
             velocity += gradients
@@ -126,6 +123,7 @@ class Adam(Optimiser):
     """
 
     memory_names = ("first", "second")
+    decoupled = False  # weight decay is part of the gradient
 
     def __init__(
         self, settings: OptimiserSettings, parameters: list[Parameter], dtype: DTypeLike = np.float32
@@ -143,7 +141,10 @@ class Adam(Optimiser):
         memory: list[np.ndarray],
         scratch: np.ndarray,
     ) -> None:
-        self.decay(values, gradients, rate, decay, scratch)
+        if decay and self.decoupled:
+            values *= 1 - rate * decay
+        else:
+            _add_decay(gradients, values, decay, scratch)
         (first, second), (beta1, beta2) = memory, self.settings.betas
         first *= beta1
         first += gradients
@@ -158,21 +159,11 @@ class Adam(Optimiser):
         scratch *= rate * lean / spread
         values -= scratch
 
-    def decay(
-        self, values: np.ndarray, gradients: np.ndarray, rate: float, decay: float, scratch: np.ndarray
-    ) -> None:  # noqa: ARG002
-        """As a penalty on the loss: added to the gradient."""
-        _add_decay(gradients, values, decay, scratch)
-
 
 class AdamW(Adam):
     """Adam with decoupled weight decay (Loshchilov & Hutter 2019): w -= rate * decay * w."""
 
-    def decay(
-        self, values: np.ndarray, gradients: np.ndarray, rate: float, decay: float, scratch: np.ndarray
-    ) -> None:  # noqa: ARG002
-        if decay:
-            values *= 1 - rate * decay
+    decoupled = True
 
 
 def clip_gradients(gradients: np.ndarray, limit: float) -> float:

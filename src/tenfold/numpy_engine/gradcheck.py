@@ -1,0 +1,187 @@
+"""Hand-written gradients held against central differences, in float64.
+
+The slope of f along one number w is (f(w + h) - f(w - h)) / 2h up to h^2 / 6 f'''. Where a ReLU or
+a maximum changes its mind between w - h and w + h, there is no slope to compare with: there the
+differences over h and over h / 2 disagree, and the entry is left out of the comparison.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from tenfold.arrays import Batch
+from tenfold.engines.base import EngineOptions
+from tenfold.networks.shapes import Network
+from tenfold.numpy_engine.engine import NumpyEngine
+from tenfold.numpy_engine.layer import Layer
+
+__all__ = [
+    "GradientCheck",
+    "GradientRow",
+    "check_gradients",
+    "check_network_gradients",
+    "network_gradients",
+]
+
+STEP = 1e-4
+# Below this share of the largest slope of its array, a slope counts as that large: rounding in
+# f, not the gradient, decides how small ones compare.
+FLOOR = 1e-3
+# Differences over h and h / 2 that disagree by more than this mean a kink in between.
+KINK = 1e-4
+
+
+@dataclass(frozen=True)
+class GradientRow:
+    """One parameter, or "inputs". checked: entries compared; kinks: entries left out at a kink.
+    largest: of the hand-written slopes, absolute. error: largest relative difference."""
+
+    name: str
+    shape: tuple[int, ...]
+    checked: int
+    kinks: int
+    largest: float
+    error: float
+
+
+@dataclass(frozen=True)
+class GradientCheck:
+    rows: tuple[GradientRow, ...]
+
+    @property
+    def largest_error(self) -> float:
+        return max((row.error for row in self.rows), default=0.0)
+
+    def passed(self, tolerance: float = 1e-6) -> bool:
+        """Whether every row has compared something and stays within the tolerance."""
+        return all(row.checked > 0 and row.error <= tolerance for row in self.rows)
+
+
+def check_gradients(
+    layer: Layer, inputs: np.ndarray, *, rng: np.random.Generator, samples: int = 200
+) -> GradientCheck:
+    """Checks one layer built on a float64 store: its inputs' gradient and each parameter's.
+
+    The loss is a random projection of the outputs, sum(outputs * weights). inputs: float64, as the
+    layer takes them (pictures with the channels last).
+    """
+    streams = [one.rng for one in _with_inner(layer) if one.rng is not None]
+    inputs = np.array(inputs, dtype=np.float64)
+    weights = rng.standard_normal(layer.forward(inputs, training=True).shape)
+    repeat = _same_draws(streams)
+
+    def loss() -> float:
+        repeat()
+        return float(np.vdot(layer.forward(inputs, training=True), weights))
+
+    loss()
+    back = layer.backward(weights)
+    analytic = {} if back is None else {"inputs": back.copy()}
+    arrays = {"inputs": inputs}
+    for one in _with_inner(layer):
+        for name, slope in one.slopes.items():
+            analytic[f"{one.spec.name}.{name}"] = slope.copy()
+            arrays[f"{one.spec.name}.{name}"] = one.values[name]
+    return _compare(loss, arrays, analytic, samples, rng)
+
+
+def check_network_gradients(
+    network: Network,
+    weights: dict[str, np.ndarray],
+    options: EngineOptions,
+    images: np.ndarray,
+    labels: np.ndarray,
+    *,
+    samples: int = 40,
+    rng: np.random.Generator,
+) -> GradientCheck:
+    """Checks a whole network with its loss: `samples` entries of each learned parameter, drawn at
+    random. Dropout keeps one mask throughout. images: uint8 (N, H, W); labels: int64 (N,)."""
+    engine = NumpyEngine(network, weights, options, dtype=np.float64)
+    repeat = _same_draws(list(engine.layers.random_streams().values()))
+    batch = Batch(images, labels)
+    # the loss reported is the mean, but clipped; the gradient is that of the unclipped loss
+    unclipped = options.loss.model_copy(update={"probability_floor": 0.0})
+    engine.loss.settings = unclipped
+    count = len(images) if unclipped.reduction == "sum" else 1
+
+    def loss() -> float:
+        repeat()
+        return float(engine.differentiate(batch).loss) * count
+
+    loss()
+    analytic = {name: slope.copy() for name, slope in engine.store.slopes.items()}
+    arrays = {name: engine.store.values[name] for name in analytic}
+    return _compare(loss, arrays, analytic, samples, rng)
+
+
+def network_gradients(
+    network: Network,
+    weights: dict[str, np.ndarray],
+    options: EngineOptions,
+    images: np.ndarray,
+    labels: np.ndarray,
+) -> dict[str, np.ndarray]:
+    """The hand-written gradient of every learned parameter, float64, to hold against autograd's."""
+    engine = NumpyEngine(network, weights, options, dtype=np.float64)
+    engine.differentiate(Batch(images, labels))
+    return {name: slope.copy() for name, slope in engine.store.slopes.items()}
+
+
+def _with_inner(layer: Layer) -> list[Layer]:
+    return [layer, *(one for inner in layer.inner for one in _with_inner(inner))]
+
+
+def _same_draws(streams: list[np.random.Generator]) -> Callable[[], None]:
+    """A function that turns the streams back to where they are now."""
+    states = [rng.bit_generator.state for rng in streams]
+
+    def repeat() -> None:
+        for rng, state in zip(streams, states, strict=True):
+            rng.bit_generator.state = state
+
+    return repeat
+
+
+def _compare(
+    loss: Callable[[], float],
+    arrays: dict[str, np.ndarray],
+    analytic: dict[str, np.ndarray],
+    samples: int,
+    rng: np.random.Generator,
+) -> GradientCheck:
+    rows = []
+    for name, slopes in analytic.items():
+        entries = rng.permutation(slopes.size)[:samples]
+        floor = max(FLOOR * float(np.abs(slopes).max(initial=0)), 1e-8)
+        numbers = [_difference(loss, arrays[name], int(entry), floor) for entry in entries]
+        smooth = [(float(slopes.flat[e]), n) for e, n in zip(entries, numbers) if n is not None]
+        errors = [abs(a - n) / max(abs(a), abs(n), floor) for a, n in smooth]
+        largest = float(np.abs(slopes).max(initial=0))
+        kinks = len(numbers) - len(smooth)
+        rows.append(GradientRow(name, slopes.shape, len(smooth), kinks, largest, max(errors, default=0.0)))
+    return GradientCheck(tuple(rows))
+
+
+def _difference(loss: Callable[[], float], array: np.ndarray, entry: int, floor: float) -> float | None:
+    """The central difference in one entry, or None at a kink.
+
+    Richardson's extrapolation from h and h / 2 takes the error of h^2 away."""
+    step = STEP * max(1.0, abs(float(array.flat[entry])))
+    wide, narrow = (_central(loss, array, entry, h) for h in (step, step / 2))
+    if abs(wide - narrow) > KINK * max(abs(wide), abs(narrow), floor):
+        return None
+    return (4 * narrow - wide) / 3
+
+
+def _central(loss: Callable[[], float], array: np.ndarray, entry: int, step: float) -> float:
+    before = array.flat[entry]
+    array.flat[entry] = before + step
+    above = loss()
+    array.flat[entry] = before - step
+    below = loss()
+    array.flat[entry] = before
+    return (above - below) / (2 * step)

@@ -1,0 +1,225 @@
+"""One contract for every layer: its gradient passes central differences, and it equals PyTorch's."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from tenfold.networks.layers import LAYER_KINDS, parse_layers
+from tenfold.networks.shapes import LayerSpec, plan_network
+from tenfold.numpy_engine.gradcheck import check_gradients
+from tenfold.numpy_engine.layer import Layer
+from tenfold.numpy_engine.registry import LAYERS, build_layer
+from tenfold.numpy_engine.store import ParameterStore
+
+CASES = [
+    ("linear 7", (1, 1, 5)),
+    ("relu", (1, 6, 5)),
+    ("relu", (1, 1, 9)),
+    ("sigmoid", (1, 6, 5)),
+    ("tanh", (1, 6, 5)),
+    ("flatten", (1, 4, 3)),
+    ("flatten", (3, 4, 5)),
+    ("dropout 0", (2, 3, 3)),
+    ("conv 4 3x3", (1, 7, 6)),
+    ("conv 4 3x3 padding same", (3, 7, 6)),
+    ("conv 5 5x5 stride 2 padding 2", (4, 9, 8)),
+    ("conv 3 3x3 stride 3 padding 1 no-bias", (6, 10, 11)),
+    ("conv 3 2x2 stride 2", (5, 7, 7)),
+    ("conv 4 1x1", (5, 4, 4)),
+    ("conv 2 3x3 padding 4", (5, 4, 4)),
+    ("conv 2 1x1 stride 3 padding 2", (2, 5, 5)),
+    ("batch-norm", (3, 4, 5)),
+    ("batch-norm", (1, 1, 6)),
+    ("max-pool 2", (3, 6, 8)),
+    ("max-pool 2", (3, 7, 5)),
+    ("max-pool 3 stride 2", (2, 8, 7)),
+    ("max-pool 2 stride 3", (2, 8, 7)),
+    ("average-pool 2", (3, 6, 8)),
+    ("average-pool 3", (3, 7, 8)),
+    ("average-pool 3 stride 1", (2, 6, 5)),
+    ("pixel-unshuffle 2", (3, 6, 4)),
+    ("pixel-unshuffle 3", (1, 6, 9)),
+    ({"residual": ["conv 3 3x3 padding same", "batch-norm", "tanh", "conv 3 3x3 padding 1"]}, (3, 5, 4)),
+    ({"residual": ["tanh", {"residual": ["batch-norm", "sigmoid"]}]}, (2, 4, 4)),
+]
+
+IDS = [f"{line if isinstance(line, str) else 'residual'} on {shape}" for line, shape in CASES]
+
+
+def build(line: object, shape: tuple[int, int, int], rng: np.random.Generator) -> Layer:
+    """The layer of a recipe's line on pictures of (C, H, W), or on rows of W where C = H = 1."""
+    channels, height, width = shape
+    before = ["flatten"] if (channels, height) == (1, 1) else [f"conv {channels} 1x1"]
+    vector = before == ["flatten"] or line == "flatten"
+    network = plan_network(
+        parse_layers([*before, line, *([] if vector else ["flatten"]), "linear classes"]), (height, width), 2
+    )
+    plan = network.layers[1]
+    store = ParameterStore(list(plan.all_parameters()), np.float64)
+    for value in store.values.values():
+        value[...] = rng.uniform(0.5, 1.5, value.shape)
+    store.learned[:] = rng.standard_normal(store.learned.size)
+    return build_layer(plan, store)
+
+
+def reference(spec: LayerSpec, layer: Layer) -> nn.Module:
+    """The same layer in PyTorch, with the same parameters."""
+    k, s, p = spec.kernel, spec.stride, spec.padding
+    shape = layer.plan.input_shape
+    modules = {
+        "linear": lambda: nn.Linear(shape[0], spec.units),
+        "relu": nn.ReLU,
+        "sigmoid": nn.Sigmoid,
+        "tanh": nn.Tanh,
+        "flatten": nn.Flatten,
+        "dropout": lambda: nn.Dropout(spec.rate),
+        "conv": lambda: nn.Conv2d(shape[0], spec.units, k, s, p, bias=spec.bias),
+        "batch-norm": lambda: (nn.BatchNorm2d if len(shape) == 3 else nn.BatchNorm1d)(shape[0]),
+        "max-pool": lambda: nn.MaxPool2d(k, s),
+        "average-pool": lambda: nn.AvgPool2d(k, s),
+        "pixel-unshuffle": lambda: nn.PixelUnshuffle(k),
+        "residual": lambda: _Residual([reference(one.spec, one) for one in layer.inner]),
+    }
+    module = modules[spec.kind]().double()
+    with torch.no_grad():
+        for name, value in layer.values.items():
+            getattr(module, name).copy_(torch.tensor(value))
+    return module
+
+
+class _Residual(nn.Module):
+    def __init__(self, inner: list[nn.Module]) -> None:
+        super().__init__()
+        self.inner = nn.Sequential(*inner)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        return inputs + self.inner(inputs)
+
+
+def last(array: np.ndarray) -> np.ndarray:
+    """Channels last, as the engine has it."""
+    return np.ascontiguousarray(np.moveaxis(array, 1, -1))
+
+
+def slopes_of(layer: Layer) -> list[np.ndarray]:
+    return [*layer.slopes.values(), *(slope for inner in layer.inner for slope in slopes_of(inner))]
+
+
+def test_every_kind_is_there_and_tested() -> None:
+    kinds = {line.split()[0] if isinstance(line, str) else "residual" for line, _ in CASES}
+    assert set(LAYERS) == set(LAYER_KINDS) == kinds
+
+
+@pytest.mark.parametrize(("line", "shape"), CASES, ids=IDS)
+def test_gradient_passes_central_differences(line: object, shape: tuple[int, int, int]) -> None:
+    rng = np.random.default_rng(3)
+    layer = build(line, shape, rng)
+    check = check_gradients(layer, last(rng.standard_normal((4, *layer.plan.input_shape))), rng=rng)
+    assert {row.name for row in check.rows} >= {"inputs"}
+    assert len(check.rows) == 1 + len(slopes_of(layer))
+    assert check.passed(1e-6), check
+
+
+@pytest.mark.parametrize(("line", "shape"), CASES, ids=IDS)
+def test_equals_torch(line: object, shape: tuple[int, int, int]) -> None:
+    rng = np.random.default_rng(4)
+    layer = build(line, shape, rng)
+    module = reference(layer.spec, layer)
+    for count in (5, 3, 7):  # the kept buffers must suit every size of batch
+        inputs = rng.standard_normal((count, *layer.plan.input_shape))
+        theirs = torch.tensor(inputs, requires_grad=True)
+        expected = module(theirs)
+        gradient = rng.standard_normal(expected.shape)
+        module.zero_grad()
+        expected.backward(torch.tensor(gradient))
+        outputs = layer.forward(last(inputs), training=True)
+        np.testing.assert_allclose(outputs, last(expected.detach().numpy()), rtol=1e-9, atol=1e-9)
+        back = layer.backward(last(gradient))
+        np.testing.assert_allclose(back, last(theirs.grad.numpy()), rtol=1e-9, atol=1e-9)
+        for ours, parameter in zip(slopes_of(layer), module.parameters(), strict=True):
+            np.testing.assert_allclose(ours, parameter.grad.numpy(), rtol=1e-9, atol=1e-9)
+    module.eval()
+    answer = layer.forward(last(inputs), training=False)
+    np.testing.assert_allclose(answer, last(module(theirs).detach().numpy()), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize(("line", "shape"), CASES, ids=IDS)
+def test_writes_into_nothing_it_was_given(line: object, shape: tuple[int, int, int]) -> None:
+    rng = np.random.default_rng(5)
+    layer = build(line, shape, rng)
+    inputs = last(rng.standard_normal((3, *layer.plan.input_shape)))
+    given = inputs.copy()
+    outputs = layer.forward(inputs, training=True)
+    gradient = rng.standard_normal(outputs.shape)
+    kept = gradient.copy()
+    layer.backward(gradient)
+    np.testing.assert_array_equal(inputs, given)
+    np.testing.assert_array_equal(gradient, kept)
+
+
+def test_batch_norm_follows_the_statistics_as_torch() -> None:
+    rng = np.random.default_rng(6)
+    layer = build("batch-norm", (3, 4, 5), rng)
+    module = reference(layer.spec, layer)
+    for _ in range(3):
+        inputs = 2 + 3 * rng.standard_normal((6, 3, 4, 5))
+        layer.forward(last(inputs), training=True)
+        module(torch.tensor(inputs))
+    for name in ("running_mean", "running_var"):
+        np.testing.assert_allclose(layer.values[name], getattr(module, name).numpy(), rtol=1e-12)
+
+
+@pytest.mark.parametrize("line", ["max-pool 2", "max-pool 3 stride 2", "max-pool 3 stride 1"])
+def test_a_tie_gives_its_gradient_to_the_first_largest(line: str) -> None:
+    rng = np.random.default_rng(7)
+    layer = build(line, (2, 7, 7), rng)
+    inputs = rng.integers(0, 2, (3, 2, 7, 7)).astype(float)
+    theirs = torch.tensor(inputs, requires_grad=True)
+    expected = reference(layer.spec, layer)(theirs)
+    gradient = rng.standard_normal(expected.shape)
+    expected.backward(torch.tensor(gradient))
+    layer.forward(last(inputs), training=True)
+    np.testing.assert_allclose(layer.backward(last(gradient)), last(theirs.grad.numpy()), atol=1e-12)
+
+
+def test_relu_has_no_slope_at_zero() -> None:
+    layer = build("relu", (1, 1, 3), np.random.default_rng(0))
+    layer.forward(np.array([[-1.0, 0.0, 2.0]]), training=True)
+    np.testing.assert_array_equal(layer.backward(np.ones((1, 3))), [[0, 0, 1]])
+
+
+def test_sigmoid_neither_overflows_nor_loses_small_numbers() -> None:
+    layer = build("sigmoid", (1, 1, 4), np.random.default_rng(0))
+    with np.errstate(all="raise"):
+        outputs = layer.forward(np.array([[-700.0, -50.0, 0.0, 700.0]]), training=True)
+    np.testing.assert_allclose(outputs, [[np.exp(-700), np.exp(-50), 0.5, 1]], rtol=1e-12)
+
+
+def test_dropout_keeps_the_mean_and_its_share() -> None:
+    layer = build("dropout 0.3", (1, 40, 50), np.random.default_rng(0))
+    ones = np.ones((20, 40, 50, 1))
+    outputs = layer.forward(ones, training=True)
+    # 40,000 draws: the share dropped has a deviation of sqrt(.3 * .7 / 40000) = 0.0023
+    assert abs((outputs == 0).mean() - 0.3) < 0.01
+    np.testing.assert_allclose(outputs[outputs > 0], 1 / 0.7)
+    np.testing.assert_array_equal(layer.backward(ones), outputs)
+    assert layer.forward(ones, training=False) is ones
+
+
+def test_dropout_passes_central_differences_with_its_mask_held() -> None:
+    rng = np.random.default_rng(8)
+    layer = build("dropout 0.4", (2, 4, 4), rng)
+    assert check_gradients(layer, rng.standard_normal((3, 4, 4, 2)), rng=rng).passed()
+
+
+def test_a_wrong_gradient_is_caught() -> None:
+    rng = np.random.default_rng(9)
+    layer = build("tanh", (1, 1, 6), rng)
+    right = layer.backward
+    layer.backward = lambda gradient, *, wanted=True: right(gradient) * (1 + 1e-5)
+    check = check_gradients(layer, rng.standard_normal((3, 6)), rng=rng)
+    assert not check.passed(1e-6)
+    assert check.largest_error == pytest.approx(1e-5, rel=0.1)
