@@ -54,9 +54,11 @@ def short(value: float | None) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """12.3 s; 2 min 5 s; 1 h 3 min."""
+    """38 ms; 12.3 s; 2 min 5 s; 1 h 3 min."""
     if seconds is None:
         return NOTHING
+    if seconds < 0.95:
+        return f"{seconds * 1000:.0f}{_SPACE}ms"
     if seconds < 59.95:
         return f"{seconds:.1f}{_SPACE}s"
     whole = round(seconds)

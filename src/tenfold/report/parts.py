@@ -46,4 +46,5 @@ def final_record(run: Run) -> EpochRecord | None:
     records = history_of(run)
     best = run.environment.get("best_epoch") if run.recipe.training.patience else None
     chosen = [record for record in records if record.epoch == best]
-    return (chosen or records[-1:] or [None])[0]
+    found = chosen or records[-1:]
+    return found[0] if found else None

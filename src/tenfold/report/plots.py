@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -73,7 +73,9 @@ def _scale_quantity(axes: Axes, quantity: str) -> None:
         axes.yaxis.set_major_formatter(PercentFormatter(1.0))
         axes.set_ylabel("accuracy")
         return
-    values = np.concatenate([np.asarray(line.get_ydata(), dtype=float) for line in axes.lines] or [[1.0]])
+    values = np.concatenate(
+        [np.asarray(line.get_ydata(), dtype=float) for line in axes.lines] or [np.ones(1)]
+    )
     values = values[np.isfinite(values)]
     if values.size and values.min() > 0 and values.max() / values.min() > _LOG_RATIO:
         axes.set_yscale("log")
@@ -126,11 +128,14 @@ def plot_confusion(class_names: Sequence[str], confusion: np.ndarray) -> Figure:
         for row, column in np.argwhere(confusion):
             _draw_cell(axes, int(row), int(column), int(confusion[row, column]), shades[row, column])
         names = _shorten(class_names)
-        turned = {"rotation": 45, "ha": "left", "rotation_mode": "anchor"} if _wide(names) else {}
+        turned: dict[str, Any] = (
+            {"rotation": 45, "ha": "left", "rotation_mode": "anchor"} if _wide(names) else {}
+        )
         axes.set_xticks(np.arange(size), names, color=INK, **turned)
         axes.set_yticks(np.arange(size), names, color=INK)
         axes.set(xlim=(-0.5, size - 0.5), ylim=(size - 0.5, -0.5), aspect="equal")
-        axes.set(xlabel="predicted", ylabel="true")
+        axes.set_xlabel("predicted", labelpad=7)
+        axes.set_ylabel("true", labelpad=7)
         axes.xaxis.set_label_position("top")
         axes.tick_params(length=0, top=True, labeltop=True, bottom=False, labelbottom=False)
         axes.spines[:].set_visible(False)

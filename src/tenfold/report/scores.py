@@ -39,6 +39,7 @@ def evaluation_section(run: Run) -> Section | None:
         "n": numbers.count(evaluation.n),
         "dataset": evaluation.dataset,
         "ece": ece,
+        "small": len(evaluation.class_names) <= 12,
         "confusion": _confusion_chart(evaluation),
         "pairs": _confused_pairs(evaluation),
         "per_class": [_class_row(row) for row in evaluation.per_class()],
@@ -62,7 +63,7 @@ def _confused_pairs(evaluation: Evaluation, limit: int = 5) -> list[tuple[str, s
     order = np.argsort(-mistakes, axis=None, kind="stable")[:limit]
     pairs = [np.unravel_index(place, mistakes.shape) for place in order]
     names = evaluation.class_names
-    return [(names[t], names[p], numbers.count(mistakes[t, p])) for t, p in pairs if mistakes[t, p]]
+    return [(names[t], names[p], numbers.count(int(mistakes[t, p]))) for t, p in pairs if mistakes[t, p]]
 
 
 def _class_row(row: Section) -> Section:
@@ -81,7 +82,13 @@ def _pictures(evaluation: Evaluation) -> Section:
     ]  # fmt: skip
     misses = [_miss(evaluation, place) for place in range(min(evaluation.misses, _SHOWN_PICTURES))]
     first = [_miss(evaluation, int(place)) for place in np.argsort(evaluation.miss_index, kind="stable")[:10]]
-    return {"hits": hits, "wrong": misses, "first_misses": first, "misses": numbers.count(evaluation.misses)}
+    return {
+        "hits": hits,
+        "wrong": misses,
+        "first_misses": first,
+        "first_drawn": all(item["picture"] for item in first),
+        "misses": numbers.count(evaluation.misses),
+    }
 
 
 def _miss(evaluation: Evaluation, place: int) -> Section:

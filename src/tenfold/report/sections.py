@@ -135,7 +135,7 @@ def data_section(run: Run) -> Section | None:
     facts = [
         ("data set", summary.name),
         ("images", numbers.count(summary.count)),
-        ("of these for training", numbers.count(split["train"]) if split.get("train") else ""),
+        ("used for training", numbers.count(split["train"]) if split.get("train") else ""),
         ("held out for validation", numbers.count(split["val"]) if split.get("val") else ""),
         ("size", f"{numbers.times(summary.image_shape)} pixels, grey"),
         ("classes", numbers.count(len(names))),
@@ -148,9 +148,9 @@ def data_section(run: Run) -> Section | None:
         "note": summary.note,
         "counts": figure_to_svg(plots.plot_class_counts(names, counts), "counts", alt),
         "examples": [
-            (name, len(images), picture_row(images))
-            for name, images in zip(names[:_SHOWN_CLASSES], summary.examples, strict=False)
-            if len(images)
+            (name, min(number, len(images)), picture_row(images[:number]))
+            for name, number, images in zip(names[:_SHOWN_CLASSES], counts, summary.examples, strict=False)
+            if number and len(images)
         ],
         "means": [
             (name, grey_picture(image))
@@ -259,12 +259,18 @@ def training_section(run: Run) -> Section | None:
         "rate": figure_to_svg(plots.plot_learning_rate(history), "rate", alt),
         "rows": rows,
         "validation": any(record.val_loss is not None for record in history),
-        "augmented": run.recipe.augmentation.active,
-        "dropout": any("dropout" in str(layer) for layer in run.recipe.network.layers),
+        "handicaps": " and ".join(_handicaps(run)),
         "published": bool(published),
         "best_epoch": run.environment.get("best_epoch"),
         "stopped_early": bool(run.environment.get("stopped_early")),
     }
+
+
+def _handicaps(run: Run) -> list[str]:
+    """What makes training images harder to get right than validation images."""
+    dropout = any("dropout" in str(layer) for layer in run.recipe.network.layers)
+    augmented = run.recipe.augmentation.active
+    return ["on altered images"] * augmented + ["with dropout"] * dropout
 
 
 def weights_section(run: Run) -> Section | None:

@@ -11,7 +11,7 @@ import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup, escape
 
@@ -38,7 +38,7 @@ def chart_style() -> Iterator[None]:
     """Settings under which the charts are made and saved; restored afterwards."""
     import matplotlib
 
-    settings = {
+    settings: dict[Any, Any] = {
         "svg.fonttype": "none", "svg.hashsalt": "tenfold", "text.parse_math": False, "font.size": 9,
         "text.color": INK, "axes.labelcolor": MUTED, "axes.edgecolor": LINE, "xtick.color": LINE,
         "ytick.color": LINE, "xtick.labelcolor": MUTED, "ytick.labelcolor": MUTED, "grid.color": LINE,

@@ -9,7 +9,6 @@ import numpy as np
 
 from tenfold.networks.shapes import Layer, Network
 from tenfold.recipes.schema import Recipe
-from tenfold.report.numbers import short
 from tenfold.report.pictures import signed_picture
 
 __all__ = ["WeightPicture", "WeightPictures", "draw_first_weights"]
@@ -99,7 +98,7 @@ def _draw(
     drawn = tuple(
         WeightPicture(
             caption=names[i] if names else str(i),
-            bias="" if bias is None else short(float(bias[i])).replace("-", "−"),
+            bias="" if bias is None else f"{float(bias[i]):.3f}".replace("-", "−"),
             picture=signed_picture(picture, scale),
         )
         for i, picture in enumerate(shown)
