@@ -14,13 +14,13 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from tenfold.data.catalogue import CatalogueEntry, DataFile
-from tenfold.data.idx import read_payload
+from tenfold.data.idx import check_sha256, read_payload
 from tenfold.data.progress import Progress
 from tenfold.errors import DataError, DataNotFoundError
 from tenfold.files import replace_file
 from tenfold.version import __version__
 
-__all__ = ["check_sha256", "download_dataset", "download_file"]
+__all__ = ["download_dataset", "download_file"]
 
 CONNECT_SECONDS = 3.0  # until a mirror answers, name look-up included
 READ_SECONDS = 20.0  # between two blocks of an answer
@@ -72,17 +72,6 @@ def download_file(
         f"{target.name} could not be downloaded; tried {', '.join(failures)}",
         remedy=f"check the network, or put the file into {target.parent}",
     )
-
-
-def check_sha256(path: Path, payload: bytes, expected: str) -> None:
-    """Raises DataError unless `payload`, what `path` holds uncompressed, has this sha256."""
-    found = hashlib.sha256(payload).hexdigest()
-    if found != expected:
-        raise DataError(
-            f"{path} has other contents than published: sha256 {found[:12]}...",
-            expected=f"{expected[:12]}...",
-            remedy="delete it and fetch it again",
-        )
 
 
 def _download_all(

@@ -7,14 +7,15 @@ import os
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from tenfold.arrays import ImageDataset
-from tenfold.data.pictures import read_grey
 from tenfold.data.places import cache_folder
 from tenfold.data.progress import Progress
 from tenfold.data.tables import natural_key
+from tenfold.data.workers import read_pictures
 from tenfold.errors import DataError
 from tenfold.files import replace_file
 
@@ -25,8 +26,14 @@ TRAIN_NAMES = ("train", "training")
 TEST_NAMES = ("test", "testing", "t10k")
 VALIDATION_NAMES = ("val", "validation")  # taken for the test part where there is no other
 IGNORED = ("thumbs.db", "desktop.ini")
-CACHE_VERSION = b"1"  # of what read_grey makes of a file
+CACHE_VERSION = "1"  # of what read_grey makes of a file
 LAYOUT = "a folder for each class with pictures in it"
+
+
+class _Picture(NamedTuple):
+    path: str
+    label: int
+    stamp: str  # name within the folder, size and time
 
 
 def split_folders(folder: Path) -> dict[str, Path]:
@@ -62,12 +69,15 @@ def read_image_folder(
     folder = Path(folder)
     names = class_names or class_folders(folder)
     listing = _listing(folder, names)
-    kept = (cache or cache_folder("folders")) / f"{_key(folder, listing)}.npz"
+    kept = (cache or cache_folder("folders")) / f"{_key(listing)}.npz"
     images = _load_kept(kept, len(listing))
     if images is None:
-        images = _read_all([path for path, _ in listing], progress)
+        paths = [picture.path for picture in listing]
+        pictures = read_pictures(paths, progress=progress)
+        _check_sizes(paths, pictures)
+        images = np.stack(pictures)
         _keep(kept, images)
-    labels = np.array([label for _, label in listing], dtype=np.int64)
+    labels = np.array([picture.label for picture in listing], dtype=np.int64)
     return ImageDataset(images, labels, names, folder.name)
 
 
@@ -81,53 +91,44 @@ def _subfolders(folder: Path) -> list[Path]:
     return [child for child in children if child.is_dir() and not child.name.startswith(".")]
 
 
-def _listing(folder: Path, names: tuple[str, ...]) -> list[tuple[str, int]]:
-    """(path, label) of every picture, sorted by class and name."""
+def _listing(folder: Path, names: tuple[str, ...]) -> list[_Picture]:
+    """Every picture, sorted by class and name."""
     present = {child.name: child for child in _subfolders(folder)}
     if not present:
         raise DataError(f"{folder} has no subfolders", expected=LAYOUT, remedy="sort the pictures into them")
-    found: list[tuple[str, int]] = []
+    found: list[_Picture] = []
     for label, name in enumerate(names):
         if name in present:
-            found += [(path, label) for path in _pictures_in(present[name])]
+            found += _pictures_in(present[name], label)
     return found
 
 
-def _pictures_in(folder: Path) -> list[str]:
+def _pictures_in(folder: Path, label: int) -> list[_Picture]:
     with os.scandir(folder) as entries:
-        files = sorted((e.name, e.is_dir()) for e in entries if not e.name.startswith("."))
-    chosen = []
-    for name, is_folder in files:
-        if name.lower() in IGNORED:
-            continue
-        if is_folder or not name.lower().endswith(SUFFIXES):
+        files = {e.name: e for e in entries if not e.name.startswith(".") and e.name.lower() not in IGNORED}
+    for name in sorted(files):
+        if not name.lower().endswith(SUFFIXES) or files[name].is_dir():
             raise DataError(
                 f"{folder / name} is not a picture",
                 expected=f"files that end in {', '.join(SUFFIXES)}",
                 remedy="move it out of the class's folder",
             )
-        chosen.append(str(folder / name))
-    if not chosen:
+    if not files:
         raise DataError(f"{folder} has no pictures", expected=LAYOUT, remedy="fill or delete the folder")
-    return sorted(chosen, key=lambda path: natural_key(Path(path).name))
+    return [_picture(files[name], folder.name, label) for name in sorted(sorted(files), key=natural_key)]
 
 
-def _key(folder: Path, listing: list[tuple[str, int]]) -> str:
-    digest = hashlib.sha256(CACHE_VERSION)
-    for path, _ in listing:
-        about = Path(path).stat()
-        digest.update(f"\0{os.path.relpath(path, folder)}\0{about.st_size}\0{about.st_mtime_ns}".encode())
-    return digest.hexdigest()
+def _picture(entry: os.DirEntry[str], class_name: str, label: int) -> _Picture:
+    try:
+        about = entry.stat()
+    except OSError as error:
+        raise DataError(f"{entry.path} cannot be read ({error.strerror})", remedy="delete it") from error
+    return _Picture(entry.path, label, f"{class_name}/{entry.name}|{about.st_size}|{about.st_mtime_ns}")
 
 
-def _read_all(paths: list[str], progress: Progress | None) -> np.ndarray:
-    images = []
-    for path in paths:
-        images.append(read_grey(path))
-        if progress and (len(images) % 200 == 0 or len(images) == len(paths)):
-            progress("pictures", len(images), len(paths))
-    _check_sizes(paths, images)
-    return np.stack(images)
+def _key(listing: list[_Picture]) -> str:
+    text = "\n".join([CACHE_VERSION, *(picture.stamp for picture in listing)])
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def _check_sizes(paths: list[str], images: list[np.ndarray]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import hashlib
 import math
 import struct
 import zlib
@@ -19,6 +20,7 @@ from tenfold.errors import DataError, DataNotFoundError
 
 __all__ = [
     "check_images",
+    "check_sha256",
     "label_column",
     "parse_idx",
     "read_idx",
@@ -114,6 +116,17 @@ def read_idx_pair(images_path: str | Path, labels_path: str | Path) -> tuple[np.
             remedy="take both files from the same set",
         )
     return images, labels
+
+
+def check_sha256(path: Path, payload: bytes, expected: str) -> None:
+    """Raises DataError unless `payload`, what `path` holds uncompressed, has this sha256."""
+    found = hashlib.sha256(payload).hexdigest()
+    if found != expected:
+        raise DataError(
+            f"{path} has other contents than published: sha256 {found[:12]}...",
+            expected=f"{expected[:12]}...",
+            remedy="delete it and fetch it again",
+        )
 
 
 def check_images(images: np.ndarray, where: str | Path) -> None:

@@ -10,7 +10,6 @@ import numpy as np
 
 from tenfold.arrays import ImageDataset
 from tenfold.data.catalogue import CATALOGUE, CatalogueEntry, get_entry
-from tenfold.data.download import download_dataset
 from tenfold.data.named import download_folder, find_entry, missing_files, read_entry, search_folders
 from tenfold.data.progress import Progress
 from tenfold.data.sample import find_sample, load_sample
@@ -121,6 +120,8 @@ def _named(
 def _download(
     entry: CatalogueEntry, folder: Path, data_dir: str | Path | None, offline: bool, progress: Progress | None
 ) -> None:
+    from tenfold.data.download import download_dataset  # urllib takes a while to import
+
     if offline:
         failure = "nothing is downloaded when offline"
     else:

@@ -10,8 +10,7 @@ import numpy as np
 
 from tenfold.arrays import ImageDataset
 from tenfold.data.catalogue import CatalogueEntry, DataFile
-from tenfold.data.download import check_sha256
-from tenfold.data.idx import check_images, label_column, parse_idx, read_payload
+from tenfold.data.idx import check_images, check_sha256, label_column, parse_idx, read_payload
 from tenfold.data.libsvm import parse_libsvm
 from tenfold.data.places import cache_folder
 from tenfold.errors import DataError
