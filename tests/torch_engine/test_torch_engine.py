@@ -13,7 +13,7 @@ from torch import nn
 from tenfold.arrays import Batch
 from tenfold.augmentation.draws import draw_augmentation
 from tenfold.engines.base import EngineOptions
-from tenfold.errors import UsageError
+from tenfold.errors import ModelError, UsageError
 from tenfold.networks.initialise import initial_weights
 from tenfold.networks.layers import parse_layers
 from tenfold.networks.shapes import Network, plan_network
@@ -89,6 +89,17 @@ def test_a_state_is_a_copy() -> None:
     _train(engine, _batches(2))
     assert all(np.array_equal(state[key], kept[key]) for key in state)
     assert not np.array_equal(weights["conv1.weight"], engine.weights()["conv1.weight"])
+
+
+def test_a_state_that_does_not_fit_changes_nothing() -> None:
+    engine = _engine(CNN)
+    before = engine.state()
+    with pytest.raises(ModelError, match=r"average/conv1\.weight"):
+        engine.load_state(_engine(CNN, average_decay=0.9).state())
+    with pytest.raises(ModelError, match="does not fit"):
+        engine.load_state(_engine(MLP).state())
+    after = engine.state()
+    assert all(np.array_equal(before[key], after[key]) for key in before)
 
 
 def test_dropout_follows_the_seed_and_not_the_global_one() -> None:

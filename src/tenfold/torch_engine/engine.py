@@ -12,7 +12,7 @@ from torch import nn
 from tenfold.arrays import Batch
 from tenfold.augmentation.draws import AugmentationDraws
 from tenfold.engines.base import EngineOptions, StepResult
-from tenfold.errors import UsageError
+from tenfold.errors import ModelError, UsageError
 from tenfold.networks.shapes import Layer, Network
 from tenfold.torch_engine.augment import augment
 from tenfold.torch_engine.averaging import WeightAverage
@@ -93,19 +93,21 @@ class TorchEngine:
         return named_arrays(self._prepare_answering().state_dict())
 
     def state(self) -> dict[str, np.ndarray]:
-        """Keys: weights.NAME, optimiser.NAME, average.NAME, generator."""
+        """Keys: weights/NAME, optimiser/NAME, average/NAME, random/generator."""
         state = _prefixed("weights", named_arrays(self._module.state_dict()))
         state |= _prefixed("optimiser", self._optimiser.state())
         if self._average:
             state |= _prefixed("average", self._average.state())
-        return state | {"generator": self._generator.get_state().numpy().copy()}
+        return state | {"random/generator": self._generator.get_state().numpy().copy()}
 
     def load_state(self, state: Mapping[str, np.ndarray]) -> None:
+        """Raises ModelError, before anything is changed, for a state of another network or options."""
+        _refuse_unlike(self.state(), state)
         load_weights(self._module, _without_prefix("weights", state))
         self._optimiser.load_state(_without_prefix("optimiser", state))
         if self._average:
             self._average.load_state(_without_prefix("average", state))
-        self._generator.set_state(torch.tensor(state["generator"]))
+        self._generator.set_state(torch.tensor(state["random/generator"]))
 
     def _prepare_answering(self) -> nn.Sequential:
         for copy, original in zip(self._answering.buffers(), self._module.buffers(), strict=True):
@@ -135,6 +137,17 @@ class TorchEngine:
             )
 
 
+def _refuse_unlike(own: Mapping[str, np.ndarray], state: Mapping[str, np.ndarray]) -> None:
+    odd = sorted(own.keys() ^ state.keys())
+    odd += [name for name in own if name in state and own[name].shape != np.shape(state[name])]
+    if odd:
+        raise ModelError(
+            f"the state of training does not fit: {odd[0]!r} is missing, unknown or of another shape",
+            expected="the state of a PyTorch engine with the same network and options",
+            remedy="resume with the recipe and the engine the run was started with",
+        )
+
+
 def _norms(layers: tuple[Layer, ...]) -> list[Layer]:
     inner = [norm for layer in layers for norm in _norms(layer.inner)]
     return [layer for layer in layers if layer.spec.kind == "batch-norm"] + inner
@@ -148,9 +161,9 @@ def _largest_output(layers: tuple[Layer, ...], largest: int) -> int:
 
 
 def _prefixed(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    return {f"{prefix}.{name}": array for name, array in arrays.items()}
+    return {f"{prefix}/{name}": array for name, array in arrays.items()}
 
 
 def _without_prefix(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    start = f"{prefix}."
+    start = f"{prefix}/"
     return {name.removeprefix(start): array for name, array in arrays.items() if name.startswith(start)}

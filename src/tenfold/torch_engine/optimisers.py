@@ -43,10 +43,12 @@ class Optimiser:
         tensors: Mapping[str, torch.Tensor],
         settings: OptimiserSettings,
     ) -> None:
-        """`tensors` by name, leaves of autograd; those that a factor of 0 freezes ask for no gradient."""
+        """`tensors` by name, leaves of autograd; those that a factor of 0 freezes ask for no gradient
+        and do not count in the norm that is clipped."""
         self._settings = settings
         self._steps = 0
         self._groups = _group(parameters, tensors, settings)
+        self._tensors = [tensor for group in self._groups for tensor in group.tensors]
         for group in self._groups:
             group.buffers = tuple(
                 [torch.zeros_like(tensor, requires_grad=False) for tensor in group.tensors]
@@ -57,15 +59,14 @@ class Optimiser:
 
     def step(self, learning_rate: float) -> None:
         """One step along the gradients in `.grad`, which it clears."""
-        tensors = [tensor for group in self._groups for tensor in group.tensors]
-        if self._settings.clip_norm and tensors:
-            clip_gradients([_gradient(tensor) for tensor in tensors], self._settings.clip_norm)
+        if self._settings.clip_norm and self._tensors:
+            clip_gradients([_gradient(tensor) for tensor in self._tensors], self._settings.clip_norm)
         self._steps += 1
         self._step_tensor.fill_(self._steps)
         with torch.no_grad():
             for group in self._groups:
                 self._update(group, [_gradient(tensor) for tensor in group.tensors], learning_rate)
-        for tensor in tensors:
+        for tensor in self._tensors:
             tensor.grad = None
 
     def _update(self, group: _Group, gradients: list[torch.Tensor], learning_rate: float) -> None:
