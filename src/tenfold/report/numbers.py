@@ -75,5 +75,5 @@ def times(shape: Sequence[int]) -> str:
 def _signed(value: float, digits: int) -> str:
     if not math.isfinite(value):
         return "not a number"
-    text = f"{abs(value):.{digits}f}"
-    return text if not float(text) else ("+" if value > 0 else "−") + text
+    sign = "" if round(value, digits) == 0 else "+" if value > 0 else "−"
+    return f"{sign}{abs(value):,.{digits}f}"

@@ -15,7 +15,7 @@ from tenfold.training.run_folder import Run
 __all__ = ["evaluation_section"]
 
 Section = dict[str, Any]
-_SHOWN_PICTURES, _FULL_CONFUSION = 30, 60
+_SHOWN_PICTURES, _FULL_CONFUSION = 27, 60
 
 
 def evaluation_section(run: Run) -> Section | None:
