@@ -148,7 +148,7 @@ def _check_sizes(paths: list[str], images: list[np.ndarray]) -> None:
 
 def _load_kept(path: Path, count: int) -> np.ndarray | None:
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             images = archive["images"]
     except Exception:  # missing or broken in any way: it is made anew
         return None

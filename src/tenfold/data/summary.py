@@ -50,7 +50,7 @@ class DataSummary:
         """Raises DataError naming the folder when the files are not there or broken."""
         try:
             plain = json.loads(Path(folder, f"{FILE}.json").read_text(encoding="utf-8"))
-            with np.load(Path(folder, f"{FILE}.npz"), allow_pickle=False) as archive:
+            with Path(folder, f"{FILE}.npz").open("rb") as file, np.load(file, allow_pickle=False) as archive:
                 arrays = {key: archive[key] for key in ARRAYS}
             plain |= {key: tuple(plain[key]) for key in ("image_shape", "class_names")}
             return cls(**plain, **arrays)

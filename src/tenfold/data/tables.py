@@ -34,12 +34,12 @@ def read_csv(path: str | Path) -> ImageDataset:
         raise DataError(f"{path} has no rows", remedy="check that it is the right file")
     label_at = _label_column(header)
     first_row = 2 if header else 1
+    columns = len(header) or body.split(b"\n", 1)[0].count(b",") + 1
     numbers = parse_numbers(body)
-    if numbers is None:
-        pixels, labels = _parse_slowly(body, label_at, path, first_row)
+    if numbers is None or numbers.shape[1] != columns or columns < 2:
+        pixels, labels = _parse_slowly(body, columns, label_at, path, first_row)
     else:
         pixels, labels = np.delete(numbers, label_at, axis=1), numbers[:, label_at]
-    _check_columns(header, pixels.shape[1] + 1, path)
     side = _side(pixels.shape[1], path)
     images = to_pixels(pixels, path, first_row=first_row, label_at=label_at)
     indices, names = class_labels(labels, path, first_row=first_row)
@@ -108,32 +108,19 @@ def _label_column(header: list[str]) -> int:
     return next((names.index(name) for name in LABEL_NAMES if name in names), 0)
 
 
-def _check_columns(header: list[str], columns: int, path: str | Path) -> None:
-    if header and len(header) != columns:
-        raise DataError(
-            f"{path}: the header has {len(header)} columns, row 2 has {columns}",
-            remedy="mend the file: every row needs as many cells as the header",
-        )
-
-
 def _parse_slowly(
-    body: bytes, label_at: int, path: str | Path, first_row: int
+    body: bytes, columns: int, label_at: int, path: str | Path, first_row: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """float64 pixels and labels as text, a line at a time, with the place of whatever is wrong."""
+    """float32 pixels, and labels as text or float64; errors name the place of what is wrong."""
     pixels: list[np.ndarray] = []
     labels: list[str] = []
     for row, line in enumerate(body.decode("utf-8", "replace").rstrip("\r\n").split("\n"), first_row):
         cells = _cells(line)
-        if pixels and len(cells) != len(pixels[0]) + 1:
+        if len(cells) != columns or columns < 2:
             raise DataError(
-                f"{path}, row {row} has {len(cells)} columns",
-                expected=f"{len(pixels[0]) + 1}, as in the rows before",
-                remedy="mend or delete the row",
-            )
-        if len(cells) < 2:
-            raise DataError(
-                f"{path}, row {row} has {len(cells)} column",
-                expected="a label and pixels, separated by commas",
+                f"{path}, row {row} has {len(cells)} column{'s' * (len(cells) != 1)}",
+                expected=f"{columns}, as in row 1" if columns > 1 else "a label and pixels",
+                remedy="mend or delete the row" if columns > 1 else "separate them by commas",
             )
         labels.append(_label(cells.pop(label_at), path, row, label_at))
         pixels.append(_pixel_row(cells, path, row, label_at))
@@ -159,7 +146,7 @@ def _plain_labels(labels: list[str]) -> np.ndarray:
 
 def _pixel_row(cells: list[str], path: str | Path, row: int, label_at: int) -> np.ndarray:
     try:
-        return np.array(cells, dtype=np.float64)
+        return np.array(cells, dtype=np.float32)
     except ValueError:
         at = next(k for k, cell in enumerate(cells) if _number(cell) is None)
         raise _bad_pixel(path, row, at, label_at, cells[at] or "blank") from None
@@ -316,7 +303,8 @@ def _load_arrays(path: Path) -> dict[str, np.ndarray]:
     if not zipfile.is_zipfile(path):
         raise DataError(f"{path} is no npz file", remedy="write it with numpy.savez, or copy it again")
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        # np.load leaves a broken file open that it opened itself
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             return {key: archive[key] for key in archive.files}
     except Exception as error:  # zipfile and NumPy's header parser raise a dozen kinds on broken bytes
         if "Object arrays" in str(error):
