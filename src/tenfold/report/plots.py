@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -120,18 +120,16 @@ def plot_confusion(class_names: Sequence[str], confusion: np.ndarray) -> Figure:
     """
     size = len(confusion)
     cell = 0.42 if size <= 12 else 0.34
+    names = _shorten(class_names)
+    longest = 0.08 * max(map(len, names))  # inches, about
     with chart_style():
-        figure, axes = _blank(max(2.6, 1.1 + cell * size), max(2.6, 0.9 + cell * size))
+        figure, axes = _blank(0.75 + longest + cell * size, 0.65 + longest + cell * size)
         shades = _shades(confusion)
         rows, columns = np.nonzero(confusion == 0)
         axes.plot(columns, rows, ".", color=LINE, markersize=2.5)
         for row, column in np.argwhere(confusion):
             _draw_cell(axes, int(row), int(column), int(confusion[row, column]), shades[row, column])
-        names = _shorten(class_names)
-        turned: dict[str, Any] = (
-            {"rotation": 45, "ha": "left", "rotation_mode": "anchor"} if _wide(names) else {}
-        )
-        axes.set_xticks(np.arange(size), names, color=INK, **turned)
+        axes.set_xticks(np.arange(size), names, color=INK, rotation=0 if longest < 0.3 else 90)
         axes.set_yticks(np.arange(size), names, color=INK)
         axes.set(xlim=(-0.5, size - 0.5), ylim=(size - 0.5, -0.5), aspect="equal")
         axes.set_xlabel("predicted", labelpad=7)
@@ -203,7 +201,3 @@ def _blank(width: float = _WIDTH, height: float = _HEIGHT) -> tuple[Figure, Axes
 
 def _shorten(names: Sequence[str], limit: int = 18) -> list[str]:
     return [name if len(name) <= limit else name[: limit - 1] + "…" for name in names]
-
-
-def _wide(names: Sequence[str]) -> bool:
-    return max(map(len, names)) > 3

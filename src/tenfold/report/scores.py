@@ -39,7 +39,7 @@ def evaluation_section(run: Run) -> Section | None:
         "n": numbers.count(evaluation.n),
         "dataset": evaluation.dataset,
         "ece": ece,
-        "small": len(evaluation.class_names) <= 12,
+        "small": len(evaluation.class_names) <= 12 and max(map(len, evaluation.class_names)) <= 3,
         "confusion": _confusion_chart(evaluation),
         "pairs": _confused_pairs(evaluation),
         "per_class": [_class_row(row) for row in evaluation.per_class()],
