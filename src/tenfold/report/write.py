@@ -19,7 +19,7 @@ def write_report(run: Run, path: Path | None = None) -> Path:
     """Writes the report (`report.html` in the run's folder unless `path` is given); returns its path.
 
     Parts that the run does not have (no evaluation, no summary, no epoch yet) are said to be missing.
-    Raises ModelError where a part is there but cannot be read.
+    Raises ModelError or DataError where a part is there but cannot be read.
     """
     target = run.folder / "report.html" if path is None else Path(path)
     write_text(target, _render(_context(run)))
