@@ -200,7 +200,7 @@ def test_average_follows_the_weights() -> None:
     for step in range(1, 12):
         engine.train_step(random_batch(20, step), 0.1)
         decay = min(0.5, (1 + step) / (10 + step))
-        current = {k: v for k, v in _section(engine.state(), "weights").items()}
+        current = _section(engine.state(), "weights")
         average = {k: decay * average[k] + (1 - decay) * current[k] for k in average}
     for name, value in engine.weights().items():
         expected = current[name] if "running" in name else average[name]

@@ -1,7 +1,7 @@
 """Changing a whole batch of images at once, as the draws of `tenfold.augmentation.draws` say.
 
-A few images at a time, whose arrays stay in the processor's cache; two threads, because NumPy lets
-go of Python's lock while it computes.
+A few images at a time, in kept arrays that fit the processor's cache; large sets on two threads,
+because NumPy lets go of Python's lock while it computes.
 """
 
 from __future__ import annotations
@@ -13,34 +13,42 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from tenfold.augmentation.draws import AugmentationDraws
+from tenfold.numpy_engine.buffers import Buffers
 
 __all__ = ["augment"]
 
-# Pixels in a piece: 64 images of 28x28.
-PIECE_PIXELS = 64 * 784
+# Pixels in a piece: 32 images of 28x28.
+PIECE_PIXELS = 32 * 784
 WORKERS = 2
+# Pieces from which on a second thread is worth its start.
+MANY_PIECES = 16
 
 
-def augment(images: np.ndarray, draws: AugmentationDraws) -> np.ndarray:
+def augment(images: np.ndarray, draws: AugmentationDraws, *, buffers: Buffers | None = None) -> np.ndarray:
     """uint8 (N, H, W) -> float32 (N, H, W) in 0..255.
 
     In this order: stroke width, affine map and displacement in one bilinear resampling, crop,
-    erasing; black outside.
+    erasing; black outside. With `buffers`, the result is kept there and the next call overwrites it.
     """
-    results = np.empty(images.shape, np.float32)
+    results = np.empty(images.shape, np.float32) if buffers is None else _take(buffers, "out", images.shape)
     step = max(1, PIECE_PIXELS // (images.shape[1] * images.shape[2]))
     parts = [slice(start, start + step) for start in range(0, len(images), step)]
 
-    def change(part: slice) -> None:
-        results[part] = _changed(images[part], _part(draws, part))
+    def change(share: list[slice], own: Buffers) -> None:
+        for part in share:
+            results[part] = _changed(images[part], _part(draws, part), own)
 
-    if len(parts) < 2 * WORKERS:
-        for part in parts:
-            change(part)
+    if len(parts) < MANY_PIECES:
+        change(parts, buffers or Buffers(np.float32))
     else:
         with ThreadPoolExecutor(WORKERS) as pool:
-            list(pool.map(change, parts))
+            shares = [parts[worker::WORKERS] for worker in range(WORKERS)]
+            list(pool.map(change, shares, [Buffers(np.float32) for _ in shares]))
     return results
+
+
+def _take(buffers: Buffers, name: str, shape: tuple[int, ...]) -> np.ndarray:
+    return buffers.take(f"augment {name}", shape, np.float32)
 
 
 def _part(draws: AugmentationDraws, part: slice) -> AugmentationDraws:
@@ -49,12 +57,13 @@ def _part(draws: AugmentationDraws, part: slice) -> AugmentationDraws:
     return AugmentationDraws(**{k: None if v is None else v[part] for k, v in arrays.items()})
 
 
-def _changed(images: np.ndarray, draws: AugmentationDraws) -> np.ndarray:
-    pictures = images.astype(np.float32)
+def _changed(images: np.ndarray, draws: AugmentationDraws, buffers: Buffers) -> np.ndarray:
+    pictures = _take(buffers, "pixels", images.shape)
+    np.copyto(pictures, images)
     if draws.stroke is not None:
         pictures = _stroke(pictures, draws.stroke)
     if draws.affine is not None or draws.displacement is not None:
-        pictures = _resampled(pictures, *_positions(draws, pictures.shape))
+        pictures = _resampled(pictures, *_positions(draws, pictures.shape, buffers), buffers)
     if draws.crop is not None:
         pictures = _cropped(pictures, draws.crop)
     if draws.erase is not None:
@@ -88,63 +97,82 @@ def _cross_maximum(pictures: np.ndarray) -> np.ndarray:
     return grown
 
 
-def _positions(draws: AugmentationDraws, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+def _positions(
+    draws: AugmentationDraws, shape: tuple[int, ...], buffers: Buffers
+) -> tuple[np.ndarray, np.ndarray]:
     """Where each output pixel's value comes from: x and y, float32 (N, H W) each."""
     count, height, width = shape
-    middle = np.array([(width - 1) / 2, (height - 1) / 2], np.float32)[:, None]
+    middle = np.array([(width - 1) / 2, (height - 1) / 2], np.float32)
     y, x = np.mgrid[:height, :width].reshape(2, -1).astype(np.float32)
     grid = np.stack([x - middle[0], y - middle[1], np.ones_like(x)])
-    if draws.affine is None:
-        positions = np.broadcast_to(grid[:2] + middle, (count, 2, height * width))
-    else:
-        affine = draws.affine.copy()
-        affine[:, :, 2:] += middle
-        positions = (affine.reshape(-1, 3) @ grid).reshape(count, 2, -1)
-    if draws.displacement is not None:
-        positions = positions + draws.displacement.reshape(count, 2, -1)
-    return positions[:, 0], positions[:, 1]
+    places = _take(buffers, "places", (2, count, height * width))
+    for axis in (0, 1):
+        if draws.affine is None:
+            places[axis] = (x, y)[axis]
+        else:
+            rows = draws.affine[:, axis] + np.array([0, 0, middle[axis]], np.float32)
+            np.matmul(rows, grid, out=places[axis])
+        if draws.displacement is not None:
+            places[axis] += draws.displacement[:, axis].reshape(count, -1)
+    return places[0], places[1]
 
 
-def _resampled(pictures: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+def _resampled(pictures: np.ndarray, x: np.ndarray, y: np.ndarray, buffers: Buffers) -> np.ndarray:
     """Bilinear, with black outside, as torch.nn.functional.grid_sample(align_corners=True).
 
-    Around a whole position the value is v + fx dx + fy (dy + fx dxy) with v and its three
-    differences. The four lie side by side in a table, so that one look-up fetches them all.
+    Right of and below a whole position the value is v + fx dx + fy (dy + fx dxy), with v there and
+    its three differences. The four lie side by side in a table: one look-up fetches them all.
     """
     count, height, width = pictures.shape
-    table = _differences(pictures)
-    # the table starts one pixel outside the picture; farther out everything is black as well
-    x = np.clip(x, -1, width) + 1
-    y = np.clip(y, -1, height) + 1
-    column, row = x.astype(np.int32), y.astype(np.int32)  # positive, so this rounds down
+    table = _differences(pictures, buffers)
+    wide = width + 2
+    for places, size in ((x, width), (y, height)):
+        # the table starts one pixel outside the picture; farther out all is black as well
+        np.maximum(places, -1, out=places)
+        np.minimum(places, size, out=places)
+        places += 1
+    column = buffers.take("augment column", x.shape, np.int32)
+    entry = buffers.take("augment entry", x.shape, np.int32)
+    np.copyto(column, x, casting="unsafe")  # nothing is negative, so this rounds down
+    np.copyto(entry, y, casting="unsafe")
     x -= column
-    y -= row
-    row *= width + 2
-    row += column
-    row += (np.arange(count, dtype=np.int32) * ((height + 2) * (width + 2)))[:, None]
-    near = np.take(table, row, mode="clip").view(np.float32).reshape(count, -1, 4)
-    value, dx, dy, dxy = near.transpose(2, 0, 1)
-    result = dxy * x
+    y -= entry
+    entry *= wide
+    entry += column
+    entry += (np.arange(count, dtype=np.int32) * ((height + 2) * wide))[:, None]
+    found = buffers.take("augment found", x.shape, np.complex128)
+    np.take(table, entry, mode="clip", out=found)
+    value, dx, dy, dxy = found.view(np.float32).reshape(count, -1, 4).transpose(2, 0, 1)
+    result = np.multiply(dxy, x, out=_take(buffers, "result", x.shape))
     result += dy
     result *= y
     result += value
-    result += dx * x
+    x *= dx
+    result += x
     return result.reshape(pictures.shape)
 
 
-def _differences(pictures: np.ndarray) -> np.ndarray:
+def _differences(pictures: np.ndarray, buffers: Buffers) -> np.ndarray:
     """complex128 (N (H+2) (W+2),), of which each is four float32: v, dx, dy, dxy at a pixel of the
-    picture in a frame of black."""
+    pictures in frames of black. Read as one long line, each row's frame is next to that of the
+    row after it, so that nothing of another row is met."""
     count, height, width = pictures.shape
-    framed = np.zeros((count, height + 3, width + 3), np.float32)
-    framed[:, 1:-2, 1:-2] = pictures
-    table = np.empty((count, height + 2, width + 2, 4), np.float32)
-    table[..., 0] = framed[:, :-1, :-1]
-    across = framed[:, :, 1:] - framed[:, :, :-1]
-    table[..., 1] = across[:, :-1]
-    table[..., 2] = framed[:, 1:, :-1] - framed[:, :-1, :-1]
-    table[..., 3] = across[:, 1:] - across[:, :-1]
-    return table.view(np.complex128).reshape(-1)
+    wide = width + 2
+    size = count * (height + 2) * wide
+    line = _take(buffers, "line", (size + wide + 1,))
+    line[size:] = 0
+    framed = line[:size].reshape(count, height + 2, wide)
+    framed[:, 0] = framed[:, -1] = 0
+    framed[:, :, 0] = framed[:, :, -1] = 0
+    framed[:, 1:-1, 1:-1] = pictures
+    across = np.subtract(line[1:], line[:-1], out=_take(buffers, "across", (size + wide,)))
+    table = buffers.take("augment table", (size,), np.complex128)
+    value, dx, dy, dxy = table.view(np.float32).reshape(size, 4).T
+    np.copyto(value, line[:size])
+    np.copyto(dx, across[:size])
+    np.subtract(line[wide : wide + size], line[:size], out=dy)
+    np.subtract(across[wide:], across[:size], out=dxy)
+    return table
 
 
 def _cropped(pictures: np.ndarray, crop: np.ndarray) -> np.ndarray:

@@ -17,8 +17,8 @@ from tenfold.numpy_engine.layer import Layer
 
 __all__ = ["Convolution"]
 
-# Numbers in a matrix of windows: 1 Mi of float32 are 4 MiB.
-WINDOW_NUMBERS = 1 << 20
+# Numbers in a matrix of windows: 512 Ki of float32 are 2 MiB.
+WINDOW_NUMBERS = 1 << 19
 # With fewer channels than this, the windows' matrix is laid out column by column.
 FEW_CHANNELS = 4
 

@@ -61,7 +61,7 @@ class NumpyEngine:
     def differentiate(self, batch: Batch) -> StepResult:
         """The loss of a batch; its gradient is left in the store."""
         draws = batch.augmentation
-        pixels = batch.images if draws is None else augment(batch.images, draws)
+        pixels = batch.images if draws is None else augment(batch.images, draws, buffers=self.buffers)
         logits = self.layers.forward(self.scaled(pixels), training=True)
         labels = (batch.labels + self.options.loss.label_shift) % self.network.classes
         loss, gradient = self.loss(logits, labels)
