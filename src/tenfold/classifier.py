@@ -137,6 +137,12 @@ class Classifier:
             save_file(weights, beside, metadata={"format": "tenfold", "name": self.card.recipe.name})
         write_text(folder / "model.json", json.dumps(self.card.to_dict(), indent=2) + "\n")
 
+    def with_weights(self, weights: dict[str, np.ndarray]) -> Classifier:
+        """The same network with other weights, in an engine of the same kind."""
+        return Classifier(
+            create_engine(self.engine.name, self.network, weights, self.engine.options), self.card
+        )
+
     def with_temperature(self, temperature: float) -> Classifier:
         """The same weights with another temperature."""
         return Classifier(self.engine, replace(self.card, temperature=temperature))

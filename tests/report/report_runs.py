@@ -15,8 +15,8 @@ from tenfold.data.summary import summarise
 from tenfold.evaluation.evaluate import evaluate
 from tenfold.recipes.load import recipe_from_dict, recipe_to_toml
 from tenfold.recipes.schema import Recipe
+from tenfold.runs.folder import Run
 from tenfold.training.history import EpochRecord, write_history
-from tenfold.training.run_folder import Run
 
 PUBLISHED = {
     "test_accuracy": 0.9721,

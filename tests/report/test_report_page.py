@@ -18,8 +18,8 @@ from report_runs import make_dataset, make_history, make_recipe, make_run, start
 from tenfold.errors import ModelError
 from tenfold.metrics import per_class
 from tenfold.report.write import write_report
+from tenfold.runs.folder import Run
 from tenfold.training.history import write_history
-from tenfold.training.run_folder import Run
 
 DIGITS = tuple("0123456789")
 SECTIONS = {"again", "published", "data", "network", "training", "test", "pictures", "weights", "environment"}

@@ -48,6 +48,7 @@ class Engine(Protocol):
 
     name: str
     network: Network
+    options: EngineOptions
 
     def train_step(self, batch: Batch, learning_rate: float) -> StepResult:
         """One step of the optimiser on one batch."""

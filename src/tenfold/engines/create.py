@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Literal
+from typing import Any
 
 import numpy as np
 
@@ -13,15 +13,13 @@ from tenfold.engines.base import Engine, EngineOptions
 from tenfold.errors import UsageError, nearest
 from tenfold.networks.shapes import Network
 
-__all__ = ["ENGINES", "choose_engine", "create_engine"]
+__all__ = ["ENGINES", "choose_engine", "create_engine", "describe_engine"]
 
 # name -> the module and class that make it
 ENGINES = {
     "numpy": ("tenfold.numpy_engine.engine", "NumpyEngine"),
     "torch": ("tenfold.torch_engine.engine", "TorchEngine"),
 }
-
-EngineName = Literal["auto", "numpy", "torch"]
 
 
 def choose_engine(wanted: str, network: Network) -> str:
@@ -44,3 +42,11 @@ def create_engine(
     module, name = ENGINES[choose_engine(wanted, network)]
     make: Callable[..., Engine] = getattr(import_module(module), name)
     return make(network, weights, options)
+
+
+def describe_engine(name: str, device: str = "cpu") -> dict[str, Any]:
+    """What an engine says of its libraries and threads, for the record of a run."""
+    if name != "torch":
+        return {}
+    describe: Callable[[str], dict[str, Any]] = import_module("tenfold.torch_engine.machine").describe
+    return describe(device)

@@ -18,6 +18,7 @@ __all__ = [
     "change_recipe",
     "get_recipe",
     "list_recipes",
+    "parse_change",
     "parse_recipe",
     "recipe_from_dict",
     "recipe_to_toml",
@@ -101,6 +102,17 @@ def change_recipe(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
             raise RecipeError(f"unknown key {dotted!r}", remedy=nearest(dotted, _dotted_keys(recipe)))
         table[last] = value
     return recipe_from_dict(values, where=recipe.name)
+
+
+def parse_change(text: str) -> tuple[str, Any]:
+    """ "training.epochs=3" -> ("training.epochs", 3); the value is TOML, or else a plain string."""
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise RecipeError(f"{text!r} changes nothing", expected="KEY=VALUE, such as training.epochs=3")
+    try:
+        return key.strip(), tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return key.strip(), value.strip()
 
 
 def _dotted_keys(recipe: Recipe) -> list[str]:

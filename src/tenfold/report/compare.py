@@ -7,7 +7,7 @@ from typing import Any
 
 from tenfold.recipes.schema import Recipe
 from tenfold.report.parts import final_record, history_of, network_of
-from tenfold.training.run_folder import Run
+from tenfold.runs.folder import Run
 
 __all__ = ["compare_runs", "recipe_differences"]
 

@@ -6,8 +6,8 @@ import numpy as np
 
 from tenfold.classifier import ModelCard
 from tenfold.networks.shapes import Network
+from tenfold.runs.folder import Run
 from tenfold.training.history import EpochRecord
-from tenfold.training.run_folder import Run
 
 __all__ = ["class_names_of", "final_record", "history_of", "model_of", "network_of"]
 

@@ -10,7 +10,7 @@ from tenfold.evaluation.evaluate import Evaluation
 from tenfold.report import numbers, plots
 from tenfold.report.pictures import grey_picture
 from tenfold.report.svg import figure_to_svg
-from tenfold.training.run_folder import Run
+from tenfold.runs.folder import Run
 
 __all__ = ["evaluation_section"]
 

@@ -17,7 +17,7 @@ from tenfold.report.parts import class_names_of, final_record, history_of, model
 from tenfold.report.pictures import grey_picture, picture_row
 from tenfold.report.svg import figure_to_svg
 from tenfold.report.weights import draw_first_weights
-from tenfold.training.run_folder import Run
+from tenfold.runs.folder import Run
 
 __all__ = [
     "data_section",

@@ -9,7 +9,7 @@ from tenfold.files import write_text
 from tenfold.report import sections
 from tenfold.report.pictures import COOL, WARM
 from tenfold.report.scores import evaluation_section
-from tenfold.training.run_folder import Run
+from tenfold.runs.folder import Run
 from tenfold.version import __version__
 
 __all__ = ["write_report"]

@@ -1,13 +1,13 @@
 """A run is a folder; everything that reads a run reads only its files.
 
-    recipe.toml          complete, re-runnable
-    environment.json     versions, seed, engine, data (source, sha256, note), host's cores, command
-    history.jsonl        a line an epoch
-    model.safetensors    the weights, with model.json beside them
-    data_summary.json    and .npz: what the training images look like
-    evaluation.json      and .npz: scores and pictures on the test set
-    checkpoint/          what `--resume` needs
-    report.html
+recipe.toml          complete, re-runnable
+environment.json     versions, seed, engine, data (source, sha256, note), host's cores, command
+history.jsonl        a line an epoch
+model.safetensors    the weights, with model.json beside them
+data_summary.json    and .npz: what the training images look like
+evaluation.json      and .npz: scores and pictures on the test set
+checkpoint/          what `--resume` needs
+report.html
 """
 
 from __future__ import annotations

@@ -1,0 +1,54 @@
+"""All commands, put together."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tenfold.cli.data import app as data_app
+from tenfold.cli.evaluate import evaluate_command
+from tenfold.cli.gradcheck import gradcheck_command
+from tenfold.cli.predict import predict_command
+from tenfold.cli.recipes import app as recipes_app
+from tenfold.cli.report import report_command
+from tenfold.cli.runs import app as runs_app
+from tenfold.cli.train import train_command
+from tenfold.version import __version__
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    name="tenfold",
+    help="Train, explain and ship classifiers of small images, handwritten digits first.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 ok, 1 failure, 2 usage, 3 a required figure was not met, 130 interrupted.",
+)
+
+
+def _show_version(value: bool) -> None:
+    if value:
+        typer.echo(f"tenfold {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+app.command("train")(train_command)
+app.command("evaluate")(evaluate_command)
+app.command("predict")(predict_command)
+app.command("report")(report_command)
+app.add_typer(runs_app, name="runs")
+app.add_typer(recipes_app, name="recipes")
+app.add_typer(data_app, name="data")
+app.command("gradcheck")(gradcheck_command)

@@ -1,0 +1,94 @@
+"""`tenfold evaluate`: the scores of a model on a labelled set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tenfold.cli.models import find_model
+from tenfold.cli.options import DataDir, DataSource, EngineName, Json, Offline, Quiet
+from tenfold.cli.output import emit_json, percent, plain_table, progress_bar, stdout
+
+if TYPE_CHECKING:
+    from tenfold.arrays import ImageDataset
+    from tenfold.evaluation.evaluate import Evaluation
+
+__all__ = ["evaluate_command"]
+
+
+def evaluate_command(
+    model: Annotated[
+        Path | None, typer.Argument(help="A run's folder or a model.safetensors; else the newest run.")
+    ] = None,
+    data: DataSource = None,
+    split: Annotated[str, typer.Option(help="test, train or all.")] = "test",
+    data_dir: DataDir = None,
+    offline: Offline = False,
+    engine: EngineName = "auto",
+    require: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FIGURE=VALUE", help="accuracy=0.99, loss=0.05, calibration_error=0.01: exit 3."
+        ),
+    ] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Measure a model: accuracy with its interval, per class, calibration, the worst misses."""
+    from tenfold.classifier import Classifier
+    from tenfold.evaluation.evaluate import evaluate
+    from tenfold.evaluation.require import check_required, parse_required
+
+    bounds = [parse_required(text) for text in require or []]
+    path = find_model(model, quiet=quiet)
+    with progress_bar(quiet=quiet) as progress:
+        dataset = _dataset(
+            path, data, split, {"data_dir": data_dir, "offline": offline, "progress": progress}
+        )
+    evaluation = evaluate(Classifier.load(path, engine=engine), dataset)
+    if path.is_dir() and data is None and split == "test":
+        evaluation.save(path)
+    if as_json:
+        emit_json({"model": str(path), "split": split} | evaluation.to_dict())
+    else:
+        _show(evaluation, quiet=quiet)
+    check_required(evaluation, bounds)
+
+
+def _dataset(path: Path, data: str | None, split: str, options: dict[str, Any]) -> ImageDataset:
+    """The data named, else what the run was trained on."""
+    from tenfold.data.load import load_dataset
+    from tenfold.runs.folder import Run, is_run
+    from tenfold.runs.run import load_for_run
+
+    if data is None and path.is_dir() and is_run(path):
+        return load_for_run(Run(path), split=split, **options)
+    return load_dataset(data, split=split, **options)
+
+
+def _show(evaluation: Evaluation, *, quiet: bool) -> None:
+    console = stdout()
+    low, high = evaluation.interval
+    console.print(
+        f"[bold]accuracy {percent(evaluation.accuracy)}[/bold] (95 % interval {percent(low)} to "
+        f"{percent(high)}), loss {evaluation.loss:.4f}, calibration error "
+        f"{evaluation.calibration_error:.4f}; {evaluation.misses} of {evaluation.n:,} missed "
+        f"({evaluation.dataset})"
+    )
+    if quiet:
+        return
+    rows = [
+        (row["class"], *(f"{row[key]:.4f}" for key in ("precision", "recall", "f1")), row["support"])
+        for row in evaluation.per_class()
+    ]
+    columns = ("class", "precision", "recall", "F1", "images")
+    console.print(plain_table(columns, rows, right=columns[1:]))
+    if evaluation.misses:
+        console.print("\nthe most confident misses")
+        worst = evaluation.to_dict()["most_confident_misses"][:10]
+        misses = [(w["index"], w["label"], w["predicted"], percent(w["confidence"], 1)) for w in worst]
+        console.print(
+            plain_table(("index", "is", "read as", "confidence"), misses, right=("index", "confidence"))
+        )

@@ -1,0 +1,32 @@
+"""Options that several commands share, so that they read the same everywhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["DataDir", "DataSource", "EngineName", "Json", "ModelPath", "Offline", "Quiet", "Seed"]
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, progress on stderr.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only results.")]
+Seed = Annotated[int, typer.Option(min=0, help="Decides everything that is random.")]
+EngineName = Annotated[
+    str, typer.Option("--engine", help="numpy, torch, or auto (torch for convolutions, else numpy).")
+]
+DataSource = Annotated[
+    str | None,
+    typer.Option(
+        "--data",
+        help="A data set by name (see `tenfold data`), or a path: IDX, image folder, CSV, npz.",
+    ),
+]
+DataDir = Annotated[
+    Path | None, typer.Option("--data-dir", help="Where named data sets lie (else TENFOLD_DATA_DIR).")
+]
+Offline = Annotated[bool, typer.Option("--offline", help="Never touch the network.")]
+ModelPath = Annotated[
+    Path | None,
+    typer.Option("--model", "-m", help="A run's folder or a model.safetensors; else the newest run."),
+]

@@ -1,0 +1,51 @@
+"""`tenfold recipes`: what can be trained by name."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from tenfold.cli.options import Json
+from tenfold.cli.output import emit_json, plain_table, stdout
+
+__all__ = ["app"]
+
+app = typer.Typer(help="List the recipes, or show one.", invoke_without_command=True)
+
+
+@app.callback()
+def list_command(context: typer.Context, as_json: Json = False) -> None:
+    """List the recipes that tenfold carries."""
+    if context.invoked_subcommand:
+        return
+    from tenfold.recipes.load import get_recipe, list_recipes
+
+    found = [get_recipe(name) for name in list_recipes()]
+    if as_json:
+        emit_json([_summary(recipe) for recipe in found])
+        return
+    rows = [(recipe.name, recipe.title, recipe.source) for recipe in found]
+    stdout().print(plain_table(("recipe", "what it is", "source"), rows))
+    stdout().print("\n`tenfold recipes show NAME` prints one; save it, change it, train it by its path.")
+
+
+def _summary(recipe: Any) -> dict[str, Any]:
+    keep = {"name", "title", "source", "description", "published"}
+    values: dict[str, Any] = recipe.model_dump(mode="json", include=keep, exclude_none=True)
+    return values
+
+
+@app.command("show")
+def show_command(
+    name: Annotated[str, typer.Argument(help="A recipe's name, file, or a run's folder.")],
+    as_json: Json = False,
+) -> None:
+    """Print a recipe, complete, as TOML (or JSON)."""
+    from tenfold.recipes.load import get_recipe, recipe_to_toml
+
+    recipe = get_recipe(name)
+    if as_json:
+        emit_json(recipe.model_dump(mode="json", exclude_none=True))
+    else:
+        typer.echo(recipe_to_toml(recipe), nl=False)

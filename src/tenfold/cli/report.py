@@ -1,0 +1,30 @@
+"""`tenfold report`: the HTML report of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tenfold.cli.models import find_model
+from tenfold.cli.options import Json
+from tenfold.cli.output import emit_json, stdout
+
+__all__ = ["report_command"]
+
+
+def report_command(
+    run: Annotated[Path | None, typer.Argument(help="A run's folder; else the newest run.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Where to write it; else report.html in the run.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Write the report of a run: one HTML file that opens without network."""
+    from tenfold.report.write import write_report
+    from tenfold.runs.folder import open_run
+
+    path = write_report(open_run(find_model(run, quiet=as_json)), out)
+    if as_json:
+        emit_json({"report": str(path), "bytes": path.stat().st_size})
+    else:
+        stdout().print(f"report: {path}", markup=False)

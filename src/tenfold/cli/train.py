@@ -1,0 +1,129 @@
+"""`tenfold train`: a recipe + data -> a run's folder with model, history, scores and report."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tenfold.cli.options import DataDir, DataSource, EngineName, Json, Offline, Quiet, Seed
+from tenfold.cli.output import emit_json, percent, progress_bar, stderr, stdout
+
+if TYPE_CHECKING:
+    from tenfold.runs.run import RunOutcome
+
+__all__ = ["train_command"]
+
+
+def train_command(
+    recipe: Annotated[str | None, typer.Argument(help="A recipe's name or file; else cnn.")] = None,
+    data: DataSource = None,
+    data_dir: DataDir = None,
+    offline: Offline = False,
+    engine: EngineName = "auto",
+    device: Annotated[str, typer.Option(help="cpu, cuda, mps or auto (PyTorch engine).")] = "cpu",
+    seed: Seed = 0,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Short for --set training.epochs=N.")] = None,
+    precision: Annotated[
+        str | None, typer.Option(help="float32, bfloat16 or auto; short for --set training.precision=...")
+    ] = None,
+    changes: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a value of the recipe.")
+    ] = None,
+    start_from: Annotated[
+        str | None, typer.Option(help="Transfer: a run or model to take first weights from.")
+    ] = None,
+    run_dir: Annotated[Path | None, typer.Option(help="The run's folder; else runs/RECIPE-SEED.")] = None,
+    resume: Annotated[
+        Path | None, typer.Option(help="Go on with the run in this folder, which was stopped.")
+    ] = None,
+    report: Annotated[bool, typer.Option(help="Write report.html.")] = True,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train a recipe, measure it on the test set once, and write the report."""
+    from tenfold.cli.training_progress import TrainingProgress
+    from tenfold.runs.run import resume_run, start_run
+
+    console = stderr() if as_json else stdout()
+    callbacks = [] if quiet else [TrainingProgress(console)]
+    if resume is not None:
+        _refuse_with_resume(recipe, data, epochs, precision, changes, start_from, run_dir)
+        with progress_bar(quiet=quiet) as progress:
+            outcome = resume_run(
+                resume, data_dir=data_dir, offline=offline, callbacks=callbacks, progress=progress
+            )
+    else:
+        chosen = _recipe(recipe or "cnn", epochs, precision, changes or [], start_from)
+        with progress_bar(quiet=quiet) as progress:
+            outcome = start_run(
+                chosen,
+                source=data,
+                data_dir=data_dir,
+                offline=offline,
+                engine=engine,
+                device=device,
+                seed=seed,
+                run_dir=run_dir,
+                command=shlex.join(["tenfold", *sys.argv[1:]]),
+                callbacks=callbacks,
+                progress=progress,
+                announce=lambda line: stderr().print(line, markup=False),
+            )
+    _finish(outcome, report=report, as_json=as_json)
+
+
+def _recipe(
+    name: str, epochs: int | None, precision: str | None, changes: list[str], start_from: str | None
+) -> Any:
+    from tenfold.recipes.load import change_recipe, get_recipe, parse_change
+
+    wanted = dict(parse_change(change) for change in changes)
+    short = {
+        "training.epochs": epochs,
+        "training.precision": precision,
+        "network.start_from": start_from,
+    }
+    wanted |= {key: value for key, value in short.items() if value is not None}
+    recipe = get_recipe(name)
+    return change_recipe(recipe, wanted) if wanted else recipe
+
+
+def _refuse_with_resume(*others: object) -> None:
+    if any(others):
+        raise typer.BadParameter(
+            "--resume takes recipe, data and folder from the run; give none of them with it"
+        )
+
+
+def _finish(outcome: RunOutcome, *, report: bool, as_json: bool) -> None:
+    report_path = None
+    if report and outcome.status != "interrupted":
+        from tenfold.report.write import write_report
+
+        report_path = write_report(outcome.run)
+    if as_json:
+        emit_json(outcome.to_dict() | {"report": str(report_path) if report_path else None})
+    else:
+        _print_outcome(outcome, report_path)
+    if outcome.status == "interrupted":
+        stderr().print(f"go on with: tenfold train --resume {outcome.run.folder}", markup=False)
+        raise typer.Exit(130)
+
+
+def _print_outcome(outcome: RunOutcome, report_path: Path | None) -> None:
+    console = stdout()
+    test = outcome.evaluation
+    if test is not None:
+        low, high = test.interval
+        console.print(
+            f"test accuracy [bold]{percent(test.accuracy)}[/bold] (95 % interval {percent(low)} to "
+            f"{percent(high)}, {test.misses} of {test.n:,} missed), loss {test.loss:.4f}, "
+            f"trained in {outcome.seconds:.1f} s"
+        )
+    console.print(f"run: {outcome.run.folder}", markup=False)
+    if report_path is not None:
+        console.print(f"report: {report_path}", markup=False)

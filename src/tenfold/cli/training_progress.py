@@ -1,0 +1,55 @@
+"""Training as a person watches it: a live bar and a line an epoch on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from tenfold.cli.output import percent
+from tenfold.training.history import EpochRecord
+from tenfold.training.observers import TrainingObserver, TrainingPlan
+
+__all__ = ["TrainingProgress"]
+
+
+class TrainingProgress(TrainingObserver):
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.bar: Progress | None = None
+        self.task: TaskID | None = None
+        self.epochs = 0
+
+    def on_start(self, plan: TrainingPlan) -> None:
+        self.epochs = plan.epochs
+        self.console.print(
+            f"[bold]{plan.recipe}[/bold]: {plan.parameters:,} parameters, {plan.engine} engine, "
+            f"{plan.train_images:,} training and {plan.val_images:,} validation images, "
+            f"{plan.epochs} epochs of {plan.steps_per_epoch} steps"
+        )
+        if plan.first_epoch:
+            self.console.print(f"going on after epoch {plan.first_epoch}")
+        if self.console.is_terminal:
+            columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+            self.bar = Progress(*columns, console=self.console, transient=True)
+            done = plan.first_epoch * plan.steps_per_epoch
+            self.task = self.bar.add_task("training", total=plan.total_steps, completed=done)
+            self.bar.start()
+
+    def on_step(self, step: int) -> None:
+        if self.bar is not None and self.task is not None:
+            self.bar.update(self.task, completed=step)
+
+    def on_epoch(self, record: EpochRecord) -> None:
+        line = (
+            f"epoch {record.epoch:>{len(str(self.epochs))}}/{self.epochs}  "
+            f"train loss {record.train_loss:.4f} accuracy {percent(record.train_accuracy):>8}"
+        )
+        if record.val_loss is not None:
+            line += f"  val loss {record.val_loss:.4f} accuracy {percent(record.val_accuracy):>8}"
+        self.console.print(f"{line}  {record.seconds:.2f} s")
+
+    def on_end(self, status: str) -> None:
+        if self.bar is not None:
+            self.bar.stop()
+        if status != "finished":
+            self.console.print(status)

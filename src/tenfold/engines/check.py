@@ -1,0 +1,89 @@
+"""The hand-written gradients of a recipe's network against central differences and autograd."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+
+from tenfold.engines.base import EngineOptions
+from tenfold.networks.initialise import initial_weights
+from tenfold.networks.layers import LayerSpec, parse_layers
+from tenfold.networks.shapes import plan_network
+from tenfold.numpy_engine.gradcheck import check_network_gradients, network_gradients
+from tenfold.recipes.schema import Recipe
+
+__all__ = ["TOLERANCE", "check_recipe"]
+
+TOLERANCE = 1e-6  # relative, in float64
+_IMAGES = 8
+
+
+def check_recipe(
+    recipe: Recipe,
+    *,
+    image_shape: tuple[int, int] = (28, 28),
+    classes: int = 10,
+    samples: int = 40,
+    seed: int = 0,
+) -> list[dict[str, Any]]:
+    """A row a parameter: shape, entries checked, largest gradient, largest relative error against
+    central differences and, where torch is installed, against autograd (else None).
+
+    The images are noise: what is right for any input is right for digits. The start is PyTorch's
+    default, since N(0, 1) weights saturate and leave nothing to compare.
+    """
+    rng = np.random.default_rng(seed)
+    network = recipe.plan(image_shape, classes)
+    weights = initial_weights(network, "torch", seed=seed)
+    options = EngineOptions(loss=recipe.loss, optimiser=recipe.optimiser, seed=seed)
+    images = rng.integers(0, 256, (_IMAGES, *image_shape), dtype=np.uint8)
+    labels = rng.integers(0, classes, _IMAGES)
+    check = check_network_gradients(network, weights, options, images, labels, samples=samples, rng=rng)
+    autograd = _against_autograd(recipe, image_shape, classes, weights, options, images, labels)
+    rows = []
+    for row in check.rows:
+        error = autograd.get(row.name)
+        passed = row.checked > 0 and row.error <= TOLERANCE and (error is None or error <= TOLERANCE)
+        rows.append(
+            {
+                "parameter": row.name,
+                "shape": list(row.shape),
+                "checked": row.checked,
+                "largest": row.largest,
+                "difference_error": row.error,
+                "autograd_error": error,
+                "passed": passed,
+            }
+        )
+    return rows
+
+
+def _against_autograd(
+    recipe: Recipe,
+    image_shape: tuple[int, int],
+    classes: int,
+    weights: dict[str, np.ndarray],
+    options: EngineOptions,
+    images: np.ndarray,
+    labels: np.ndarray,
+) -> dict[str, float]:
+    """Largest difference a parameter, relative to its largest gradient; dropout left out."""
+    if find_spec("torch") is None:
+        return {}
+    from tenfold.torch_engine.autograd import autograd_gradients
+
+    network = plan_network(_without_dropout(parse_layers(recipe.network.layers)), image_shape, classes)
+    ours = network_gradients(network, weights, options, images, labels)
+    theirs = autograd_gradients(network, weights, options, images, labels)
+    return {
+        name: float(np.abs(ours[name] - theirs[name]).max() / max(np.abs(theirs[name]).max(), 1e-12))
+        for name in ours
+    }
+
+
+def _without_dropout(specs: tuple[LayerSpec, ...]) -> tuple[LayerSpec, ...]:
+    kept = (spec for spec in specs if spec.kind != "dropout")
+    return tuple(replace(spec, inner=_without_dropout(spec.inner)) for spec in kept)

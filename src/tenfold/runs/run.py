@@ -1,0 +1,243 @@
+"""One recipe, start to finish: data, split, training, the test set once; all kept in a folder."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tenfold.arrays import ImageDataset
+from tenfold.data.load import load_dataset
+from tenfold.data.split import split_dataset
+from tenfold.data.summary import summarise
+from tenfold.engines.create import choose_engine
+from tenfold.errors import ModelError, UsageError
+from tenfold.evaluation.evaluate import Evaluation, evaluate
+from tenfold.files import write_text
+from tenfold.recipes.load import recipe_to_toml
+from tenfold.recipes.schema import Recipe
+from tenfold.runs.environment import describe_environment, peak_memory_mib, write_environment
+from tenfold.runs.folder import Run, open_run
+from tenfold.training.history import EpochRecord
+from tenfold.training.loop import train
+from tenfold.training.observers import TrainingObserver
+
+__all__ = ["RunOutcome", "evaluate_run", "load_for_run", "resume_run", "start_run"]
+
+Progress = Callable[[str, int, int], None] | None
+
+
+@dataclass(frozen=True, eq=False)
+class RunOutcome:
+    """seconds: of training and validating. total_seconds: with loading and evaluating.
+    evaluation: on the test set; None where the training was interrupted.
+    """
+
+    run: Run
+    status: str
+    seconds: float
+    total_seconds: float
+    history: list[EpochRecord]
+    best_epoch: int
+    evaluation: Evaluation | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """What `tenfold train --json` prints."""
+        kept = self.history[self.best_epoch - 1] if self.history else None
+        test = self.evaluation
+        return {
+            "run": str(self.run.folder),
+            "recipe": self.run.recipe.name,
+            "status": self.status,
+            "engine": self.run.environment["engine"],
+            "seed": self.run.environment["seed"],
+            "data": self.run.environment["data"],
+            "epochs": len(self.history),
+            "best_epoch": self.best_epoch,
+            "seconds": self.seconds,
+            "total_seconds": self.total_seconds,
+            "train_loss": kept.train_loss if kept else None,
+            "train_accuracy": kept.train_accuracy if kept else None,
+            "val_loss": kept.val_loss if kept else None,
+            "val_accuracy": kept.val_accuracy if kept else None,
+            "test_loss": test.loss if test else None,
+            "test_accuracy": test.accuracy if test else None,
+            "test_accuracy_interval_95": list(test.interval) if test else None,
+        }
+
+
+def start_run(
+    recipe: Recipe,
+    *,
+    source: str | Path | None = None,
+    data_dir: Path | None = None,
+    offline: bool = False,
+    engine: str = "auto",
+    device: str = "cpu",
+    seed: int = 0,
+    run_dir: Path | None = None,
+    command: str = "",
+    callbacks: Sequence[TrainingObserver] = (),
+    progress: Progress = None,
+    announce: Callable[[str], None] = lambda _line: None,
+) -> RunOutcome:
+    """Trains a recipe into a new folder. Raises UsageError where the folder holds something already.
+
+    source: None is the recipe's own data set, and for mnist the embedded sample where it cannot
+    be had; `announce` then gets the line that says so.
+    """
+    started = time.perf_counter()
+    wanted = source if source is not None or recipe.data.default == "mnist" else recipe.data.default
+    dataset = load_dataset(wanted, data_dir=data_dir, offline=offline, progress=progress)
+    if dataset.note:
+        announce(dataset.note)
+    train_set, val_set = _split(recipe, dataset, seed)
+    network = recipe.plan(dataset.image_shape, len(dataset.class_names))
+    folder = _new_folder(run_dir, f"{recipe.name}-{seed}")
+    environment = describe_environment(choose_engine(engine, network), device) | {
+        "device": device,
+        "seed": seed,
+        "command": command,
+        "status": "running",
+        "data": _data_record(dataset, wanted, data_dir, train_set, val_set),
+    }
+    write_text(folder / "recipe.toml", recipe_to_toml(recipe))
+    write_environment(folder, environment)
+    summarise(train_set, seed=seed).save(folder)
+    return _train_into(Run(folder), train_set, val_set, callbacks, started, offline=offline, resume=False)
+
+
+def resume_run(
+    path: str | Path,
+    *,
+    data_dir: Path | None = None,
+    offline: bool = False,
+    callbacks: Sequence[TrainingObserver] = (),
+    progress: Progress = None,
+) -> RunOutcome:
+    """Goes on with a run that was stopped; the weights are those of one that never was."""
+    started = time.perf_counter()
+    run = open_run(path)
+    dataset = load_for_run(run, data_dir=data_dir, offline=offline, progress=progress)
+    if dataset.sha256() != run.environment["data"]["sha256"]:
+        raise ModelError(
+            f"the data set {run.environment['data']['source']} is not what {run.folder} was trained on",
+            expected="the same images in the same order",
+            remedy="train anew into another folder",
+        )
+    train_set, val_set = _split(run.recipe, dataset, run.environment["seed"])
+    return _train_into(run, train_set, val_set, callbacks, started, offline=offline, resume=True)
+
+
+def load_for_run(
+    run: Run,
+    *,
+    split: str = "train",
+    data_dir: Path | None = None,
+    offline: bool = False,
+    progress: Progress = None,
+) -> ImageDataset:
+    """The data set a run was trained on, from where its record says."""
+    record = run.environment["data"]
+    where = data_dir or (Path(record["data_dir"]) if record.get("data_dir") else None)
+    return load_dataset(record["source"], split=split, data_dir=where, offline=offline, progress=progress)
+
+
+def evaluate_run(run: Run, test_set: ImageDataset, *, engine: str = "auto") -> Evaluation:
+    """Scores of a run's model on its test set, kept in the run's folder."""
+    evaluation = evaluate(run.classifier(engine), test_set)
+    evaluation.save(run.folder)
+    return evaluation
+
+
+def _split(recipe: Recipe, dataset: ImageDataset, seed: int) -> tuple[ImageDataset, ImageDataset | None]:
+    share = recipe.data.validation
+    if share == 0:
+        return dataset, None
+    return split_dataset(dataset, share, seed=seed, stratified=recipe.data.stratified)
+
+
+def _new_folder(wanted: Path | None, name: str) -> Path:
+    """The folder asked for, which must be new or empty; else runs/NAME, or runs/NAME-2, ..."""
+    if wanted is None:
+        root, number = Path("runs"), 1
+        while (folder := root / (name if number == 1 else f"{name}-{number}")).exists():
+            number += 1
+    else:
+        folder = wanted
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError(
+            f"{folder} holds something already",
+            expected="a new or an empty folder",
+            remedy=f"name another, or go on with the run there: tenfold train --resume {folder}",
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _data_record(
+    dataset: ImageDataset,
+    wanted: str | Path | None,
+    data_dir: Path | None,
+    train_set: ImageDataset,
+    val_set: ImageDataset | None,
+) -> dict[str, Any]:
+    source = str(wanted) if wanted is not None else "sample" if dataset.note else "mnist"
+    if Path(source).exists():
+        source = str(Path(source).resolve())
+    return {
+        "name": dataset.name,
+        "source": source,
+        "data_dir": str(data_dir.resolve()) if data_dir else None,
+        "note": dataset.note,
+        "sha256": dataset.sha256(),
+        "train": len(train_set),
+        "val": len(val_set) if val_set is not None else 0,
+    }
+
+
+def _train_into(
+    run: Run,
+    train_set: ImageDataset,
+    val_set: ImageDataset | None,
+    callbacks: Sequence[TrainingObserver],
+    started: float,
+    *,
+    offline: bool,
+    resume: bool,
+) -> RunOutcome:
+    environment = run.environment
+    result = train(
+        run.recipe,
+        train_set,
+        val_set,
+        seed=environment["seed"],
+        engine=environment["engine"],
+        device=environment["device"],
+        run_dir=run.folder,
+        resume=resume,
+        callbacks=callbacks,
+    )
+    evaluation = None
+    if result.status != "interrupted":
+        evaluation = evaluate(result.classifier, load_for_run(run, split="test", offline=offline))
+        evaluation.save(run.folder)
+    environment |= {
+        "status": result.status,
+        "best_epoch": result.best_epoch,
+        "stopped_early": result.status == "stopped early",
+        "seconds": result.seconds,
+        "peak_memory_mib": round(peak_memory_mib(), 1),
+    }
+    write_environment(run.folder, environment)
+    return RunOutcome(
+        run=Run(run.folder),
+        status=result.status,
+        seconds=result.seconds,
+        total_seconds=time.perf_counter() - started,
+        history=result.history,
+        best_epoch=result.best_epoch,
+        evaluation=evaluation,
+    )

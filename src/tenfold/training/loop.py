@@ -1,0 +1,218 @@
+"""The one training loop, for both engines."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tenfold.arrays import ImageDataset
+from tenfold.classifier import Classifier
+from tenfold.data.batches import iterate_batches
+from tenfold.engines.base import Engine
+from tenfold.errors import RecipeError
+from tenfold.metrics import accuracy
+from tenfold.numpy_engine.registry import LOSSES
+from tenfold.recipes.schema import Recipe
+from tenfold.schedules import learning_rate_at
+from tenfold.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from tenfold.training.history import EpochRecord, write_history
+from tenfold.training.interrupt import StopRequest, stop_on_interrupt
+from tenfold.training.observers import TrainingObserver, TrainingPlan
+from tenfold.training.prepare import Setup, prepare_training
+
+__all__ = ["TrainResult", "train"]
+
+CHECKPOINT = Path("checkpoint") / "latest.safetensors"
+
+
+@dataclass(frozen=True, eq=False)
+class TrainResult:
+    """status: finished, stopped early, or interrupted. seconds: of training and validating.
+    best_epoch: the epoch (from 1) whose weights were kept, which is the last without early stopping.
+    """
+
+    classifier: Classifier
+    history: list[EpochRecord]
+    seconds: float
+    status: str
+    best_epoch: int
+    run_dir: Path | None
+
+
+@dataclass(frozen=True, eq=False)
+class _Job:
+    """One training: what was asked for, and what was settled before the first step."""
+
+    recipe: Recipe
+    train_set: ImageDataset
+    val_set: ImageDataset | None
+    seed: int
+    folder: Path | None
+    callbacks: Sequence[TrainingObserver]
+    setup: Setup
+
+
+def train(
+    recipe: Recipe,
+    train_set: ImageDataset,
+    val_set: ImageDataset | None = None,
+    *,
+    seed: int = 0,
+    engine: str = "auto",
+    device: str = "cpu",
+    run_dir: str | Path | None = None,
+    resume: bool = False,
+    callbacks: Sequence[TrainingObserver] = (),
+) -> TrainResult:
+    """Trains a recipe; with the same seed, data, engine and threads the weights are bit-identical.
+
+    run_dir: gets a checkpoint and the history after each epoch, and the model at the end.
+    resume: goes on from the checkpoint in run_dir (from the start where there is none yet).
+    Ctrl-C stops after the current step and keeps the weights of that moment; the checkpoint stays
+    that of the last whole epoch. Raises RecipeError, DataError, ModelError.
+    """
+    setup = prepare_training(recipe, train_set, val_set, seed=seed, engine=engine, device=device)
+    folder = None if run_dir is None else Path(run_dir)
+    job = _Job(recipe, train_set, val_set, seed, folder, callbacks, setup)
+    progress = _start(job, resume=resume)
+    with stop_on_interrupt() as stop:
+        while progress.status == "running":
+            record = _run_epoch(job, progress.next_epoch, stop)
+            if record is None:
+                break
+            progress.history.append(record)
+            progress.next_epoch += 1
+            _judge(job, progress, record)
+            _write(job, progress)
+            for callback in callbacks:
+                callback.on_epoch(record)
+        return _finish(job, progress)
+
+
+def _start(job: _Job, *, resume: bool) -> Checkpoint:
+    """A fresh start, or the checkpoint in the run's folder, loaded into the engine."""
+    path = None if job.folder is None else job.folder / CHECKPOINT
+    identity = {
+        "recipe": job.recipe.model_dump_json(exclude={"published", "title", "source", "description"}),
+        "engine": job.setup.engine.name,
+        "seed": str(job.seed),
+        "training images": job.train_set.sha256() if path else "",
+    }
+    progress = Checkpoint(identity=identity, next_epoch=0, history=[], engine_state={})
+    if resume and path is not None and path.is_file():
+        progress = read_checkpoint(path)
+        differing = [key for key in identity if progress.identity.get(key) != identity[key]]
+        if differing:
+            raise RecipeError(
+                f"{job.folder} was trained with another {' and '.join(differing)}",
+                expected="the same recipe, engine, seed and training images to resume",
+                remedy="train anew into another folder",
+            )
+        job.setup.engine.load_state(progress.engine_state)
+    _announce(job, progress.next_epoch)
+    return progress
+
+
+def _announce(job: _Job, first_epoch: int) -> None:
+    plan = TrainingPlan(
+        recipe=job.recipe.name,
+        engine=job.setup.engine.name,
+        parameters=job.setup.engine.network.parameter_count,
+        train_images=len(job.train_set),
+        val_images=0 if job.val_set is None else len(job.val_set),
+        epochs=job.setup.epochs,
+        steps_per_epoch=job.setup.steps_per_epoch,
+        first_epoch=first_epoch,
+        run_dir=job.folder,
+    )
+    for callback in job.callbacks:
+        callback.on_start(plan)
+
+
+def _run_epoch(job: _Job, epoch: int, stop: StopRequest) -> EpochRecord | None:
+    """One pass over the training images, one over the validation images; None where it was stopped."""
+    started = time.perf_counter()
+    recipe, engine, training = job.recipe, job.setup.engine, job.recipe.training
+    total_steps = job.setup.epochs * job.setup.steps_per_epoch
+    step, images, loss, correct, rate = epoch * job.setup.steps_per_epoch, 0, 0.0, 0, 0.0
+    batches = iterate_batches(
+        job.train_set,
+        batch_size=training.batch_size,
+        shuffle=training.shuffle,
+        drop_last=training.drop_last,
+        augmentation=recipe.augmentation,
+        seed=job.seed,
+        epoch=epoch,
+    )
+    for batch in batches:
+        if stop:
+            return None
+        rate = learning_rate_at(step, total_steps, recipe.optimiser.learning_rate, recipe.schedule)
+        result = engine.train_step(batch, rate)
+        # Still the engine's own numbers: adding them up does not wait for the device.
+        loss, correct = loss + result.loss * len(batch), correct + result.correct
+        step, images = step + 1, images + len(batch)
+        for callback in job.callbacks:
+            callback.on_step(step)
+    val_loss, val_accuracy = _validate(engine, recipe, job.val_set)
+    return EpochRecord(
+        epoch=epoch + 1,
+        train_loss=float(loss) / images,
+        train_accuracy=float(correct) / images,
+        val_loss=val_loss,
+        val_accuracy=val_accuracy,
+        learning_rate=rate,
+        seconds=time.perf_counter() - started,
+        steps=step,
+    )
+
+
+def _validate(
+    engine: Engine, recipe: Recipe, val_set: ImageDataset | None
+) -> tuple[float | None, float | None]:
+    """The recipe's loss, without label smoothing, and the accuracy."""
+    if val_set is None:
+        return None, None
+    logits = engine.logits(val_set.images)
+    settings = recipe.loss.model_copy(update={"label_smoothing": 0.0, "label_shift": 0})
+    loss, _ = LOSSES[settings.name](settings)(logits, val_set.labels)
+    return loss, accuracy(logits.argmax(axis=1), val_set.labels)
+
+
+def _judge(job: _Job, progress: Checkpoint, record: EpochRecord) -> None:
+    """Whether this was the last epoch; with early stopping, whether it was the best one."""
+    patience = job.recipe.training.patience
+    if not patience or record.val_loss is None:
+        progress.best_epoch = record.epoch
+    elif record.val_loss < progress.best_loss:
+        progress.best_epoch, progress.best_loss = record.epoch, record.val_loss
+        progress.best_weights = job.setup.engine.weights()
+    elif record.epoch - progress.best_epoch >= patience:
+        progress.status = "stopped early"
+    if progress.next_epoch >= job.setup.epochs:
+        progress.status = "finished"
+
+
+def _write(job: _Job, progress: Checkpoint) -> None:
+    if job.folder is None:
+        return
+    progress.engine_state = job.setup.engine.state()
+    write_checkpoint(job.folder / CHECKPOINT, progress)
+    write_history(job.folder / "history.jsonl", progress.history)
+
+
+def _finish(job: _Job, progress: Checkpoint) -> TrainResult:
+    """The classifier of the last weights, or of early stopping's best."""
+    status = "interrupted" if progress.status == "running" else progress.status
+    classifier = Classifier(job.setup.engine, job.setup.card)
+    if progress.best_weights and status != "interrupted":
+        classifier = classifier.with_weights(progress.best_weights)
+    if job.folder is not None:
+        classifier.save(job.folder)
+        write_history(job.folder / "history.jsonl", progress.history)
+    for callback in job.callbacks:
+        callback.on_end(status)
+    seconds = sum(record.seconds for record in progress.history)
+    return TrainResult(classifier, progress.history, seconds, status, progress.best_epoch, job.folder)

@@ -1,0 +1,121 @@
+"""A recipe + its data -> an engine with its first weights, and the plan of the training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil
+
+import numpy as np
+
+from tenfold.arrays import ImageDataset
+from tenfold.classifier import ModelCard, read_model
+from tenfold.data.batches import count_batches
+from tenfold.engines.base import Engine, EngineOptions
+from tenfold.engines.create import create_engine
+from tenfold.errors import DataError, RecipeError
+from tenfold.ink.normalize import find_background
+from tenfold.networks.initialise import initial_weights
+from tenfold.networks.shapes import Network
+from tenfold.recipes.schema import Recipe
+
+__all__ = ["Setup", "input_scaling", "prepare_training"]
+
+
+@dataclass(frozen=True, eq=False)
+class Setup:
+    """Everything that is settled before the first step."""
+
+    engine: Engine
+    card: ModelCard
+    epochs: int
+    steps_per_epoch: int
+
+
+def prepare_training(
+    recipe: Recipe,
+    train_set: ImageDataset,
+    val_set: ImageDataset | None,
+    *,
+    seed: int,
+    engine: str,
+    device: str,
+) -> Setup:
+    """Raises RecipeError or DataError where recipe and data do not fit each other."""
+    _check(recipe, train_set, val_set)
+    network = recipe.plan(train_set.image_shape, len(train_set.class_names))
+    mean, std = input_scaling(recipe, train_set)
+    options = EngineOptions(
+        mean=mean,
+        std=std,
+        loss=recipe.loss,
+        optimiser=recipe.optimiser,
+        average_decay=recipe.training.average_decay,
+        seed=seed,
+        precision=recipe.training.precision,
+        device=device,
+    )
+    training = recipe.training
+    steps = count_batches(len(train_set), training.batch_size, drop_last=training.drop_last)
+    card = ModelCard(
+        recipe=recipe,
+        class_names=train_set.class_names,
+        image_shape=train_set.image_shape,
+        mean=mean,
+        std=std,
+        background=find_background(train_set.images),
+    )
+    return Setup(
+        engine=create_engine(engine, network, _first_weights(recipe, network, seed), options),
+        card=card,
+        epochs=max(training.epochs, ceil(training.min_steps / steps)),
+        steps_per_epoch=steps,
+    )
+
+
+def _check(recipe: Recipe, train_set: ImageDataset, val_set: ImageDataset | None) -> None:
+    if val_set is None and recipe.training.patience:
+        raise RecipeError(
+            f"recipe {recipe.name}: early stopping (training.patience) without validation images",
+            remedy="hold some out (data.validation), or set training.patience = 0",
+        )
+    if val_set is not None and (
+        val_set.class_names != train_set.class_names or val_set.image_shape != train_set.image_shape
+    ):
+        raise DataError(
+            f"validation images of {val_set.image_shape} with {len(val_set.class_names)} classes",
+            expected=f"the training set's {train_set.image_shape} and {len(train_set.class_names)} classes",
+        )
+
+
+def input_scaling(recipe: Recipe, train_set: ImageDataset) -> tuple[float, float]:
+    """mean and std of InputSettings, resolved: the input is (pixel / 255 - mean) / std."""
+    scaling = recipe.input.scaling
+    if scaling == "none":
+        return 0.0, 1 / 255
+    if scaling == "fixed":
+        return recipe.input.mean, recipe.input.std
+    if scaling == "unit":
+        return 0.0, 1.0
+    counts = np.bincount(train_set.images.reshape(-1), minlength=256).astype(np.float64)
+    values = np.arange(256) / 255
+    mean = float(counts @ values / counts.sum())
+    deviation = float(np.sqrt(counts @ (values - mean) ** 2 / counts.sum()))
+    return mean, max(deviation, 1e-6)
+
+
+def _first_weights(recipe: Recipe, network: Network, seed: int) -> dict[str, np.ndarray]:
+    weights = initial_weights(network, recipe.network.initialise, seed=seed)
+    if not recipe.network.start_from:
+        return weights
+    _, learned = read_model(recipe.network.start_from)
+    taken = {
+        name: value
+        for name, value in learned.items()
+        if name in weights and weights[name].shape == value.shape
+    }
+    if not taken:
+        raise RecipeError(
+            f"no parameter of {recipe.network.start_from} has the name and shape of one of {recipe.name}",
+            expected="a model whose first layers are the same",
+        )
+    return weights | taken
