@@ -111,6 +111,7 @@ def _fetch(url: str, part: Path, check: Callable[[Path], None] | None, progress:
         except urllib.error.HTTPError as error:
             if error.code != http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
                 raise
+            error.close()
             part.unlink()
         except DataError:
             pass
@@ -152,9 +153,14 @@ def _open(url: str, start: int) -> http.client.HTTPResponse:
     request = urllib.request.Request(url, headers=headers)
     answers: queue.SimpleQueue[http.client.HTTPResponse | Exception] = queue.SimpleQueue()
 
+    too_late = threading.Event()
+
     def ask() -> None:
         try:
-            answers.put(urllib.request.urlopen(request, timeout=READ_SECONDS))
+            answer = urllib.request.urlopen(request, timeout=READ_SECONDS)
+            if too_late.is_set():
+                answer.close()
+            answers.put(answer)
         except Exception as error:  # handed over to the caller's thread
             answers.put(error)
 
@@ -162,6 +168,7 @@ def _open(url: str, start: int) -> http.client.HTTPResponse:
     try:
         answer = answers.get(timeout=CONNECT_SECONDS)
     except queue.Empty:
+        too_late.set()
         raise TimeoutError(f"no answer within {CONNECT_SECONDS:g} s") from None
     if isinstance(answer, Exception):
         raise answer

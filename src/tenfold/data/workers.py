@@ -16,6 +16,7 @@ import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from pathlib import Path
 
 import numpy as np
 
@@ -62,11 +63,11 @@ def _cores() -> int:
 
 def _start() -> Worker:
     return subprocess.Popen(
-        [sys.executable, "-m", "tenfold.data.workers"],
+        [sys.executable, "-P", "-m", "tenfold.data.workers"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(str(Path(folder).absolute()) for folder in sys.path)},
     )
 
 
