@@ -37,6 +37,12 @@ def test_numbers_as_numpy_reads_them(rows, columns, data, newline, end):
     np.testing.assert_array_equal(parsed, np.loadtxt(text.decode().splitlines(), delimiter=",", ndmin=2))
 
 
+def test_whole_numbers_written_as_fractions():
+    assert parse_numbers(b"1.0,20.0\r\n100,0.0").tolist() == [[1, 20], [100, 0]]
+    for text in (b"1.0.0,2", b".0,2", b"1.05,2", b"1,2.00"):
+        assert parse_numbers(text) is None
+
+
 def test_numbers_in_several_chunks(monkeypatch):
     monkeypatch.setattr(tables, "CHUNK", 50)
     table = np.random.default_rng(0).integers(0, 256, (40, 7))
