@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Console
 from rich.table import Table
@@ -14,12 +14,16 @@ from rich.table import Table
 __all__ = ["emit_json", "percent", "plain_table", "progress_bar", "stderr", "stdout"]
 
 
+_PLAIN_WIDTH = 240  # columns where there is no terminal: nothing is folded in a pipe or a file
+
+
 def stdout() -> Console:
-    return Console(highlight=False, soft_wrap=True)
+    return Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else _PLAIN_WIDTH)
 
 
 def stderr() -> Console:
-    return Console(stderr=True, highlight=False, soft_wrap=True)
+    width = None if sys.stderr.isatty() else _PLAIN_WIDTH
+    return Console(stderr=True, highlight=False, soft_wrap=True, width=width)
 
 
 def emit_json(document: Any) -> None:
@@ -34,12 +38,12 @@ def percent(share: float | None, digits: int = 2) -> str:
 def plain_table(
     columns: Sequence[str], rows: Sequence[Sequence[object]], *, right: Sequence[str] = ()
 ) -> Table:
-    """A table without lines; the columns named in `right` are set flush right."""
+    """A table without lines; the first column is never folded, those named in `right` are flush right."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        table.add_column(
-            column, justify="right" if column in right else "left", overflow="fold", no_wrap=column in right
-        )
+        justify: Literal["left", "right"] = "right" if column in right else "left"
+        whole = column in right or column == columns[0]
+        table.add_column(column, justify=justify, overflow="fold", no_wrap=whole)
     for row in rows:
         table.add_row(*(str(cell) for cell in row))
     return table

@@ -1,0 +1,47 @@
+"""A data set -> the batches of one epoch, a pure function of seed and epoch.
+
+Whatever was drawn before does not matter, so a run that is resumed at an epoch meets the same
+batches as one that was never stopped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from tenfold.arrays import Batch, ImageDataset
+from tenfold.augmentation.draws import draw_augmentation
+from tenfold.settings import AugmentationSettings
+
+__all__ = ["count_batches", "iterate_batches"]
+
+_ORDER, _AUGMENTATION = 1, 2  # random streams of an epoch
+
+
+def count_batches(images: int, batch_size: int, *, drop_last: bool) -> int:
+    """Steps of an epoch; batch_size 0 is all images in one."""
+    size = min(batch_size, images) or images
+    return images // size if drop_last else -(-images // size)
+
+
+def iterate_batches(
+    dataset: ImageDataset,
+    *,
+    batch_size: int,
+    shuffle: bool,
+    drop_last: bool,
+    augmentation: AugmentationSettings,
+    seed: int,
+    epoch: int,
+) -> Iterator[Batch]:
+    """The batches of epoch 0, 1, ...: pixels still uint8, augmentation drawn but not yet applied."""
+    size = min(batch_size, len(dataset)) or len(dataset)
+    order = np.random.default_rng([seed, epoch, _ORDER]).permutation(len(dataset)) if shuffle else None
+    rng = np.random.default_rng([seed, epoch, _AUGMENTATION])
+    for number in range(count_batches(len(dataset), batch_size, drop_last=drop_last)):
+        part = slice(number * size, (number + 1) * size)
+        chosen = part if order is None else order[part]
+        images = dataset.images[chosen]
+        draws = draw_augmentation(augmentation, len(images), dataset.image_shape, rng)
+        yield Batch(images, dataset.labels[chosen], draws)
