@@ -33,20 +33,24 @@ def choose_precision(wanted: str, device: torch.device | str, *, convolutional: 
 
 @cache
 def bfloat16_gain(device_type: str) -> float:
-    """How many times faster bfloat16 matrix products are than float32 ones; measured once a process."""
+    """How many times faster bfloat16 matrix products are than float32 ones; measured once a process.
+
+    The best of twelve, in turns and on one thread, so that a busy machine does not change the answer.
+    """
     if device_type == "mps":
         return 1.0  # bfloat16 there is a storage format, not a faster unit
-    return _product_seconds(torch.float32, device_type) / _product_seconds(torch.bfloat16, device_type)
+    pair = [torch.ones(256, 256, dtype=dtype, device=device_type) for dtype in PRECISIONS.values()]
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        seconds = [[_product_seconds(matrix) for matrix in pair] for _ in range(13)][1:]  # first: warm-up
+    finally:
+        torch.set_num_threads(threads)
+    float32, bfloat16 = (min(column) for column in zip(*seconds, strict=True))
+    return float32 / bfloat16
 
 
-def _product_seconds(dtype: torch.dtype, device_type: str, size: int = 384) -> float:
-    """The best of eight, so that a busy machine does not change the answer."""
-    matrix = torch.ones(size, size, dtype=dtype, device=device_type)
-    torch.mm(matrix, matrix)
-    return min(_seconds(matrix) for _ in range(8))
-
-
-def _seconds(matrix: torch.Tensor) -> float:
+def _product_seconds(matrix: torch.Tensor) -> float:
     start = time.perf_counter()
     product = torch.mm(matrix, matrix)
     product[0, 0].item()  # waits for an accelerator
