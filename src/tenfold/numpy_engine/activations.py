@@ -13,11 +13,13 @@ class ReLU(Layer):
     """max(x, 0); its slope is 1 where x > 0, else 0 (at 0 too, as in PyTorch)."""
 
     def forward(self, inputs: np.ndarray, *, training: bool) -> np.ndarray:  # noqa: ARG002
-        self.outputs = np.maximum(inputs, 0, out=self.buffers.take("outputs", inputs.shape))
+        # with two bounds, clip is faster than maximum(inputs, 0)
+        self.outputs = np.clip(inputs, 0, np.inf, out=self.buffers.take("outputs", inputs.shape))
         return self.outputs
 
     def backward(self, gradient: np.ndarray, *, wanted: bool = True) -> np.ndarray:  # noqa: ARG002
-        slope = np.sign(self.outputs, out=self.buffers.take("gradient", gradient.shape))
+        slope = self.buffers.take("gradient", gradient.shape)
+        np.greater(self.outputs, 0, out=slope, casting="unsafe")
         return np.multiply(slope, gradient, out=slope)
 
 

@@ -24,99 +24,112 @@ FEW_CHANNELS = 4
 
 
 class Convolution(Layer):
-    """outputs[n, y, x, o] = b[o] + sum over i, j, c of W[o, c, i, j] * padded[n, S y + i, S x + j, c].
-
-    W is (O, C, K, K) as in PyTorch.
+    """outputs[n, y, x, o] = b[o] + sum over i, j, c of W[o, c, i, j] * framed[n, S y + i, S x + j, c],
+    where framed is the input in a frame of zeros, P wide. W is (O, C, K, K) as in PyTorch.
     """
 
     def forward(self, inputs: np.ndarray, *, training: bool) -> np.ndarray:  # noqa: ARG002
-        self.padded = self._pad(inputs)
+        self.framed = self._frame(inputs, self.spec.padding, "framed")
         channels, high, wide = self.plan.output_shape
         outputs = self.buffers.take("outputs", (len(inputs), high, wide, channels))
-        kernels = self._kernels()
-        for part in self._parts(len(inputs)):
-            rows = outputs[part].reshape(-1, channels)
-            np.matmul(self._windows(part), kernels.T, out=rows)
+        self._correlate(self.framed, self._kernels(), self.spec.stride, outputs)
         if self.spec.bias:
             lines = outputs.reshape(-1, wide * channels)
             lines += np.tile(self.values["bias"], wide)
         return outputs
 
     def backward(self, gradient: np.ndarray, *, wanted: bool = True) -> np.ndarray | None:
-        """dW = gradient^T windows; db = sum of gradient; each window's gradient is gradient W,
-        and a pixel collects that of every window it was in (col2im)."""
-        kernels = self._kernels()
-        slope = self.buffers.take("slope", kernels.shape)
-        slope.fill(0)
-        back = self.buffers.take("padded gradient", self.padded.shape)
-        back.fill(0)
-        for part in self._parts(len(gradient)):
-            rows = gradient[part].reshape(-1, gradient.shape[3])
-            slope += rows.T @ self._windows(part)
-            if wanted:
-                self._spread(rows, kernels, back[part])
-        self._store_slopes(slope, gradient)
-        p = self.spec.padding
-        height, width = self.padded.shape[1:3]
-        return back[:, p : height - p, p : width - p] if wanted else None
-
-    def _spread(self, rows: np.ndarray, kernels: np.ndarray, back: np.ndarray) -> None:
-        """Adds the gradient of the windows of a few images to the pixels they were taken from."""
-        k, step = self.spec.kernel, self.spec.stride
-        _, high, wide = self.plan.output_shape
-        windows = np.matmul(rows, kernels, out=self.buffers.take("spread", (len(rows), kernels.shape[1])))
-        windows = windows.reshape(len(back), high, wide, k, k, -1)
-        for i in range(k):
-            for j in range(k):
-                back[:, i : i + step * high : step, j : j + step * wide : step] += windows[:, :, :, i, j]
-
-    def _store_slopes(self, slope: np.ndarray, gradient: np.ndarray) -> None:
+        """dW = gradient^T windows, db = sum of gradient, and dx as one of the two below."""
         o, c, k, _ = self.values["weight"].shape
+        slope = self.buffers.take("slope", (o, k * k * c))
+        slope.fill(0)
+        for part, windows in self._windows(self.framed, gradient.shape[1:3], self.spec.stride):
+            slope += gradient[part].reshape(-1, o).T @ windows
         np.copyto(self.slopes["weight"], slope.reshape(o, k, k, c).transpose(0, 3, 1, 2))
         if self.spec.bias:
             column_sums(gradient.reshape(-1, o), out=self.slopes["bias"])
+        if not wanted:
+            return None
+        if self.spec.stride == 1 and self.spec.padding < k:
+            return self._backward_as_convolution(gradient)
+        return self._backward_by_spreading(gradient)
+
+    def _backward_as_convolution(self, gradient: np.ndarray) -> np.ndarray:
+        """With stride 1, dx is itself a convolution: of the outputs' gradient in a frame K - 1 - P
+        wide, with the kernels turned by half a turn and their two kinds of channels exchanged."""
+        weight = self.values["weight"]
+        turned = weight[:, :, ::-1, ::-1].transpose(1, 2, 3, 0).reshape(weight.shape[1], -1)
+        framed = self._frame(gradient, self.spec.kernel - 1 - self.spec.padding, "framed gradient")
+        channels, height, width = self.plan.input_shape
+        back = self.buffers.take("gradient", (len(gradient), height, width, channels))
+        self._correlate(framed, turned, 1, back)
+        return back
+
+    def _backward_by_spreading(self, gradient: np.ndarray) -> np.ndarray:
+        """In general each window's gradient is gradient W, and a pixel collects that of every
+        window it was in (col2im)."""
+        k, step, p = self.spec.kernel, self.spec.stride, self.spec.padding
+        count, high, wide, channels = gradient.shape
+        kernels = self._kernels()
+        back = self.buffers.take("framed gradient", self.framed.shape)
+        back.fill(0)
+        for part in _parts(count, high * wide * kernels.shape[1]):
+            windows = gradient[part].reshape(-1, channels) @ kernels
+            windows = windows.reshape(-1, high, wide, k, k, back.shape[3])
+            for i in range(k):
+                for j in range(k):
+                    pixels = back[part, i : i + step * high : step, j : j + step * wide : step]
+                    pixels += windows[:, :, :, i, j]
+        return back[:, p : back.shape[1] - p, p : back.shape[2] - p]
 
     def _kernels(self) -> np.ndarray:
         """(O, K K C), in the order of a window's numbers."""
         weight = self.values["weight"]
-        return np.ascontiguousarray(weight.transpose(0, 2, 3, 1)).reshape(len(weight), -1)
+        return weight.transpose(0, 2, 3, 1).reshape(len(weight), -1)
 
-    def _parts(self, count: int) -> Iterator[slice]:
-        """Slices of the batch whose windows fit the cache."""
-        channels, _, _ = self.plan.input_shape
-        _, high, wide = self.plan.output_shape
-        step = max(1, WINDOW_NUMBERS // (high * wide * self.spec.kernel**2 * channels))
-        for start in range(0, count, step):
-            yield slice(start, min(start + step, count))
+    def _correlate(self, framed: np.ndarray, kernels: np.ndarray, step: int, out: np.ndarray) -> None:
+        """out (N, OH, OW, O) = each window times each kernel."""
+        for part, windows in self._windows(framed, out.shape[1:3], step):
+            np.matmul(windows, kernels.T, out=out[part].reshape(-1, len(kernels)))
 
-    def _windows(self, part: slice) -> np.ndarray:
-        """(n OH OW, K K C): every window of the images of `part`, one a row."""
-        pictures = self.padded[part]
-        k, step = self.spec.kernel, self.spec.stride
-        channels, (_, high, wide) = pictures.shape[3], self.plan.output_shape
-        image, line, _, _ = pictures.strides
-        number = pictures.itemsize  # the strides of an axis of length 1 say nothing
-        pixel = channels * number
-        shape = (len(pictures), high, wide, k, k * channels)
+    def _windows(
+        self, framed: np.ndarray, size: tuple[int, ...], step: int
+    ) -> Iterator[tuple[slice, np.ndarray]]:
+        """Some images of the batch, and (n OH OW, K K C): every window of theirs, one a row."""
+        count, (high, wide), k, channels = len(framed), size, self.spec.kernel, framed.shape[3]
+        number = framed.itemsize  # not from strides: those of an axis of length 1 say nothing
+        image, line, pixel = framed[0].nbytes, framed[0, 0].nbytes, channels * number
         # k pixels side by side are k * C numbers in a row
-        source = as_strided(
-            pictures, shape, (image, step * line, step * pixel, line, number), writeable=False
-        )
-        if channels < FEW_CHANNELS:
-            turned = self.buffers.take("windows", (*shape[3:], *shape[:3])).transpose(2, 3, 4, 0, 1)
-        else:
-            turned = self.buffers.take("windows", shape)
-        np.copyto(turned, source)
-        return turned.reshape(len(pictures) * high * wide, -1)
+        shape = (count, high, wide, k, k * channels)
+        strides = (image, step * line, step * pixel, line, number)
+        source = as_strided(framed, shape, strides, writeable=False)
+        for part in _parts(count, high * wide * k * k * channels):
+            yield part, self._copied(source[part]).reshape(-1, k * k * channels)
 
-    def _pad(self, inputs: np.ndarray) -> np.ndarray:
-        """A frame of zeros around each picture, P wide."""
-        p = self.spec.padding
-        if not p:
-            return np.ascontiguousarray(inputs)
-        count, height, width, channels = inputs.shape
-        padded = self.buffers.take("padded", (count, height + 2 * p, width + 2 * p, channels))
-        padded[:, :p] = padded[:, -p:] = 0
-        padded[:, :, :p] = padded[:, :, -p:] = 0
-        padded[:, p:-p, p:-p] = inputs
-        return padded
+    def _copied(self, windows: np.ndarray) -> np.ndarray:
+        """The windows as numbers of their own; the next copy overwrites them."""
+        count, high, wide, k, run = windows.shape
+        if run < FEW_CHANNELS * k:  # such short runs are slow to copy; a column of the matrix is long
+            copy = self.buffers.take("windows", (k, run, count, high, wide)).transpose(2, 3, 4, 0, 1)
+        else:
+            copy = self.buffers.take("windows", windows.shape)
+        np.copyto(copy, windows)
+        return copy
+
+    def _frame(self, pictures: np.ndarray, width: int, name: str) -> np.ndarray:
+        """The pictures in a frame of zeros, contiguous."""
+        if not width:
+            return np.ascontiguousarray(pictures)
+        count, high, wide, channels = pictures.shape
+        framed = self.buffers.take(name, (count, high + 2 * width, wide + 2 * width, channels))
+        framed[:, :width] = framed[:, -width:] = 0
+        framed[:, :, :width] = framed[:, :, -width:] = 0
+        framed[:, width:-width, width:-width] = pictures
+        return framed
+
+
+def _parts(count: int, numbers: int) -> Iterator[slice]:
+    """Slices of the batch whose windows, so many numbers an image, fit the cache."""
+    images = max(1, WINDOW_NUMBERS // numbers)
+    for start in range(0, count, images):
+        yield slice(start, min(start + images, count))

@@ -85,7 +85,8 @@ class NumpyEngine:
         """Pixels 0..255 -> (pixel / 255 - mean) / std."""
         inputs = self.buffers.take("inputs", pixels.shape)
         kind = inputs.dtype.type
-        np.multiply(pixels, kind(1 / (255 * self.options.std)), out=inputs, dtype=kind, casting="unsafe")
+        np.copyto(inputs, pixels)
+        inputs *= kind(1 / (255 * self.options.std))
         if self.options.mean:
             inputs -= kind(self.options.mean / self.options.std)
         return inputs
