@@ -1,0 +1,209 @@
+"""The floors of the house, held by reading the imports; and the habits that every module keeps."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.util
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+import tenfold
+
+PACKAGE = Path(tenfold.__file__).parent
+TORCH_ROOM = "torch_engine"
+TOP = 10  # tenfold/__init__.py, which names everything lazily
+
+# floor -> rooms (folders) and files; the longest prefix of a module's name decides
+FLOORS: dict[int, tuple[str, ...]] = {
+    0: ("errors", "numerics", "version", "files"),
+    1: ("settings", "arrays", "metrics", "schedules", "networks", "augmentation", "engines", "engines.base"),
+    2: ("data", "ink", "recipes", "numpy_engine", "torch_engine"),
+    3: ("engines.create", "engines.check"),
+    4: ("classifier",),
+    5: ("training", "evaluation", "export", "serve"),
+    6: ("runs", "estimator"),
+    7: ("report",),
+    8: ("cli",),
+    9: ("__main__",),
+}
+# On floor 1 a room may import from those that stand before it here.
+ORDER = FLOORS[1]
+FLOOR_OF = {place: floor for floor, places in FLOORS.items() for place in places}
+
+
+def module_name(path: Path) -> str:
+    """ "training.loop" for src/tenfold/training/loop.py, "" for the package itself."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+FILES = {module_name(path): path for path in sorted(PACKAGE.rglob("*.py"))}
+
+
+def place_of(module: str) -> str:
+    """The entry of FLOORS a module belongs to: itself, else its room."""
+    if module not in FLOOR_OF and module:
+        return place_of(module.rpartition(".")[0]) if "." in module else module
+    return module
+
+
+def room_of(module: str) -> str:
+    return module.partition(".")[0]
+
+
+def floor_of(module: str) -> int:
+    return FLOOR_OF[place_of(module)] if module else TOP
+
+
+def runtime_nodes(tree: ast.AST) -> Iterator[ast.AST]:
+    """All nodes, inside functions too, but not what only a type checker sees."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            for other in node.orelse:
+                yield other
+                yield from runtime_nodes(other)
+            continue
+        yield node
+        yield from runtime_nodes(node)
+
+
+def imported(path: Path) -> set[str]:
+    """Whole names of the modules that a file imports, or names in a string for a later import."""
+    found = set()
+    for node in runtime_nodes(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: a relative import"
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                found.add(inner if inner.removeprefix("tenfold.") in FILES else str(node.module))
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            text = node.value
+            if text.startswith("tenfold.") and text.removeprefix("tenfold.") in FILES:
+                found.add(text)
+    return found
+
+
+def own_imports(module: str) -> set[str]:
+    names = {name for name in imported(FILES[module]) if name.partition(".")[0] == "tenfold"}
+    return {name.removeprefix("tenfold").removeprefix(".") for name in names} - {module}
+
+
+def allowed(module: str, other: str) -> bool:
+    if floor_of(other) < floor_of(module) or room_of(other) == room_of(module):
+        return True
+    places = place_of(module), place_of(other)
+    return places[0] in ORDER and places[1] in ORDER and ORDER.index(places[1]) < ORDER.index(places[0])
+
+
+def test_every_module_stands_on_a_floor() -> None:
+    homeless = [module for module in FILES if module and place_of(module) not in FLOOR_OF]
+    assert not homeless
+
+
+@pytest.mark.parametrize("module", FILES)
+def test_imports_only_from_lower_floors(module: str) -> None:
+    wrong = [f"{module} -> {other}" for other in sorted(own_imports(module)) if not allowed(module, other)]
+    assert not wrong
+
+
+def test_no_cycle_anywhere() -> None:
+    graph = {module: own_imports(module) for module in FILES}
+    TopologicalSorter(graph).prepare()  # raises CycleError, which names the cycle
+
+
+def test_the_reader_of_imports_sees_what_it_should(tmp_path: Path) -> None:
+    """The test itself: it must see imports in functions and strings, and not those for type checkers."""
+    path = tmp_path / "module.py"
+    path.write_text(
+        "from typing import TYPE_CHECKING\n"
+        "import tenfold.errors\n"
+        "from tenfold import metrics\n"
+        "if TYPE_CHECKING:\n    from tenfold.arrays import Batch\n"
+        "def f():\n    from tenfold.training.loop import train\n"
+        "    return import_module('tenfold.torch_engine.engine')\n"
+    )
+    assert imported(path) == {
+        "typing",
+        "tenfold.errors",
+        "tenfold.metrics",
+        "tenfold.training.loop",
+        "tenfold.torch_engine.engine",
+    }
+    assert not allowed("arrays", "training.loop") and not allowed("data.load", "recipes.load")
+    assert not allowed("schedules", "engines.base") and allowed("schedules", "settings")
+    assert not allowed("engines.base", "engines.create") or room_of("engines.base") == "engines"
+
+
+@pytest.mark.parametrize("module", FILES)
+def test_torch_lives_in_one_room(module: str) -> None:
+    roots = {name.partition(".")[0] for name in imported(FILES[module])}
+    if room_of(module) not in (TORCH_ROOM, "export"):
+        assert "torch" not in roots
+    if room_of(module) == "numpy_engine":
+        assert roots <= {"tenfold", "numpy", *sys.stdlib_module_names}
+
+
+@pytest.mark.parametrize("module", FILES)
+def test_all_names_what_is_there(module: str) -> None:
+    if room_of(module) == TORCH_ROOM:
+        pytest.importorskip("torch")
+    if module == "__main__":
+        return
+    loaded = importlib.import_module(f"tenfold.{module}".rstrip("."))
+    names = getattr(loaded, "__all__", None)
+    if names is None:  # nothing but a docstring, or a version
+        tree = ast.parse(FILES[module].read_text(encoding="utf-8"))
+        assert not [node for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
+        return
+    assert len(set(names)) == len(names)
+    assert not [name for name in names if not hasattr(loaded, name)]
+
+
+@pytest.mark.parametrize("module", FILES)
+def test_sizes(module: str) -> None:
+    """Files under 400 lines, functions of at most forty (the signature of a command aside)."""
+    text = FILES[module].read_text(encoding="utf-8")
+    assert text.count("\n") < 400
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef):
+            lines = (node.end_lineno or 0) - node.body[0].lineno + 1
+            assert lines <= 40, f"{module}.{node.name} has {lines} lines"
+
+
+def test_lazy_names_of_the_package() -> None:
+    assert set(dir(tenfold)) == set(tenfold.__all__)
+    for name in tenfold.__all__:
+        assert getattr(tenfold, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        tenfold.nothing  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    "arguments", [None, [], ["--help"], ["--version"], ["recipes"], ["recipes", "show", "cnn"]], ids=str
+)
+def test_what_must_be_light_leaves_torch_alone(arguments: list[str] | None) -> None:
+    """In a fresh interpreter: neither torch nor matplotlib, and for the help no SciPy, PIL or pydantic."""
+    lines = ["import sys", "import tenfold"]
+    if arguments is not None:
+        lines += [
+            "from tenfold.cli import main",
+            f"sys.argv = ['tenfold', *{arguments!r}]",
+            "try:\n    main()\nexcept SystemExit as end:\n    assert end.code in (0, 2), end.code",
+        ]
+    heavy = ["torch", "matplotlib", "mlxtend", "sklearn"]
+    if arguments in (None, [], ["--help"], ["--version"]):
+        heavy += ["scipy", "PIL", "pydantic", "numpy"]
+    lines.append(f"print([name for name in {heavy!r} if name in sys.modules], file=sys.stderr)")
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, check=True, env=os.environ
+    )
+    assert done.stderr.splitlines()[-1] == "[]"
