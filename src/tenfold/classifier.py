@@ -194,7 +194,7 @@ def read_model(path: str | Path) -> tuple[ModelCard, dict[str, np.ndarray]]:
     for needed in (weights_path, card_path):
         if not needed.is_file():
             raise ModelError(
-                f"{given} holds no {needed.name}",
+                f"{needed} is not there",
                 expected="a run's folder, or a model.safetensors with its model.json beside it",
                 remedy="train one with `tenfold train`, or list them with `tenfold runs`",
             )

@@ -37,7 +37,7 @@ def _one_cycle(step: int, total_steps: int, schedule: ScheduleSettings) -> float
     """Smith & Topin 2017, in PyTorch's two-phase cosine form (OneCycleLR)."""
     peak = schedule.rise * total_steps - 1
     if step <= peak:
-        return _cosine(schedule.start_factor, 1.0, step / peak)
+        return _cosine(schedule.start_factor, 1.0, step / peak if peak > 0 else 1.0)
     done = (step - peak) / max(total_steps - 1 - peak, 1e-9)
     return _cosine(1.0, schedule.final_factor, done)
 

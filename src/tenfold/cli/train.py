@@ -19,6 +19,7 @@ __all__ = ["train_command"]
 
 
 def train_command(
+    context: typer.Context,
     recipe: Annotated[str | None, typer.Argument(help="A recipe's name or file; else cnn.")] = None,
     data: DataSource = None,
     data_dir: DataDir = None,
@@ -51,7 +52,7 @@ def train_command(
     console = stderr() if as_json else stdout()
     callbacks = [] if quiet else [TrainingProgress(console)]
     if resume is not None:
-        _refuse_with_resume(recipe, data, epochs, precision, changes, start_from, run_dir)
+        _refuse_with_resume(context)
         with progress_bar(quiet=quiet) as progress:
             outcome = resume_run(
                 resume, data_dir=data_dir, offline=offline, callbacks=callbacks, progress=progress
@@ -92,11 +93,21 @@ def _recipe(
     return change_recipe(recipe, wanted) if wanted else recipe
 
 
-def _refuse_with_resume(*others: object) -> None:
-    if any(others):
+def _refuse_with_resume(context: typer.Context) -> None:
+    """The run's folder says everything; silently ignoring what was asked for would mislead."""
+    allowed = {"resume", "data_dir", "offline", "report", "as_json", "quiet"}
+    given = (name for name in context.params if name not in allowed)
+    others = [name for name in given if _on_command_line(context, name)]
+    if others:
+        named = ", ".join(name.replace("_", "-") for name in others)
         raise typer.BadParameter(
-            "--resume takes recipe, data and folder from the run; give none of them with it"
+            f"--resume takes recipe, data, engine and seed from the run; leave out {named}"
         )
+
+
+def _on_command_line(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 def _finish(outcome: RunOutcome, *, report: bool, as_json: bool) -> None:

@@ -66,7 +66,7 @@ def parse_layers(lines: Sequence[str | Mapping[str, Sequence]], prefix: str = ""
 
 
 def _parse_residual(line: Mapping[str, Sequence], name: str) -> LayerSpec:
-    if set(line) != {"residual"} or isinstance(line["residual"], str) or not line["residual"]:
+    if set(line) != {"residual"} or not isinstance(line["residual"], list | tuple) or not line["residual"]:
         raise RecipeError(f"layer {dict(line)!r}", expected='{ residual = ["LAYER", ...] }')
     return LayerSpec("residual", name, inner=parse_layers(line["residual"], f"{name}."))
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -74,7 +75,10 @@ def recipe_from_dict(values: Mapping[str, Any], *, where: str = "recipe") -> Rec
         key = ".".join(str(part) for part in first["loc"]) or "recipe"
         given = f" = {first['input']!r}" if first["loc"] and first["type"] != "missing" else ""
         raise RecipeError(f"{where}: {key}{given}: {first['msg'].removeprefix('Value error, ')}") from error
-    parse_layers(recipe.network.layers)
+    try:
+        parse_layers(recipe.network.layers)
+    except RecipeError as error:
+        raise RecipeError(f"{where}: {error.found}", expected=error.expected, remedy=error.remedy) from error
     return recipe
 
 
@@ -85,9 +89,19 @@ def _refuse_unknown(values: Mapping[str, Any], model: type[BaseModel], where: st
             raise RecipeError(
                 f"{where}: unknown key '{prefix}{key}'", remedy=nearest(key, model.model_fields)
             )
-        inner = model.model_fields[key].annotation
-        if isinstance(value, Mapping) and isinstance(inner, type) and issubclass(inner, BaseModel):
-            _refuse_unknown(value, inner, where, f"{prefix}{key}.")
+        inner = _section_of(model.model_fields[key].annotation)
+        tables = value if isinstance(value, list | tuple) else [value]
+        for table in tables if inner else []:
+            if inner and isinstance(table, Mapping):
+                _refuse_unknown(table, inner, where, f"{prefix}{key}.")
+
+
+def _section_of(annotation: Any) -> type[BaseModel] | None:
+    """The section that a field holds, or a tuple of which it holds."""
+    for candidate in (annotation, *get_args(annotation)):
+        if isinstance(candidate, type) and issubclass(candidate, BaseModel):
+            return candidate
+    return None
 
 
 def change_recipe(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
@@ -142,8 +156,8 @@ def _toml_value(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t")
-        return f'"{escaped}"'
+        # JSON escapes as TOML does, but for the one control character that it leaves alone.
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     if isinstance(value, Mapping):
         inner = ", ".join(f"{key} = {_toml_value(item)}" for key, item in value.items())
         return f"{{ {inner} }}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from tenfold.data.load import load_dataset
 from tenfold.data.split import split_dataset
 from tenfold.data.summary import summarise
 from tenfold.engines.create import choose_engine
-from tenfold.errors import ModelError, UsageError
+from tenfold.errors import DataError, ModelError, TenfoldError, UsageError
 from tenfold.evaluation.evaluate import Evaluation, evaluate
 from tenfold.files import write_text
 from tenfold.recipes.load import recipe_to_toml
@@ -21,7 +22,7 @@ from tenfold.recipes.schema import Recipe
 from tenfold.runs.environment import describe_environment, peak_memory_mib, write_environment
 from tenfold.runs.folder import Run, open_run
 from tenfold.training.history import EpochRecord
-from tenfold.training.loop import train
+from tenfold.training.loop import CHECKPOINT, train
 from tenfold.training.observers import TrainingObserver
 
 __all__ = ["RunOutcome", "evaluate_run", "load_for_run", "resume_run", "start_run"]
@@ -85,28 +86,44 @@ def start_run(
 ) -> RunOutcome:
     """Trains a recipe into a new folder. Raises UsageError where the folder holds something already.
 
+    Whatever is wrong with recipe, data (its test part too) or device is found before anything is
+    written; a training that fails before its first checkpoint leaves no folder behind.
     source: None is the recipe's own data set, and for mnist the embedded sample where it cannot
     be had; `announce` then gets the line that says so.
     """
     started = time.perf_counter()
+    folder = _free_folder(run_dir, f"{recipe.name}-{seed}")
     wanted = source if source is not None or recipe.data.default == "mnist" else recipe.data.default
     dataset = load_dataset(wanted, data_dir=data_dir, offline=offline, progress=progress)
     if dataset.note:
         announce(dataset.note)
     train_set, val_set = _split(recipe, dataset, seed)
+    record = _data_record(dataset, wanted, data_dir, train_set, val_set)
+    test_set = _test_set(record, train_set, data_dir=data_dir, offline=offline, progress=progress)
     network = recipe.plan(dataset.image_shape, len(dataset.class_names))
-    folder = _new_folder(run_dir, f"{recipe.name}-{seed}")
     environment = describe_environment(choose_engine(engine, network), device) | {
         "device": device,
         "seed": seed,
         "command": command,
         "status": "running",
-        "data": _data_record(dataset, wanted, data_dir, train_set, val_set),
+        "data": record,
     }
+    try:
+        run = _write_start(folder, recipe, environment, train_set)
+        return _train_into(run, train_set, val_set, test_set, callbacks, started, resume=False)
+    except TenfoldError:
+        if not (folder / CHECKPOINT).is_file():
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _write_start(folder: Path, recipe: Recipe, environment: dict[str, Any], train_set: ImageDataset) -> Run:
+    """What a run's folder holds before the first step; the record comes last and makes it a run."""
+    folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / "recipe.toml", recipe_to_toml(recipe))
+    summarise(train_set, seed=environment["seed"]).save(folder)
     write_environment(folder, environment)
-    summarise(train_set, seed=seed).save(folder)
-    return _train_into(Run(folder), train_set, val_set, callbacks, started, offline=offline, resume=False)
+    return Run(folder)
 
 
 def resume_run(
@@ -128,7 +145,10 @@ def resume_run(
             remedy="train anew into another folder",
         )
     train_set, val_set = _split(run.recipe, dataset, run.environment["seed"])
-    return _train_into(run, train_set, val_set, callbacks, started, offline=offline, resume=True)
+    test_set = _test_set(
+        run.environment["data"], train_set, data_dir=data_dir, offline=offline, progress=progress
+    )
+    return _train_into(run, train_set, val_set, test_set, callbacks, started, resume=True)
 
 
 def load_for_run(
@@ -140,9 +160,27 @@ def load_for_run(
     progress: Progress = None,
 ) -> ImageDataset:
     """The data set a run was trained on, from where its record says."""
-    record = run.environment["data"]
+    return _load_recorded(
+        run.environment["data"], split, data_dir=data_dir, offline=offline, progress=progress
+    )
+
+
+def _load_recorded(
+    record: dict[str, Any], split: str, *, data_dir: Path | None, offline: bool, progress: Progress
+) -> ImageDataset:
     where = data_dir or (Path(record["data_dir"]) if record.get("data_dir") else None)
     return load_dataset(record["source"], split=split, data_dir=where, offline=offline, progress=progress)
+
+
+def _test_set(record: dict[str, Any], train_set: ImageDataset, **options: Any) -> ImageDataset:
+    """Read before the training, so that what is wrong with it is not found at its end; used after it."""
+    test_set = _load_recorded(record, "test", **options)
+    if test_set.class_names != train_set.class_names or test_set.image_shape != train_set.image_shape:
+        raise DataError(
+            f"{test_set.name}: test images of {test_set.image_shape} in {len(test_set.class_names)} classes",
+            expected=f"{train_set.image_shape} in {len(train_set.class_names)}, as those to train on",
+        )
+    return test_set
 
 
 def evaluate_run(run: Run, test_set: ImageDataset, *, engine: str = "auto") -> Evaluation:
@@ -159,7 +197,7 @@ def _split(recipe: Recipe, dataset: ImageDataset, seed: int) -> tuple[ImageDatas
     return split_dataset(dataset, share, seed=seed, stratified=recipe.data.stratified)
 
 
-def _new_folder(wanted: Path | None, name: str) -> Path:
+def _free_folder(wanted: Path | None, name: str) -> Path:
     """The folder asked for, which must be new or empty; else runs/NAME, or runs/NAME-2, ..."""
     if wanted is None:
         root, number = Path("runs"), 1
@@ -173,7 +211,6 @@ def _new_folder(wanted: Path | None, name: str) -> Path:
             expected="a new or an empty folder",
             remedy=f"name another, or go on with the run there: tenfold train --resume {folder}",
         )
-    folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
@@ -202,10 +239,10 @@ def _train_into(
     run: Run,
     train_set: ImageDataset,
     val_set: ImageDataset | None,
+    test_set: ImageDataset,
     callbacks: Sequence[TrainingObserver],
     started: float,
     *,
-    offline: bool,
     resume: bool,
 ) -> RunOutcome:
     environment = run.environment
@@ -222,7 +259,7 @@ def _train_into(
     )
     evaluation = None
     if result.status != "interrupted":
-        evaluation = evaluate(result.classifier, load_for_run(run, split="test", offline=offline))
+        evaluation = evaluate(result.classifier, test_set)
         evaluation.save(run.folder)
     environment |= {
         "status": result.status,

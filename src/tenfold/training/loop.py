@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from tenfold.arrays import ImageDataset
 from tenfold.classifier import Classifier
 from tenfold.data.batches import iterate_batches
 from tenfold.engines.base import Engine
-from tenfold.errors import RecipeError
+from tenfold.errors import RecipeError, TenfoldError
+from tenfold.files import remove_parts
 from tenfold.metrics import accuracy
 from tenfold.numpy_engine.registry import LOSSES
 from tenfold.recipes.schema import Recipe
@@ -19,10 +23,10 @@ from tenfold.schedules import learning_rate_at
 from tenfold.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from tenfold.training.history import EpochRecord, write_history
 from tenfold.training.interrupt import StopRequest, stop_on_interrupt
-from tenfold.training.observers import TrainingObserver, TrainingPlan
+from tenfold.training.observers import TrainingObserver, TrainingPlan, tell_of_failure
 from tenfold.training.prepare import Setup, prepare_training
 
-__all__ = ["TrainResult", "train"]
+__all__ = ["CHECKPOINT", "TrainResult", "train"]
 
 CHECKPOINT = Path("checkpoint") / "latest.safetensors"
 
@@ -71,17 +75,19 @@ def train(
     run_dir: gets a checkpoint and the history after each epoch, and the model at the end.
     resume: goes on from the checkpoint in run_dir (from the start where there is none yet).
     Ctrl-C stops after the current step and keeps the weights of that moment; the checkpoint stays
-    that of the last whole epoch. Raises RecipeError, DataError, ModelError.
+    that of the last whole epoch. Raises RecipeError, DataError, ModelError; and TenfoldError where the
+    loss is no number any more, which leaves the checkpoint of the epoch before.
     """
     setup = prepare_training(recipe, train_set, val_set, seed=seed, engine=engine, device=device)
     folder = None if run_dir is None else Path(run_dir)
     job = _Job(recipe, train_set, val_set, seed, folder, callbacks, setup)
     progress = _start(job, resume=resume)
-    with stop_on_interrupt() as stop:
+    with stop_on_interrupt() as stop, tell_of_failure(callbacks), _quiet_overflow():
         while progress.status == "running":
             record = _run_epoch(job, progress.next_epoch, stop)
             if record is None:
                 break
+            _refuse_diverged(recipe, record)
             progress.history.append(record)
             progress.next_epoch += 1
             _judge(job, progress, record)
@@ -101,6 +107,8 @@ def _start(job: _Job, *, resume: bool) -> Checkpoint:
         "training images": job.train_set.sha256() if path else "",
     }
     progress = Checkpoint(identity=identity, next_epoch=0, history=[], engine_state={})
+    if resume and job.folder is not None:
+        remove_parts(job.folder)
     if resume and path is not None and path.is_file():
         progress = read_checkpoint(path)
         differing = [key for key in identity if progress.identity.get(key) != identity[key]]
@@ -179,6 +187,21 @@ def _validate(
     settings = recipe.loss.model_copy(update={"label_smoothing": 0.0, "label_shift": 0})
     loss, _ = LOSSES[settings.name](settings)(logits, val_set.labels)
     return loss, accuracy(logits.argmax(axis=1), val_set.labels)
+
+
+def _quiet_overflow() -> np.errstate:
+    """NumPy's own warnings would repeat what _refuse_diverged says in one line."""
+    return np.errstate(over="ignore", invalid="ignore", divide="ignore")
+
+
+def _refuse_diverged(recipe: Recipe, record: EpochRecord) -> None:
+    for what, loss in (("training", record.train_loss), ("validation", record.val_loss)):
+        if loss is not None and not math.isfinite(loss):
+            raise TenfoldError(
+                f"{recipe.name}: the {what} loss of epoch {record.epoch} is {loss}",
+                expected="a finite number",
+                remedy="take a smaller optimiser.learning_rate, or set optimiser.clip_norm",
+            )
 
 
 def _judge(job: _Job, progress: Checkpoint, record: EpochRecord) -> None:

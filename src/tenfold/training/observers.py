@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from tenfold.training.history import EpochRecord
 
-__all__ = ["TrainingObserver", "TrainingPlan"]
+__all__ = ["TrainingObserver", "TrainingPlan", "tell_of_failure"]
 
 
 @dataclass(frozen=True)
@@ -42,4 +44,15 @@ class TrainingObserver:
         """After each epoch, validation included."""
 
     def on_end(self, status: str) -> None:
-        """At the end: finished, stopped early, or interrupted."""
+        """At the end: finished, stopped early, interrupted, or failed."""
+
+
+@contextmanager
+def tell_of_failure(callbacks: Sequence[TrainingObserver]) -> Iterator[None]:
+    """An error goes on its way, but the observers have their end too (a display gives back the cursor)."""
+    try:
+        yield
+    except BaseException:
+        for callback in callbacks:
+            callback.on_end("failed")
+        raise
