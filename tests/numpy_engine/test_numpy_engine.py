@@ -275,7 +275,7 @@ def test_one_seed_one_training() -> None:
 def test_float64_is_kept_throughout() -> None:
     network = network_of(CNN)
     weights = initial_weights(network, "torch", seed=1)
-    engine = NumpyEngine(network, weights, EngineOptions(average_decay=0.9), dtype=np.float64)
+    engine = NumpyEngine(network, weights, EngineOptions(average_decay=0.9, precision="float64"))
     engine.train_step(random_batch(), 0.1)
     state = engine.state()
     assert {v.dtype for k, v in state.items() if k.startswith(("weights", "average"))} == {np.dtype(float)}

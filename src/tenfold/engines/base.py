@@ -30,7 +30,8 @@ class EngineOptions:
 
     mean, std: the input is (pixel / 255 - mean) / std. seed: of dropout.
     average_decay: of the exponential moving average of the weights (0: none); when on, `logits`
-    and `weights` are those of the average.
+    and `weights` are those of the average. precision: float32, float64, bfloat16 or auto; the NumPy
+    engine takes float32 for the last two.
     """
 
     mean: float = 0.0
@@ -49,6 +50,7 @@ class Engine(Protocol):
     name: str
     network: Network
     options: EngineOptions
+    precision: str  # what it really computes in: float32, float64 or bfloat16
 
     def train_step(self, batch: Batch, learning_rate: float) -> StepResult:
         """One step of the optimiser on one batch."""

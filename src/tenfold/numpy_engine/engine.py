@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import DTypeLike
 
 from tenfold.arrays import Batch
 from tenfold.engines.base import EngineOptions, StepResult
@@ -25,8 +24,8 @@ CHUNK = 512
 class NumpyEngine:
     """Trains and answers with NumPy alone.
 
-    options.precision and options.device are not for this engine: it computes in `dtype`, float32
-    unless a check asks for float64, on the processor.
+    It computes in float32, or in float64 where options.precision says so; options.device is not
+    for this engine.
     Raises ModelError where the weights do not fit the network.
     """
 
@@ -37,10 +36,10 @@ class NumpyEngine:
         network: Network,
         weights: dict[str, np.ndarray],
         options: EngineOptions,
-        *,
-        dtype: DTypeLike = np.float32,
     ) -> None:
         self.network, self.options = network, options
+        self.precision = "float64" if options.precision == "float64" else "float32"
+        dtype = np.dtype(self.precision)
         self.store = ParameterStore.of(network, weights, dtype)
         self.layers = RunningNetwork(network, self.store, seed=options.seed)
         self.loss = LOSSES[options.loss.name](options.loss)

@@ -8,7 +8,7 @@ differences over h and over h / 2 disagree, and the entry is left out of the com
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -100,7 +100,7 @@ def check_network_gradients(
 ) -> GradientCheck:
     """Checks a whole network with its loss: `samples` entries of each learned parameter, drawn at
     random. Dropout keeps one mask throughout. images: uint8 (N, H, W); labels: int64 (N,)."""
-    engine = NumpyEngine(network, weights, options, dtype=np.float64)
+    engine = NumpyEngine(network, weights, replace(options, precision="float64"))
     repeat = _same_draws(list(engine.layers.random_streams().values()))
     batch = Batch(images, labels)
     # the loss reported is the mean, but clipped; the gradient is that of the unclipped loss
@@ -126,7 +126,7 @@ def network_gradients(
     labels: np.ndarray,
 ) -> dict[str, np.ndarray]:
     """The hand-written gradient of every learned parameter, float64, to hold against autograd's."""
-    engine = NumpyEngine(network, weights, options, dtype=np.float64)
+    engine = NumpyEngine(network, weights, replace(options, precision="float64"))
     engine.differentiate(Batch(images, labels))
     return {name: slope.copy() for name, slope in engine.store.slopes.items()}
 

@@ -49,8 +49,9 @@ class TrainingSettings(Section):
     """epochs: passes over the training images; more where min_steps asks for it (small data sets).
     batch_size: images a step; 0 is all of them. drop_last: leave out an incomplete last batch.
     patience: stop after so many epochs without a lower validation loss and keep the best weights;
-    0 is off. average_decay: see EngineOptions. precision: float32; or auto, which takes bfloat16
-    in the PyTorch engine where a probe finds the machine faster at it.
+    0 is off. average_decay: see EngineOptions. precision: float32; float64, with which both
+    engines give the same figures on any machine; bfloat16 (PyTorch engine); or auto, which takes
+    bfloat16 in the PyTorch engine where a probe finds the machine faster at it.
     """
 
     epochs: Annotated[int, Field(ge=1)] = 10
@@ -60,7 +61,7 @@ class TrainingSettings(Section):
     drop_last: bool = False
     patience: Count = 0
     average_decay: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    precision: Literal["float32", "bfloat16", "auto"] = "float32"
+    precision: Literal["float32", "float64", "bfloat16", "auto"] = "float32"
 
 
 class PublishedEpoch(Section):

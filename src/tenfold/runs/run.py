@@ -264,6 +264,7 @@ def _train_into(
     environment |= {
         "status": result.status,
         "best_epoch": result.best_epoch,
+        "precision": result.classifier.engine.precision,
         "stopped_early": result.status == "stopped early",
         "seconds": result.seconds,
         "peak_memory_mib": round(peak_memory_mib(), 1),

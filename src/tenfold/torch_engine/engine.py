@@ -31,8 +31,9 @@ _CHUNK_BYTES = 8 << 20
 class TorchEngine:
     """A network that learns and answers with PyTorch.
 
-    precision: "float32" or "bfloat16", as it was chosen. Forward and backward, and `logits` too,
-    compute in it; weights, loss and optimiser stay float32. device: where the tensors are.
+    precision: "float32", "float64" or "bfloat16", as it was chosen. Forward and backward, and
+    `logits` too, compute in it; with bfloat16 weights, loss and optimiser stay float32.
+    device: where the tensors are.
     Raises UsageError for a device that is not there, ModelError for weights that do not fit.
     """
 
@@ -44,6 +45,7 @@ class TorchEngine:
         convolutional = any(len(parameter.shape) == 4 for parameter in network.parameters())
         self._dtype = choose_precision(options.precision, self.device, convolutional=convolutional)
         self.precision = str(self._dtype).removeprefix("torch.")
+        self._stored = torch.float64 if self._dtype == torch.float64 else torch.float32
         self._generator = torch.Generator(self.device).manual_seed(options.seed)
         self._module = self._build(weights)
         self._learned = dict(self._module.named_parameters())
@@ -57,7 +59,7 @@ class TorchEngine:
         self._chunk = max(1, _CHUNK_BYTES // (4 * largest))
 
     def _build(self, weights: Mapping[str, np.ndarray]) -> nn.Sequential:
-        module = build_module(self.network, self._generator).to(self.device)
+        module = build_module(self.network, self._generator).to(self.device, self._stored)
         for parameter in module.parameters():
             if parameter.dim() == 4:
                 parameter.data = parameter.data.to(memory_format=torch.channels_last)
@@ -90,7 +92,8 @@ class TorchEngine:
 
     def weights(self) -> dict[str, np.ndarray]:
         """Of the average where it is on; running statistics are those of the network that learns."""
-        return named_arrays(self._prepare_answering().state_dict())
+        arrays = named_arrays(self._prepare_answering().state_dict())
+        return {name: array.astype(np.float32, copy=False) for name, array in arrays.items()}
 
     def state(self) -> dict[str, np.ndarray]:
         """Keys: weights/NAME, optimiser/NAME, average/NAME, random/generator."""
@@ -116,15 +119,15 @@ class TorchEngine:
         return self._answering.eval()
 
     def _forward(self, module: nn.Module, inputs: torch.Tensor) -> torch.Tensor:
-        """float32 logits (N, K)."""
-        with torch.autocast(self.device.type, self._dtype, enabled=self._dtype != torch.float32):
+        """Logits (N, K) in the type that the weights are stored in."""
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self._dtype == torch.bfloat16):
             logits: torch.Tensor = module(inputs)
-        return logits.float()
+        return logits.to(self._stored)
 
     def _inputs(self, images: np.ndarray, draws: AugmentationDraws | None) -> torch.Tensor:
-        """float32 (N, 1, H, W): (pixel / 255 - mean) / std."""
+        """(N, 1, H, W): (pixel / 255 - mean) / std."""
         pixels = torch.tensor(images, device=self.device)
-        pixels = augment(pixels, draws) if draws else pixels.float()
+        pixels = (augment(pixels, draws) if draws else pixels).to(self._stored)
         inputs = pixels.div_(255).sub_(self.options.mean).div_(self.options.std)
         return inputs[:, None]
 

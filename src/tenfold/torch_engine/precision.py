@@ -1,4 +1,4 @@
-"""float32 or bfloat16: what the recipe wants, or what this machine is faster at."""
+"""float32, float64 or bfloat16: what the recipe wants, or what this machine is faster at."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from tenfold.errors import UsageError, nearest
 
 __all__ = ["PRECISIONS", "bfloat16_gain", "choose_precision"]
 
-PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+PRECISIONS = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.bfloat16}
 
 _CLEAR_GAIN = 1.4  # below that the casts eat what the products save
 
 
 def choose_precision(wanted: str, device: torch.device | str, *, convolutional: bool) -> torch.dtype:
-    """What forward and backward compute in; weights, loss and optimiser stay float32.
+    """What forward and backward compute in; with bfloat16 weights, loss and optimiser stay float32.
 
     auto: bfloat16 only for networks with convolutions (in small matrix products the casts cost
     more than they save) and where a probe of a few milliseconds finds the device clearly faster
@@ -39,7 +39,8 @@ def bfloat16_gain(device_type: str) -> float:
     """
     if device_type == "mps":
         return 1.0  # bfloat16 there is a storage format, not a faster unit
-    pair = [torch.ones(256, 256, dtype=dtype, device=device_type) for dtype in PRECISIONS.values()]
+    kinds = (torch.float32, torch.bfloat16)
+    pair = [torch.ones(256, 256, dtype=dtype, device=device_type) for dtype in kinds]
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

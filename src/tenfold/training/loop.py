@@ -78,10 +78,14 @@ def train(
     that of the last whole epoch. Raises RecipeError, DataError, ModelError; and TenfoldError where the
     loss is no number any more, which leaves the checkpoint of the epoch before.
     """
-    setup = prepare_training(recipe, train_set, val_set, seed=seed, engine=engine, device=device)
     folder = None if run_dir is None else Path(run_dir)
+    saved = _read_saved(folder) if resume else None
+    precision = saved.identity["precision"] if saved else recipe.training.precision
+    setup = prepare_training(
+        recipe, train_set, val_set, seed=seed, engine=engine, device=device, precision=precision
+    )
     job = _Job(recipe, train_set, val_set, seed, folder, callbacks, setup)
-    progress = _start(job, resume=resume)
+    progress = _start(job, saved)
     with stop_on_interrupt() as stop, tell_of_failure(callbacks), _quiet_overflow():
         while progress.status == "running":
             record = _run_epoch(job, progress.next_epoch, stop)
@@ -97,20 +101,25 @@ def train(
         return _finish(job, progress)
 
 
-def _start(job: _Job, *, resume: bool) -> Checkpoint:
-    """A fresh start, or the checkpoint in the run's folder, loaded into the engine."""
-    path = None if job.folder is None else job.folder / CHECKPOINT
+def _read_saved(folder: Path | None) -> Checkpoint | None:
+    """The checkpoint of a run that is resumed; what a killed process left half-written is removed."""
+    if folder is None:
+        return None
+    remove_parts(folder)
+    return read_checkpoint(folder / CHECKPOINT) if (folder / CHECKPOINT).is_file() else None
+
+
+def _start(job: _Job, saved: Checkpoint | None) -> Checkpoint:
+    """A fresh start, or the checkpoint of the run's folder, loaded into the engine."""
     identity = {
         "recipe": job.recipe.model_dump_json(exclude={"published", "title", "source", "description"}),
         "engine": job.setup.engine.name,
+        "precision": job.setup.engine.precision,
         "seed": str(job.seed),
-        "training images": job.train_set.sha256() if path else "",
+        "training images": job.train_set.sha256() if job.folder else "",
     }
-    progress = Checkpoint(identity=identity, next_epoch=0, history=[], engine_state={})
-    if resume and job.folder is not None:
-        remove_parts(job.folder)
-    if resume and path is not None and path.is_file():
-        progress = read_checkpoint(path)
+    progress = saved or Checkpoint(identity=identity, next_epoch=0, history=[], engine_state={})
+    if saved is not None:
         differing = [key for key in identity if progress.identity.get(key) != identity[key]]
         if differing:
             raise RecipeError(

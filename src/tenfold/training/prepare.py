@@ -39,8 +39,11 @@ def prepare_training(
     seed: int,
     engine: str,
     device: str,
+    precision: str,
 ) -> Setup:
-    """Raises RecipeError or DataError where recipe and data do not fit each other."""
+    """precision: the recipe's, or what "auto" was found to mean when a run that is resumed began.
+
+    Raises RecipeError or DataError where recipe and data do not fit each other."""
     _check(recipe, train_set, val_set)
     network = recipe.plan(train_set.image_shape, len(train_set.class_names))
     mean, std = input_scaling(recipe, train_set)
@@ -51,7 +54,7 @@ def prepare_training(
         optimiser=recipe.optimiser,
         average_decay=recipe.training.average_decay,
         seed=seed,
-        precision=recipe.training.precision,
+        precision=precision,
         device=device,
     )
     training = recipe.training
