@@ -1,0 +1,203 @@
+"""Lines of a recipe -> layers -> shapes -> first weights."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tenfold.errors import RecipeError
+from tenfold.networks.initialise import INITIALISATIONS, initial_weights
+from tenfold.networks.layers import LAYER_KINDS, LayerSpec, parse_layers
+from tenfold.networks.shapes import Parameter, plan_network
+
+ONE_OF_EACH = [
+    "pixel-unshuffle 2", "conv 8 3x3 stride 2 padding 1", "batch-norm", "relu",
+    {"residual": ["conv 8 3x3 padding same no-bias", "sigmoid", "dropout 0.2"]},
+    "max-pool 2 stride 1", "average-pool 2", "flatten", "linear 12", "tanh", "linear classes",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("linear 120", LayerSpec("linear", "linear1", units=120)),
+        ("  linear   classes ", LayerSpec("linear", "linear1", units=0)),
+        ("dropout 0", LayerSpec("dropout", "dropout1", rate=0.0)),
+        ("dropout .25", LayerSpec("dropout", "dropout1", rate=0.25)),
+        ("conv 32 3x3", LayerSpec("conv", "conv1", units=32, kernel=3)),
+        ("conv 32 5x5 padding same", LayerSpec("conv", "conv1", units=32, kernel=5, padding=2)),
+        (
+            "conv 4 2x2 stride 2 padding 1 no-bias",
+            LayerSpec("conv", "conv1", units=4, kernel=2, stride=2, padding=1, bias=False),
+        ),
+        ("max-pool 3", LayerSpec("max-pool", "maxpool1", kernel=3, stride=3)),
+        ("average-pool 3 stride 2", LayerSpec("average-pool", "avgpool1", kernel=3, stride=2)),
+        ("pixel-unshuffle 2", LayerSpec("pixel-unshuffle", "unshuffle1", kernel=2)),
+        ("batch-norm", LayerSpec("batch-norm", "norm1")),
+        ("relu", LayerSpec("relu", "relu1")),
+    ],
+)
+def test_good_lines(line: str, expected: LayerSpec) -> None:
+    assert parse_layers([line]) == (expected,)
+
+
+def test_names_are_counted_by_kind_and_nested_by_dots() -> None:
+    lines = ["linear 3", "relu", "linear 4", {"residual": ["linear 4", "relu", {"residual": ["tanh"]}]}]
+    specs = parse_layers(lines)
+    assert [spec.name for spec in specs] == ["linear1", "relu1", "linear2", "residual1"]
+    inner = specs[3].inner
+    assert [spec.name for spec in inner] == ["residual1.linear1", "residual1.relu1", "residual1.residual1"]
+    assert inner[2].inner[0].name == "residual1.residual1.tanh1"
+
+
+@pytest.mark.parametrize(
+    ("line", "remedy"),
+    [
+        ("", "known: flatten"),
+        ("linaer 5", "did you mean 'linear'?"),
+        ("Relu", "did you mean 'relu'?"),
+        ("qqq", "known: flatten"),
+        ("linear", "expected linear UNITS"),
+        ("linear -3", "expected linear UNITS"),
+        ("linear 1.5", "expected linear UNITS"),
+        ("linear 0", "at least 1"),
+        ("relu 3", "expected relu"),
+        ("dropout 1", "0 <= P < 1"),
+        ("dropout 1.0", "0 <= P < 1"),
+        ("dropout -0.1", "0 <= P < 1"),
+        ("dropout nan", "0 <= P < 1"),
+        ("conv 8", "conv CHANNELS KxK"),
+        ("conv 8 3", "conv CHANNELS KxK"),
+        ("conv 8 3x5", "expected KxK"),
+        ("conv 0 3x3", "at least 1"),
+        ("conv 8 0x0", "at least 1"),
+        ("conv 8 3x3 stride 0", "at least 1"),
+        ("conv 8 2x2 padding same", "odd kernel"),
+        ("conv 8 3x3 stride 2 padding same", "stride 1"),
+        ("conv 8 3x3 padding some", "conv CHANNELS KxK"),
+        ("max-pool", "max-pool K"),
+        ("max-pool 0", "at least 1"),
+        ("average-pool 2 stride 0", "at least 1"),
+        ("pixel-unshuffle 0", "at least 1"),
+        ({"residual": []}, "residual = ["),
+        ({"residual": "relu"}, "residual = ["),
+        ({"residual": 5}, "residual = ["),
+        ({"residual": True}, "residual = ["),
+        ({"residual": {"a": 1}}, "residual = ["),
+        ({"residuel": ["relu"]}, "residual = ["),
+        ({"residual": ["relu", "linaer 3"]}, "did you mean 'linear'?"),
+    ],
+    ids=str,
+)
+def test_bad_lines_name_the_line_and_the_remedy(line: Any, remedy: str) -> None:
+    with pytest.raises(RecipeError) as error:
+        parse_layers(["flatten", line])
+    message = str(error.value)
+    assert remedy in message and "\n" not in message
+    if isinstance(line, str):
+        assert line in message
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        ([], "ends with shape (1, 12, 10)"),
+        (["linear classes"], "put 'flatten' before it"),
+        (["flatten", "linear 7"], "expected (3,)"),
+        (["flatten", "conv 8 3x3", "linear classes"], "put it before 'flatten'"),
+        (["flatten", "max-pool 2"], "put it before 'flatten'"),
+        (["conv 8 13x13", "flatten", "linear classes"], "does not fit into 12 pixels"),
+        (["conv 8 11x11", "flatten", "linear classes"], "does not fit into 10 pixels"),
+        (["max-pool 4", "max-pool 3", "flatten", "linear classes"], "does not fit into 2 pixels"),
+        (["pixel-unshuffle 5", "flatten", "linear classes"], "divisible by 5"),
+        ([{"residual": ["conv 2 3x3 padding same"]}, "flatten", "linear classes"], "the shape that came in"),
+        (["conv 3 12x10", "flatten"], "not square"),
+    ],
+    ids=str,
+)
+def test_layers_that_do_not_fit(lines: list[Any], words: str) -> None:
+    with pytest.raises(RecipeError) as error:
+        plan_network(parse_layers(lines), (12, 10), 3)
+    assert words in str(error.value) and "\n" not in str(error.value)
+
+
+def test_every_kind_is_planned() -> None:
+    network = plan_network(parse_layers(ONE_OF_EACH), (16, 20), 5)
+    kinds = {layer.spec.kind for layer in network.layers}
+    kinds |= {inner.spec.kind for layer in network.layers for inner in layer.inner}
+    assert kinds == set(LAYER_KINDS)
+
+
+@pytest.mark.parametrize("shape", [(16, 20), (28, 28), (12, 14)])
+def test_shapes_and_counts_are_torchs(shape: tuple[int, int]) -> None:
+    torch = pytest.importorskip("torch")
+    nn = torch.nn
+    torch.manual_seed(0)
+    network = plan_network(parse_layers(ONE_OF_EACH), shape, 5)
+    values = torch.zeros(2, 1, *shape)
+    flat = math.prod(network.layers[7].output_shape)
+    modules = [
+        nn.PixelUnshuffle(2), nn.Conv2d(4, 8, 3, stride=2, padding=1), nn.BatchNorm2d(8), nn.ReLU(),
+        nn.Conv2d(8, 8, 3, padding=1, bias=False), nn.MaxPool2d(2, stride=1), nn.AvgPool2d(2), nn.Flatten(),
+        nn.Linear(flat, 12), nn.Tanh(), nn.Linear(12, 5),
+    ]  # fmt: skip
+    for layer, module in zip(network.layers, modules, strict=True):
+        values = module(values)
+        assert layer.output_shape == tuple(values.shape[1:]), layer.spec.name
+    learned = sum(p.numel() for module in modules for p in module.parameters())
+    assert network.parameter_count == learned
+    fans = [nn.init._calculate_fan_in_and_fan_out(m.weight) for m in modules if hasattr(m, "in_channels")]
+    weights = [p for p in network.parameters() if p.role == "weight" and len(p.shape) == 4]
+    assert [(p.fan_in, p.fan_out) for p in weights] == fans
+
+
+LARGE = Parameter("linear1.weight", (300, 400), "weight", 400, 300)
+BIAS = Parameter("linear1.bias", (5000,), "bias", 400, 300)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "deviation", "bias_deviation"),
+    [
+        ("normal", 1.0, 1.0),
+        ("xavier", math.sqrt(2 / 700), 0.0),
+        ("kaiming", math.sqrt(2 / 400), 0.0),
+        ("torch", 1 / math.sqrt(3 * 400), 1 / math.sqrt(3 * 400)),
+    ],
+)
+def test_moments_of_the_first_weights(scheme: str, deviation: float, bias_deviation: float) -> None:
+    weight = INITIALISATIONS[scheme](LARGE, np.random.default_rng(0))
+    bias = INITIALISATIONS[scheme](BIAS, np.random.default_rng(1))
+    assert weight.dtype == bias.dtype == np.float32 and weight.shape == LARGE.shape
+    assert abs(weight.mean()) < 4 * deviation / math.sqrt(weight.size)
+    assert weight.std() == pytest.approx(deviation, rel=0.01)
+    assert bias.std() == pytest.approx(bias_deviation, rel=0.04, abs=1e-9)
+    if scheme in ("xavier", "torch"):  # uniform: the bound is sqrt(3) deviations, and nearly reached
+        assert 0.999 < np.abs(weight).max() / (math.sqrt(3) * deviation) <= 1 + 1e-6
+
+
+def test_first_weights_depend_on_seed_and_name_alone() -> None:
+    small = plan_network(parse_layers(["flatten", "linear 8", "relu", "linear classes"]), (6, 6), 3)
+    longer = plan_network(
+        parse_layers(["batch-norm", "flatten", "linear 8", "relu", "dropout 0.5", "linear classes"]),
+        (6, 6),
+        3,
+    )
+    first, again = initial_weights(small, "torch", seed=3), initial_weights(longer, "torch", seed=3)
+    other = initial_weights(small, "torch", seed=4)
+    for name, value in first.items():
+        np.testing.assert_array_equal(value, again[name])
+        assert not np.array_equal(value, other[name])
+    assert not np.array_equal(first["linear1.bias"][:3], first["linear2.bias"])
+    norm = {key: value.tolist() for key, value in again.items() if key.startswith("norm1")}
+    assert norm == {
+        "norm1.weight": [1], "norm1.bias": [0], "norm1.running_mean": [0], "norm1.running_var": [1],
+    }  # fmt: skip
+
+
+def test_unknown_initialisation() -> None:
+    network = plan_network(parse_layers(["flatten", "linear classes"]), (6, 6), 3)
+    with pytest.raises(RecipeError, match="did you mean 'kaiming'"):
+        initial_weights(network, "kaimin", seed=0)
