@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from safetensors import SafetensorError
@@ -71,7 +72,7 @@ class ModelCard:
                     remedy="save it with this version of tenfold",
                 )
             height, width = entry["image_shape"]
-            return cls(
+            card = cls(
                 recipe=recipe_from_dict(values["recipe"], where=where),
                 class_names=tuple(values["class_names"]),
                 image_shape=(int(height), int(width)),
@@ -80,8 +81,20 @@ class ModelCard:
                 temperature=float(values["temperature"]),
                 background=entry["background"],
             )
+            card._check()
+            return card
         except (KeyError, TypeError, ValueError) as error:
             raise ModelError(f"{where} is not a model card: {error!r}", expected="a model.json") from error
+
+    def _check(self) -> None:
+        """Raises ValueError for numbers that would make nonsense of every answer."""
+        if self.background not in get_args(Background):
+            raise ValueError(f"background {self.background!r}")
+        for name in ("std", "temperature"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"{name} {getattr(self, name)}")
+        if not math.isfinite(self.mean):
+            raise ValueError(f"mean {self.mean}")
 
 
 class Classifier:
