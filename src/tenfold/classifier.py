@@ -147,7 +147,8 @@ class Classifier:
         folder.mkdir(parents=True, exist_ok=True)
         weights = {name: np.ascontiguousarray(value) for name, value in self.engine.weights().items()}
         with replace_file(folder / "model.safetensors") as beside:
-            save_file(weights, beside, metadata={"format": "tenfold", "name": self.card.recipe.name})
+            # One key only: safetensors writes several in a random order, and equal models in unequal files.
+            save_file(weights, beside, metadata={"format": "tenfold"})
         write_text(folder / "model.json", json.dumps(self.card.to_dict(), indent=2) + "\n")
 
     def with_weights(self, weights: dict[str, np.ndarray]) -> Classifier:
