@@ -27,11 +27,13 @@ Count = Annotated[int, Field(ge=0)]
 class DataSettings(Section):
     """default: the data set trained on when the user names none.
     validation: the share of the training images held out. stratified: the same share a class.
+    augment: validation images are augmented too, once and for all (seed E; it makes them harder).
     """
 
     default: str = "mnist"
     validation: Annotated[float, Field(ge=0, lt=1)] = 1 / 6
     stratified: bool = True
+    augment: bool = False
 
 
 class NetworkSettings(Section):

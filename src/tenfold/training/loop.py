@@ -13,11 +13,8 @@ import numpy as np
 from tenfold.arrays import ImageDataset
 from tenfold.classifier import Classifier
 from tenfold.data.batches import iterate_batches
-from tenfold.engines.base import Engine
 from tenfold.errors import RecipeError, TenfoldError
 from tenfold.files import remove_parts
-from tenfold.metrics import accuracy
-from tenfold.numpy_engine.registry import LOSSES
 from tenfold.recipes.schema import Recipe
 from tenfold.schedules import learning_rate_at
 from tenfold.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
@@ -25,6 +22,7 @@ from tenfold.training.history import EpochRecord, write_history
 from tenfold.training.interrupt import StopRequest, stop_on_interrupt
 from tenfold.training.observers import TrainingObserver, TrainingPlan, tell_of_failure
 from tenfold.training.prepare import Setup, prepare_training
+from tenfold.training.validate import prepare_validation, validate
 
 __all__ = ["CHECKPOINT", "TrainResult", "train"]
 
@@ -84,6 +82,7 @@ def train(
     setup = prepare_training(
         recipe, train_set, val_set, seed=seed, engine=engine, device=device, precision=precision
     )
+    val_set = prepare_validation(recipe, val_set, seed=seed)
     job = _Job(recipe, train_set, val_set, seed, folder, callbacks, setup)
     progress = _start(job, saved)
     with stop_on_interrupt() as stop, tell_of_failure(callbacks), _quiet_overflow():
@@ -173,7 +172,7 @@ def _run_epoch(job: _Job, epoch: int, stop: StopRequest) -> EpochRecord | None:
         step, images = step + 1, images + len(batch)
         for callback in job.callbacks:
             callback.on_step(step)
-    val_loss, val_accuracy = _validate(engine, recipe, job.val_set)
+    val_loss, val_accuracy = validate(engine, recipe, job.val_set)
     return EpochRecord(
         epoch=epoch + 1,
         train_loss=float(loss) / images,
@@ -184,18 +183,6 @@ def _run_epoch(job: _Job, epoch: int, stop: StopRequest) -> EpochRecord | None:
         seconds=time.perf_counter() - started,
         steps=step,
     )
-
-
-def _validate(
-    engine: Engine, recipe: Recipe, val_set: ImageDataset | None
-) -> tuple[float | None, float | None]:
-    """The recipe's loss, without label smoothing, and the accuracy."""
-    if val_set is None:
-        return None, None
-    logits = engine.logits(val_set.images)
-    settings = recipe.loss.model_copy(update={"label_smoothing": 0.0, "label_shift": 0})
-    loss, _ = LOSSES[settings.name](settings)(logits, val_set.labels)
-    return loss, accuracy(logits.argmax(axis=1), val_set.labels)
 
 
 def _quiet_overflow() -> np.errstate:
