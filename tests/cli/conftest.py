@@ -1,0 +1,42 @@
+"""A place of its own for every test of the command line, without network and without MNIST."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cli_chain import RECIPE, Command, in_process, write_npz
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working folder, with the recipe tiny.toml; no data set lies anywhere."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("TENFOLD_DATA_DIR", raising=False)
+    (tmp_path / "tiny.toml").write_text(RECIPE)
+    return tmp_path
+
+
+@pytest.fixture
+def tenfold(capsys: Any, monkeypatch: pytest.MonkeyPatch) -> Command:
+    return in_process(capsys, monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with data.npz and two runs below runs/: one and two (another seed, one more epoch)."""
+    from tenfold.recipes.load import change_recipe, parse_recipe
+    from tenfold.report.write import write_report
+    from tenfold.runs.run import start_run
+
+    folder = tmp_path_factory.mktemp("trained")
+    data, recipe = write_npz(folder / "data.npz"), parse_recipe(RECIPE)
+    longer = change_recipe(recipe, {"training.epochs": 3})
+    for number, (name, each) in enumerate((("one", recipe), ("two", longer))):
+        outcome = start_run(each, source=data, engine="numpy", seed=number, run_dir=folder / "runs" / name)
+        write_report(outcome.run)
+        os.utime(folder / "runs" / name / "environment.json", (10**9 + number, 10**9 + number))
+    return folder
