@@ -32,7 +32,10 @@ class Page:
     """One page of a running browser."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
-        self._process, self._next, self._session = process, 0, ""
+        if process.stdin is None or process.stdout is None:
+            raise ValueError("the browser was started without pipes")
+        self._stdin, self._stdout = process.stdin, process.stdout
+        self._next, self._session = 0, ""
         self.events: list[dict[str, Any]] = []
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         attached = self.call("Target.attachToTarget", targetId=target, flatten=True)
@@ -46,8 +49,8 @@ class Page:
         message = {"id": self._next, "method": method, "params": params}
         if self._session:
             message["sessionId"] = self._session
-        self._process.stdin.write(json.dumps(message).encode() + b"\0")
-        self._process.stdin.flush()
+        self._stdin.write(json.dumps(message).encode() + b"\0")
+        self._stdin.flush()
         while True:
             answer = self._read()
             if answer.get("id") == self._next:
@@ -58,7 +61,7 @@ class Page:
 
     def _read(self) -> dict[str, Any]:
         parts = bytearray()
-        while (byte := self._process.stdout.read(1)) != b"\0":
+        while (byte := self._stdout.read(1)) != b"\0":
             if not byte:
                 raise RuntimeError("the browser went away")
             parts += byte
@@ -125,13 +128,15 @@ def open_page() -> Iterator[Page]:
 
 
 def _close(process: subprocess.Popen[bytes]) -> None:
-    process.stdin.close()  # ends the browser, which lives as long as its pipe
+    if process.stdin is not None:
+        process.stdin.close()  # ends the browser, which lives as long as its pipe
     try:
         process.wait(timeout=10)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-    process.stdout.close()
+    if process.stdout is not None:
+        process.stdout.close()
 
 
 def take_screenshots(report: Path, folder: Path) -> list[Path]:

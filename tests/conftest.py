@@ -21,7 +21,10 @@ def mnist_dir() -> Path:
     """The folder that holds mnist/; the test is skipped where there is none."""
     folder = _data_dir()
     if not (folder / "mnist" / "train-images-idx3-ubyte.gz").is_file():
-        pytest.skip("the full MNIST files are not there (set TENFOLD_DATA_DIR)")
+        reason = "the full MNIST files are not there (set TENFOLD_DATA_DIR)"
+        if os.environ.get("TENFOLD_REQUIRE_DATA"):
+            pytest.fail(reason)
+        pytest.skip(reason)
     return folder
 
 

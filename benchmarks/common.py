@@ -1,0 +1,58 @@
+"""What the benchmarks share: the machine's description, means with spread, tables, README sections."""
+
+from __future__ import annotations
+
+import json
+import re
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tenfold.runs.environment import describe_environment
+
+__all__ = ["ROOT", "machine", "markdown_table", "spread", "update_readme", "write_results"]
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+
+
+def machine() -> dict[str, Any]:
+    """Hardware, versions and threads, with what PyTorch says of itself."""
+    return {key: value for key, value in describe_environment("torch").items() if key != "engine"}
+
+
+def spread(values: Sequence[float], *, scale: float = 1.0, digits: int = 2, unit: str = "") -> str:
+    """mean ± sample standard deviation."""
+    mean = scale * statistics.fmean(values)
+    if len(values) < 2:
+        return f"{mean:.{digits}f}{unit}"
+    return f"{mean:.{digits}f} ± {scale * statistics.stdev(values):.{digits}f}{unit}"
+
+
+def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Columns padded to the same width, so that it reads as well on a terminal as on a page."""
+    table = [list(columns), *[list(row) for row in rows]]
+    widths = [max(len(row[i]) for row in table) for i in range(len(columns))]
+    lines = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths)) + " |" for row in table]
+    lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
+    return "\n".join(lines)
+
+
+def write_results(name: str, document: dict[str, Any]) -> Path:
+    """benchmarks/results/NAME.json, with the machine beside the figures."""
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{name}.json"
+    path.write_text(json.dumps({"machine": machine()} | document, indent=1) + "\n", encoding="utf-8")
+    return path
+
+
+def update_readme(section: str, text: str) -> None:
+    """Replaces what stands between <!-- SECTION --> and <!-- /SECTION --> in the README."""
+    readme = ROOT / "README.md"
+    before = readme.read_text(encoding="utf-8")
+    pattern = rf"(<!-- {section} -->\n).*?(<!-- /{section} -->)"
+    after, count = re.subn(pattern, lambda m: f"{m[1]}{text}\n{m[2]}", before, flags=re.DOTALL)
+    if count != 1:
+        raise SystemExit(f"README.md has no section {section!r}")
+    readme.write_text(after, encoding="utf-8")
