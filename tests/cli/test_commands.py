@@ -5,9 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import shutil
+import signal
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -506,3 +509,30 @@ def test_a_process_of_its_own(trained: Path) -> None:
     assert colourless.code == 0 and "\x1b" not in colourless.out
     wrong = in_a_process_of_its_own("train", "nonsense", cwd=trained)
     wrong.complaint(2, "no recipe is called 'nonsense'")
+
+
+def test_interrupted_before_the_first_epoch_was_done(
+    tenfold: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Exit code 130, the model kept, every command copes with such a run, and it can go on."""
+    from tenfold.training import loop
+
+    iterate = loop.iterate_batches
+
+    def iterate_batches(*arguments: Any, **options: Any) -> Any:
+        for number, batch in enumerate(iterate(*arguments, **options)):
+            if number == 2:
+                os.kill(os.getpid(), signal.SIGINT)
+            yield batch
+
+    monkeypatch.setattr(loop, "iterate_batches", iterate_batches)
+    done = train_tiny(tenfold, "--json")
+    assert done.code == 130 and "go on with: tenfold train --resume runs/tiny-0" in done.err
+    document = done.json
+    assert document["status"] == "interrupted" and document["val_loss"] is document["test_loss"] is None
+    monkeypatch.setattr(loop, "iterate_batches", iterate)
+    for arguments in (["runs"], ["runs", "show", "runs/tiny-0"], ["report"], ["evaluate"]):
+        assert tenfold(*arguments).code == tenfold(*arguments, "--json").code == 0
+    resumed = tenfold("train", "--resume", "runs/tiny-0", "--json").json
+    whole = train_tiny(tenfold, "--json").json
+    assert resumed["status"] == "finished" and resumed["val_loss"] == whole["val_loss"]
