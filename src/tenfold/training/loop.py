@@ -17,6 +17,7 @@ from tenfold.errors import RecipeError, TenfoldError
 from tenfold.files import remove_parts
 from tenfold.recipes.schema import Recipe
 from tenfold.schedules import learning_rate_at
+from tenfold.training.calibrate import LEAST_IMAGES, fit_temperature
 from tenfold.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from tenfold.training.history import EpochRecord, write_history
 from tenfold.training.interrupt import StopRequest, stop_on_interrupt
@@ -222,12 +223,22 @@ def _write(job: _Job, progress: Checkpoint) -> None:
     write_history(job.folder / "history.jsonl", progress.history)
 
 
+def _calibrated(classifier: Classifier, val_set: ImageDataset | None) -> Classifier:
+    """With the temperature of the validation images, where there are enough of them."""
+    softmax_trained = classifier.card.recipe.loss.name == "cross-entropy"
+    if val_set is None or len(val_set) < LEAST_IMAGES or not softmax_trained:
+        return classifier
+    return classifier.with_temperature(fit_temperature(classifier.logits(val_set.images), val_set.labels))
+
+
 def _finish(job: _Job, progress: Checkpoint) -> TrainResult:
     """The classifier of the last weights, or of early stopping's best."""
     status = "interrupted" if progress.status == "running" else progress.status
     classifier = Classifier(job.setup.engine, job.setup.card)
     if progress.best_weights and status != "interrupted":
         classifier = classifier.with_weights(progress.best_weights)
+    if status != "interrupted":
+        classifier = _calibrated(classifier, job.val_set)
     if job.folder is not None:
         classifier.save(job.folder)
         write_history(job.folder / "history.jsonl", progress.history)
