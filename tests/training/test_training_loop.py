@@ -185,9 +185,12 @@ def test_early_stopping_restores_the_best_weights(blobs: ImageDataset, engine: s
     assert losses == sorted(losses)
     assert result.status == "stopped early" and len(losses) == 4 and result.best_epoch == 1
     assert_same(weights_of(result), weights_of(one_epoch))
-    again = train(recipe, train_set, liars, engine=engine, run_dir=tmp_path, resume=True)
-    assert again.status == "stopped early" and len(again.history) == 4
-    assert_same(weights_of(again), weights_of(one_epoch))
+    stop = Watcher(25, lambda: os.kill(os.getpid(), signal.SIGINT))
+    train(recipe, train_set, liars, engine=engine, run_dir=tmp_path / "stopped", callbacks=[stop])
+    for folder in (tmp_path, tmp_path / "stopped"):  # a finished run, and one in its third epoch
+        again = train(recipe, train_set, liars, engine=engine, run_dir=folder, resume=True)
+        assert again.status == "stopped early" and len(again.history) == 4 and again.best_epoch == 1
+        assert_same(weights_of(again), weights_of(one_epoch))
 
 
 def test_patience_that_is_not_needed_changes_nothing(blobs: ImageDataset) -> None:
