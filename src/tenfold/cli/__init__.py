@@ -13,7 +13,7 @@ def main() -> None:
     from tenfold.errors import TenfoldError
 
     try:
-        code = app(standalone_mode=False)
+        code = app(prog_name="tenfold", standalone_mode=False)
     except TenfoldError as error:
         code = _complain(str(error), error.exit_code)
     except KeyboardInterrupt:

@@ -1,1 +1,0 @@
-"""Weights as files that other programs read."""

@@ -1,0 +1,61 @@
+"""What the README says is true: its code runs, its recipe loads, its commands exist."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tenfold.recipes.load import parse_recipe
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def _blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", README, flags=re.DOTALL | re.MULTILINE)
+
+
+def test_python_code_runs() -> None:
+    (code,) = _blocks("python")
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    scores, digit = done.stdout.splitlines()
+    assert float(scores.partition("%")[0]) > 85
+    assert digit == "7"
+
+
+def test_recipe_loads_and_fits_digits() -> None:
+    (text,) = _blocks("toml")
+    assert parse_recipe(text).plan((28, 28), 10).classes == 10
+
+
+def test_commands_exist_and_take_these_options() -> None:
+    lines = [line for block in _blocks("") for line in block.splitlines() if line.startswith("tenfold ")]
+    assert len(lines) > 8
+    for line in lines:
+        command, _, _ = line.partition("#")
+        words = command.partition(" > ")[0].split()
+        names = [words[1]] + [word for word in words[2:3] if words[1] in ("runs", "recipes", "data")]
+        shown = subprocess.run(
+            [sys.executable, "-m", "tenfold", *names, "--help"], capture_output=True, text=True, check=True
+        ).stdout
+        for option in (word for word in words if word.startswith("--")):
+            assert option in shown, line
+
+
+@pytest.mark.parametrize("section", ["seeds", "default_recipe"])
+def test_tables_are_those_that_the_benchmarks_wrote(section: str) -> None:
+    results = json.loads((ROOT / "benchmarks" / "results" / f"{section}.json").read_text(encoding="utf-8"))
+    assert results["table"] in README
+
+
+def test_pictures_are_there() -> None:
+    for path in re.findall(r"!\[[^\]]*\]\(([^)]+)\)", README):
+        assert (ROOT / path).is_file()
