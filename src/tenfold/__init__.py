@@ -20,6 +20,7 @@ _EXPORTS = {
     "Recipe": "tenfold.recipes.schema",
     "TenfoldError": "tenfold.errors",
     "TrainResult": "tenfold.training.loop",
+    "change_recipe": "tenfold.recipes.load",
     "check_gradients": "tenfold.numpy_engine.gradcheck",
     "evaluate": "tenfold.evaluation.evaluate",
     "get_recipe": "tenfold.recipes.load",

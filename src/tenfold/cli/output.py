@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any, Literal
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 __all__ = ["emit_json", "percent", "plain_table", "progress_bar", "stderr", "stdout"]
@@ -43,9 +44,9 @@ def plain_table(
     for column in columns:
         justify: Literal["left", "right"] = "right" if column in right else "left"
         whole = column in right or column == columns[0]
-        table.add_column(column, justify=justify, overflow="fold", no_wrap=whole)
+        table.add_column(escape(column), justify=justify, overflow="fold", no_wrap=whole)
     for row in rows:
-        table.add_row(*(str(cell) for cell in row))
+        table.add_row(*(escape(str(cell)) for cell in row))
     return table
 
 
@@ -66,5 +67,7 @@ def progress_bar(*, quiet: bool) -> Iterator[Callable[[str, int, int], None] | N
             if what not in tasks:
                 tasks[what] = bar.add_task(what, total=total or None)
             bar.update(tasks[what], completed=done, total=total or None)
+            if total and done >= total:  # what comes next may have a bar of its own
+                bar.remove_task(tasks.pop(what))
 
         yield show

@@ -81,7 +81,14 @@ def train(
     saved = _read_saved(folder) if resume else None
     precision = saved.identity["precision"] if saved else recipe.training.precision
     setup = prepare_training(
-        recipe, train_set, val_set, seed=seed, engine=engine, device=device, precision=precision
+        recipe,
+        train_set,
+        val_set,
+        seed=seed,
+        engine=engine,
+        device=device,
+        precision=precision,
+        fresh=saved is None,
     )
     val_set = prepare_validation(recipe, val_set, seed=seed)
     job = _Job(recipe, train_set, val_set, seed, folder, callbacks, setup)

@@ -40,8 +40,10 @@ def prepare_training(
     engine: str,
     device: str,
     precision: str,
+    fresh: bool = True,
 ) -> Setup:
     """precision: the recipe's, or what "auto" was found to mean when a run that is resumed began.
+    fresh: False where a checkpoint's weights replace the first ones, which then need no source.
 
     Raises RecipeError or DataError where recipe and data do not fit each other."""
     _check(recipe, train_set, val_set)
@@ -68,7 +70,7 @@ def prepare_training(
         background=find_background(train_set.images),
     )
     return Setup(
-        engine=create_engine(engine, network, _first_weights(recipe, network, seed), options),
+        engine=create_engine(engine, network, _first_weights(recipe, network, seed, transfer=fresh), options),
         card=card,
         epochs=max(training.epochs, ceil(training.min_steps / steps)),
         steps_per_epoch=steps,
@@ -106,9 +108,9 @@ def input_scaling(recipe: Recipe, train_set: ImageDataset) -> tuple[float, float
     return mean, max(deviation, 1e-6)
 
 
-def _first_weights(recipe: Recipe, network: Network, seed: int) -> dict[str, np.ndarray]:
+def _first_weights(recipe: Recipe, network: Network, seed: int, *, transfer: bool) -> dict[str, np.ndarray]:
     weights = initial_weights(network, recipe.network.initialise, seed=seed)
-    if not recipe.network.start_from:
+    if not (transfer and recipe.network.start_from):
         return weights
     _, learned = read_model(recipe.network.start_from)
     taken = {
