@@ -11,7 +11,7 @@ from typing import Any
 
 from tenfold.runs.environment import describe_environment
 
-__all__ = ["ROOT", "machine", "markdown_table", "spread", "update_readme", "write_results"]
+__all__ = ["RESULTS", "ROOT", "machine", "markdown_table", "spread", "update_readme", "write_results"]
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"

@@ -66,7 +66,11 @@ def main() -> None:
         f"Made by `python benchmarks/default_recipe.py`."
     )
     print(f"\n{text}\n{note}")
-    print(write_results("default_recipe", {"n": options.seeds, "table": text, "runs": runs}))
+    print(
+        write_results(
+            "default_recipe", {"n": options.seeds, "table": text, "note": note.strip(), "runs": runs}
+        )
+    )
     if options.readme:
         update_readme("default-recipe", f"{text}\n{note}")
 
