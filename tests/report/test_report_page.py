@@ -302,7 +302,7 @@ def test_perfect_classifier_has_no_misses(tmp_path: Path) -> None:
     replace(
         run.evaluation,
         miss_index=empty, miss_label=empty, miss_predicted=empty,
-        miss_confidence=empty.astype(float), miss_images=run.evaluation.miss_images[:0],
+        miss_confidence=empty.astype(float), miss_images=run.evaluation.miss_images[:0], miss_shown=empty,
         confusion=np.diag(run.evaluation.confusion.sum(axis=1)),
     ).save(run.folder)  # fmt: skip
     page = _read(write_report(Run(run.folder)))

@@ -19,7 +19,7 @@ from tenfold.numerics import log_softmax
 
 __all__ = ["Evaluation", "evaluate"]
 
-_SHOWN_MISSES, _SHOWN_HITS = 100, 30
+_SHOWN_MISSES, _FIRST_MISSES, _SHOWN_HITS = 100, 10, 30
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +29,8 @@ class Evaluation:
     loss: mean cross-entropy in nats. interval: of the accuracy, 95 % (Wilson).
     calibration_bins: float64 (15, 3), count, mean confidence, accuracy. confusion: int64 (K, K),
     rows true. miss_*: every miss, the most confident first: index in the data set, true class,
-    predicted class, confidence; miss_images: uint8 (M, H, W), the first 100 of them.
+    predicted class, confidence. miss_images: uint8 (M, H, W), of the 100 most confident misses and
+    of the ten that come first in the data set; miss_shown: int64 (M,), their places among the misses.
     hit_*: the first right ones: index, class, confidence, images.
     """
 
@@ -49,6 +50,7 @@ class Evaluation:
     miss_predicted: np.ndarray
     miss_confidence: np.ndarray
     miss_images: np.ndarray
+    miss_shown: np.ndarray
     hit_index: np.ndarray
     hit_label: np.ndarray
     hit_confidence: np.ndarray
@@ -124,7 +126,7 @@ class Evaluation:
 _SCALARS = ("dataset", "dataset_sha256", "n", "loss", "accuracy", "calibration_error", "seconds")
 _ARRAYS = (
     "confusion", "calibration_bins", "miss_index", "miss_label", "miss_predicted", "miss_confidence",
-    "miss_images", "hit_index", "hit_label", "hit_confidence", "hit_images",
+    "miss_images", "miss_shown", "hit_index", "hit_label", "hit_confidence", "hit_images",
 )  # fmt: skip
 
 
@@ -146,6 +148,7 @@ def evaluate(classifier: Classifier, test_set: ImageDataset) -> Evaluation:
     hits = np.flatnonzero(right)[:_SHOWN_HITS]
     wrong = np.flatnonzero(~right)
     wrong = wrong[np.argsort(-confidence[wrong], kind="stable")]
+    shown = np.union1d(np.arange(min(_SHOWN_MISSES, len(wrong))), np.argsort(wrong)[:_FIRST_MISSES])
     return Evaluation(
         dataset=test_set.name,
         dataset_sha256=test_set.sha256(),
@@ -162,7 +165,8 @@ def evaluate(classifier: Classifier, test_set: ImageDataset) -> Evaluation:
         miss_label=labels[wrong],
         miss_predicted=predicted[wrong],
         miss_confidence=confidence[wrong],
-        miss_images=test_set.images[wrong[:_SHOWN_MISSES]],
+        miss_images=test_set.images[wrong[shown]],
+        miss_shown=shown,
         hit_index=hits,
         hit_label=labels[hits],
         hit_confidence=confidence[hits],

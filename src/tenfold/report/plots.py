@@ -171,7 +171,7 @@ def plot_reliability(bins: np.ndarray) -> Figure:
         filled = count > 0
         top.bar(centres[filled], accuracy[filled], width * 0.86, color=ACCENT, alpha=0.75)
         top.plot([0, 1], [0, 1], color=SECOND, linewidth=1.3, linestyle=(0, (4, 3)))
-        top.text(0.04, 0.93, "dashed: perfectly calibrated", color=MUTED, va="top", fontsize=8.5)
+        top.set_title("dashed: perfectly calibrated", color=MUTED, loc="left", fontsize=8.5)
         top.set(xlim=(0, 1), ylim=(0, 1), ylabel="share right")
         bottom.bar(centres[filled], count[filled], width * 0.86, color=MUTED, alpha=0.75)
         bottom.set_yscale("symlog", linthresh=1)

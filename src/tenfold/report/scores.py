@@ -93,11 +93,11 @@ def _pictures(evaluation: Evaluation) -> Section:
 
 def _miss(evaluation: Evaluation, place: int) -> Section:
     """The miss at a place in the order of confidence; its picture only where it was kept."""
-    kept = place < len(evaluation.miss_images)
+    kept = np.flatnonzero(evaluation.miss_shown == place)
     return {
         "index": int(evaluation.miss_index[place]),
         "label": evaluation.class_names[evaluation.miss_label[place]],
         "predicted": evaluation.class_names[evaluation.miss_predicted[place]],
         "confidence": numbers.percent(float(evaluation.miss_confidence[place]), 1),
-        "picture": grey_picture(evaluation.miss_images[place]) if kept else "",
+        "picture": grey_picture(evaluation.miss_images[kept[0]]) if len(kept) else "",
     }
