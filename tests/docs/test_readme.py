@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -59,3 +60,10 @@ def test_tables_are_those_that_the_benchmarks_wrote(section: str) -> None:
 def test_pictures_are_there() -> None:
     for path in re.findall(r"!\[[^\]]*\]\(([^)]+)\)", README):
         assert (ROOT / path).is_file()
+
+
+def test_command_reference_is_what_help_says() -> None:
+    path = ROOT / "scripts" / "write_commands.py"
+    namespace = runpy.run_path(str(path))
+    written = namespace["PAGE"].read_text(encoding="utf-8")
+    assert written == namespace["page"](), "run: python scripts/write_commands.py"

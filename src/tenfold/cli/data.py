@@ -77,6 +77,7 @@ def info_command(
 def fetch_command(
     name: Annotated[str, typer.Argument(help="A data set's name.")],
     data_dir: DataDir = None,
+    as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Download a data set known by name, check it, and keep it."""
@@ -87,4 +88,8 @@ def fetch_command(
             len(load_dataset(name, split=split, data_dir=data_dir, progress=progress))
             for split in ("train", "test")
         )
-    stdout().print(f"{name}: {count:,} images in {find_dataset(name, data_dir=data_dir)}", markup=False)
+    path = find_dataset(name, data_dir=data_dir)
+    if as_json:
+        emit_json({"name": name, "images": count, "path": str(path)})
+    else:
+        stdout().print(f"{name}: {count:,} images in {path}", markup=False)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["evaluate_command"]
 
+_MOST_CLASSES = 20  # of a confusion matrix that a terminal can show
+
 
 def evaluate_command(
     model: Annotated[
@@ -85,6 +87,11 @@ def _show(evaluation: Evaluation, *, quiet: bool) -> None:
     ]
     columns = ("class", "precision", "recall", "F1", "images")
     console.print(plain_table(columns, rows, right=columns[1:]))
+    if len(evaluation.class_names) <= _MOST_CLASSES:
+        console.print("\nconfusion: rows are what it is, columns what it was read as")
+        counts = [[str(count) if count else "." for count in row] for row in evaluation.confusion]
+        matrix = [(name, *row) for name, row in zip(evaluation.class_names, counts, strict=True)]
+        console.print(plain_table(("", *evaluation.class_names), matrix, right=evaluation.class_names))
     if evaluation.misses:
         console.print("\nthe most confident misses")
         worst = evaluation.to_dict()["most_confident_misses"][:10]
