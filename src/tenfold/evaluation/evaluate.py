@@ -16,6 +16,7 @@ from tenfold.classifier import Classifier
 from tenfold.errors import DataError, ModelError
 from tenfold.files import replace_file, write_text
 from tenfold.numerics import log_softmax
+from tenfold.numpy_engine.registry import measure_loss
 
 __all__ = ["Evaluation", "evaluate"]
 
@@ -26,7 +27,8 @@ _SHOWN_MISSES, _FIRST_MISSES, _SHOWN_HITS = 100, 10, 30
 class Evaluation:
     """Scores of a classifier on n images.
 
-    loss: mean cross-entropy in nats. interval: of the accuracy, 95 % (Wilson).
+    loss: the recipe's own, without label smoothing; cross-entropy is in nats and of the calibrated
+    probabilities. interval: of the accuracy, 95 % (Wilson).
     calibration_bins: float64 (15, 3), count, mean confidence, accuracy. confusion: int64 (K, K),
     rows true. miss_*: every miss, the most confident first: index in the data set, true class,
     predicted class, confidence. miss_images: uint8 (M, H, W), of the 100 most confident misses and
@@ -141,34 +143,47 @@ def evaluate(classifier: Classifier, test_set: ImageDataset) -> Evaluation:
     logits = classifier.logits(test_set.images)
     seconds = time.perf_counter() - started
     scaled = logits.astype(np.float64) / classifier.card.temperature
-    log_probs = log_softmax(scaled)
     labels, predicted = test_set.labels, logits.argmax(axis=1)
-    confidence = np.exp(log_probs.max(axis=1))
+    confidence = np.exp(log_softmax(scaled).max(axis=1))
     right = predicted == labels
-    hits = np.flatnonzero(right)[:_SHOWN_HITS]
-    wrong = np.flatnonzero(~right)
-    wrong = wrong[np.argsort(-confidence[wrong], kind="stable")]
-    shown = np.union1d(np.arange(min(_SHOWN_MISSES, len(wrong))), np.argsort(wrong)[:_FIRST_MISSES])
     return Evaluation(
         dataset=test_set.name,
         dataset_sha256=test_set.sha256(),
         n=len(labels),
         class_names=test_set.class_names,
-        loss=metrics.cross_entropy(log_probs, labels),
+        loss=measure_loss(scaled, labels, classifier.card.recipe.loss),
         accuracy=float(right.mean()),
         interval=metrics.wilson_interval(int(right.sum()), len(labels)),
         calibration_error=metrics.calibration_error(confidence, right),
         seconds=seconds,
         confusion=metrics.confusion_matrix(predicted, labels, len(test_set.class_names)),
         calibration_bins=metrics.calibration_bins(confidence, right),
-        miss_index=wrong,
-        miss_label=labels[wrong],
-        miss_predicted=predicted[wrong],
-        miss_confidence=confidence[wrong],
-        miss_images=test_set.images[wrong[shown]],
-        miss_shown=shown,
-        hit_index=hits,
-        hit_label=labels[hits],
-        hit_confidence=confidence[hits],
-        hit_images=test_set.images[hits],
+        **_misses(test_set, predicted, confidence),
+        **_hits(test_set, predicted, confidence),
     )
+
+
+def _misses(test_set: ImageDataset, predicted: np.ndarray, confidence: np.ndarray) -> dict[str, np.ndarray]:
+    """All of them, the most confident first; pictures of those that a report shows."""
+    wrong = np.flatnonzero(predicted != test_set.labels)
+    wrong = wrong[np.argsort(-confidence[wrong], kind="stable")]
+    shown = np.union1d(np.arange(min(_SHOWN_MISSES, len(wrong))), np.argsort(wrong)[:_FIRST_MISSES])
+    return {
+        "miss_index": wrong,
+        "miss_label": test_set.labels[wrong],
+        "miss_predicted": predicted[wrong],
+        "miss_confidence": confidence[wrong],
+        "miss_images": test_set.images[wrong[shown]],
+        "miss_shown": shown,
+    }
+
+
+def _hits(test_set: ImageDataset, predicted: np.ndarray, confidence: np.ndarray) -> dict[str, np.ndarray]:
+    """The first right answers, in the order of the data set."""
+    hits = np.flatnonzero(predicted == test_set.labels)[:_SHOWN_HITS]
+    return {
+        "hit_index": hits,
+        "hit_label": test_set.labels[hits],
+        "hit_confidence": confidence[hits],
+        "hit_images": test_set.images[hits],
+    }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from tenfold.networks.shapes import Layer as LayerPlan
 from tenfold.numpy_engine.activations import ReLU, Sigmoid, Tanh
 from tenfold.numpy_engine.conv import Convolution
@@ -16,8 +18,9 @@ from tenfold.numpy_engine.pooling import AveragePool, MaxPool
 from tenfold.numpy_engine.residual import Residual
 from tenfold.numpy_engine.store import ParameterStore
 from tenfold.numpy_engine.unshuffle import PixelUnshuffle
+from tenfold.settings import LossSettings
 
-__all__ = ["LAYERS", "LOSSES", "OPTIMISERS", "build_layer"]
+__all__ = ["LAYERS", "LOSSES", "OPTIMISERS", "build_layer", "measure_loss"]
 
 LAYERS: dict[str, type[Layer]] = {
     "flatten": Flatten,
@@ -41,6 +44,14 @@ LOSSES: dict[str, type[Loss]] = {
 }
 
 OPTIMISERS: dict[str, type[Optimiser]] = {"sgd": SGD, "adam": Adam, "adamw": AdamW}
+
+
+def measure_loss(logits: np.ndarray, labels: np.ndarray, settings: LossSettings) -> float:
+    """The loss of images that are not trained on: without label smoothing, columns in the order of
+    the class names. logits: (N, K); labels: (N,)."""
+    plain = settings.model_copy(update={"label_smoothing": 0.0, "label_shift": 0})
+    loss, _ = LOSSES[settings.name](plain)(logits, labels)
+    return loss
 
 
 def build_layer(plan: LayerPlan, store: ParameterStore, *, seed: int = 0) -> Layer:

@@ -9,7 +9,7 @@ from tenfold.augmentation.draws import draw_augmentation
 from tenfold.engines.base import Engine
 from tenfold.metrics import accuracy
 from tenfold.numpy_engine.augment import augment
-from tenfold.numpy_engine.registry import LOSSES
+from tenfold.numpy_engine.registry import measure_loss
 from tenfold.recipes.schema import Recipe
 
 __all__ = ["prepare_validation", "validate"]
@@ -34,6 +34,5 @@ def validate(
     if val_set is None:
         return None, None
     logits = engine.logits(val_set.images)
-    settings = recipe.loss.model_copy(update={"label_smoothing": 0.0, "label_shift": 0})
-    loss, _ = LOSSES[settings.name](settings)(logits, val_set.labels)
+    loss = measure_loss(logits, val_set.labels, recipe.loss)
     return loss, accuracy(logits.argmax(axis=1), val_set.labels)
