@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from tenfold.arrays import ImageDataset
-from tenfold.data.load import load_dataset
+from tenfold.data.catalogue import CATALOGUE
+from tenfold.data.load import find_dataset, load_dataset
 from tenfold.data.split import split_dataset
 from tenfold.data.summary import summarise
 from tenfold.engines.create import choose_engine
@@ -227,12 +228,21 @@ def _data_record(
     return {
         "name": dataset.name,
         "source": source,
-        "data_dir": str(data_dir.resolve()) if data_dir else None,
+        "data_dir": _found_in(source, data_dir),
         "note": dataset.note,
         "sha256": dataset.sha256(),
         "train": len(train_set),
         "val": len(val_set) if val_set is not None else 0,
     }
+
+
+def _found_in(source: str, data_dir: Path | None) -> str | None:
+    """The folder that holds a named set, however it was found: a resumed run looks there first."""
+    if source not in CATALOGUE:
+        return None
+    found = find_dataset(source, data_dir=data_dir)
+    folder = found.parent if found is not None and found.name == source else found
+    return str(folder.resolve()) if folder is not None else None
 
 
 def _train_into(
