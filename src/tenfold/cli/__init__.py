@@ -19,7 +19,8 @@ def main() -> None:
     except KeyboardInterrupt:
         code = _complain("interrupted", 130)
     except OSError as error:
-        code = _complain(str(error), 1)
+        told = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
+        code = _complain(told, 1)
     except Exception as error:
         format_message = getattr(error, "format_message", None)  # the command line's usage errors
         if format_message is None:
