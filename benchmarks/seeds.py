@@ -81,7 +81,6 @@ def run_once(recipe: Recipe, dataset: ImageDataset, test_set: ImageDataset, seed
         "seconds": time.perf_counter() - started,
         "best_epoch": result.best_epoch,
         "test_accuracy": scores.accuracy,
-        "test_loss": scores.loss,
         "history": {str(record.epoch): asdict(record) for record in kept(result)},
     }
 

@@ -27,8 +27,9 @@ _SHOWN_MISSES, _FIRST_MISSES, _SHOWN_HITS = 100, 10, 30
 class Evaluation:
     """Scores of a classifier on n images.
 
-    loss: the recipe's own, without label smoothing; cross-entropy is in nats and of the calibrated
-    probabilities. interval: of the accuracy, 95 % (Wilson).
+    loss: the recipe's own as in the history, without label smoothing and temperature (cross-entropy in
+    nats). Confidences are calibrated, that is, with the temperature.
+    interval: of the accuracy, 95 % (Wilson).
     calibration_bins: float64 (15, 3), count, mean confidence, accuracy. confusion: int64 (K, K),
     rows true. miss_*: every miss, the most confident first: index in the data set, true class,
     predicted class, confidence. miss_images: uint8 (M, H, W), of the 100 most confident misses and
@@ -151,7 +152,7 @@ def evaluate(classifier: Classifier, test_set: ImageDataset) -> Evaluation:
         dataset_sha256=test_set.sha256(),
         n=len(labels),
         class_names=test_set.class_names,
-        loss=measure_loss(scaled, labels, classifier.card.recipe.loss),
+        loss=measure_loss(logits.astype(np.float64), labels, classifier.card.recipe.loss),
         accuracy=float(right.mean()),
         interval=metrics.wilson_interval(int(right.sum()), len(labels)),
         calibration_error=metrics.calibration_error(confidence, right),
