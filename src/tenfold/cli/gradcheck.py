@@ -28,11 +28,20 @@ def gradcheck_command(
     if as_json:
         emit_json({"recipe": recipe, "tolerance": TOLERANCE, "parameters": rows})
     else:
-        columns = ("parameter", "shape", "largest gradient", "against differences", "against autograd", "")
+        columns = (
+            "parameter",
+            "shape",
+            "compared",
+            "largest gradient",
+            "against differences",
+            "against autograd",
+            "",
+        )
         cells = [
             (
                 row["parameter"],
                 " x ".join(map(str, row["shape"])),
+                f"{row['checked']} of {row['checked'] + row['kinks']}",
                 f"{row['largest']:.3g}",
                 f"{row['difference_error']:.1e}",
                 "-" if row["autograd_error"] is None else f"{row['autograd_error']:.1e}",
@@ -40,7 +49,7 @@ def gradcheck_command(
             )
             for row in rows
         ]
-        stdout().print(plain_table(columns, cells, right=columns[2:5]))
+        stdout().print(plain_table(columns, cells, right=columns[2:6]))
         if find_spec("torch") is None:
             stdout().print("torch is not installed, so autograd was not asked")
     if not all(row["passed"] for row in rows):

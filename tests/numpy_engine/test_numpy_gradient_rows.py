@@ -1,0 +1,45 @@
+"""A gradient check that left most entries out at kinks has shown nothing, and must not pass."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tenfold.engines.base import EngineOptions
+from tenfold.networks.initialise import initial_weights
+from tenfold.networks.layers import parse_layers
+from tenfold.networks.shapes import plan_network
+from tenfold.numpy_engine.gradcheck import GradientCheck, GradientRow, check_network_gradients
+
+
+@pytest.mark.parametrize(
+    ("checked", "kinks", "error", "passed"),
+    [
+        (40, 0, 1e-8, True),
+        (21, 19, 1e-8, True),
+        (20, 20, 1e-8, False),
+        (0, 0, 0.0, False),
+        (40, 0, 1e-5, False),
+    ],
+)
+def test_row_passes_when_most_was_compared_and_agrees(
+    checked: int, kinks: int, error: float, passed: bool
+) -> None:
+    row = GradientRow("linear1.weight", (10, 4), checked, kinks, 1.0, error)
+    assert row.passed(1e-6) is passed
+    assert GradientCheck((row,)).passed(1e-6) is passed
+
+
+def test_bias_before_batch_norm_is_compared_and_not_skipped() -> None:
+    """Batch norm takes any constant away, so the slope is exactly zero; differences must say so too."""
+    network = plan_network(
+        parse_layers(["conv 4 3x3", "batch-norm", "relu", "flatten", "linear classes"]), (8, 8), 10
+    )
+    rng = np.random.default_rng(0)
+    images, labels = rng.integers(0, 256, (6, 8, 8), dtype=np.uint8), rng.integers(0, 10, 6)
+    weights = initial_weights(network, "torch", seed=0)
+    check = check_network_gradients(network, weights, EngineOptions(), images, labels, rng=rng)
+    (bias,) = (row for row in check.rows if row.name == "conv1.bias")
+    assert bias.largest < 1e-12
+    assert (bias.checked, bias.kinks) == (4, 0)
+    assert bias.passed(1e-6)
