@@ -11,7 +11,7 @@ from typing import Any
 
 from tenfold.runs.environment import describe_environment
 
-__all__ = ["RESULTS", "ROOT", "machine", "markdown_table", "spread", "update_readme", "write_results"]
+__all__ = ["RESULTS", "ROOT", "machine", "markdown_table", "publish", "spread"]
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -39,7 +39,7 @@ def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str
     return "\n".join(lines)
 
 
-def write_results(name: str, document: dict[str, Any]) -> Path:
+def _write_results(name: str, document: dict[str, Any]) -> Path:
     """benchmarks/results/NAME.json, with the machine beside the figures."""
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"
@@ -47,7 +47,7 @@ def write_results(name: str, document: dict[str, Any]) -> Path:
     return path
 
 
-def update_readme(section: str, text: str) -> None:
+def _update_readme(section: str, text: str) -> None:
     """Replaces what stands between <!-- SECTION --> and <!-- /SECTION --> in the README."""
     readme = ROOT / "README.md"
     before = readme.read_text(encoding="utf-8")
@@ -56,3 +56,11 @@ def update_readme(section: str, text: str) -> None:
     if count != 1:
         raise SystemExit(f"README.md has no section {section!r}")
     readme.write_text(after, encoding="utf-8")
+
+
+def publish(name: str, table: str, note: str, document: dict[str, Any], *, readme: bool) -> None:
+    """Prints table and note, writes benchmarks/results/NAME.json, and where asked the README's section."""
+    print(f"\n{table}\n\n{note}")
+    print(_write_results(name, {"table": table, "note": note} | document))
+    if readme:
+        _update_readme(name.replace("_", "-"), f"{table}\n\n{note}")

@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from common import machine, markdown_table, spread, update_readme, write_results
+from common import machine, markdown_table, publish, spread
 
 
 def train_once(source: str, seed: int, folder: Path, data_dir: str | None) -> dict[str, Any]:
@@ -60,19 +60,12 @@ def main() -> None:
     text = markdown_table(("`cnn` on", "accuracy", "training", "whole process"), rows)
     host = machine()
     note = (
-        f"\nMean ± standard deviation, n = {options.seeds} seeds; {host['processor']}, "
+        f"Mean ± standard deviation, n = {options.seeds} seeds; {host['processor']}, "
         f"{host['cores']} cores, torch {host['torch']}, "
         f"bfloat16 products {host['bfloat16_gain']} times as fast as float32. "
         f"Made by `python benchmarks/default_recipe.py`."
     )
-    print(f"\n{text}\n{note}")
-    print(
-        write_results(
-            "default_recipe", {"n": options.seeds, "table": text, "note": note.strip(), "runs": runs}
-        )
-    )
-    if options.readme:
-        update_readme("default-recipe", f"{text}\n{note}")
+    publish("default_recipe", text, note, {"n": options.seeds, "runs": runs}, readme=options.readme)
 
 
 if __name__ == "__main__":

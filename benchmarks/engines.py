@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import machine, markdown_table, spread, update_readme, write_results
+from common import machine, markdown_table, publish, spread
 
 from tenfold import (
     Classifier,
@@ -102,15 +102,11 @@ def main() -> None:
     text = markdown_table(columns, [row(precision, some) for precision, some in runs.items()])
     host = machine()
     note = (
-        f"\nLargest relative difference over n = {options.seeds} seeds of {options.epochs} epochs; "
+        f"Largest relative difference over n = {options.seeds} seeds of {options.epochs} epochs; "
         f"{host['processor']}, {host['threads']} threads, NumPy {host['numpy']}, torch {host['torch']}. "
         f"Made by `python benchmarks/engines.py`."
     )
-    print(f"\n{text}\n{note}")
-    document = {"n": options.seeds, "table": text, "note": note.strip(), "runs": runs}
-    print(write_results("engines", document))
-    if options.readme:
-        update_readme("engines", f"{text}\n{note}")
+    publish("engines", text, note, {"n": options.seeds, "runs": runs}, readme=options.readme)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import argparse
 
 import numpy as np
 import torch
-from common import machine, markdown_table, spread, update_readme, write_results
+from common import machine, markdown_table, publish, spread
 from torch.nn import functional
 
 from tenfold import ImageDataset, change_recipe, get_recipe, load_dataset, split_dataset, train
@@ -68,14 +68,10 @@ def main() -> None:
     text = markdown_table(("A2 after one epoch", "accuracy", "from, to", "at or below 60.74 %"), rows)
     host = machine()
     note = (
-        f"\nMean ± standard deviation, n = {options.seeds} seeds; {host['processor']}, "
+        f"Mean ± standard deviation, n = {options.seeds} seeds; {host['processor']}, "
         f"torch {host['torch']}. Made by `python benchmarks/first_epoch.py`."
     )
-    print(f"\n{text}\n{note}")
-    document = {"n": options.seeds, "table": text, "note": note.strip(), "runs": runs}
-    print(write_results("first_epoch", document))
-    if options.readme:
-        update_readme("first-epoch", f"{text}\n{note}")
+    publish("first_epoch", text, note, {"n": options.seeds, "runs": runs}, readme=options.readme)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from common import RESULTS, machine, markdown_table, spread, update_readme, write_results
+from common import RESULTS, machine, markdown_table, publish, spread
 
 from tenfold import Recipe, TrainResult, evaluate, get_recipe, load_dataset, split_dataset, train
 from tenfold.arrays import ImageDataset
@@ -158,13 +158,10 @@ def main() -> None:
     text = table(runs)
     host = machine()
     note = (
-        f"\nMean ± standard deviation, n seeds; {host['processor']}, "
+        f"Mean ± standard deviation, n seeds; {host['processor']}, "
         f"{host['threads']} thread(s), NumPy {host['numpy']}. Made by `python benchmarks/seeds.py`."
     )
-    print(f"\n{text}\n{note}")
-    print(write_results("seeds", {"table": text, "note": note.strip(), "runs": runs}))
-    if options.readme:
-        update_readme("seeds", f"{text}\n{note}")
+    publish("seeds", text, note, {"runs": runs}, readme=options.readme)
 
 
 if __name__ == "__main__":

@@ -29,7 +29,8 @@ def train_command(
     seed: Seed = 0,
     epochs: Annotated[int | None, typer.Option(min=1, help="Short for --set training.epochs=N.")] = None,
     precision: Annotated[
-        str | None, typer.Option(help="float32, bfloat16 or auto; short for --set training.precision=...")
+        str | None,
+        typer.Option(help="float32, float64, bfloat16 or auto; short for --set training.precision=..."),
     ] = None,
     changes: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a value of the recipe.")

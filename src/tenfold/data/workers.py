@@ -1,7 +1,7 @@
 """Many pictures decoded by several processes.
 
-Not threads: on pictures of 28x28 two of them take 2.5 times as long as none, because PIL's short
-calls fight for the interpreter's lock. Not multiprocessing: it would import the user's script anew
+Not threads: on pictures of 28x28 they are slower than none, because PIL's short calls fight for the
+interpreter's lock. Not multiprocessing: it would import the user's script anew
 in every process. A worker is this module run by itself: it reads a JSON list of paths a line, and
 answers with a JSON list of shapes a line and the pixels; null when a picture cannot be read.
 """
@@ -26,7 +26,7 @@ from tenfold.data.progress import Progress
 __all__ = ["read_pictures"]
 
 CHUNK = 250  # pictures a question
-WORTH_A_PROCESS = 1500  # pictures; a process takes about 0.2 s to start
+WORTH_A_PROCESS = 1500  # pictures; fewer are decoded before another process has started
 MOST_PROCESSES = 8
 
 Worker = subprocess.Popen[bytes]

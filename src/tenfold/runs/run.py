@@ -26,7 +26,7 @@ from tenfold.training.history import EpochRecord
 from tenfold.training.loop import CHECKPOINT, train
 from tenfold.training.observers import TrainingObserver
 
-__all__ = ["RunOutcome", "evaluate_run", "load_for_run", "resume_run", "start_run"]
+__all__ = ["RunOutcome", "load_for_run", "resume_run", "start_run"]
 
 Progress = Callable[[str, int, int], None] | None
 
@@ -184,13 +184,6 @@ def _test_set(record: dict[str, Any], train_set: ImageDataset, **options: Any) -
     return test_set
 
 
-def evaluate_run(run: Run, test_set: ImageDataset, *, engine: str = "auto") -> Evaluation:
-    """Scores of a run's model on its test set, kept in the run's folder."""
-    evaluation = evaluate(run.classifier(engine), test_set)
-    evaluation.save(run.folder)
-    return evaluation
-
-
 def _split(recipe: Recipe, dataset: ImageDataset, seed: int) -> tuple[ImageDataset, ImageDataset | None]:
     share = recipe.data.validation
     if share == 0:
@@ -223,7 +216,7 @@ def _data_record(
     val_set: ImageDataset | None,
 ) -> dict[str, Any]:
     source = str(wanted) if wanted is not None else "sample" if dataset.note else "mnist"
-    if Path(source).exists():
+    if source != "sample" and source not in CATALOGUE:  # a path, which load_dataset has found
         source = str(Path(source).resolve())
     return {
         "name": dataset.name,
