@@ -11,7 +11,8 @@ from PIL import Image, ImageDraw
 from scipy.ndimage import center_of_mass
 
 from tenfold.errors import DataError
-from tenfold.ink.normalize import find_background, fit_picture, normalize_ink, open_grey
+from tenfold.ink.normalize import find_background, fit_picture, normalize_ink
+from tenfold.ink.open import open_grey
 
 
 def seven(side: int = 120, width: int = 12, left: int = 20, top: int = 30, height: int = 60) -> np.ndarray:

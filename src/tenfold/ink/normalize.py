@@ -7,77 +7,20 @@ aspect kept into 20x20, then the centre of mass to the centre of 28x28.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 from scipy.ndimage import shift
 
-from tenfold.errors import DataError
+from tenfold.ink.open import open_grey
 
-__all__ = ["Background", "find_background", "fit_picture", "normalize_ink", "open_grey"]
+__all__ = ["Background", "find_background", "fit_picture", "normalize_ink"]
 
 Background = Literal["dark", "light", "any"]
 
 _BOX, _SIDE = 20, 28  # pixels: MNIST's box for the digit, and its picture
-_MAX_PIXELS = 64_000_000
 _INK = 0.2  # ink fainter than this share of the darkest is taken for paper
-
-
-def open_grey(picture: Any) -> np.ndarray:
-    """A path, PIL image or array -> uint8 (H, W), EXIF orientation applied. Raises DataError.
-
-    Where there is an alpha channel, the picture is laid over white paper, or over black where what
-    it shows is light.
-    """
-    if isinstance(picture, np.ndarray):
-        return _array_to_grey(picture)
-    if isinstance(picture, Image.Image):
-        return _image_to_grey(picture)
-    path = Path(picture)
-    try:
-        with Image.open(path) as image:
-            if image.width * image.height > _MAX_PIXELS:
-                raise DataError(
-                    f"{path} has {image.width} x {image.height} pixels",
-                    expected=f"at most {_MAX_PIXELS:,}",
-                    remedy="make it smaller",
-                )
-            return _image_to_grey(image)
-    except FileNotFoundError as error:
-        raise DataError(f"{path} is not there", expected="a picture") from error
-    except UnidentifiedImageError as error:
-        raise DataError(f"{path} is no picture that can be opened", expected="PNG, JPEG, ...") from error
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise DataError(f"{path} cannot be read: {error}", expected="a whole picture") from error
-
-
-def _image_to_grey(image: Image.Image) -> np.ndarray:
-    image = ImageOps.exif_transpose(image)
-    if image.mode.startswith("I;16") or image.mode in ("I", "F"):
-        return _array_to_grey(np.asarray(image, dtype=np.float32))
-    if "A" in image.getbands() or "transparency" in image.info:
-        layers = np.asarray(image.convert("LA"), dtype=np.float32)
-        grey, alpha = layers[..., 0], layers[..., 1] / 255
-        seen = grey[alpha > 0.5]
-        paper = 0 if seen.size and seen.mean() > 127 else 255
-        return np.rint(grey * alpha + paper * (1 - alpha)).astype(np.uint8)
-    return np.asarray(image.convert("L"))
-
-
-def _array_to_grey(array: np.ndarray) -> np.ndarray:
-    if array.ndim == 3 and array.shape[2] in (1, 3, 4) and array.dtype == np.uint8:
-        return _image_to_grey(Image.fromarray(array.squeeze()))
-    if array.ndim != 2 or not array.size or not np.isfinite(array).all():
-        raise DataError(
-            f"an array of shape {array.shape}, {array.dtype}", expected="a finite picture (H, W[, 3|4])"
-        )
-    if array.dtype == np.uint8:
-        return array
-    values = array.astype(np.float32)
-    top = 65535.0 if values.max() > 255 else 255.0 if values.max() > 1 else 1.0
-    return np.rint(np.clip(values / top, 0, 1) * 255).astype(np.uint8)
 
 
 def find_background(images: np.ndarray) -> Background:

@@ -1,0 +1,317 @@
+"""Any file, bytes, PIL image or array -> upright RGB pixels of a size that is quick to work on.
+
+Decoding is PIL's. What is added here: limits that hold before anything is decoded, one line for every
+mistake, deep greys stretched by the range they use, ink that stands in the alpha channel alone, and
+large photographs reduced while they are decoded.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import stat
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from tenfold.errors import DataError, UsageError
+from tenfold.ink.values import check_array, to_eight_bits
+
+__all__ = ["MAX_PIXELS", "Picture", "open_grey", "open_picture"]
+
+MAX_PIXELS = 64_000_000
+_MAX_BYTES = 512 * 2**20  # of a file: 64 megapixels of eight bytes each, uncompressed
+_FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF")  # no PostScript, which runs a program
+_KNOWN = "a picture (PNG, JPEG, WebP, BMP, GIF or TIFF)"
+_LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R 601
+_CARD_FILL = 0.6  # share of its own bounding box that an opaque card covers at least
+_CARD_SPREAD = 20.0  # grey levels: the least standard deviation of a card with ink on it
+
+_Turn = Image.Transpose
+_TURNS = {
+    2: _Turn.FLIP_LEFT_RIGHT,
+    3: _Turn.ROTATE_180,
+    4: _Turn.FLIP_TOP_BOTTOM,
+    5: _Turn.TRANSPOSE,
+    6: _Turn.ROTATE_270,
+    7: _Turn.TRANSVERSE,
+    8: _Turn.ROTATE_90,
+}
+
+# PIL also logs what it finds odd, and without a handler Python prints that to stderr.
+logging.getLogger("PIL").addHandler(logging.NullHandler())
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A picture as a person sees it: turned upright, nothing transparent, at most so many pixels.
+
+    pixels: uint8 (H, W, 3), RGB. size: (width, height) in pixels of the upright original.
+    scale: original pixels per pixel of `pixels`, at least 1.
+    """
+
+    pixels: np.ndarray
+    size: tuple[int, int]
+    scale: float
+
+
+def open_picture(picture: Any, *, longest: int = 1600) -> Picture:
+    """A path, bytes, binary file, PIL image or array -> a Picture. Raises DataError, in one line.
+
+    Its longer side is reduced to `longest` pixels where it is longer, with anti-aliasing; a smaller
+    picture keeps its size. Of an animation the first frame is taken. An array is (H, W) or
+    (H, W, 1|3|4), of bools, integers or floats. What is transparent is laid over white where the
+    visible is dark, over black where it is light. At most 64 megapixels.
+    """
+    if longest < 1:
+        raise UsageError(f"longest={longest}", expected="a number of pixels, at least 1")
+    image, size = _open(picture, longest)
+    pixels = np.asarray(image.convert("RGB"))
+    return Picture(pixels, size, max(1.0, max(size) / max(image.size)))
+
+
+def open_grey(picture: Any) -> np.ndarray:
+    """As `open_picture`, in its full size and grey: uint8 (H, W), ITU-R 601 luma. Raises DataError."""
+    return np.asarray(_open(picture, None)[0].convert("L"))
+
+
+def _open(picture: Any, longest: int | None) -> tuple[Image.Image, tuple[int, int]]:
+    """Upright, L or RGB, and the size of the upright original."""
+    name = _name(picture)
+    try:
+        with _quiet():
+            if isinstance(picture, np.ndarray):
+                return _settle(_from_array(picture), longest, name)
+            if isinstance(picture, Image.Image):
+                return _settle(picture, longest, name)
+            with _stream(picture, name) as stream:
+                return _decode(stream, longest, name)
+    except DataError:
+        raise
+    except Exception as error:  # PIL's readers raise a dozen kinds on broken bytes
+        reason = "it needs more memory than there is" if isinstance(error, MemoryError) else str(error)
+        raise DataError(
+            f"{name} cannot be read ({reason or type(error).__name__})",
+            expected="a whole picture",
+            remedy="it may be damaged or cut short: copy or save it anew",
+        ) from error
+
+
+def _name(picture: Any) -> str:
+    """What messages call it; a path's unprintable characters are escaped."""
+    if isinstance(picture, str | Path):
+        text = str(picture)
+        return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text) or "''"
+    if isinstance(picture, np.ndarray):
+        return "the array"
+    return "the picture" if isinstance(picture, Image.Image) else "the picture's data"
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """PIL's warnings are about files; what matters of them is raised here, as an error."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"PIL\b")
+        yield
+
+
+@contextmanager
+def _stream(picture: Any, name: str) -> Iterator[BinaryIO]:
+    if isinstance(picture, str | Path):
+        with _open_file(Path(picture), name) as file:
+            yield file
+        return
+    data = picture.read(_MAX_BYTES + 1) if hasattr(picture, "read") else picture
+    if not isinstance(data, bytes | bytearray | memoryview):
+        raise DataError(
+            f"{type(picture).__name__} is nothing that a picture can be read from",
+            expected="a path, bytes, a binary file, a PIL image or an array",
+        )
+    view = memoryview(data)
+    _check_bytes(view.nbytes, name)
+    with io.BytesIO(view) as file:
+        yield file
+
+
+def _open_file(path: Path, name: str) -> BinaryIO:
+    """Opened as a file, not by its name: PIL would map some formats, and a cut file then kills."""
+    try:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            folder = stat.S_ISDIR(found.st_mode)
+            raise DataError(
+                f"{name} is {'a folder' if folder else 'no regular file, but a pipe or a device'}",
+                expected="a picture",
+                remedy="name the pictures in it" if folder else "save the picture as a file first",
+            )
+        _check_bytes(found.st_size, name)
+        return path.open("rb")
+    except FileNotFoundError as error:
+        gone = "is a link to a file that is not there" if path.is_symlink() else "is not there"
+        raise DataError(f"{name} {gone}", expected="a picture", remedy="look at its spelling") from error
+    except PermissionError as error:
+        raise DataError(
+            f"{name} may not be read",
+            expected="the right to read it",
+            remedy="give it, as with chmod u+r",
+        ) from error
+
+
+def _check_bytes(count: int, name: str) -> None:
+    if not count:
+        raise DataError(f"{name} is empty (0 bytes)", expected=_KNOWN, remedy="copy or save it anew")
+    if count > _MAX_BYTES:
+        raise DataError(
+            f"{name} has {count:,} bytes", expected=f"at most {_MAX_BYTES:,}", remedy="make it smaller"
+        )
+
+
+def _decode(stream: BinaryIO, longest: int | None, name: str) -> tuple[Image.Image, tuple[int, int]]:
+    try:
+        with Image.open(stream, formats=_FORMATS) as image:
+            return _settle(image, longest, name, draft=True)
+    except UnidentifiedImageError as error:
+        stream.seek(0)
+        found, remedy = _describe(stream.read(1024))
+        raise DataError(f"{name} {found}", expected=_KNOWN, remedy=remedy) from error
+    except Image.DecompressionBombError as error:
+        raise _too_large(f"{name} has far too many pixels") from error
+
+
+def _describe(head: bytes) -> tuple[str, str]:
+    """The first bytes of what PIL did not know -> what it is, and what to do."""
+    start = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if head[4:8] == b"ftyp":
+        return "is a HEIC or AVIF photo or a film", "save it as JPEG"
+    if start.startswith(b"<svg") or (start.startswith(b"<?xml") and b"<svg" in start):
+        return "is an SVG drawing", "export it as PNG"
+    if start.startswith(b"%pdf"):
+        return "is a PDF document", "export the page as PNG"
+    if head.startswith((b"\x89PNG", b"\xff\xd8", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"RIFF")):
+        return "is a damaged picture", "copy or save it anew"
+    if not any(byte < 9 for byte in head) and _is_utf8(head):
+        return "is a text file", "name a picture's file"
+    return "is no picture that can be opened", "save it as PNG or JPEG"
+
+
+def _is_utf8(head: bytes) -> bool:
+    """The last character may be cut."""
+    return "�" not in head.decode("utf-8", errors="replace")[:-1]
+
+
+def _settle(
+    image: Image.Image, longest: int | None, name: str, *, draft: bool = False
+) -> tuple[Image.Image, tuple[int, int]]:
+    """Size checked, decoded, reduced, laid on paper and turned, in this order: few pixels are moved."""
+    size = image.size
+    _check_pixels(size, name)
+    target = _target(size, longest)
+    if draft:
+        image.draft("", target)  # a JPEG is decoded at 1/2, 1/4 or 1/8, never below the target
+    image.load()
+    turn = _TURNS.get(_orientation(image))
+    image = _simplify(image)
+    if image.size != target:
+        image = image.resize(target, Image.Resampling.BILINEAR, reducing_gap=2.0)
+    if image.mode == "RGBa":
+        image = _lay_on_paper(np.asarray(image))
+    if turn is not None:
+        image = image.transpose(turn)
+    if turn in (_Turn.TRANSPOSE, _Turn.TRANSVERSE, _Turn.ROTATE_90, _Turn.ROTATE_270):
+        size = size[::-1]
+    return image, size
+
+
+def _check_pixels(size: tuple[int, int], name: str) -> None:
+    width, height = size
+    if width * height > MAX_PIXELS:
+        raise _too_large(f"{name} has {width:,} x {height:,} pixels")
+    if not width * height:
+        raise DataError(f"{name} has {width} x {height} pixels", expected="at least one")
+
+
+def _too_large(found: str) -> DataError:
+    return DataError(found, expected=f"at most {MAX_PIXELS:,}", remedy="make it smaller")
+
+
+def _target(size: tuple[int, int], longest: int | None) -> tuple[int, int]:
+    if longest is None or max(size) <= longest:
+        return size
+    ratio = longest / max(size)
+    return max(1, round(size[0] * ratio)), max(1, round(size[1] * ratio))
+
+
+def _orientation(image: Image.Image) -> Any:
+    """EXIF's 1 to 8. Broken EXIF is no reason to refuse a picture: 1."""
+    try:
+        return image.getexif().get(0x0112, 1)
+    except Exception:  # PIL's readers again
+        return 1
+
+
+def _simplify(image: Image.Image) -> Image.Image:
+    """Any mode -> L, RGB or RGBa (colours multiplied by alpha, so that resizing mixes them rightly)."""
+    if image.mode.startswith("I;16") or image.mode in ("I", "F"):
+        image = _from_deep(image)
+    if image.has_transparency_data:
+        return image.convert("RGBA").convert("RGBa")
+    if image.mode in ("1", "L"):
+        return image.convert("L")
+    return image.convert("RGB")
+
+
+def _from_deep(image: Image.Image) -> Image.Image:
+    """16 or 32 bits of grey -> L; LA where the file names a grey that is transparent."""
+    values = np.asarray(image)
+    check_array(values)
+    grey = Image.fromarray(to_eight_bits(values))
+    hidden = image.info.get("transparency")
+    if isinstance(hidden, int):
+        grey.putalpha(Image.fromarray(to_eight_bits(values != hidden)))
+    return grey
+
+
+def _from_array(array: np.ndarray) -> Image.Image:
+    check_array(array)
+    _check_pixels((array.shape[1], array.shape[0]), "the array")
+    flat = array[..., 0] if array.shape[2:] == (1,) else array
+    return Image.fromarray(np.ascontiguousarray(to_eight_bits(np.asarray(flat))))
+
+
+def _lay_on_paper(layers: np.ndarray) -> Image.Image:
+    """RGBa (H, W, 4), colours multiplied by alpha -> RGB."""
+    colour, alpha = layers[..., :3].astype(np.uint16), layers[..., 3]
+    seen = ((255 - alpha.astype(np.uint16))[..., None] * _paper(colour, alpha) + 127) // 255
+    return Image.fromarray(np.minimum(colour + seen, 255).astype(np.uint8))
+
+
+def _paper(colour: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """The colour, uint16 (3,), that belongs below what is transparent.
+
+    White under dark ink, black under light ink. Where the visible is no ink but a card with ink on it
+    (a window with round corners, paper cut out), the card's own colour.
+    """
+    weight = float(alpha.sum(dtype=np.int64))
+    if not weight:
+        return np.full(3, 255, dtype=np.uint16)
+    luma = colour.astype(np.float32) @ _LUMA
+    opaque = alpha == 255
+    if _fill(opaque) > _CARD_FILL and float(luma[opaque].std()) > _CARD_SPREAD:
+        return np.median(colour[opaque], axis=0).astype(np.uint16)
+    is_light = 255 * float(luma.sum(dtype=np.float64)) / weight > 127.5
+    return np.full(3, 0 if is_light else 255, dtype=np.uint16)
+
+
+def _fill(mask: np.ndarray) -> float:
+    """The share of its bounding box that a mask covers."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not len(rows):
+        return 0.0
+    box = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return float(box.mean())
