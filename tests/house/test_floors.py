@@ -24,7 +24,7 @@ TOP = 10  # tenfold/__init__.py, which names everything lazily
 FLOORS: dict[int, tuple[str, ...]] = {
     0: ("errors", "numerics", "version", "files"),
     1: ("settings", "arrays", "metrics", "schedules", "networks", "augmentation", "engines", "engines.base"),
-    2: ("data", "ink", "recipes", "numpy_engine", "torch_engine"),
+    2: ("data", "ink", "pens", "recipes", "numpy_engine", "torch_engine"),
     3: ("engines.create", "engines.check"),
     4: ("classifier",),
     5: ("training", "evaluation", "export", "serve"),

@@ -1,0 +1,1 @@
+"""Pen strokes become pictures of handwriting, as people draw and photograph it."""
