@@ -18,7 +18,8 @@ from tenfold.errors import ModelError
 from tenfold.networks.initialise import initial_weights
 from tenfold.networks.layers import parse_layers
 from tenfold.networks.shapes import Network, plan_network
-from tenfold.numpy_engine.engine import CHUNK, NumpyEngine
+from tenfold.numpy_engine.answering import CHUNK_NUMBERS
+from tenfold.numpy_engine.engine import NumpyEngine
 from tenfold.numpy_engine.gradcheck import check_network_gradients, network_gradients
 from tenfold.settings import AugmentationSettings, LossSettings, OptimiserSettings, ParameterGroup
 
@@ -150,7 +151,8 @@ def test_step_reports_loss_and_right_answers_before_it() -> None:
 
 
 def test_logits_do_not_depend_on_what_else_is_asked() -> None:
-    engine, batch = engine_of(CNN), random_batch(CHUNK + 30)
+    several = CHUNK_NUMBERS // 512 + 30  # 8 channels of 8 x 8: more than are answered at a time
+    engine, batch = engine_of(CNN), random_batch(several)
     engine.train_step(batch, 0.1)
     together = engine.logits(batch.images)
     assert together.dtype == np.float32

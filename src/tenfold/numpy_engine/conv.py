@@ -28,11 +28,17 @@ class Convolution(Layer):
     where framed is the input in a frame of zeros, P wide. W is (O, C, K, K) as in PyTorch.
     """
 
+    settled: np.ndarray | None = None
+
+    def settle(self) -> None:
+        self.settled = self._kernels()
+
     def forward(self, inputs: np.ndarray, *, training: bool) -> np.ndarray:  # noqa: ARG002
         self.framed = self._frame(inputs, self.spec.padding, "framed")
         channels, high, wide = self.plan.output_shape
         outputs = self.buffers.take("outputs", (len(inputs), high, wide, channels))
-        self._correlate(self.framed, self._kernels(), self.spec.stride, outputs)
+        kernels = self._kernels() if self.settled is None else self.settled
+        self._correlate(self.framed, kernels, self.spec.stride, outputs)
         if self.spec.bias:
             lines = outputs.reshape(-1, wide * channels)
             lines += np.tile(self.values["bias"], wide)
@@ -58,7 +64,7 @@ class Convolution(Layer):
         """With stride 1, dx is itself a convolution: of the outputs' gradient in a frame K - 1 - P
         wide, with the kernels turned by half a turn and their two kinds of channels exchanged."""
         weight = self.values["weight"]
-        turned = weight[:, :, ::-1, ::-1].transpose(1, 2, 3, 0).reshape(weight.shape[1], -1)
+        turned = weight[:, :, ::-1, ::-1].transpose(2, 3, 0, 1).reshape(-1, weight.shape[1])
         framed = self._frame(gradient, self.spec.kernel - 1 - self.spec.padding, "framed gradient")
         channels, height, width = self.plan.input_shape
         back = self.buffers.take("gradient", (len(gradient), height, width, channels))
@@ -73,8 +79,8 @@ class Convolution(Layer):
         kernels = self._kernels()
         back = self.buffers.take("framed gradient", self.framed.shape)
         back.fill(0)
-        for part in _parts(count, high * wide * kernels.shape[1]):
-            windows = gradient[part].reshape(-1, channels) @ kernels
+        for part in _parts(count, high * wide * len(kernels)):
+            windows = gradient[part].reshape(-1, channels) @ kernels.T
             windows = windows.reshape(-1, high, wide, k, k, back.shape[3])
             for i in range(k):
                 for j in range(k):
@@ -83,14 +89,14 @@ class Convolution(Layer):
         return back[:, p : back.shape[1] - p, p : back.shape[2] - p]
 
     def _kernels(self) -> np.ndarray:
-        """(O, K K C), in the order of a window's numbers."""
+        """(K K C, O), contiguous, a kernel's numbers in the order of a window's."""
         weight = self.values["weight"]
-        return weight.transpose(0, 2, 3, 1).reshape(len(weight), -1)
+        return weight.transpose(2, 3, 1, 0).reshape(-1, len(weight))
 
     def _correlate(self, framed: np.ndarray, kernels: np.ndarray, step: int, out: np.ndarray) -> None:
         """out (N, OH, OW, O) = each window times each kernel."""
         for part, windows in self._windows(framed, out.shape[1:3], step):
-            np.matmul(windows, kernels.T, out=out[part].reshape(-1, len(kernels)))
+            np.matmul(windows, kernels, out=out[part].reshape(-1, kernels.shape[1]))
 
     def _windows(
         self, framed: np.ndarray, size: tuple[int, ...], step: int

@@ -8,7 +8,7 @@ from tenfold.arrays import Batch
 from tenfold.engines.base import EngineOptions, StepResult
 from tenfold.errors import ModelError
 from tenfold.networks.shapes import Network
-from tenfold.numpy_engine.augment import augment
+from tenfold.numpy_engine.answering import AnsweringNetwork, scale_pixels
 from tenfold.numpy_engine.buffers import Buffers
 from tenfold.numpy_engine.network import RunningNetwork
 from tenfold.numpy_engine.random_state import pack_random_state, unpack_random_state
@@ -16,9 +16,6 @@ from tenfold.numpy_engine.registry import LOSSES, OPTIMISERS
 from tenfold.numpy_engine.store import ParameterStore
 
 __all__ = ["NumpyEngine"]
-
-# Images at a time when only answers are wanted: enough for the matrix products, small in memory.
-CHUNK = 512
 
 
 class NumpyEngine:
@@ -46,7 +43,7 @@ class NumpyEngine:
         learned = self.store.learned_parameters
         self.optimiser = OPTIMISERS[options.optimiser.name](options.optimiser, learned, dtype)
         self.average = ParameterStore.of(network, weights, dtype) if options.average_decay else None
-        self.answering = RunningNetwork(network, self.average) if self.average else self.layers
+        self.answering: AnsweringNetwork | None = None  # made when asked, dropped when weights change
         self.buffers = Buffers(dtype)
 
     def train_step(self, batch: Batch, learning_rate: float) -> StepResult:
@@ -59,9 +56,8 @@ class NumpyEngine:
 
     def differentiate(self, batch: Batch) -> StepResult:
         """The loss of a batch; its gradient is left in the store."""
-        draws = batch.augmentation
-        pixels = batch.images if draws is None else augment(batch.images, draws, buffers=self.buffers)
-        logits = self.layers.forward(self.scaled(pixels), training=True)
+        self.answering = None
+        logits = self.layers.forward(self.scaled(self._augmented(batch)), training=True)
         labels = (batch.labels + self.options.loss.label_shift) % self.network.classes
         loss, gradient = self.loss(logits, labels)
         correct = int(np.count_nonzero(logits.argmax(axis=1) == labels))
@@ -71,31 +67,36 @@ class NumpyEngine:
     def logits(self, images: np.ndarray) -> np.ndarray:
         """uint8 (N, H, W) -> float32 (N, K), without dropout and with batch-norm's running
         statistics; of the averaged weights where there are any."""
-        if self.average is not None:
-            np.copyto(self.average.statistics, self.store.statistics)
-        answers = np.empty((len(images), self.network.classes), np.float32)
-        for start in range(0, len(images), CHUNK):
-            inputs = self.scaled(images[start : start + CHUNK])
-            answers[start : start + CHUNK] = self.answering.forward(inputs, training=False)
+        answering = self.answering
+        if answering is None:
+            values = self._best().values
+            answering = AnsweringNetwork(self.network, values, self.options, self.store.dtype)
+            self.answering = answering
+        answers = answering.logits(images)
         shift = self.options.loss.label_shift
         return np.roll(answers, -shift, axis=1) if shift else answers
 
     def scaled(self, pixels: np.ndarray) -> np.ndarray:
         """Pixels 0..255 -> (pixel / 255 - mean) / std."""
-        inputs = self.buffers.take("inputs", pixels.shape)
-        kind = inputs.dtype.type
-        np.copyto(inputs, pixels)
-        inputs *= kind(1 / (255 * self.options.std))
-        if self.options.mean:
-            inputs -= kind(self.options.mean / self.options.std)
-        return inputs
+        return scale_pixels(pixels, self.options, self.buffers)
+
+    def _augmented(self, batch: Batch) -> np.ndarray:
+        if batch.augmentation is None:
+            return batch.images
+        from tenfold.numpy_engine.augment import augment  # who only asks for answers needs none of it
+
+        return augment(batch.images, batch.augmentation, buffers=self.buffers)
 
     def weights(self) -> dict[str, np.ndarray]:
         """float32 copies by name; the averaged ones where there are any."""
+        return self._best().copies()
+
+    def _best(self) -> ParameterStore:
+        """The averaged parameters where there are any, with the running statistics of batch-norm."""
         if self.average is None:
-            return self.store.copies()
+            return self.store
         np.copyto(self.average.statistics, self.store.statistics)
-        return self.average.copies()
+        return self.average
 
     def state(self) -> dict[str, np.ndarray]:
         """Keys: weights/NAME, average/NAME, optimiser/NAME, random/LAYER."""
@@ -110,6 +111,7 @@ class NumpyEngine:
         """Raises ModelError when the state is not of an engine with these options; then nothing
         has been changed."""
         self._check_state(state)
+        self.answering = None
         self.store.load(_section(state, "weights"))
         if self.average is not None:
             self.average.load(_section(state, "average"))

@@ -44,6 +44,10 @@ class Layer(ABC):
         """The generator of a layer that draws; most do not."""
         return None
 
+    def settle(self) -> None:  # noqa: B027
+        """Says that the parameters will not change any more: what follows from them alone is worth
+        keeping. For layers that only answer; most have nothing to keep."""
+
     @abstractmethod
     def forward(self, inputs: np.ndarray, *, training: bool) -> np.ndarray:
         """(N, ...) -> (N, ...). With training, keeps what `backward` will need."""

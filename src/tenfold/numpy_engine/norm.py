@@ -9,7 +9,7 @@ import numpy as np
 from tenfold.numpy_engine.buffers import column_sums
 from tenfold.numpy_engine.layer import Layer
 
-__all__ = ["BatchNorm"]
+__all__ = ["BatchNorm", "scale_and_shift"]
 
 EPSILON = 1e-5
 MOMENTUM = 0.1
@@ -22,15 +22,19 @@ class BatchNorm(Layer):
     (unbiased) follow it; afterwards these two are used. Eq. numbers are the paper's, algorithm 1.
     """
 
+    settled: tuple[np.ndarray, np.ndarray] | None = None
+
+    def settle(self) -> None:
+        self.settled = self._scale_and_shift()
+
     def forward(self, inputs: np.ndarray, *, training: bool) -> np.ndarray:
         rows = inputs.reshape(-1, inputs.shape[-1])
         outputs = self.buffers.take("outputs", inputs.shape)
-        flat = outputs.reshape(rows.shape)
-        v = self.values
         if not training:
-            scale = v["weight"] / np.sqrt(v["running_var"] + EPSILON)
+            scale, shift = self.settled or self._scale_and_shift()
             _per_channel(np.multiply, inputs, scale, out=outputs)
-            return _per_channel(np.add, outputs, v["bias"] - v["running_mean"] * scale, out=outputs)
+            return _per_channel(np.add, outputs, shift, out=outputs)
+        flat, v = outputs.reshape(rows.shape), self.values
         mean = column_sums(rows, out=self._vector("mean")) / rows.dtype.type(len(rows))
         self.centred = _per_channel(np.subtract, inputs, mean, out=self.buffers.take("centred", inputs.shape))
         np.square(self.centred, out=outputs)
@@ -59,6 +63,10 @@ class BatchNorm(Layer):
         _per_channel(np.subtract, back, self.slopes["bias"] / count, out=back)
         return _per_channel(np.multiply, back, scale, out=back)
 
+    def _scale_and_shift(self) -> tuple[np.ndarray, np.ndarray]:
+        v = self.values
+        return scale_and_shift(v["weight"], v["bias"], v["running_mean"], v["running_var"])
+
     def _follow(self, mean: np.ndarray, variance: np.ndarray, count: int) -> None:
         unbiased = variance * (count / max(count - 1, 1))
         for key, value in (("running_mean", mean), ("running_var", unbiased)):
@@ -67,6 +75,14 @@ class BatchNorm(Layer):
 
     def _vector(self, name: str) -> np.ndarray:
         return self.buffers.take(name, (self.plan.input_shape[0],))
+
+
+def scale_and_shift(
+    weight: np.ndarray, bias: np.ndarray, mean: np.ndarray, variance: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """What batch-norm does after training, as outputs = scale inputs + shift; all are (C,)."""
+    scale = weight / np.sqrt(variance + EPSILON)
+    return scale, bias - mean * scale
 
 
 def _per_channel(
