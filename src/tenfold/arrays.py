@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -14,7 +14,9 @@ from tenfold.errors import DataError
 if TYPE_CHECKING:
     from tenfold.augmentation.draws import AugmentationDraws
 
-__all__ = ["Batch", "ImageDataset", "Prediction"]
+__all__ = ["Batch", "ImageDataset", "Prediction", "Verdict"]
+
+Verdict = Literal["digit", "unsure", "not a digit"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,7 +125,9 @@ class Prediction:
     """What a classifier says of one image.
 
     label: the likeliest class's name. confidence: its probability. probs: float32 (K,).
-    box: where in the picture it was found, (x0, y0, x1, y1) in pixels, or None.
+    box: where in the picture it was found, (x0, y0, x1, y1) in pixels, or None. row: of writing, from 0.
+    none: the probability that it is none of the classes, from a classifier that learned to say so.
+    verdict: what to make of it, by the classifier's thresholds. image: uint8 (H, W), what the network saw.
     """
 
     label: str
@@ -131,6 +135,10 @@ class Prediction:
     probs: np.ndarray
     class_names: tuple[str, ...] = field(repr=False)
     box: tuple[int, int, int, int] | None = None
+    row: int = 0
+    none: float = 0.0
+    verdict: Verdict = "digit"
+    image: np.ndarray | None = field(default=None, repr=False)
 
     def alternatives(self, count: int = 3) -> list[tuple[str, float]]:
         """The likeliest classes, best first, with their probabilities."""
@@ -141,6 +149,7 @@ class Prediction:
         return {
             "label": self.label,
             "confidence": float(self.confidence),
+            "verdict": self.verdict,
             "alternatives": [{"label": name, "confidence": value} for name, value in self.alternatives()],
             "probs": [float(value) for value in self.probs],
             "box": self.box,

@@ -13,12 +13,16 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from tenfold.arrays import Prediction
+from tenfold.arrays import Prediction, Verdict
 from tenfold.engines.base import Engine, EngineOptions
 from tenfold.engines.create import create_engine
 from tenfold.errors import DataError, ModelError, TenfoldError
 from tenfold.files import replace_file, write_text
+from tenfold.ink.frame import SIDE
+from tenfold.ink.lift import Ink, lift_ink
 from tenfold.ink.normalize import Background, fit_picture
+from tenfold.ink.open import open_picture
+from tenfold.ink.segment import segment_digits
 from tenfold.networks.shapes import Network
 from tenfold.numerics import softmax
 from tenfold.recipes.load import recipe_from_dict
@@ -36,6 +40,8 @@ class ModelCard:
     image_shape: (H, W). mean, std: the input is (pixel / 255 - mean) / std. temperature: logits
     are divided by it before the softmax. background: what lies around the ink in the training
     images, so that a picture of the other polarity can be turned round; "any" is never turned.
+    rejects: the network has one output more than there are classes, "none of them".
+    least_confidence, most_none: a verdict is "unsure" below the one, "not a digit" above the other.
     """
 
     recipe: Recipe
@@ -45,6 +51,19 @@ class ModelCard:
     std: float
     temperature: float = 1.0
     background: Background = "any"
+    rejects: bool = False
+    least_confidence: float = 0.0
+    most_none: float = 1.0
+
+    @property
+    def outputs(self) -> int:
+        """Of the network."""
+        return len(self.class_names) + self.rejects
+
+    @property
+    def reads_ink(self) -> bool:
+        """Whether pictures are read as ink framed like MNIST's: light on dark, 28x28."""
+        return self.background == "dark" and self.image_shape == (SIDE, SIDE)
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -58,6 +77,11 @@ class ModelCard:
                 "background": self.background,
             },
             "temperature": self.temperature,
+            "verdict": {
+                "rejects": self.rejects,
+                "least_confidence": self.least_confidence,
+                "most_none": self.most_none,
+            },
             "recipe": self.recipe.model_dump(mode="json", exclude_none=True),
         }
 
@@ -80,6 +104,7 @@ class ModelCard:
                 std=float(entry["std"]),
                 temperature=float(values["temperature"]),
                 background=entry["background"],
+                **values.get("verdict", {}),
             )
             card._check()
             return card
@@ -90,6 +115,9 @@ class ModelCard:
         """Raises ValueError for numbers that would make nonsense of every answer."""
         if self.background not in get_args(Background):
             raise ValueError(f"background {self.background!r}")
+        for name in ("least_confidence", "most_none"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} {getattr(self, name)}")
         for name in ("std", "temperature"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{name} {getattr(self, name)}")
@@ -122,7 +150,7 @@ class Classifier:
         precision: str = "float32",
     ) -> Classifier:
         """A classifier that runs these weights in an engine. Raises ModelError."""
-        network = card.recipe.plan(card.image_shape, len(card.class_names))
+        network = card.recipe.plan(card.image_shape, card.outputs)
         options = EngineOptions(
             mean=card.mean, std=card.std, loss=card.recipe.loss, device=device, precision=precision
         )
@@ -163,6 +191,10 @@ class Classifier:
 
     def logits(self, images: np.ndarray) -> np.ndarray:
         """uint8 (N, H, W) -> float32 (N, K). Raises DataError for another size."""
+        return self._outputs(images)[:, : len(self.class_names)]
+
+    def _outputs(self, images: np.ndarray) -> np.ndarray:
+        """uint8 (N, H, W) -> float32 (N, K or K + 1)."""
         if images.dtype != np.uint8 or images.shape[1:] != self.card.image_shape:
             height, width = self.card.image_shape
             raise DataError(
@@ -183,21 +215,61 @@ class Classifier:
         """uint8 (N, H, W) -> class indices int64 (N,)."""
         return self.logits(images).argmax(axis=1)
 
+    def judge(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """uint8 (N, H, W) -> probabilities of the classes float32 (N, K), and of none of them (N,)."""
+        outputs = self._outputs(images)
+        classes = len(self.class_names)
+        none = self.to_probs(outputs)[:, classes:].sum(axis=1)
+        return self.to_probs(outputs[:, :classes]), none
+
     def predictions(self, images: np.ndarray) -> list[Prediction]:
         """uint8 (N, H, W) -> a verdict an image."""
-        return [self._verdict(row) for row in self.predict_proba(images)]
+        judged = zip(images, *self.judge(images), strict=True)
+        return [self._prediction(probs, float(none), image=image) for image, probs, none in judged]
 
     def read(self, picture: Any) -> list[Prediction]:
-        """A path, PIL image or array of any size -> the verdicts on what it shows.
+        """A path, file, PIL image or array of any size -> the verdicts on what it shows.
 
-        One image, one verdict: the picture is brought to the training images' size and polarity.
+        A classifier of light ink on 28x28 dark pixels reads handwriting: the ink is lifted from its
+        paper and parted into digits, in reading order, with boxes in the picture's pixels; a blank gives
+        []. Any other takes the whole picture for one thing, brought to the training images' size and
+        polarity. Raises DataError.
         """
-        image = fit_picture(picture, self.card.image_shape, background=self.card.background)
-        return self.predictions(image[None])
+        if not self.card.reads_ink:
+            image = fit_picture(picture, self.card.image_shape, background=self.card.background)
+            return self.predictions(image[None])
+        opened = open_picture(picture)
+        return self.read_ink(lift_ink(opened.pixels), scale=opened.scale)
 
-    def _verdict(self, probs: np.ndarray) -> Prediction:
+    def read_ink(self, ink: Ink, *, scale: float = 1.0) -> list[Prediction]:
+        """Lifted ink -> the verdicts on its digits; scale: picture pixels per pixel of ink."""
+        found = []
+        for segment in segment_digits(ink, self.judge):
+            x0, y0, x1, y1 = (round(edge * scale) for edge in segment.box)
+            found.append(
+                self._prediction(
+                    segment.probs, segment.none, image=segment.image, box=(x0, y0, x1, y1), row=segment.row
+                )
+            )
+        return found
+
+    def _prediction(self, probs: np.ndarray, none: float, **where: Any) -> Prediction:
         best = int(probs.argmax())
-        return Prediction(self.class_names[best], float(probs[best]), probs, self.class_names)
+        verdict = self._verdict(float(probs[best]), none)
+        return Prediction(
+            self.class_names[best],
+            float(probs[best]),
+            probs,
+            self.class_names,
+            none=none,
+            verdict=verdict,
+            **where,
+        )
+
+    def _verdict(self, confidence: float, none: float) -> Verdict:
+        if none > self.card.most_none:
+            return "not a digit"
+        return "unsure" if confidence < self.card.least_confidence else "digit"
 
 
 def read_model(path: str | Path) -> tuple[ModelCard, dict[str, np.ndarray]]:

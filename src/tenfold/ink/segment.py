@@ -1,0 +1,135 @@
+"""Marks -> digits: which marks belong together and which come apart, as the classifier judges best.
+
+A digit may be several marks (a 5 with its bar, a broken pencil line) and a mark several digits (they
+touch). All sensible runs of neighbouring pieces are framed and judged in one batch; then a shortest path
+(Viterbi 1967; as in the check readers of LeCun et al. 1998) picks the runs that together are judged best,
+each weighted by its share of the ink, so that neither few nor many digits are favoured as such.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tenfold.ink.frame import frame_ink
+from tenfold.ink.lift import Ink
+from tenfold.ink.marks import Box, Mark, cut_mark, find_rows, join_marks
+
+__all__ = ["Judge", "Segment", "segment_digits"]
+
+Judge = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+"""uint8 (N, 28, 28) -> probabilities of the classes (N, K), and of being none of them (N,)."""
+
+_MOST_PIECES = 4  # pieces that one digit may consist of
+_WIDEST = 1.9  # of the row's height: no digit is wider
+_GAP = 0.45  # of the row's height: pieces farther apart belong to two digits
+_SURE = 0.9  # a mark judged better than this is not cut
+_CUT = 0.7  # what a cut must be better by, in nats of its mark
+_NONE = 0.05  # how much being none of the classes counts for, against being one
+
+
+@dataclass(frozen=True, eq=False)
+class Segment:
+    """image: uint8 (28, 28), framed. box: x0, y0, x1, y1 in the ink's pixels. row: from 0 at the top."""
+
+    image: np.ndarray
+    box: Box
+    row: int
+    probs: np.ndarray
+    none: float
+
+
+@dataclass(frozen=True, eq=False)
+class _Run:
+    first: int
+    last: int
+    mark: Mark
+    image: np.ndarray
+
+
+def segment_digits(ink: Ink, judge: Judge) -> list[Segment]:
+    """The digits of a picture in reading order: rows from the top, each left to right."""
+    segments = []
+    for number, row in enumerate(find_rows(ink)):
+        segments += [
+            Segment(run.image, run.mark.box, number, probs, none)
+            for run, probs, none in _read_row(row, judge)
+        ]
+    return segments
+
+
+_Judged = tuple[_Run, np.ndarray, float]
+
+
+def _read_row(row: Sequence[Mark], judge: Judge) -> list[_Judged]:
+    height = float(np.median([mark.height for mark in row if mark.height >= 0.5 * _tallest(row)]))
+    pieces, cuts = list(row), [False] * len(row)
+    judged = _judge(_runs(pieces, height), judge)
+    alone = {run.first: _score(probs, none) for run, probs, none in judged if run.first == run.last}
+    again: list[Mark] = []
+    cut_before: list[bool] = []
+    for index, mark in enumerate(pieces):
+        parts = [mark]
+        if alone.get(index, -9.0) < np.log(_SURE) and _may_be_several(mark, height, len(row)):
+            parts = cut_mark(mark, height)
+        again += parts
+        cut_before += [False] + [True] * (len(parts) - 1)
+    if len(again) > len(pieces):
+        pieces, cuts = again, cut_before
+        judged = _judge(_runs(pieces, height), judge)
+    return _best_path(judged, pieces, cuts)
+
+
+def _tallest(row: Sequence[Mark]) -> int:
+    return max(mark.height for mark in row)
+
+
+def _may_be_several(mark: Mark, height: float, count: int) -> bool:
+    """A lone mark must be wide to be cut: letters fall into ones and sevens all too easily."""
+    return mark.width > (1.3 if count == 1 else 0.75) * height and mark.height > 0.5 * height
+
+
+def _runs(pieces: Sequence[Mark], height: float) -> list[_Run]:
+    runs = []
+    for first in range(len(pieces)):
+        for last in range(first, min(first + _MOST_PIECES, len(pieces))):
+            if last > first and _gap(pieces[first:last], pieces[last]) > _GAP * height:
+                break
+            mark = join_marks(pieces[first : last + 1])
+            if last > first and mark.width > _WIDEST * max(height, mark.height):
+                break
+            runs.append(_Run(first, last, mark, frame_ink(mark.strength)))
+    return runs
+
+
+def _gap(before: Sequence[Mark], mark: Mark) -> int:
+    return mark.box[0] - max(other.box[2] for other in before)
+
+
+def _judge(runs: Sequence[_Run], judge: Judge) -> list[_Judged]:
+    probs, none = judge(np.stack([run.image for run in runs]))
+    return [(run, row, float(value)) for run, row, value in zip(runs, probs, none, strict=True)]
+
+
+def _score(probs: np.ndarray, none: float) -> float:
+    return float(np.log(max((1 - none) * float(probs.max()), _NONE * none, 1e-6)))
+
+
+def _best_path(judged: Sequence[_Judged], pieces: Sequence[Mark], cuts: Sequence[bool]) -> list[_Judged]:
+    """Over all ways to part the pieces into runs, the one of the best mean score, weighted by ink."""
+    best: list[tuple[float, list[_Judged]]] = [(0.0, [])] + [(-np.inf, [])] * len(pieces)
+    weights = [piece.weight for piece in pieces]
+    for end in range(1, len(pieces) + 1):
+        for item in judged:
+            run, probs, none = item
+            if run.last + 1 != end:
+                continue
+            weight = sum(weights[run.first : end])
+            score = best[run.first][0] + weight * _score(probs, none)
+            if cuts[run.first]:
+                score -= _CUT * min(weight, weights[run.first - 1])
+            if score > best[end][0]:
+                best[end] = (score, [*best[run.first][1], item])
+    return best[-1][1]
