@@ -87,11 +87,11 @@ def _rotation(degrees: float) -> np.ndarray:
 
 def _manner(rng: np.random.Generator) -> tuple[str, float]:
     """How the hand or the tablet draws: as recorded, smooth, in few straight pieces, on a coarse grid."""
-    manner = str(rng.choice(["as is", "smooth", "pieces", "grid"], p=[0.4, 0.36, 0.12, 0.12]))
+    manner = str(rng.choice(["as is", "smooth", "pieces", "grid"], p=[0.42, 0.36, 0.12, 0.1]))
     return manner, {
         "smooth": rng.uniform(0.8, 4.0),
         "pieces": rng.uniform(0.06, 0.2),
-        "grid": rng.uniform(0.025, 0.09),
+        "grid": rng.uniform(0.02, 0.075),
     }.get(manner, 0.0)
 
 
@@ -117,7 +117,9 @@ def _warp(strokes: list[np.ndarray], rng: np.random.Generator, strength: float) 
 
 def _lean(strokes: list[np.ndarray], rng: np.random.Generator, strength: float) -> list[np.ndarray]:
     """Aspect, slant and rotation as one matrix."""
-    aspect = np.exp(np.clip(rng.normal(0, 0.18), -0.35, 0.35) * strength)
+    low, high = box(tuple(strokes))
+    widest = 0.35 if high[0] - low[0] < high[1] - low[1] else 0.0  # what is wide already is not widened
+    aspect = np.exp(np.clip(rng.normal(0, 0.18), -0.35, widest) * strength)
     slant = np.clip(rng.normal(0.04, 0.17), -0.35, 0.45) * strength
     turn = np.clip(rng.normal(0, 5), -12, 12) * strength
     matrix = np.array([[aspect, 0], [-slant, 1]]) @ _rotation(turn)
@@ -150,7 +152,7 @@ def _slash_zero(strokes: list[np.ndarray], rng: np.random.Generator, chance: flo
 
 
 def _cross_seven(strokes: list[np.ndarray], rng: np.random.Generator, chance: float) -> list[np.ndarray]:
-    points = np.concatenate(strokes)
+    points = resample(strokes[0], 0.02)
     if len(strokes) == 1 and rng.random() < 0.5 * chance:
         serif = points[:1] + np.array([[rng.normal(0, 0.03), rng.uniform(0.05, 0.22)]])
         strokes = [np.concatenate([serif, strokes[0]])]
@@ -159,7 +161,7 @@ def _cross_seven(strokes: list[np.ndarray], rng: np.random.Generator, chance: fl
     height = rng.uniform(0.4, 0.65) * points[:, 1].max()
     near = points[np.abs(points[:, 1] - height).argsort()[:3]].mean(axis=0)
     half = rng.uniform(0.1, 0.32, 2)
-    tilt = rng.normal(0, 0.06)
+    tilt = np.clip(rng.normal(0, 0.2), -0.5, 0.5) * half.mean()
     bar = np.array([[near[0] - half[0], height + tilt], [near[0] + half[1], height - tilt]])
     return [*strokes, _either_way(bar, rng)]
 

@@ -37,7 +37,7 @@ def draw_strokes(
         else:
             points, radii = _thin_out(points, radii)
         _draw_polyline(canvas, points, radii)
-    return canvas
+    return np.minimum(canvas, 1, out=canvas)  # float32's rounding goes beyond
 
 
 def resample(points: np.ndarray, step: float) -> np.ndarray:
@@ -51,7 +51,7 @@ def resample(points: np.ndarray, step: float) -> np.ndarray:
 def _liven(
     points: np.ndarray, width: float, rng: np.random.Generator, pressure: bool, wobble: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    points = resample(points, max(width * 0.4, 1.5))
+    points = resample(points, max(width * 0.4, 2.0))
     radii = np.full(len(points), width / 2, dtype=np.float32)
     if pressure:
         knots = rng.uniform(0.55, 1.2, 5)

@@ -60,7 +60,7 @@ class Page:
 def lay_page(size: tuple[int, int], rng: np.random.Generator) -> Page:
     """A sheet of some colour, turned and tilted a little; half of the time one sees where it ends."""
     height, width = size
-    paper = (_PAPERS[rng.integers(len(_PAPERS))] + rng.normal(0, 3, 3)) * rng.uniform(0.82, 1.0)
+    paper = (_PAPERS[rng.integers(len(_PAPERS))] + rng.normal(0, 3, 3)) * rng.uniform(0.86, 1.0)
     around = (
         paper * rng.uniform(0.7, 1.15) if rng.random() < 0.6 else rng.uniform(15, 200) + rng.normal(0, 18, 3)
     )
@@ -102,7 +102,7 @@ def rule_page(
     `pitch` the distance of lines in pixels.
     """
     thickness = rng.uniform(0.8, 1.2 + 0.004 * min(page.size))
-    strength = rng.uniform(0.12, 0.75) if rng.random() < 0.8 else rng.uniform(0.75, 1.0)
+    strength = rng.uniform(0.1, 0.65) if rng.random() < 0.8 else rng.uniform(0.65, 1.0)
     lines = _lines(y, pitch, thickness, rng)
     if kind == "grid":
         np.maximum(lines, _lines(x, pitch, thickness, rng), out=lines)
@@ -110,7 +110,7 @@ def rule_page(
         place = rng.uniform(0.03, 0.25) * page.size[1]
         np.maximum(lines, np.clip(thickness / 2 + 0.5 - np.abs(x - np.float32(place)), 0, 1), out=lines)
     lines *= np.float32(strength)
-    colour = _RULINGS[rng.integers(len(_RULINGS))] * rng.uniform(0.7, 1.0)
+    colour = _RULINGS[rng.integers(len(_RULINGS))] * rng.uniform(0.75, 1.08)
     return lines, colour.astype(np.float32)
 
 
@@ -128,7 +128,7 @@ def light_on(size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
     a vignette, creases, and shadows with soft and hard edges.
     """
     light = _smooth_light(size, rng)
-    for _ in range(int(rng.choice([0, 1, 2], p=[0.5, 0.4, 0.1]))):
+    for _ in range(int(rng.choice([0, 1, 2], p=[0.52, 0.4, 0.08]))):
         light *= _shadow(size, rng)
     return light
 
@@ -139,12 +139,12 @@ def _smooth_light(size: tuple[int, int], rng: np.random.Generator) -> np.ndarray
     x, y = steps, steps[:, None]
     heading = rng.uniform(0, 2 * np.pi)
     slope = np.cos(heading) * x + np.sin(heading) * y
-    light = 1 + rng.uniform(0, 0.3) * slope
+    light = 1 + rng.uniform(0, 0.22) * slope
     if rng.random() < 0.4:
-        light = light * (1 - rng.uniform(0.05, 0.4) * (x**2 + y**2) / 2)
+        light = light * (1 - rng.uniform(0.05, 0.35) * (x**2 + y**2) / 2)
     if rng.random() < 0.25:  # a sheet that is not flat
         light = light + rng.uniform(0.02, 0.1) * np.sin(rng.uniform(2, 7) * slope + rng.uniform(0, 6))
-    light = light / light.max() * rng.uniform(0.5, 1.12)
+    light = light / light.max() * np.clip(rng.normal(0.95, 0.13), 0.5, 1.2)
     enlarged = Image.fromarray(light.astype(np.float32)).resize(size[::-1], Image.Resampling.BILINEAR)
     return np.array(enlarged)
 
@@ -164,7 +164,7 @@ def _shadow(size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
     across *= np.float32(1 / edge)
     np.clip(across, -0.5, 0.5, out=across)
     across += np.float32(0.5)
-    depth = rng.uniform(0.1, 0.6)
+    depth = rng.uniform(0.1, 0.55)
     across *= np.float32(depth)
     across += np.float32(1 - depth)
     return across

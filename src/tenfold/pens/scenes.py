@@ -63,7 +63,7 @@ def paper_picture(
     drawings = [normalise(drawing) for drawing in drawings]
     rows, size, unit = _lay_out(drawings, rng, size)
     page = lay_page(size, rng)
-    width = max(unit * np.exp(rng.normal(-2.95, 0.42)), 1.1)
+    width = max(unit * min(np.exp(rng.normal(-2.95, 0.42)), 0.15), 1.1)
     ink, boxes = _ink_on(page.size, [tuple(map(page.to_picture, strokes)) for strokes in rows], width, rng)
     return _photograph(page, ink, unit, rng), boxes
 
@@ -82,7 +82,7 @@ def _canvas_coverage(drawing: Drawing, size: tuple[int, int], rng: np.random.Gen
     room = float(np.min(np.array(size[::-1]) / np.maximum(extent, 0.05)))
     length = room * (rng.uniform(0.3, 0.98) if rng.random() < 0.9 else rng.uniform(0.98, 1.05))
     length = max(length, min(17.0, 0.9 * room))
-    width = max(length * np.exp(rng.normal(-2.75, 0.5)), rng.uniform(0.8, 1.6))
+    width = max(length * min(np.exp(rng.normal(-2.75, 0.5)), 0.17), rng.uniform(0.8, 1.6))
     free = np.array(size[::-1]) - extent * length
     margin = min(width / 2, 0.04 * length) if rng.random() < 0.8 else -0.04 * length
     place = rng.uniform(np.minimum(margin, free / 2), np.maximum(free - margin, free / 2))

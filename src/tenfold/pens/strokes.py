@@ -74,7 +74,7 @@ def box(strokes: tuple[np.ndarray, ...]) -> tuple[np.ndarray, np.ndarray]:
 
 def _read(path: str | Path) -> dict[str, np.ndarray]:
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as archive:
             return {name: np.asarray(archive[name]) for name in _ENTRIES}
     except FileNotFoundError:
         raise DataNotFoundError(f"{path} is not there", expected="an npz file of pen strokes") from None
