@@ -89,7 +89,7 @@ def _manner(rng: np.random.Generator) -> tuple[str, float]:
     """How the hand or the tablet draws: as recorded, smooth, in few straight pieces, on a coarse grid."""
     manner = str(rng.choice(["as is", "smooth", "pieces", "grid"], p=[0.42, 0.36, 0.12, 0.1]))
     return manner, {
-        "smooth": rng.uniform(0.8, 4.0),
+        "smooth": rng.uniform(0.8, 3.0),
         "pieces": rng.uniform(0.06, 0.2),
         "grid": rng.uniform(0.02, 0.075),
     }.get(manner, 0.0)
