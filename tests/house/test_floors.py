@@ -27,7 +27,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
     2: ("data", "ink", "pens", "recipes", "numpy_engine", "torch_engine"),
     3: ("engines.create", "engines.check"),
     4: ("classifier",),
-    5: ("training", "evaluation", "export", "serve"),
+    5: ("training", "evaluation", "export", "serve", "reader"),
     6: ("runs", "estimator"),
     7: ("report",),
     8: ("cli",),

@@ -40,7 +40,7 @@ def frame_ink(strength: np.ndarray) -> np.ndarray:
         return np.zeros((SIDE, SIDE), np.uint8)
     fine = _fit(cut, BOX * _FINE)
     distance = _distance(fine)
-    distance += _widen_by(fine, distance)
+    distance += _widen_by(distance)
     soft = np.clip(0.5 + distance / _FINE, 0, 1)  # an edge as soft as one pixel of 28
     return _lay_centred(_fit(_cut_out(soft, 0.01), BOX * _FINE))
 
@@ -70,7 +70,7 @@ def _distance(fine: np.ndarray) -> np.ndarray:
     return np.where(inside, inner - 0.5, 0.5 - outer)
 
 
-def _widen_by(fine: np.ndarray, distance: np.ndarray) -> float:
+def _widen_by(distance: np.ndarray) -> float:
     """Fine pixels by which each edge moves out, so that strokes come into the range."""
     low, high = STROKE
     now = stroke_width((distance > 0).astype(np.float32)) / _FINE

@@ -1,0 +1,1 @@
+"""The reader that comes with the package: handwritten digits from any picture."""

@@ -1,0 +1,53 @@
+"""A picture read: its text, its digits, and in words what may have gone wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any
+
+
+from tenfold.arrays import Prediction
+from tenfold.classifier import Classifier
+from tenfold.ink.lift import Ink, lift_ink
+from tenfold.ink.open import Picture, open_picture
+
+__all__ = ["Reading", "read_picture", "to_text"]
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """text: the digits in reading order, "?" for a mark that is no sure digit, rows parted by newlines.
+
+    digits: boxes in the pixels of the upright original. troubles: what makes the answer doubtful, in
+    words. picture, ink: the steps, for explaining.
+    """
+
+    text: str
+    digits: tuple[Prediction, ...]
+    troubles: tuple[str, ...]
+    picture: Picture = field(repr=False)
+    ink: Ink = field(repr=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"text": self.text, "digits": [digit.to_dict() for digit in self.digits]}
+
+
+def read_picture(classifier: Classifier, picture: Any) -> Reading:
+    """Any picture (path, file, PIL image, array) -> what is written there. Raises DataError."""
+    opened = open_picture(picture)
+    ink = lift_ink(opened.pixels)
+    digits = tuple(classifier.read_ink(ink, scale=opened.scale))
+    return Reading(to_text(digits), digits, find_troubles(opened, ink, digits), opened, ink)
+
+
+def to_text(digits: Sequence[Prediction]) -> str:
+    """The digits as text: "?" for each that is refused or unsure, a newline between rows."""
+    rows = groupby(digits, key=lambda digit: digit.row)
+    return "\n".join("".join(d.label if d.verdict == "digit" else "?" for d in row) for _, row in rows)
+
+
+def find_troubles(picture: Picture, ink: Ink, digits: Sequence[Prediction]) -> tuple[str, ...]:
+    """What makes the answer doubtful, in words."""
+    return ("nothing found: the picture is blank",) if ink.blank or not digits else ()
