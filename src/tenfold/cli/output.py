@@ -6,11 +6,11 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
+if TYPE_CHECKING:  # rich takes 25 ms, which JSON and a line of help need not wait for
+    from rich.console import Console
+    from rich.table import Table
 
 __all__ = ["emit_json", "percent", "plain_table", "progress_bar", "stderr", "stdout"]
 
@@ -19,10 +19,14 @@ _PLAIN_WIDTH = 240  # columns where there is no terminal: nothing is folded in a
 
 
 def stdout() -> Console:
+    from rich.console import Console
+
     return Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else _PLAIN_WIDTH)
 
 
 def stderr() -> Console:
+    from rich.console import Console
+
     width = None if sys.stderr.isatty() else _PLAIN_WIDTH
     return Console(stderr=True, highlight=False, soft_wrap=True, width=width)
 
@@ -40,6 +44,9 @@ def plain_table(
     columns: Sequence[str], rows: Sequence[Sequence[object]], *, right: Sequence[str] = ()
 ) -> Table:
     """A table without lines; the first column is never folded, those named in `right` are flush right."""
+    from rich.markup import escape
+    from rich.table import Table
+
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         justify: Literal["left", "right"] = "right" if column in right else "left"
@@ -53,8 +60,8 @@ def plain_table(
 @contextmanager
 def progress_bar(*, quiet: bool) -> Iterator[Callable[[str, int, int], None] | None]:
     """Yields progress(what, done, total): a bar on stderr where that is a terminal, else nothing."""
-    console = stderr()
-    if quiet or not console.is_terminal:
+    console = None if quiet else stderr()
+    if console is None or not console.is_terminal:
         yield None
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
