@@ -7,15 +7,14 @@ Each text file beside this one holds one variant a line:
 
 The label (a character or a name), the style, `?` where a person may take the mark for a digit (or, of
 a digit, for another mark), then the strokes in the order of writing, parted by `|`. A point is x,y in
-hundredths of the unit box, x right and y down; `!` marks a corner. A centripetal Catmull-Rom curve
-(Yuksel, Schaefer & Keyser, "Parameterization and applications of Catmull-Rom curves", 2011) runs through
-the points between corners; a stroke that ends where it began is closed smoothly; a single point is a dot.
+hundredths of the unit box, x right and y down; `!` marks a corner. Between corners the curve takes at each
+point the direction half-way between those to its neighbours; a stroke that ends where it began, without a
+corner there, is closed smoothly; a single point is a dot.
 A line that begins with `;` is a comment.
 """
 
 from __future__ import annotations
 
-import math
 import re
 import string
 from functools import cache
@@ -32,13 +31,14 @@ __all__ = ["DIGITS", "LETTERS", "Glyph", "load_glyphs", "parse_glyphs"]
 DIGITS = string.digits
 LETTERS = string.ascii_letters
 
-FILES = ("digits.txt", "letters.txt", "symbols.txt")
+FILES = ("digits.txt", "letters.txt", "scripts.txt", "symbols.txt")
 LINE = re.compile(r"(?P<label>\S+) (?P<style>[a-z0-9-]+)(?P<ambiguous> \?)?: (?P<strokes>.+)")
 POINT = re.compile(r"(-?\d{1,3}),(-?\d{1,3})(!?)")
 MARGIN = 10  # hundredths that a stroke may leave the unit box
-SAMPLES = 40  # points of a stroke, about
+SAMPLES = 24, 60  # points of a stroke, at least and at most, about; a unit of length has 24
 STEPS = 24  # points of a span before its length is known
 DOT = 0.02  # height of a dot
+TURN_BACK = 1e-6  # a pen that goes back the way it came has no direction there
 
 
 class Glyph(NamedTuple):
@@ -48,20 +48,12 @@ class Glyph(NamedTuple):
     ambiguous: bool
 
 
-class Span(NamedTuple):
-    """The four control points, each (2,), of a piece of curve from `start` to `stop`."""
-
-    before: np.ndarray
-    start: np.ndarray
-    stop: np.ndarray
-    after: np.ndarray
-
-
 def load_glyphs(*, ambiguous: bool = False) -> list[Drawing]:
     """All glyphs of the package: label is the character (or name), writer the style.
 
-    Strokes are float32 (n, 2) of about 24 to 64 points, in the unit box or up to a tenth outside. Glyphs
-    that may be taken for a digit, or for a letter though they are one, come only if `ambiguous`.
+    Strokes are float32 (n, 2) of 24 to 64 points or so (a dot: 8), in the unit box or up to about a tenth
+    outside. Glyphs that may be taken for a digit, or for a letter though they are one, come only if
+    `ambiguous`.
     """
     return [glyph.drawing for glyph in _package_glyphs() if ambiguous or not glyph.ambiguous]
 
@@ -108,7 +100,8 @@ def _parse_stroke(text: str, *, place: str) -> tuple[np.ndarray, np.ndarray]:
     found = [(word, POINT.fullmatch(word)) for word in text.split()]
     if not found:
         raise DataError(f"{place}: a stroke without points", expected="x,y x,y on each side of every '|'")
-    points, corners = [], []
+    points: list[tuple[int, int]] = []
+    corners: list[bool] = []
     for word, match in found:
         if match is None:
             raise DataError(f"{place}: point {word[:20]!r}", expected="x,y in whole hundredths, or x,y!")
@@ -127,41 +120,47 @@ def _sample(points: np.ndarray, corners: np.ndarray) -> np.ndarray:
     if len(points) == 1:
         down = np.linspace(-DOT / 2, DOT / 2, 8)
         return np.stack([np.full(8, points[0, 0]), points[0, 1] + down], axis=1).astype(np.float32)
-    spans = [_curve(span) for span in _spans(points, corners)]
+    leave, arrive = _directions(points, corners)
+    spans = [_arc(*span) for span in zip(points[:-1], points[1:], leave, arrive)]
     lengths = np.array([np.linalg.norm(np.diff(span, axis=0), axis=1).sum() for span in spans])
-    counts = np.maximum(1, np.rint(SAMPLES * lengths / lengths.sum())).astype(int)
+    total = np.clip(SAMPLES[0] * lengths.sum(), *SAMPLES)
+    counts = np.maximum(1, np.rint(total * lengths / lengths.sum())).astype(int)
     pieces = [_evenly(span, count) for span, count in zip(spans, counts)]
     return np.concatenate([points[:1], *pieces]).astype(np.float32)
 
 
-def _spans(points: np.ndarray, corners: np.ndarray) -> list[Span]:
-    """For each span its four control points: the neighbours are mirrored at corners and at open ends."""
-    closed = len(points) > 2 and bool((points[0] == points[-1]).all()) and not corners[[0, -1]].any()
-    ends: list[Span] = []
-    for i in range(len(points) - 1):
-        start, stop = points[i], points[i + 1]
-        before = points[i - 1] if i else points[-2]
-        after = points[i + 2] if i + 2 < len(points) else points[1]
-        if corners[i] or (i == 0 and not closed):
-            before = 2 * start - stop
-        if corners[i + 1] or (i + 2 == len(points) and not closed):
-            after = 2 * stop - start
-        ends.append(Span(before, start, stop, after))
-    return ends
+def _directions(points: np.ndarray, corners: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Unit directions (n - 1, 2) in which each span leaves its start and arrives at its end.
+
+    At a smooth point half-way between the spans that meet there; else along the span.
+    """
+    chords = np.diff(points, axis=0)
+    units = chords / np.linalg.norm(chords, axis=1, keepdims=True)
+    leave, arrive = units.copy(), units.copy()
+    closed = len(points) > 3 and bool((points[0] == points[-1]).all()) and not corners[-1]
+    for i in range(0 if closed else 1, len(chords)):
+        tangent = units[i - 1] + units[i]
+        size = float(np.linalg.norm(tangent))
+        if not corners[i] and size > TURN_BACK:
+            arrive[i - 1] = leave[i] = tangent / size
+    return leave, arrive
 
 
-def _curve(span: Span) -> np.ndarray:
-    """A centripetal Catmull-Rom span as a cubic Hermite curve: (STEPS + 1, 2) from start to stop."""
-    before, start, stop, after = span
-    d0, d1, d2 = (math.sqrt(math.dist(*pair)) for pair in ((before, start), (start, stop), (stop, after)))
-    leave = stop - start + d1 * ((start - before) / d0 - (stop - before) / (d0 + d1))
-    arrive = stop - start + d1 * ((after - stop) / d2 - (after - start) / (d1 + d2))
+def _arc(start: np.ndarray, stop: np.ndarray, leave: np.ndarray, arrive: np.ndarray) -> np.ndarray:
+    """A cubic Hermite span, (STEPS + 1, 2): where both ends lie on a circle, nearly its arc.
+
+    An arc of radius r and angle 2a has chord c = 2 r sin a and tangents 4 r tan(a / 2) = 2 c / (1 + cos a);
+    beyond 2a = 120 degrees the tangents grow no more, lest the pen swing out.
+    """
+    chord = stop - start
+    length = float(np.linalg.norm(chord))
+    first, last = (2 * length / (1 + max(0.5, float(chord @ way) / length)) * way for way in (leave, arrive))
     t = np.linspace(0, 1, STEPS + 1)[:, None]
     return (
         (2 * t**3 - 3 * t**2 + 1) * start
-        + (t**3 - 2 * t**2 + t) * leave
+        + (t**3 - 2 * t**2 + t) * first
         + (3 * t**2 - 2 * t**3) * stop
-        + (t**3 - t**2) * arrive
+        + (t**3 - t**2) * last
     )
 
 
