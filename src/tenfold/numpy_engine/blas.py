@@ -57,19 +57,21 @@ _before = 1  # threads when the first of them came in
 def one_blas_thread() -> Iterator[int]:
     """Matrix products take one thread inside; yields how many they had outside.
 
-    The number belongs to the whole process: the last to leave puts it back."""
+    The number belongs to the whole process: the last to leave puts it back. OpenBLAS wants no change
+    of it during a product on several threads, so do not train in one thread and answer in another."""
     global _inside, _before
     with _lock:
         if not _inside:
             _before = blas_threads()
-            _set_threads(1)
+            if _before > 1:
+                _set_threads(1)
         _inside += 1
     try:
         yield _before
     finally:
         with _lock:
             _inside -= 1
-            if not _inside:
+            if not _inside and _before > 1:
                 _set_threads(_before)
 
 
