@@ -28,8 +28,8 @@ from tenfold.pens.strokes import Drawing
 
 __all__ = ["DIGITS", "LETTERS", "Glyph", "load_glyphs", "parse_glyphs"]
 
-DIGITS = string.digits
-LETTERS = string.ascii_letters
+DIGITS = tuple(string.digits)
+LETTERS = tuple(string.ascii_letters)  # "no" is none, though "no" in string.ascii_letters
 
 FILES = ("digits.txt", "letters.txt", "scripts.txt", "symbols.txt")
 LINE = re.compile(r"(?P<label>\S+) (?P<style>[a-z0-9-]+)(?P<ambiguous> \?)?: (?P<strokes>.+)")
