@@ -7,13 +7,15 @@ large photographs reduced while they are decoded.
 
 from __future__ import annotations
 
+import ctypes
 import io
 import logging
 import stat
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -26,6 +28,7 @@ from tenfold.ink.values import check_array, to_eight_bits
 __all__ = ["MAX_PIXELS", "Picture", "open_grey", "open_picture"]
 
 MAX_PIXELS = 64_000_000
+_FORMAT_PIXELS = {"WEBP": 50_000_000}  # its decoder takes 18 bytes a pixel: under 1 GiB in all
 _MAX_BYTES = 512 * 2**20  # of a file: 64 megapixels of eight bytes each, uncompressed
 _FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF")  # no PostScript, which runs a program
 _KNOWN = "a picture (PNG, JPEG, WebP, BMP, GIF or TIFF)"
@@ -67,18 +70,18 @@ def open_picture(picture: Any, *, longest: int = 1600) -> Picture:
     Its longer side is reduced to `longest` pixels where it is longer, with anti-aliasing; a smaller
     picture keeps its size. Of an animation the first frame is taken. An array is (H, W) or
     (H, W, 1|3|4), of bools, integers or floats. What is transparent is laid over white where the
-    visible is dark, over black where it is light. At most 64 megapixels.
+    visible is dark, over black where it is light. At most 64 megapixels (WebP: 50).
     """
     if longest < 1:
         raise UsageError(f"longest={longest}", expected="a number of pixels, at least 1")
     image, size = _open(picture, longest)
-    pixels = np.asarray(image.convert("RGB"))
+    pixels = np.asarray(_to(image, "RGB"))
     return Picture(pixels, size, max(1.0, max(size) / max(image.size)))
 
 
 def open_grey(picture: Any) -> np.ndarray:
     """As `open_picture`, in its full size and grey: uint8 (H, W), ITU-R 601 luma. Raises DataError."""
-    return np.asarray(_open(picture, None)[0].convert("L"))
+    return np.asarray(_to(_open(picture, None)[0], "L"))
 
 
 def _open(picture: Any, longest: int | None) -> tuple[Image.Image, tuple[int, int]]:
@@ -105,8 +108,9 @@ def _open(picture: Any, longest: int | None) -> tuple[Image.Image, tuple[int, in
 
 def _name(picture: Any) -> str:
     """What messages call it; a path's unprintable characters are escaped."""
-    if isinstance(picture, str | Path):
-        text = str(picture)
+    named = getattr(picture, "name", None) if hasattr(picture, "read") else picture
+    if isinstance(named, str | Path):
+        text = str(named)
         return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text) or "''"
     if isinstance(picture, np.ndarray):
         return "the array"
@@ -161,6 +165,8 @@ def _open_file(path: Path, name: str) -> BinaryIO:
             expected="the right to read it",
             remedy="give it, as with chmod u+r",
         ) from error
+    except OSError as error:  # a circle of links, a name that is too long, a broken disk
+        raise DataError(f"{name} cannot be opened ({error.strerror})", expected="a picture's file") from error
 
 
 def _check_bytes(count: int, name: str) -> None:
@@ -175,6 +181,8 @@ def _check_bytes(count: int, name: str) -> None:
 def _decode(stream: BinaryIO, longest: int | None, name: str) -> tuple[Image.Image, tuple[int, int]]:
     try:
         with Image.open(stream, formats=_FORMATS) as image:
+            if image.format == "TIFF":
+                _silence_libtiff()
             return _settle(image, longest, name, draft=True)
     except UnidentifiedImageError as error:
         stream.seek(0)
@@ -182,6 +190,13 @@ def _decode(stream: BinaryIO, longest: int | None, name: str) -> tuple[Image.Ima
         raise DataError(f"{name} {found}", expected=_KNOWN, remedy=remedy) from error
     except Image.DecompressionBombError as error:
         raise _too_large(f"{name} has far too many pixels") from error
+
+
+@cache
+def _silence_libtiff() -> None:
+    """libtiff prints what it finds broken straight to stderr; PIL raises for it too, and has no switch."""
+    with suppress(OSError, AttributeError):  # PIL built without it, or with its symbols hidden
+        ctypes.CDLL(Image.core.__file__).TIFFSetErrorHandler(None)
 
 
 def _describe(head: bytes) -> tuple[str, str]:
@@ -210,13 +225,13 @@ def _settle(
 ) -> tuple[Image.Image, tuple[int, int]]:
     """Size checked, decoded, reduced, laid on paper and turned, in this order: few pixels are moved."""
     size = image.size
-    _check_pixels(size, name)
+    _check_pixels(size, name, _FORMAT_PIXELS.get(image.format or "", MAX_PIXELS))
     target = _target(size, longest)
     if draft:
         image.draft("", target)  # a JPEG is decoded at 1/2, 1/4 or 1/8, never below the target
     image.load()
     turn = _TURNS.get(_orientation(image))
-    image = _simplify(image)
+    image = _simplify(image, name)
     if image.size != target:
         image = image.resize(target, Image.Resampling.BILINEAR, reducing_gap=2.0)
     if image.mode == "RGBa":
@@ -228,16 +243,16 @@ def _settle(
     return image, size
 
 
-def _check_pixels(size: tuple[int, int], name: str) -> None:
+def _check_pixels(size: tuple[int, int], name: str, most: int = MAX_PIXELS) -> None:
     width, height = size
-    if width * height > MAX_PIXELS:
-        raise _too_large(f"{name} has {width:,} x {height:,} pixels")
+    if width * height > most:
+        raise _too_large(f"{name} has {width:,} x {height:,} pixels", most)
     if not width * height:
         raise DataError(f"{name} has {width} x {height} pixels", expected="at least one")
 
 
-def _too_large(found: str) -> DataError:
-    return DataError(found, expected=f"at most {MAX_PIXELS:,}", remedy="make it smaller")
+def _too_large(found: str, most: int = MAX_PIXELS) -> DataError:
+    return DataError(found, expected=f"at most {most:,} in all", remedy="make it smaller")
 
 
 def _target(size: tuple[int, int], longest: int | None) -> tuple[int, int]:
@@ -255,21 +270,26 @@ def _orientation(image: Image.Image) -> Any:
         return 1
 
 
-def _simplify(image: Image.Image) -> Image.Image:
+def _simplify(image: Image.Image, name: str) -> Image.Image:
     """Any mode -> L, RGB or RGBa (colours multiplied by alpha, so that resizing mixes them rightly)."""
     if image.mode.startswith("I;16") or image.mode in ("I", "F"):
-        image = _from_deep(image)
+        image = _from_deep(image, name)
+    if image.mode == "La":  # PIL knows no way from here to colour
+        image = image.convert("LA")
     if image.has_transparency_data:
-        return image.convert("RGBA").convert("RGBa")
-    if image.mode in ("1", "L"):
-        return image.convert("L")
-    return image.convert("RGB")
+        return image if image.mode == "RGBa" else _to(image, "RGBA").convert("RGBa")
+    return _to(image, "L" if image.mode in ("1", "L") else "RGB")
 
 
-def _from_deep(image: Image.Image) -> Image.Image:
+def _to(image: Image.Image, mode: str) -> Image.Image:
+    """PIL copies what is of this mode already; here it is taken as it is."""
+    return image if image.mode == mode else image.convert(mode)
+
+
+def _from_deep(image: Image.Image, name: str) -> Image.Image:
     """16 or 32 bits of grey -> L; LA where the file names a grey that is transparent."""
     values = np.asarray(image)
-    check_array(values)
+    check_array(values, name)
     grey = Image.fromarray(to_eight_bits(values))
     hidden = image.info.get("transparency")
     if isinstance(hidden, int):
@@ -278,7 +298,7 @@ def _from_deep(image: Image.Image) -> Image.Image:
 
 
 def _from_array(array: np.ndarray) -> Image.Image:
-    check_array(array)
+    check_array(array, "the array")
     _check_pixels((array.shape[1], array.shape[0]), "the array")
     flat = array[..., 0] if array.shape[2:] == (1,) else array
     return Image.fromarray(np.ascontiguousarray(to_eight_bits(np.asarray(flat))))

@@ -13,19 +13,19 @@ _TOPS = (255.0, 1023.0, 4095.0, 16383.0, 65535.0)
 _SLACK = 1.05  # a resampled picture of 0..1 may overshoot a little
 
 
-def check_array(array: np.ndarray) -> None:
+def check_array(array: np.ndarray, name: str) -> None:
     """Raises DataError unless it is a finite picture: (H, W) or (H, W, 1|3|4) of numbers or bools."""
     shape = array.shape
     is_picture = array.ndim == 2 or (array.ndim == 3 and shape[2] in (1, 3, 4))
     if not is_picture or not array.size or array.dtype.kind not in "buif" or array.dtype.itemsize > 8:
         raise DataError(
-            f"an array of shape {shape}, {array.dtype}",
+            f"{name} has the shape {shape} and the type {array.dtype}",
             expected="a finite picture (H, W[, 1|3|4]) of numbers",
             remedy="give one picture at a time, its colours last",
         )
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise DataError(
-            f"an array of shape {shape} with values that are not finite (NaN or infinity)",
+            f"{name} has values that are not finite (NaN or infinity)",
             expected="a finite picture",
             remedy="replace them, as with numpy.nan_to_num",
         )
