@@ -12,7 +12,7 @@ from pathlib import Path
 
 PAGE = Path(__file__).parents[1] / "docs" / "commands.md"
 COMMANDS = (
-    "", "train", "evaluate", "predict", "report", "runs", "runs show", "runs compare", "recipes",
+    "", "train", "evaluate", "read", "predict", "report", "runs", "runs show", "runs compare", "recipes",
     "recipes show", "data", "data info", "data fetch", "gradcheck",
 )  # fmt: skip
 

@@ -10,6 +10,7 @@ from tenfold.cli.data import app as data_app
 from tenfold.cli.evaluate import evaluate_command
 from tenfold.cli.gradcheck import gradcheck_command
 from tenfold.cli.predict import predict_command
+from tenfold.cli.read import read_command
 from tenfold.cli.recipes import app as recipes_app
 from tenfold.cli.report import report_command
 from tenfold.cli.runs import app as runs_app
@@ -46,6 +47,7 @@ def _root(
 
 app.command("train")(train_command)
 app.command("evaluate")(evaluate_command)
+app.command("read")(read_command)
 app.command("predict")(predict_command)
 app.command("report")(report_command)
 app.add_typer(runs_app, name="runs")

@@ -29,7 +29,10 @@ def predict_command(
     as_csv: Annotated[bool, typer.Option("--csv", help="path,label,confidence,error on stdout.")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Name what each picture shows. A picture that cannot be read is reported; the rest go on."""
+    """Name what each picture shows, with any model. For handwriting use `tenfold read`.
+
+    A picture that cannot be read is reported; the rest go on.
+    """
     classifier = load_classifier(model, engine=engine, quiet=quiet or as_json or as_csv)
     paths = [path for given in pictures for path in _expand(given)]
     rows: list[dict[str, Any]] = []

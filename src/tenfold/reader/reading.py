@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
-
 from tenfold.arrays import Prediction
 from tenfold.classifier import Classifier
+from tenfold.errors import UsageError
 from tenfold.ink.lift import Ink, lift_ink
 from tenfold.ink.open import Picture, open_picture
+from tenfold.reader.troubles import find_troubles
 
 __all__ = ["Reading", "read_picture", "to_text"]
 
@@ -30,12 +31,31 @@ class Reading:
     picture: Picture = field(repr=False)
     ink: Ink = field(repr=False)
 
+    @property
+    def confidence(self) -> float | None:
+        """Of the digit that is least sure; None where there is none."""
+        return min((digit.confidence for digit in self.digits), default=None)
+
     def to_dict(self) -> dict[str, Any]:
-        return {"text": self.text, "digits": [digit.to_dict() for digit in self.digits]}
+        return {
+            "text": self.text,
+            "digits": [digit.to_dict() for digit in self.digits],
+            "troubles": list(self.troubles),
+        }
 
 
 def read_picture(classifier: Classifier, picture: Any) -> Reading:
-    """Any picture (path, file, PIL image, array) -> what is written there. Raises DataError."""
+    """Any picture (path, file, PIL image, array) -> what is written there.
+
+    Raises DataError for what is no picture, UsageError for a classifier that reads no ink.
+    """
+    if not classifier.card.reads_ink:
+        height, width = classifier.card.image_shape
+        raise UsageError(
+            f"this model knows pictures of {width}x{height} on {classifier.card.background} ground",
+            expected="one that reads handwriting: light ink on 28x28 dark pixels",
+            remedy="ask it with `tenfold predict`",
+        )
     opened = open_picture(picture)
     ink = lift_ink(opened.pixels)
     digits = tuple(classifier.read_ink(ink, scale=opened.scale))
@@ -46,8 +66,3 @@ def to_text(digits: Sequence[Prediction]) -> str:
     """The digits as text: "?" for each that is refused or unsure, a newline between rows."""
     rows = groupby(digits, key=lambda digit: digit.row)
     return "\n".join("".join(d.label if d.verdict == "digit" else "?" for d in row) for _, row in rows)
-
-
-def find_troubles(picture: Picture, ink: Ink, digits: Sequence[Prediction]) -> tuple[str, ...]:
-    """What makes the answer doubtful, in words."""
-    return ("nothing found: the picture is blank",) if ink.blank or not digits else ()

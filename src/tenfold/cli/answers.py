@@ -1,0 +1,143 @@
+"""What `tenfold read` says about each picture as soon as it is known: for a person, as JSON, as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import sys
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from tenfold.reader.reading import Reading
+
+__all__ = ["Answer", "Answers", "open_answers"]
+
+_MOST_DOUBTS = 3  # marks that a line names
+_NTH = "first second third fourth fifth sixth seventh eighth ninth tenth".split()
+
+
+class Answer(NamedTuple):
+    """A picture's path as given, and its reading, or else what is wrong with it."""
+
+    path: str
+    reading: Reading | None
+    error: str
+
+
+class Answers:
+    """A line a picture for a person: the text, how sure it is, and where it is doubtful why."""
+
+    encoding: str | None = None  # of stdout, when not its own
+
+    def __init__(self) -> None:
+        if isinstance(sys.stdout, io.TextIOWrapper):  # names that are no text must not stop the rest
+            errors = "surrogateescape" if self.encoding else "backslashreplace"
+            sys.stdout.reconfigure(encoding=self.encoding, errors=errors)
+
+    def add(self, answer: Answer) -> None:
+        if answer.reading is None:
+            sys.stderr.write(f"tenfold: {_printable(answer.error)}\n")
+            return
+        self._write(f"{_printable(answer.path)}: {_tell(answer.reading)}\n")
+
+    def close(self) -> None:
+        """After the last answer, or when interrupted."""
+
+    def abandon(self) -> None:
+        """Nobody reads on: what is still buffered goes nowhere."""
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        try:
+            os.dup2(nowhere, sys.stdout.fileno())
+        except (OSError, ValueError):  # a stdout without a file
+            sys.stdout = io.StringIO()
+        finally:
+            os.close(nowhere)
+
+    def _write(self, text: str) -> None:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+
+
+class _Json(Answers):
+    """One list, an element a line."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._before = "[\n"
+
+    def add(self, answer: Answer) -> None:
+        empty = {"path": answer.path, "text": None, "digits": [], "troubles": []}
+        known = answer.reading.to_dict() if answer.reading else {}
+        element = json.dumps(empty | known | {"error": answer.error or None}, allow_nan=False)
+        before, self._before = self._before, ",\n"
+        self._write(before + element)
+
+    def close(self) -> None:
+        self._write("\n]\n" if self._before == ",\n" else "[]\n")
+
+
+class _Csv(Answers):
+    """A line a picture; text in quotes where it has several rows."""
+
+    encoding = "utf-8"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._row("path", "text", "confidence", "verdicts", "error")
+
+    def add(self, answer: Answer) -> None:
+        reading = answer.reading
+        if reading is None:
+            self._row(answer.path, "", "", "", answer.error)
+            return
+        sure = "" if reading.confidence is None else f"{reading.confidence:.4f}"
+        self._row(answer.path, reading.text, sure, ";".join(d.verdict for d in reading.digits), "")
+
+    def _row(self, *cells: str) -> None:
+        line = io.StringIO(newline="")
+        csv.writer(line, lineterminator="\n").writerow(cells)
+        self._write(line.getvalue())
+
+
+def open_answers(*, as_json: bool, as_csv: bool) -> Answers:
+    """Raises UsageError when both are asked for."""
+    if as_json and as_csv:
+        from tenfold.errors import UsageError
+
+        raise UsageError("--json and --csv exclude each other", remedy="ask for one of them")
+    return _Json() if as_json else _Csv() if as_csv else Answers()
+
+
+def _tell(reading: Reading) -> str:
+    """ "1049  (98.7 %)", or "10?9  third mark: 4 or 9 (51 % / 47 %)"."""
+    if not reading.digits:
+        return "; ".join(reading.troubles)
+    text = reading.text.replace("\n", " / ")
+    doubts = [*_doubts(reading), *reading.troubles]
+    if all(digit.verdict == "digit" for digit in reading.digits):
+        text += f"  ({100 * (reading.confidence or 0):.1f} %)"
+    return "  ".join([text, "; ".join(doubts)]) if doubts else text
+
+
+def _doubts(reading: Reading) -> list[str]:
+    from tenfold.reader.troubles import explain_verdict
+
+    told = [
+        (number, why) for number, digit in enumerate(reading.digits, 1) if (why := explain_verdict(digit))
+    ]
+    if len(reading.digits) == 1:
+        return [why for _, why in told]
+    doubts = [f"{_name(number)}: {why}" for number, why in told[:_MOST_DOUBTS]]
+    more = len(told) - len(doubts)
+    return [*doubts, f"{more} more are doubtful"] if more else doubts
+
+
+def _name(number: int) -> str:
+    return f"{_NTH[number - 1]} mark" if number <= len(_NTH) else f"mark {number}"
+
+
+def _printable(text: str) -> str:
+    """One line, whatever the name of a file holds."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
