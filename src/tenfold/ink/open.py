@@ -119,7 +119,10 @@ def _name(picture: Any) -> str:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """PIL's warnings are about files; what matters of them is raised here, as an error."""
+    """PIL's warnings are about files; what matters of them is raised here, as an error.
+
+    Where threads leave this in another order than they came, the filter of PIL's may stay: no harm.
+    """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"PIL\b")
         yield
@@ -137,9 +140,8 @@ def _stream(picture: Any, name: str) -> Iterator[BinaryIO]:
             f"{type(picture).__name__} is nothing that a picture can be read from",
             expected="a path, bytes, a binary file, a PIL image or an array",
         )
-    view = memoryview(data)
-    _check_bytes(view.nbytes, name)
-    with io.BytesIO(view) as file:
+    _check_bytes(memoryview(data).nbytes, name)
+    with io.BytesIO(data) as file:
         yield file
 
 
