@@ -45,6 +45,9 @@ def check_distances(mask: np.ndarray) -> None:
     else:
         expected = ndimage.distance_transform_edt(mask)
         np.testing.assert_allclose(distance_to_outside(mask), expected, rtol=1e-6)
+        near = distance_to_outside(mask, 2.5)
+        np.testing.assert_allclose(near[expected <= 2.5], expected[expected <= 2.5], rtol=1e-6)
+        assert (near >= expected * (1 - 1e-6)).all()
 
 
 @settings(max_examples=150, deadline=None, derandomize=True)
