@@ -39,10 +39,10 @@ def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str
     return "\n".join(lines)
 
 
-def _write_results(name: str, document: dict[str, Any]) -> Path:
-    """benchmarks/results/NAME.json, with the machine beside the figures."""
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{name}.json"
+def _write_results(folder: Path, name: str, document: dict[str, Any]) -> Path:
+    """NAME.json, with the machine beside the figures."""
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{name}.json"
     path.write_text(json.dumps({"machine": machine()} | document, indent=1) + "\n", encoding="utf-8")
     return path
 
@@ -58,9 +58,11 @@ def _update_readme(section: str, text: str) -> None:
     readme.write_text(after, encoding="utf-8")
 
 
-def publish(name: str, table: str, note: str, document: dict[str, Any], *, readme: bool) -> None:
-    """Prints table and note, writes benchmarks/results/NAME.json, and where asked the README's section."""
+def publish(
+    name: str, table: str, note: str, document: dict[str, Any], *, readme: bool, folder: Path = RESULTS
+) -> None:
+    """Prints table and note, writes FOLDER/NAME.json, and where asked the README's section."""
     print(f"\n{table}\n\n{note}")
-    print(_write_results(name, {"table": table, "note": note} | document))
+    print(_write_results(folder, name, {"table": table, "note": note} | document))
     if readme:
         _update_readme(name.replace("_", "-"), f"{table}\n\n{note}")
