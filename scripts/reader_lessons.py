@@ -95,7 +95,7 @@ def main() -> None:
     given = parser.parse_args()
     strokes = load_strokes(given.strokes) if given.strokes else []
     glyphs = load_glyphs()
-    arrays = {}
+    arrays: dict[str, np.ndarray] = {}
     for name, held in (("train", False), ("val", True)):
         images, labels = draw(plan(strokes, glyphs, given.scale, given.seed, held))
         arrays |= {f"{name}_images": images, f"{name}_labels": labels}

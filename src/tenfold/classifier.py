@@ -19,10 +19,11 @@ from tenfold.engines.create import create_engine
 from tenfold.errors import DataError, ModelError, TenfoldError
 from tenfold.files import replace_file, write_text
 from tenfold.ink.frame import SIDE
-from tenfold.ink.lift import Ink, lift_ink
+from tenfold.ink.lift import lift_ink
 from tenfold.ink.normalize import Background, fit_picture
 from tenfold.ink.open import open_picture
 from tenfold.ink.segment import segment_digits
+from tenfold.ink.strength import Ink
 from tenfold.networks.shapes import Network
 from tenfold.numerics import softmax
 from tenfold.recipes.load import recipe_from_dict

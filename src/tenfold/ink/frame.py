@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 from PIL import Image
-from scipy import ndimage
+
+from tenfold.ink.regions import distance_to_outside
 
 __all__ = ["BOX", "SIDE", "frame_ink", "stroke_width"]
 
@@ -66,7 +67,7 @@ def _fit(ink: np.ndarray, box: int) -> np.ndarray:
 def _distance(fine: np.ndarray) -> np.ndarray:
     """To the ink's edge in fine pixels, positive inside; room of one stroke is added around."""
     inside = np.pad(fine, 3 * _FINE) >= _EDGE
-    inner, outer = ndimage.distance_transform_edt(inside), ndimage.distance_transform_edt(~inside)
+    inner, outer = distance_to_outside(inside), distance_to_outside(~inside, 3 * _FINE)
     return np.where(inside, inner - 0.5, 0.5 - outer)
 
 

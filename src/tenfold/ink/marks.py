@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
 
 from tenfold.ink.frame import stroke_width
-from tenfold.ink.lift import Ink
+from tenfold.ink.regions import find_boxes, grow_labels, label_regions
+from tenfold.ink.strength import Ink
 
 __all__ = ["Box", "Mark", "cut_mark", "find_rows", "join_marks"]
 
@@ -56,11 +56,11 @@ def find_rows(ink: Ink) -> list[list[Mark]]:
 
 
 def _components(ink: Ink) -> list[Mark]:
-    labels, count = ndimage.label(ink.strength > _EDGE, structure=np.ones((3, 3)))
+    labels, count = label_regions(ink.strength > _EDGE)
     if not count:
         return []
-    grown = ndimage.grey_dilation(labels, size=3)  # the soft edge belongs to the mark
-    places = ndimage.find_objects(grown)
+    grown = grow_labels(labels)  # the soft edge belongs to the mark
+    places = find_boxes(grown, count)
     sizes = [0 if p is None else max(p[0].stop - p[0].start, p[1].stop - p[1].start) for p in places]
     largest = np.argsort(sizes)[::-1][:_MOST_MARKS]
     marks = []

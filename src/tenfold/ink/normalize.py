@@ -11,7 +11,6 @@ from typing import Any, Literal
 
 import numpy as np
 from PIL import Image
-from scipy.ndimage import shift
 
 from tenfold.ink.open import open_grey
 
@@ -88,5 +87,7 @@ def _centre(ink: np.ndarray) -> np.ndarray:
         _SIDE / 2 - float((canvas.sum(axis=1) * (grid + 0.5)).sum() / mass),
         _SIDE / 2 - float((canvas.sum(axis=0) * (grid + 0.5)).sum() / mass),
     ]
+    from scipy.ndimage import shift
+
     moved = shift(canvas, np.rint(offset), order=0)
     return np.rint(moved / max(float(moved.max()), 1e-6) * 255).astype(np.uint8)

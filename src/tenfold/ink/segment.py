@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from tenfold.ink.frame import frame_ink
-from tenfold.ink.lift import Ink
 from tenfold.ink.marks import Box, Mark, cut_mark, find_rows, join_marks
+from tenfold.ink.strength import Ink
 
 __all__ = ["Judge", "Segment", "segment_digits"]
 
@@ -119,7 +119,7 @@ def _score(probs: np.ndarray, none: float) -> float:
 
 def _best_path(judged: Sequence[_Judged], pieces: Sequence[Mark], cuts: Sequence[bool]) -> list[_Judged]:
     """Over all ways to part the pieces into runs, the one of the best mean score, weighted by ink."""
-    best: list[tuple[float, list[_Judged]]] = [(0.0, [])] + [(-np.inf, [])] * len(pieces)
+    best: list[tuple[float, list[_Judged]]] = [(0.0, []), *((-np.inf, []) for _ in pieces)]
     weights = [piece.weight for piece in pieces]
     for end in range(1, len(pieces) + 1):
         for item in judged:
