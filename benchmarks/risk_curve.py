@@ -14,6 +14,7 @@ from tenfold.report.svg import ACCENT, SECOND, chart_style
 
 __all__ = ["Confidences", "draw_curves"]
 
+_POINTS = 200
 _LEAST_COVERAGE = 0.05  # below it one picture is a large share of the answers
 
 
@@ -30,13 +31,15 @@ class Confidences:
     right: np.ndarray
 
     def to_dict(self) -> dict[str, Any]:
+        """The areas over all thresholds; the curve at about 200 of them."""
         coverage, risk = coverage_risk(self.scores, self.right)
+        kept = np.unique(np.linspace(0, len(coverage) - 1, _POINTS).round().astype(int))
         return {
             "n": len(self.scores),
             "roc_area": roc_area(self.scores, self.digit),
             "risk_area": area_under_curve(coverage, risk),
-            "coverage": [round(float(value), 5) for value in coverage],
-            "risk": [round(float(value), 5) for value in risk],
+            "coverage": [round(float(value), 5) for value in coverage[kept]],
+            "risk": [round(float(value), 5) for value in risk[kept]],
         }
 
 
