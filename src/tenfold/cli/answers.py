@@ -7,7 +7,7 @@ import io
 import json
 import os
 import sys
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from tenfold.reader.reading import Reading
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["Answer", "Answers", "open_answers"]
 
 _MOST_DOUBTS = 3  # marks that a line names
-_NTH = "first second third fourth fifth sixth seventh eighth ninth tenth".split()
+_NTH = ["first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth"]
 
 
 class Answer(NamedTuple):
@@ -68,7 +68,7 @@ class _Json(Answers):
         self._before = "[\n"
 
     def add(self, answer: Answer) -> None:
-        empty = {"path": answer.path, "text": None, "digits": [], "troubles": []}
+        empty: dict[str, Any] = {"path": answer.path, "text": None, "digits": [], "troubles": []}
         known = answer.reading.to_dict() if answer.reading else {}
         element = json.dumps(empty | known | {"error": answer.error or None}, allow_nan=False)
         before, self._before = self._before, ",\n"
@@ -112,12 +112,14 @@ def open_answers(*, as_json: bool, as_csv: bool) -> Answers:
 
 def _tell(reading: Reading) -> str:
     """ "1049  (98.7 %)", or "10?9  third mark: 4 or 9 (51 % / 47 %)"."""
+    from tenfold.reader.troubles import percent
+
     if not reading.digits:
         return "; ".join(reading.troubles)
     text = reading.text.replace("\n", " / ")
     doubts = [*_doubts(reading), *reading.troubles]
     if all(digit.verdict == "digit" for digit in reading.digits):
-        text += f"  ({100 * (reading.confidence or 0):.1f} %)"
+        text += f"  ({percent(reading.confidence or 0)})"
     return "  ".join([text, "; ".join(doubts)]) if doubts else text
 
 

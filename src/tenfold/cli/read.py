@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from tenfold.cli.output import progress_bar
 
 if TYPE_CHECKING:
     from tenfold.classifier import Classifier
+    from tenfold.reader.sheet_folder import SheetFolder
 
 __all__ = ["read_command"]
 
@@ -49,7 +51,7 @@ def read_command(
     """
     answers = open_answers(as_json=as_json, as_csv=as_csv)
     classifier = _load(model, engine)
-    sheets = _open_sheets(explain)
+    sheets = _open_sheets(explain) if explain else None
     paths = [found for given in pictures for found in _find(given)]
     failed = 0
     with _to_the_end(answers), progress_bar(quiet=quiet or len(paths) < 20) as progress:
@@ -97,7 +99,7 @@ def _find(given: str) -> list[tuple[str, str]]:
     def report(error: OSError) -> None:
         found.append((str(error.filename), f"{error.filename} cannot be opened ({error.strerror})"))
 
-    for place, folders, names in _walk(folder, report):
+    for place, folders, names in os.walk(folder, onerror=report):
         folders[:] = [name for name in folders if not name.startswith(".")]
         found += [
             (str(Path(place, name)), "")
@@ -107,13 +109,7 @@ def _find(given: str) -> list[tuple[str, str]]:
     return sorted(found) or [(given, f"{given} holds no picture; expected {', '.join(_PICTURES)}")]
 
 
-def _walk(folder: Path, report: Any) -> Iterator[tuple[str, list[str], list[str]]]:
-    import os
-
-    return os.walk(folder, onerror=report)
-
-
-def _read(classifier: Classifier, path: str, sheets: Any) -> Answer:
+def _read(classifier: Classifier, path: str, sheets: SheetFolder | None) -> Answer:
     from tenfold.errors import DataError
     from tenfold.reader.reading import read_picture
 
@@ -134,5 +130,7 @@ def _standard_input() -> Any:
     return sys.stdin.buffer
 
 
-def _open_sheets(folder: Path | None) -> Any:
-    return None
+def _open_sheets(folder: Path) -> SheetFolder:
+    from tenfold.reader.sheet_folder import SheetFolder
+
+    return SheetFolder(folder)

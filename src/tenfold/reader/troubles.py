@@ -11,13 +11,14 @@ from tenfold.ink.frame import stroke_width
 from tenfold.ink.lift import Ink
 from tenfold.ink.open import Picture
 
-__all__ = ["explain_verdict", "find_notes", "find_troubles", "mark_troubles"]
+__all__ = ["explain_verdict", "find_notes", "find_troubles", "mark_troubles", "percent"]
 
 _ONE_COLOUR = 8  # levels of 0..255: a picture that spans no more shows nothing at all
 _FAINT = 0.13  # contrast: a third of a grey pencil's on white paper
 _SMALL = 12  # pixels of the original: a digit less tall has too little shape left
 _BLUR = 0.14  # of a digit's height: an edge this soft is as wide as a common stroke
 _FULL = 0.5  # strength: half ink or more
+_MEETS = 0.7  # of the stroke's width: a round end that just touches the edge is not cut off
 
 
 def find_troubles(picture: Picture, ink: Ink, digits: Sequence[Prediction]) -> tuple[str, ...]:
@@ -48,6 +49,11 @@ def mark_troubles(picture: Picture, ink: Ink, digit: Prediction) -> tuple[str, .
         "blurred" if _softness(picture, ink, digit) > _BLUR else "",
     ]
     return tuple(trouble for trouble in found if trouble)
+
+
+def percent(share: float) -> str:
+    """ "98.7 %"; never a full hundred, which no network can know."""
+    return "over 99.9 %" if share >= 0.9995 else f"{100 * share:.1f} %"
 
 
 def explain_verdict(digit: Prediction) -> str:
@@ -124,7 +130,7 @@ def _crop(picture: Picture, ink: Ink, digit: Prediction) -> tuple[slice, slice]:
 
 
 def _cut_sides(picture: Picture, ink: Ink, digit: Prediction) -> list[str]:
-    """The sides of the picture at which the digit's ink is still full."""
+    """The sides of the picture that a stroke of the digit meets in (nearly) its whole width."""
     rows, columns = _crop(picture, ink, digit)
     height, width = ink.strength.shape
     sides = {
@@ -133,7 +139,8 @@ def _cut_sides(picture: Picture, ink: Ink, digit: Prediction) -> list[str]:
         "right": columns.stop == width and ink.strength[rows, -1],
         "top": rows.start == 0 and ink.strength[0, columns],
     }
-    return [side for side, line in sides.items() if np.max(line, initial=0) > _FULL]
+    least = _MEETS * stroke_width(ink.strength[rows, columns])
+    return [side for side, line in sides.items() if np.max(line, initial=0) > _FULL and np.sum(line) >= least]
 
 
 def _softness(picture: Picture, ink: Ink, digit: Prediction) -> float:
