@@ -42,8 +42,8 @@ def frame_ink(strength: np.ndarray) -> np.ndarray:
     fine = _fit(cut, BOX * _FINE)
     distance = _distance(fine)
     distance += _widen_by(distance)
-    soft = np.clip(0.5 + distance / _FINE, 0, 1)  # an edge as soft as one pixel of 28
-    return _lay_centred(_fit(_cut_out(soft, 0.01), BOX * _FINE))
+    soft = _cut_out(np.clip(0.5 + distance / _FINE, 0, 1), 0.01)  # an edge as soft as one pixel of 28
+    return _lay_centred(_fit(cut if soft is None else soft, BOX * _FINE))
 
 
 def _cut_out(strength: np.ndarray, least: float = _EDGE / 2) -> np.ndarray | None:

@@ -14,8 +14,10 @@ from tenfold.ink.strength import Ink, along_ink_colour, planes
 __all__ = ["lift_ink"]
 
 _FLAT = 0.5  # share of the border, or of the picture, that one colour must cover
+_FLAT_SMALL = 0.3  # in a picture so small that strokes take much of it
+_SMALL = 64  # pixels: the longer side of such a picture
 _SAMPLE = 30_000  # pixels of a picture that are looked at for its paper's colour
-_SAME = 6.0  # levels of 0..255: colours this near are one
+_SAME = 2.0  # levels of 0..255: colours this near are one; the grain of a photo goes farther
 
 
 def lift_ink(pixels: np.ndarray) -> Ink:
@@ -32,19 +34,14 @@ def _find_flat_paper(pixels: np.ndarray) -> np.ndarray | None:
     """float32 (3,): the one colour of the paper, or None where light or grain change it."""
     border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
     whole = pixels.reshape(-1, 3)
+    needed = _FLAT_SMALL if max(pixels.shape) <= _SMALL else _FLAT
     for sample in (border, whole[:: 1 + len(whole) // _SAMPLE]):
         codes = (sample.astype(np.int32) >> 2) @ np.array([4096, 64, 1])
         commonest = np.bincount(codes, minlength=1).argmax()
         colour = np.median(sample[codes == commonest], axis=0).astype(np.float32)
-        near = np.abs(sample - colour).max(axis=1) <= _SAME
-        if near.mean() >= _FLAT and _one_level(sample[near]):
+        if (np.abs(sample - colour).max(axis=1) <= _SAME).mean() >= needed:
             return colour
     return None
-
-
-def _one_level(near: np.ndarray) -> bool:
-    """Whether these colours are really one (a drawing, JPEG blocks apart), not the grain of a photo."""
-    return float(near.std(axis=0).max()) < 1.0
 
 
 def _lift_from_flat(pixels: np.ndarray, paper: np.ndarray) -> Ink:

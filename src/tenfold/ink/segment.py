@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -27,6 +28,8 @@ _WIDEST = 1.9  # of the row's height: no digit is wider
 _GAP = 0.45  # of the row's height: pieces farther apart belong to two digits
 _SURE = 0.9  # a mark judged better than this is not cut
 _CUT = 0.7  # what a cut must be better by, in nats of its mark
+_STACK = 2.0  # how much likelier one digit is than a tight stack of several, in nats
+_STACK_GAP = 0.2  # of the whole's height: marks farther apart are no single digit
 _NONE = 0.05  # how much being none of the classes counts for, against being one
 
 
@@ -49,18 +52,39 @@ class _Run:
     image: np.ndarray
 
 
+_Judged = tuple[_Run, np.ndarray, float]
+
+
 def segment_digits(ink: Ink, judge: Judge) -> list[Segment]:
     """The digits of a picture in reading order: rows from the top, each left to right."""
-    segments = []
-    for number, row in enumerate(find_rows(ink)):
-        segments += [
-            Segment(run.image, run.mark.box, number, probs, none)
-            for run, probs, none in _read_row(row, judge)
-        ]
-    return segments
+    rows = find_rows(ink)
+    read = [_read_row(row, judge) for row in rows]
+    if len(rows) > 1 and (whole := _read_whole(rows, judge)) and _tells_more(whole, read):
+        read = [[whole]]
+    return [
+        Segment(run.image, run.mark.box, number, probs, none)
+        for number, row in enumerate(read)
+        for run, probs, none in row
+    ]
 
 
-_Judged = tuple[_Run, np.ndarray, float]
+def _read_whole(rows: Sequence[Sequence[Mark]], judge: Judge) -> _Judged | None:
+    """All marks as one digit, whose bar or upper loop stands off, where they are few and near."""
+    marks = [mark for row in rows for mark in row]
+    boxes = [join_marks(row) for row in rows]
+    apart = max(below.box[1] - above.box[3] for above, below in pairwise(boxes))
+    whole = join_marks(marks)
+    if len(marks) > _MOST_PIECES or apart > _STACK_GAP * whole.height or whole.width > _WIDEST * whole.height:
+        return None
+    return _judge([_Run(0, len(marks) - 1, whole, frame_ink(whole.strength))], judge)[0]
+
+
+def _tells_more(whole: _Judged, read: Sequence[Sequence[_Judged]]) -> bool:
+    """Whether one digit is likelier than a stack of them, which people seldom write so tightly."""
+    parts = [item for row in read for item in row]
+    weights = [run.mark.weight for run, _, _ in parts]
+    mean = float(np.average([_score(probs, none) for _, probs, none in parts], weights=weights))
+    return _score(whole[1], whole[2]) > mean - _STACK
 
 
 def _read_row(row: Sequence[Mark], judge: Judge) -> list[_Judged]:
