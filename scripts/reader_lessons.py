@@ -68,12 +68,12 @@ def plan(
             part = tuple(drawings[start : start + chunk])
             jobs.append(Job(part, max(1, round(count * scale)), label, False, (seed, held, len(jobs))))
 
-    add(digits, 48, None)
-    add(drawn, 60 if strokes else 600, None)
+    add(digits, 64, None)
+    add(drawn, 80 if strokes else 600, None)
     add(others, 60, NONE_CLASS)
     pool = tuple(digits or drawn)
     for _ in range(20):
-        jobs.append(Job(pool, max(1, round(300 * scale)), NONE_CLASS, True, (seed, held, len(jobs))))
+        jobs.append(Job(pool, max(1, round(400 * scale)), NONE_CLASS, True, (seed, held, len(jobs))))
     return jobs
 
 

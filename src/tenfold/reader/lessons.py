@@ -6,7 +6,7 @@ what a pen, a canvas, a camera and the lifting do to a digit is in what the netw
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -34,7 +34,9 @@ def draw_lessons(drawings: Sequence[Drawing], count: int, rng: np.random.Generat
 def draw_lesson(drawing: Drawing, rng: np.random.Generator) -> np.ndarray:
     """One drawing, varied, drawn and framed: uint8 (28, 28); never empty."""
     for _ in range(8):
-        varied = with_habits(vary(drawing, rng), rng)
+        recorded = "/" in drawing.writer  # glyphs have the habits of their style already
+        habitual = with_habits(drawing, rng, strength=0.6) if recorded else drawing
+        varied = vary(habitual, rng, strength=float(rng.uniform(0.4, 1.1)))
         way = rng.random()
         draw = _on_paper if way < _PAPER else _on_canvas if way < _PAPER + _CANVAS else _plainly
         image = draw(varied, rng)
@@ -76,22 +78,26 @@ def _lift_whole(picture: object) -> np.ndarray:
     return frame_ink(join_marks(marks).strength) if marks else np.zeros((28, 28), np.uint8)
 
 
-def draw_pairs(
-    drawings: Sequence[Drawing],
-    count: int,
-    rng: np.random.Generator,
-    *,
-    draw: Callable[..., np.ndarray] | None = None,
-) -> np.ndarray:
-    """Two or three neighbours framed as one: what the reader must see as "not a digit" to part them."""
+def draw_pairs(drawings: Sequence[Drawing], count: int, rng: np.random.Generator) -> np.ndarray:
+    """Neighbours framed as one: what the reader must see as "not a digit" to part them.
+
+    Two or three digits, or one with a piece of the next, near each other or touching.
+    """
     pairs = []
     for _ in range(count):
-        chosen = [
-            normalise(vary(drawings[i], rng))
-            for i in rng.integers(len(drawings), size=rng.choice([2, 2, 2, 3]))
-        ]
-        pairs.append((draw or _plainly)(_side_by_side(chosen, rng), rng))
+        picked = rng.integers(len(drawings), size=rng.choice([2, 2, 2, 3]))
+        chosen = [normalise(vary(drawings[i], rng, strength=0.7)) for i in picked]
+        if rng.random() < 0.3:
+            chosen[-1] = _piece(chosen[-1], rng)
+        pairs.append(_plainly(_side_by_side(chosen, rng), rng))
     return np.stack(pairs)
+
+
+def _piece(drawing: Drawing, rng: np.random.Generator) -> Drawing:
+    """The longest stroke without its beginning or its end."""
+    stroke = max(drawing.strokes, key=len)
+    kept = max(2, round(len(stroke) * float(rng.uniform(0.3, 0.6))))
+    return Drawing((stroke[:kept] if rng.random() < 0.5 else stroke[-kept:],), NONE)
 
 
 def _side_by_side(chosen: Sequence[Drawing], rng: np.random.Generator) -> Drawing:
