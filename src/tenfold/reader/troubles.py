@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from scipy import ndimage
 
 from tenfold.arrays import Prediction
 from tenfold.ink.frame import stroke_width
@@ -16,7 +17,7 @@ __all__ = ["explain_verdict", "find_notes", "find_troubles", "mark_troubles", "p
 _ONE_COLOUR = 8  # levels of 0..255: a picture that spans no more shows nothing at all
 _FAINT = 0.13  # contrast: a third of a grey pencil's on white paper
 _SMALL = 12  # pixels of the original: a digit less tall has too little shape left
-_BLUR = 0.14  # of a digit's height: an edge this soft is as wide as a common stroke
+_BLUR = 0.12  # of a digit's size: softer edges close its loops (sharp pens and cameras: below 0.09)
 _FULL = 0.5  # strength: half ink or more
 _MEETS = 0.7  # of the stroke's width: a round end that just touches the edge is not cut off
 
@@ -25,8 +26,13 @@ def find_troubles(picture: Picture, ink: Ink, digits: Sequence[Prediction]) -> t
     """What makes the answer on a whole picture doubtful, and its remedy; () for a good picture."""
     if not digits:
         return (_why_nothing(picture, ink),)
-    found = [_faint(ink), _small(picture, digits), _cut_off(picture, ink, digits)]
-    found += [_blurred(picture, ink, digits), _refused(digits)]
+    blurred = _blurred(picture, ink, digits)  # which takes contrast away, too
+    found = [
+        blurred or _faint(ink),
+        _small(picture, digits),
+        _cut_off(picture, ink, digits),
+        _refused(digits),
+    ]
     return tuple(trouble for trouble in found if trouble)
 
 
@@ -72,7 +78,7 @@ def _why_nothing(picture: Picture, ink: Ink) -> str:
     span = np.ptp(picture.pixels[::2, ::2].reshape(-1, 3).astype(np.int16), axis=0).max()
     if span <= _ONE_COLOUR:
         return "nothing found: the picture is blank"
-    return "nothing found: no ink stands out of the paper; write with a darker pen or more light"
+    return "nothing found: the paper is blank or its ink too pale; use a darker pen or more light"
 
 
 def _faint(ink: Ink) -> str:
@@ -130,7 +136,13 @@ def _crop(picture: Picture, ink: Ink, digit: Prediction) -> tuple[slice, slice]:
 
 
 def _cut_sides(picture: Picture, ink: Ink, digit: Prediction) -> list[str]:
-    """The sides of the picture that a stroke of the digit meets in (nearly) its whole width."""
+    """The sides of the picture that a stroke of the digit meets in (nearly) its whole width.
+
+    None where ink touches three sides or more: that picture was trimmed to its ink.
+    """
+    border = (ink.strength[0], ink.strength[-1], ink.strength[:, 0], ink.strength[:, -1])
+    if sum(float(line.max()) > _FULL for line in border) > 2:
+        return []
     rows, columns = _crop(picture, ink, digit)
     height, width = ink.strength.shape
     sides = {
@@ -144,14 +156,22 @@ def _cut_sides(picture: Picture, ink: Ink, digit: Prediction) -> list[str]:
 
 
 def _softness(picture: Picture, ink: Ink, digit: Prediction) -> float:
-    """How wide the edges of the strokes are, as a share of the digit's size.
+    """How wide the edges in the picture are around a digit, as a share of the digit's size.
 
-    The area that is neither paper nor full ink, by the length of the outline (area = width x length).
+    An edge that is climbed at this steepness from dark to light is span / gradient pixels wide.
     """
-    crop = ink.strength[_crop(picture, ink, digit)]
-    width = stroke_width(crop)
-    if not width:
+    rows, columns = _crop(picture, ink, digit)
+    size = max(rows.stop - rows.start, columns.stop - columns.start)
+    room = size // 8
+    around = np.s_[
+        max(0, rows.start - room) : rows.stop + room, max(0, columns.start - room) : columns.stop + room
+    ]
+    grey = picture.pixels[around].mean(axis=2)
+    if min(grey.shape) < 3:
         return 0.0
-    outline = 2 * float(crop.sum()) / width
-    soft = float(((crop > 0.1) & (crop < 0.9)).sum())
-    return soft / outline / max(crop.shape)
+    grey = ndimage.gaussian_filter(grey, 0.01 * size)  # grain is no edge
+    down, right = np.gradient(grey)
+    steepness = np.sort(np.hypot(down, right).ravel())
+    steepest = float(steepness[-max(1, len(steepness) // 100) :].mean())
+    low, high = np.quantile(grey, (0.02, 0.98))
+    return float(high - low) / max(steepest, 1e-6) / size
