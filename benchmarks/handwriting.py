@@ -32,6 +32,14 @@ from tenfold.reader.reading import read_picture
 
 Figures = dict[str, Any]
 _DIGITS = ("canvas", "photo")
+DEFINITIONS = {
+    "right": "the text of the reading is the label; a mark that is refused stands as ? and is never right",
+    "digits": "1 - edit distances / digits, over all fields",
+    "refused": "the text is empty or holds a ?",
+    "score": "(1 - none) * greatest probability of the picture's least sure mark, 0 without a mark",
+    "curve": "canvas, photo and other, answered from the highest score; other is never right",
+    "calibration_error": "15 bins; on pictures the confidence of the first mark, refused or not",
+}
 
 
 def share(right: int, total: int) -> Figures:
@@ -210,6 +218,16 @@ def describe(naive: Figures, causes: dict[str, Counter[str]]) -> str:
     )
 
 
+def describe_reader(reader: Classifier, model: str | None) -> Figures:
+    card = reader.card
+    thresholds = {"least_confidence": card.least_confidence, "most_none": card.most_none}
+    return {
+        "name": model or "shipped",
+        "recipe": card.recipe.name,
+        "temperature": card.temperature,
+    } | thresholds
+
+
 def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--data-dir", default=None, help="holds mnist/ and handwriting-dev/")
@@ -251,7 +269,13 @@ def main() -> None:
     draw_misses(misses, options.out / "handwriting_misses.png")
     curves = {"tenfold": ours["curve"], "naive pipeline": naive["curve"]}
     draw_curves(curves, ours["default_threshold"], options.out / "coverage_risk.png")
-    document = {"model": options.model or "shipped", "tenfold": ours, "naive": naive, "speed": speed}
+    document = {
+        "model": describe_reader(reader, options.model),
+        "definitions": DEFINITIONS,
+        "tenfold": ours,
+        "naive": naive,
+        "speed": speed,
+    }
     document |= {"causes": causes, "misses": listed}
     publish("handwriting", table, note, document, readme=options.readme, folder=options.out)
 
