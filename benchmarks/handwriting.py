@@ -269,14 +269,15 @@ def main() -> None:
     draw_misses(misses, options.out / "handwriting_misses.png")
     curves = {"tenfold": ours["curve"], "naive pipeline": naive["curve"]}
     draw_curves(curves, ours["default_threshold"], options.out / "coverage_risk.png")
-    document = {
+    document: Figures = {
         "model": describe_reader(reader, options.model),
         "definitions": DEFINITIONS,
         "tenfold": ours,
         "naive": naive,
         "speed": speed,
+        "causes": causes,
+        "misses": listed,
     }
-    document |= {"causes": causes, "misses": listed}
     publish("handwriting", table, note, document, readme=options.readme, folder=options.out)
 
 
