@@ -42,6 +42,9 @@ class Answers:
             return
         self._write(f"{_printable(answer.path)}: {_tell(answer.reading)}\n")
 
+    def open(self) -> None:
+        """Before the first answer."""
+
     def close(self) -> None:
         """After the last answer, or when interrupted."""
 
@@ -83,8 +86,7 @@ class _Csv(Answers):
 
     encoding = "utf-8"
 
-    def __init__(self) -> None:
-        super().__init__()
+    def open(self) -> None:
         self._row("path", "text", "confidence", "verdicts", "error")
 
     def add(self, answer: Answer) -> None:

@@ -71,6 +71,7 @@ def read_command(
 def _to_the_end(answers: Answers) -> Iterator[None]:
     """What was written stays whole, whoever ends the reading: Ctrl-C, or a pipe that is closed."""
     try:
+        answers.open()
         yield
         answers.close()
     except KeyboardInterrupt:

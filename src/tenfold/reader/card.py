@@ -41,6 +41,8 @@ def mark_card(reading: Reading, classifier: Classifier, number: int, *, width: i
     else:
         side = (width - GAP) // 2
         parts = [head, _pictures(digit, classifier, side), _chart(digit, classifier, width, 130)]
+    if why := _why(digit, classifier):
+        parts.append(paragraph(why, 20, width, colour=GREY, ground=CARD))
     for trouble in mark_troubles(reading.picture, reading.ink, digit):
         parts.append(paragraph(trouble, 20, width, colour=COLOURS["unsure"], ground=CARD))
     return stack(parts, gap=10, ground=CARD)
@@ -59,6 +61,16 @@ def _head(digit: Prediction, number: int, width: int) -> Image.Image:
     words = explain_verdict(digit) or f"{percent(digit.confidence)} sure"
     draw.text((left, 29), words, colour, font(24), anchor="lm")
     return image
+
+
+def _why(digit: Prediction, classifier: Classifier) -> str:
+    """The threshold that was not met."""
+    if digit.verdict == "not a digit":
+        limit = f"{100 * classifier.card.most_none:.2g} %"
+        return f"none of the digits: {percent(digit.none)}; above {limit} a mark is refused"
+    if digit.verdict == "unsure":
+        return f"an answer needs {percent(classifier.card.least_confidence)}"
+    return ""
 
 
 def _pictures(digit: Prediction, classifier: Classifier, side: int) -> Image.Image:
@@ -92,11 +104,11 @@ def _lay_over(seen: np.ndarray, fall: np.ndarray, side: int) -> Image.Image:
 
 def _chart(digit: Prediction, classifier: Classifier, width: int, height: int) -> Image.Image:
     """The classes' probabilities, and beside them that of being none of them."""
-    best = int(digit.probs.argmax())
+    winner = winner_of(digit)
     values = [float(value) for value in digit.probs]
-    colours = [COLOURS[digit.verdict] if index == best else GREY for index in range(len(values))]
+    colours = [COLOURS[digit.verdict] if index == winner else GREY for index in range(len(values) + 1)]
     if not classifier.card.rejects:
-        return bars(values, digit.class_names, colours, width, height)
+        return bars(values, digit.class_names, colours[:-1], width, height)
     room = max(64, width // 6)
-    none = bars([digit.none], ["none"], [COLOURS["not a digit"] if digit.none > 0.5 else GREY], room, height)
-    return row([bars(values, digit.class_names, colours, width - room - GAP, height), none], ground=CARD)
+    none = bars([digit.none], ["none"], colours[-1:], room, height)
+    return row([bars(values, digit.class_names, colours[:-1], width - room - GAP, height), none], ground=CARD)

@@ -70,7 +70,7 @@ def _small(text: str) -> Image.Image:
 def _header(reading: Reading, name: str) -> list[Image.Image]:
     sure = reading.confidence
     notes = list(find_notes(reading.ink, reading.digits))
-    if sure is not None:
+    if sure is not None and all(digit.verdict == "digit" for digit in reading.digits):
         notes.append(f"{'each at least ' * (len(reading.digits) > 1)}{percent(sure)} sure")
     lines = [_small(name)] if name else []
     lines.append(_text(reading.digits) if reading.digits else paragraph("Nothing found", 48, _INNER))

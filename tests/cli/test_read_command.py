@@ -1,0 +1,359 @@
+"""`tenfold read`: what a person sees, the JSON document, CSV, streams, and files that cannot be read."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from cli_chain import Command, Done
+from PIL import Image
+
+import tenfold.reader.reading as reading_module
+
+for room in ("ink", "reader"):  # their helpers
+    sys.path.append(str(Path(__file__).parents[1] / room))
+
+from hostile_files import READABLE, REFUSED, make_hostile_files  # noqa: E402
+from template_reader import template_reader, write  # noqa: E402
+
+PROBABILITY = (float, lambda value: 0 <= value <= 1)
+
+
+@pytest.fixture(autouse=True)
+def reader(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """In the place of the model that ships: printed digits, known without training."""
+    card: dict[str, Any] = {}
+    monkeypatch.setattr("tenfold.reader.load.load_reader", lambda engine: template_reader(**card))
+    return card
+
+
+def save(path: str, text: str, **how: Any) -> str:
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    write(text, **how).save(path)
+    return path
+
+
+def broken(path: str) -> str:
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    Path(path).write_bytes(b"\x89PNG\r\n\x1a\nand no more")
+    return path
+
+
+# the JSON document
+
+
+def check_document(document: Any) -> None:
+    """The schema of the whole document."""
+    assert isinstance(document, list)
+    for picture in document:
+        assert set(picture) == {"path", "text", "digits", "troubles", "error"}
+        assert isinstance(picture["path"], str) and isinstance(picture["troubles"], list)
+        assert all(isinstance(trouble, str) and trouble for trouble in picture["troubles"])
+        if picture["error"] is not None:
+            assert picture["error"] and picture["text"] is None and picture["digits"] == []
+            continue
+        assert isinstance(picture["text"], str)
+        for digit in picture["digits"]:
+            check_digit(digit)
+        assert len(picture["text"].replace("\n", "")) == len(picture["digits"])
+
+
+def check_digit(digit: Any) -> None:
+    assert set(digit) == {"label", "confidence", "verdict", "alternatives", "box", "probs"}
+    assert digit["verdict"] in ("digit", "unsure", "not a digit")
+    assert len(digit["probs"]) == 10 and sum(digit["probs"]) == pytest.approx(1, abs=1e-5)
+    assert digit["label"] == str(int(np.argmax(digit["probs"]))) == digit["alternatives"][0]["label"]
+    assert digit["confidence"] == max(digit["probs"]) == digit["alternatives"][0]["confidence"]
+    assert all(set(other) == {"label", "confidence"} for other in digit["alternatives"])
+    x0, y0, x1, y1 = digit["box"]
+    assert 0 <= x0 < x1 and 0 <= y0 < y1 and all(isinstance(edge, int) for edge in digit["box"])
+
+
+def test_one_json_document_in_the_order_given(tenfold: Command) -> None:
+    names = [save("b.png", "1049"), "missing.png", save("a.png", "10X"), save("c.png", "27\n56")]
+    Image.new("L", (30, 30), 255).save("blank.png")
+    done = tenfold("read", *names, "blank.png", "--json")
+    check_document(done.json)
+    assert done.code == 1 and done.err == "tenfold: 1 of 5 pictures could not be read\n"
+    assert [picture["path"] for picture in done.json] == [*names, "blank.png"]
+    assert [picture["text"] for picture in done.json] == ["1049", None, "10?", "27\n56", ""]
+    assert [digit["verdict"] for digit in done.json[2]["digits"]] == ["digit", "digit", "not a digit"]
+    assert "missing.png is not there" in done.json[1]["error"]
+    assert done.json[4]["digits"] == [] and done.json[4]["troubles"]
+
+
+def test_boxes_are_in_the_pixels_of_the_original(tenfold: Command) -> None:
+    picture = Image.new("L", (4000, 600), 255)
+    picture.paste(0, (3000, 100, 3060, 500))
+    picture.save("one.png")
+    (digit,) = tenfold("read", "one.png", "--json").json[0]["digits"]
+    assert digit["box"] == pytest.approx([3000, 100, 3060, 500], abs=6), "reduced to 1600 pixels for reading"
+
+
+def test_an_element_a_line(tenfold: Command) -> None:
+    for number in range(3):
+        save(f"{number}.png", str(number))
+    lines = tenfold("read", "0.png", "1.png", "2.png", "--json").out.splitlines()
+    assert lines[0] == "[" and lines[-1] == "]"
+    assert [json.loads(line.rstrip(","))["text"] for line in lines[1:-1]] == ["0", "1", "2"]
+
+
+# what a person sees
+
+
+def test_a_sure_answer(tenfold: Command) -> None:
+    done = tenfold("read", save("a.png", "1049"), save("b.png", "27\n56"))
+    assert done.code == 0 and not done.err
+    first, second = done.out.splitlines()
+    assert first.startswith("a.png: 1049  (9") and first.endswith(" %)")
+    assert second.startswith("b.png: 27 / 56  (")
+
+
+def test_where_it_is_doubtful_why(tenfold: Command, reader: dict[str, Any]) -> None:
+    picture = save("a.png", "10X9")
+    assert tenfold("read", picture).out == "a.png: 10?9  third mark: not a digit\n"
+    assert tenfold("read", save("x.png", "X")).out == "x.png: ?  not a digit\n"
+    reader |= {"least_confidence": 1.0, "most_none": 1.0}
+    done = tenfold("read", save("x.png", "X"))
+    assert done.code == 0 and done.out.startswith("x.png: ?  ") and " or " in done.out and "% / " in done.out
+    reader |= {"most_none": 0.0}
+    many = tenfold("read", save("many.png", "123456789012")).out
+    assert "third mark: not a digit; 9 more are doubtful; 12 of 12 marks are no digits" in many
+
+
+def test_troubles_are_told(tenfold: Command) -> None:
+    Image.new("L", (30, 30), 255).save("blank.png")
+    done = tenfold("read", "blank.png", save("faint.png", "7", ink=232))
+    assert done.code == 0
+    blank, faint = done.out.splitlines()
+    assert blank == "blank.png: nothing found: the picture is blank"
+    assert faint.startswith("faint.png: 7  (") and "faint ink" in faint and "darker pen" in faint
+
+
+# CSV
+
+
+def rows_of(done: Done) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(done.out, newline="")))
+
+
+def test_csv(tenfold: Command) -> None:
+    Image.new("L", (30, 30), 255).save("blank.png")
+    names = [save("a.png", "10X"), save("b, c.png", "27\n56"), broken("d.png"), "blank.png"]
+    done = tenfold("read", *names, "--csv")
+    rows = rows_of(done)
+    assert done.code == 1 and list(rows[0]) == ["path", "text", "confidence", "verdicts", "error"]
+    assert [row["path"] for row in rows] == names
+    assert [row["text"] for row in rows] == ["10?", "27\n56", "", ""]
+    assert [row["verdicts"] for row in rows] == ["digit;digit;not a digit", "digit;digit;digit;digit", "", ""]
+    assert "damaged" in rows[2]["error"] and not any(row["error"] for row in rows if row is not rows[2])
+    least = min(d["confidence"] for d in tenfold("read", "a.png", "--json").json[0]["digits"])
+    assert float(rows[0]["confidence"]) == pytest.approx(least, abs=5e-5) and rows[3]["confidence"] == ""
+
+
+# folders and streams
+
+
+def test_a_folder_stands_for_the_pictures_in_it_and_below(tenfold: Command) -> None:
+    for name in ("f/b.png", "f/a/2.PNG", "f/a.jpeg", "f/.hidden.png", "f/.cache/1.png"):
+        save(name, "7")
+    Path("f/labels.csv").write_text("path,label")
+    Path("f/notes.txt").write_text("notes")
+    done = tenfold("read", "f", "--json")
+    assert done.code == 0
+    assert [picture["path"] for picture in done.json] == ["f/a.jpeg", "f/a/2.PNG", "f/b.png"]
+    done = tenfold("read", "f", "f/notes.txt", "--json")
+    assert done.code == 1 and "is a text file" in done.json[-1]["error"], "named, it is tried"
+
+
+def test_a_folder_without_pictures_does_not_stop_the_rest(tenfold: Command) -> None:
+    Path("empty").mkdir()
+    done = tenfold("read", "empty", save("a.png", "7"), "--json")
+    check_document(done.json)
+    assert done.code == 1 and "holds no picture" in done.json[0]["error"] and done.json[1]["text"] == "7"
+
+
+def test_a_broken_picture_does_not_stop_the_rest(tenfold: Command) -> None:
+    save("f/1.png", "1"), broken("f/2.png"), save("f/3.png", "3")
+    done = tenfold("read", "f")
+    assert done.code == 1 and [line[:10] for line in done.out.splitlines()] == ["f/1.png: 1", "f/3.png: 3"]
+    told, summary = done.err.splitlines()
+    assert told.startswith("tenfold: f/2.png is a damaged picture")
+    assert summary == "tenfold: 1 of 3 pictures could not be read"
+    assert tenfold("read", "f", "--quiet").err.count("\n") == 1
+
+
+@pytest.mark.parametrize("form", [[], ["--json"], ["--csv"]], ids=str)
+def test_answers_come_as_soon_as_they_are_known(
+    tenfold: Command, monkeypatch: pytest.MonkeyPatch, capsys: Any, form: list[str]
+) -> None:
+    """When the second picture is opened, the answer on the first is out."""
+    seen, read = [], reading_module.read_picture
+
+    def watch(classifier: Any, picture: Any) -> Any:
+        seen.append(capsys.readouterr().out)
+        return read(classifier, picture)
+
+    monkeypatch.setattr(reading_module, "read_picture", watch)
+    names = [save(f"{digit}.png", digit) for digit in "123"]
+    last = tenfold("read", *names, *form).out
+    assert len(seen) == 3 and all(name in seen[number + 1] for number, name in enumerate(names[:2]))
+    assert names[0] not in seen[0] and names[2] not in "".join(seen)
+    if form == ["--json"]:
+        assert [picture["text"] for picture in json.loads("".join(seen) + last)] == ["1", "2", "3"]
+
+
+def stop_at(monkeypatch: pytest.MonkeyPatch, count: int, act: Callable[[], None]) -> None:
+    """`act` happens when the picture `count` (from 1) is about to be read."""
+    calls, read = [0], reading_module.read_picture
+
+    def stop(classifier: Any, picture: Any) -> Any:
+        calls[0] += 1
+        if calls[0] == count:
+            act()
+        return read(classifier, picture)
+
+    monkeypatch.setattr(reading_module, "read_picture", stop)
+
+
+def interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("done_before", [0, 1, 2])
+def test_interrupted_what_was_written_is_whole(
+    tenfold: Command, monkeypatch: pytest.MonkeyPatch, done_before: int
+) -> None:
+    names = [save(f"{digit}.png", digit) for digit in "1234"]
+    stop_at(monkeypatch, done_before + 1, interrupt)
+    done = tenfold("read", *names, "--json")
+    assert done.code == 130 and done.err == "tenfold: interrupted\n"
+    assert [picture["text"] for picture in done.json] == list("1234")[:done_before]
+    stop_at(monkeypatch, done_before + 1, interrupt)
+    done = tenfold("read", *names, "--csv")
+    assert done.code == 130 and [row["text"] for row in rows_of(done)] == list("1234")[:done_before]
+
+
+def test_a_pipe_that_is_closed(place: Path, tmp_path: Path) -> None:
+    """In a process of its own, whose stdout nobody reads on: 130, and not a word."""
+    for number in range(5):
+        save(f"f/{number}.png", str(number))
+    code = (
+        f"import sys; sys.path.append({str(Path(__file__).parents[1] / 'reader')!r})\n"
+        "import tenfold.reader.load, template_reader\n"
+        "tenfold.reader.load.load_reader = lambda engine: template_reader.template_reader()\n"
+        "from tenfold.cli import main\nsys.argv = ['tenfold', 'read', 'f', '--csv']\nmain()\n"
+    )
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as closed:
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=place,
+            stdout=closed,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+        )
+    assert (done.returncode, done.stderr) == (130, "")
+
+
+class _Stdin:
+    def __init__(self, data: bytes, *, terminal: bool = False) -> None:
+        self.buffer, self._terminal = io.BytesIO(data), terminal
+
+    def isatty(self) -> bool:
+        return self._terminal
+
+
+def test_standard_input(tenfold: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = Path(save("a.png", "1049")).read_bytes()
+    monkeypatch.setattr(sys, "stdin", _Stdin(data))
+    assert tenfold("read", "-").out.startswith("-: 1049  (")
+    monkeypatch.setattr(sys, "stdin", _Stdin(data))
+    done = tenfold("read", "-", "a.png", "--json")
+    assert [(each["path"], each["text"]) for each in done.json] == [("-", "1049"), ("a.png", "1049")]
+    monkeypatch.setattr(sys, "stdin", _Stdin(b"no picture"))
+    tenfold("read", "-").complaint(1, "is a text file")
+    monkeypatch.setattr(sys, "stdin", _Stdin(data, terminal=True))
+    tenfold("read", "-").complaint(2, "standard input", "terminal")
+    Path("-").write_bytes(data)
+    assert tenfold("read", "./-").out.startswith("./-: 1049"), "a file of that name"
+
+
+# hostile files
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    return make_hostile_files(tmp_path_factory.mktemp("hostile"))
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_hostile_file_is_one_line(tenfold: Command, hostile: dict[str, Path], name: str) -> None:
+    if name not in hostile:
+        pytest.skip("this machine cannot make it")
+    tenfold("read", hostile[name]).complaint(1, name)
+
+
+@pytest.mark.parametrize("name", READABLE)
+def test_an_odd_file_is_read(tenfold: Command, hostile: dict[str, Path], name: str) -> None:
+    if name not in hostile:
+        pytest.skip("this machine cannot make it")
+    done = tenfold("read", hostile[name])
+    assert done.code == 0 and not done.err and done.out.count("\n") == 1 and "\x1b" not in done.out
+    if name not in ("one_pixel.png", "tall_line.png", "broken_exif.jpg"):
+        assert ": 7  (" in done.out or ": ?  7 or" in done.out or "not a digit" in done.out
+
+
+def test_all_hostile_files_at_once(tenfold: Command, hostile: dict[str, Path]) -> None:
+    done = tenfold("read", *hostile.values(), "--json")
+    check_document(done.json)
+    assert done.code == 1
+    refused = {Path(each["path"]).name for each in done.json if each["error"]}
+    assert refused == set(REFUSED) & set(hostile)
+    rows = rows_of(tenfold("read", *hostile.values(), "--csv"))
+    assert [row["path"] for row in rows] == [str(path) for path in hostile.values()]
+
+
+def test_names_that_are_no_text(tenfold: Command) -> None:
+    name = os.fsdecode(b"f/\xff\xfe 7.png")
+    try:
+        save(name, "7")
+    except OSError:
+        pytest.skip("this file system takes only text")
+    assert tenfold("read", "f").out.startswith("f/\\udcff\\udcfe 7.png: 7  (")
+    assert tenfold("read", "f", "--json").json[0]["path"] == name
+
+
+# sheets, models, usage
+
+
+def test_explain_writes_a_sheet_for_each_picture(tenfold: Command) -> None:
+    names = [save("a/7.png", "7"), broken("b/7.png"), save("c/7.png", "77")]
+    done = tenfold("read", *names, "--explain", "new/sheets")
+    assert done.code == 1
+    assert sorted(path.name for path in Path("new/sheets").iterdir()) == ["7-2.png", "7.png"]
+    for path in Path("new/sheets").iterdir():
+        with Image.open(path) as sheet:
+            assert sheet.width == 800
+    tenfold("read", names[0], "--explain", "a/7.png").complaint(2, "a/7.png cannot be a folder of sheets")
+
+
+def test_usage(tenfold: Command, reader: dict[str, Any]) -> None:
+    picture = save("a.png", "7")
+    tenfold("read", picture, "--json", "--csv").complaint(2, "--json and --csv exclude each other")
+    tenfold("read", picture, "--model", "nowhere").complaint(1, "nowhere", "is not there")
+    tenfold("read").complaint(2, "Missing argument")
+    tenfold("read", "").complaint(1, "'' is a folder")
+    reader["background"] = "light"
+    tenfold("read", picture).complaint(2, "light ground", "tenfold predict")

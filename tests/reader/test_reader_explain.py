@@ -1,0 +1,210 @@
+"""Saliency against a loop that judges one image at a time; sheets and the folder that keeps them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from template_reader import template_reader, write
+
+from tenfold.errors import UsageError
+from tenfold.reader.explain import explain_reading
+from tenfold.reader.reading import read_picture
+from tenfold.reader.saliency import saliency_map, winner_of
+from tenfold.reader.sheet import CARD, COLOURS, PAPER, WIDTH, bars, paragraph, stack
+from tenfold.reader.sheet_folder import SheetFolder
+
+READER = template_reader()
+
+
+# saliency
+
+
+class Linear:
+    """Probabilities of two classes and of none, from weighted pixels."""
+
+    def __init__(self) -> None:
+        self.weights = np.random.default_rng(0).normal(0, 0.001, (9, 11, 3))
+        self.batches: list[int] = []
+
+    def judge(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        self.batches.append(len(images))
+        odds = np.exp(np.einsum("nhw,hwk->nk", images.astype(np.float64), self.weights))
+        whole = odds / odds.sum(axis=1, keepdims=True)
+        return whole[:, :2] / whole[:, :2].sum(axis=1, keepdims=True), whole[:, 2]
+
+
+def slow_map(judged: Linear, image: np.ndarray, winner: int, window: int, step: int) -> np.ndarray:
+    """Pixel by pixel: over all windows that cover it, the mean of before minus after."""
+
+    def prob(picture: np.ndarray) -> float:
+        probs, none = judged.judge(picture[None])
+        return float(none[0]) if winner == 2 else float(probs[0, winner] * (1 - none[0]))
+
+    result = np.zeros(image.shape)
+    for y in range(image.shape[0]):
+        for x in range(image.shape[1]):
+            falls = []
+            for top in range(0, image.shape[0] - window + 1, step):
+                for left in range(0, image.shape[1] - window + 1, step):
+                    if top <= y < top + window and left <= x < left + window:
+                        covered = image.copy()
+                        covered[top : top + window, left : left + window] = 0
+                        falls.append(prob(image) - prob(covered))
+            result[y, x] = np.mean(falls) if falls else 0
+    return result
+
+
+@pytest.mark.parametrize("winner", [0, 1, 2])
+@pytest.mark.parametrize(("window", "step"), [(3, 1), (4, 2), (2, 3)])
+def test_saliency_equals_the_slow_loop(winner: int, window: int, step: int) -> None:
+    image = np.random.default_rng(1).integers(0, 256, (9, 11), dtype=np.uint8)
+    image[:5, :4] = 0  # places without ink, which are not asked for
+    judged = Linear()
+    found = saliency_map(judged, image, winner, window=window, step=step)
+    assert len(judged.batches) == 1, "one batch"
+    assert found.dtype == np.float32 and found.shape == image.shape
+    np.testing.assert_allclose(found, slow_map(judged, image, winner, window, step), atol=1e-6)
+    assert np.abs(found).max() > 1e-3
+
+
+def test_saliency_points_at_what_decides() -> None:
+    """Only the upper left pixels speak for class 0, only the lower right against it."""
+    judged = Linear()
+    judged.weights[:] = 0
+    judged.weights[:3, :3, 0], judged.weights[-3:, -3:, 0] = 0.002, -0.001
+    found = saliency_map(judged, np.full((9, 11), 200, np.uint8), 0, window=3)
+    assert np.unravel_index(found.argmax(), found.shape) == (0, 0)
+    assert np.unravel_index(found.argmin(), found.shape) == (8, 10)
+    assert found.min() < 0 and not found[:, 5].any()
+
+
+def test_saliency_of_nothing_is_nothing() -> None:
+    assert not saliency_map(READER, np.zeros((28, 28), np.uint8), 3).any()
+
+
+def test_the_answer_of_a_refused_mark_is_none() -> None:
+    digits = read_picture(READER, write("7X")).digits
+    assert [winner_of(digit) for digit in digits] == [7, 10]
+
+
+# sheets
+
+
+def sheet_of(text: str, **how: object) -> Image.Image:
+    return explain_reading(read_picture(READER, write(text, **how)), READER, name="a.png")  # type: ignore[arg-type]
+
+
+def has(sheet: Image.Image, colour: tuple[int, int, int]) -> int:
+    return int((np.asarray(sheet) == colour).all(axis=2).sum())
+
+
+def test_a_sheet_shows_verdicts_in_their_colours() -> None:
+    sure, refused = sheet_of("7"), sheet_of("X")
+    assert sure.mode == "RGB" and sure.width == refused.width == WIDTH
+    assert has(sure, COLOURS["digit"]) > 500 and not has(sure, COLOURS["not a digit"])
+    assert has(refused, COLOURS["not a digit"]) > 500 and not has(refused, COLOURS["digit"])
+    unsure = template_reader(least_confidence=1.0, most_none=1.0)
+    asked = explain_reading(read_picture(unsure, write("X")), unsure)
+    assert has(asked, COLOURS["unsure"]) > 500
+
+
+def test_what_the_network_saw_is_in_the_sheet() -> None:
+    reading = read_picture(READER, write("4"))
+    sheet = np.asarray(explain_reading(reading, READER))
+    seen = np.repeat(np.repeat(reading.digits[0].image, 8, axis=0), 8, axis=1)  # 28 -> 224
+    rows = sheet[..., 0]
+    places = [
+        (y, x)
+        for y in range(len(rows) - 223)
+        for x in range(60)
+        if rows[y, x] == 0 == rows[y + 223, x] and np.array_equal(rows[y : y + 224, x : x + 224], seen)
+    ]
+    assert len(places) == 1
+
+
+def test_more_digits_make_a_longer_sheet_of_the_same_width() -> None:
+    reading = read_picture(READER, write("104927"))
+    some = [replace(reading, digits=reading.digits[:count]) for count in (2, 3, 4, 5, 6)]
+    two, three, four, five, six = (explain_reading(each, READER).height for each in some)
+    assert two < three == four < five == six, "two cards a row"
+
+
+@pytest.mark.parametrize("name", ["", "x" * 300, "sieben 七 \n.png"])
+def test_any_name_and_nothing_found(name: str) -> None:
+    reading = read_picture(READER, Image.new("L", (30, 20), 255))
+    sheet = explain_reading(reading, READER, name=name)
+    assert sheet.width == WIDTH and has(sheet, COLOURS["unsure"])
+
+
+def test_a_page_full_of_marks_is_cut_short_and_a_large_picture_reduced() -> None:
+    pages = "\n".join(["1234567890"] * 6)
+    reading = read_picture(READER, write(pages, size=60))
+    assert len(reading.digits) == 60
+    forty = replace(reading, digits=reading.digits[:40])
+    longer = explain_reading(reading, READER).height - explain_reading(forty, READER).height
+    assert longer < 300, "lines of text, and no more cards"
+    assert sheet_of("7", size=900).height == sheet_of("7", size=450).height
+
+
+def test_bars_are_as_long_as_their_values() -> None:
+    red, blue = (200, 0, 0), (0, 0, 200)
+    chart = np.asarray(bars([0.5, 0.25], ["a", "b"], [red, blue], 200, 252))
+    tall = [(chart[:, x] == colour).all(axis=1).sum() for x, colour in ((20, red), (120, blue))]
+    assert tall == pytest.approx([100, 50], abs=2), "of 252 pixels 52 are for names and figures"
+
+
+def test_paragraphs_keep_to_their_width() -> None:
+    for text in ("many short words " * 9, "w" * 200, "", " · …"):
+        image = paragraph(text, 20, 180)
+        assert image.width == 180 and image.height % 27 == 0
+    shorter, longer = paragraph("one", 20, 180), paragraph("one two three four five six", 20, 180)
+    assert shorter.height < longer.height
+    assert stack([shorter, longer], gap=5).size == (180, shorter.height + longer.height + 5)
+    assert CARD != PAPER
+
+
+# the folder
+
+
+def test_sheets_never_overwrite_each_other(tmp_path: Path) -> None:
+    reading, folder = read_picture(READER, write("7")), SheetFolder(tmp_path / "new" / "sheets")
+    names = ["a/7.png", "b/7.jpg", "c/7-2.gif", "d/7.png", "-", "e/stdin.png", "F/X.png", "g/x.png"]
+    places = [folder.add(name, reading, READER) for name in names]
+    assert [place.name for place in places[:4]] == ["7.png", "7-2.png", "7-2-2.png", "7-3.png"]
+    assert len({place.name.casefold() for place in places}) == len(names)
+    for place in places:
+        with Image.open(place) as sheet:
+            assert sheet.width == WIDTH
+    assert sorted(each.name for each in folder.folder.iterdir()) == sorted(place.name for place in places)
+
+
+def test_a_later_run_replaces_sheets_but_no_other_file(tmp_path: Path) -> None:
+    reading = read_picture(READER, write("7"))
+    write("7").save(tmp_path / "7.png")
+    (tmp_path / "8.png").write_text("my notes")
+    (tmp_path / "9.png").symlink_to(tmp_path / "nowhere")
+    for _ in range(2):
+        folder = SheetFolder(tmp_path)
+        for name, place in (("7.png", "7-2.png"), ("8.png", "8-2.png"), ("9.png", "9-2.png")):
+            assert folder.add(str(tmp_path / name), reading, READER).name == place
+    with Image.open(tmp_path / "7.png") as mine:
+        assert mine.mode == "L"
+    assert (tmp_path / "8.png").read_text() == "my notes"
+    assert len(list(tmp_path.iterdir())) == 6
+
+
+def test_names_that_no_file_can_have(tmp_path: Path) -> None:
+    reading, folder = read_picture(READER, write("7")), SheetFolder(tmp_path)
+    for name in ("七" * 80 + ".png", "line\nbreak.png", ".png", "no_suffix", "\udcff.png"):
+        assert folder.add(name, reading, READER).is_file()
+
+
+def test_a_file_in_the_place_of_the_folder(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("")
+    for wrong in (tmp_path / "taken", tmp_path / "taken" / "below"):
+        with pytest.raises(UsageError, match="cannot be a folder of sheets"):
+            SheetFolder(wrong)
