@@ -72,7 +72,7 @@ def plan(
     add(drawn, 80 if strokes else 600, None)
     add(others, 60, NONE_CLASS)
     pool = tuple(digits or drawn)
-    for _ in range(20):
+    for _ in range(40):
         jobs.append(Job(pool, max(1, round(400 * scale)), NONE_CLASS, True, (seed, held, len(jobs))))
     return jobs
 

@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 import numpy as np
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 
 from tenfold.arrays import Prediction, Verdict
 from tenfold.engines.base import Engine, EngineOptions
@@ -177,7 +177,9 @@ class Classifier:
         weights = {name: np.ascontiguousarray(value) for name, value in self.engine.weights().items()}
         with replace_file(folder / "model.safetensors") as beside:
             # One key only: safetensors writes several in a random order, and equal models in unequal files.
-            save_file(weights, beside, metadata={"format": "tenfold"})
+            beside.write_bytes(
+                save(weights, metadata={"format": "tenfold"})
+            )  # save_file lets only its owner read
         write_text(folder / "model.json", json.dumps(self.card.to_dict(), indent=2) + "\n")
 
     def with_weights(self, weights: dict[str, np.ndarray]) -> Classifier:
@@ -228,17 +230,24 @@ class Classifier:
         judged = zip(images, *self.judge(images), strict=True)
         return [self._prediction(probs, float(none), image=image) for image, probs, none in judged]
 
+    def classify(self, picture: Any) -> Prediction:
+        """A picture of one thing, of any size -> the verdict on it. Raises DataError.
+
+        The picture is brought to the training images' size and polarity; one of that size already is
+        taken as it is.
+        """
+        image = fit_picture(picture, self.card.image_shape, background=self.card.background)
+        return self.predictions(image[None])[0]
+
     def read(self, picture: Any) -> list[Prediction]:
         """A path, file, PIL image or array of any size -> the verdicts on what it shows.
 
         A classifier of light ink on 28x28 dark pixels reads handwriting: the ink is lifted from its
         paper and parted into digits, in reading order, with boxes in the picture's pixels; a blank gives
-        []. Any other takes the whole picture for one thing, brought to the training images' size and
-        polarity. Raises DataError.
+        []. Any other takes the whole picture for one thing. Raises DataError.
         """
         if not self.card.reads_ink:
-            image = fit_picture(picture, self.card.image_shape, background=self.card.background)
-            return self.predictions(image[None])
+            return [self.classify(picture)]
         opened = open_picture(picture)
         return self.read_ink(lift_ink(opened.pixels), scale=opened.scale)
 

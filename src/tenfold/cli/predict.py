@@ -78,10 +78,10 @@ def _predict(classifier: Classifier, path: Path) -> dict[str, Any]:
         "probs": [],
     }
     try:
-        verdict = classifier.read(path)[0].to_dict()
+        verdict = classifier.classify(path).to_dict()
     except DataError as error:
         return empty | {"error": str(error)}
-    del verdict["box"]
+    del verdict["box"], verdict["verdict"]
     return empty | verdict | {"error": None}
 
 

@@ -30,6 +30,8 @@ _SURE = 0.9  # a mark judged better than this is not cut
 _CUT = 0.7  # what a cut must be better by, in nats of its mark
 _STACK = 2.0  # how much likelier one digit is than a tight stack of several, in nats
 _STACK_GAP = 0.2  # of the whole's height: marks farther apart are no single digit
+_SHORT = 0.5  # of the row's height: shorter runs are seldom digits
+_SHORT_COST = 3.0  # nats, of a whole digit's ink, that a short run costs
 _NONE = 0.05  # how much being none of the classes counts for, against being one
 
 
@@ -103,7 +105,7 @@ def _read_row(row: Sequence[Mark], judge: Judge) -> list[_Judged]:
     if len(again) > len(pieces):
         pieces, cuts = again, cut_before
         judged = _judge(_runs(pieces, height), judge)
-    return _best_path(judged, pieces, cuts)
+    return _best_path(judged, pieces, cuts, height)
 
 
 def _tallest(row: Sequence[Mark]) -> int:
@@ -141,10 +143,13 @@ def _score(probs: np.ndarray, none: float) -> float:
     return float(np.log(max((1 - none) * float(probs.max()), _NONE * none, 1e-6)))
 
 
-def _best_path(judged: Sequence[_Judged], pieces: Sequence[Mark], cuts: Sequence[bool]) -> list[_Judged]:
+def _best_path(
+    judged: Sequence[_Judged], pieces: Sequence[Mark], cuts: Sequence[bool], height: float
+) -> list[_Judged]:
     """Over all ways to part the pieces into runs, the one of the best mean score, weighted by ink."""
     best: list[tuple[float, list[_Judged]]] = [(0.0, []), *((-np.inf, []) for _ in pieces)]
     weights = [piece.weight for piece in pieces]
+    usual = float(np.median([w for w, p in zip(weights, pieces, strict=True) if p.height >= _SHORT * height]))
     for end in range(1, len(pieces) + 1):
         for item in judged:
             run, probs, none = item
@@ -154,6 +159,8 @@ def _best_path(judged: Sequence[_Judged], pieces: Sequence[Mark], cuts: Sequence
             score = best[run.first][0] + weight * _score(probs, none)
             if cuts[run.first]:
                 score -= _CUT * min(weight, weights[run.first - 1])
+            if run.mark.height < _SHORT * height:
+                score -= _SHORT_COST * usual
             if score > best[end][0]:
                 best[end] = (score, [*best[run.first][1], item])
     return best[-1][1]

@@ -16,6 +16,7 @@ from tenfold.ink.strength import Ink, along_ink_colour, planes
 
 __all__ = ["lift_from_uneven"]
 
+_LEAST_NEGATIVE = 100.0  # of 255: how dark a board must be for chalk to be measured against it
 _PAPER_SIDE = 300.0  # pixels: the paper is found on a picture reduced to about this side
 
 
@@ -26,11 +27,20 @@ def lift_from_uneven(pixels: np.ndarray) -> Ink:
     colours = planes(255 - pixels if light else pixels)
     smooth = [ndimage.gaussian_filter(plane, float(np.clip(side * 0.0015, 0.4, 1.5))) for plane in colours]
     paper = _find_uneven_paper(255 - np.asarray(small) if light else np.asarray(small), colours[0].shape)
-    departure = np.stack([1 - a / np.maximum(b, 1) for a, b in zip(smooth, paper, strict=True)])
+    least = _LEAST_NEGATIVE if light else 1.0
+    departure = np.stack([1 - a / np.maximum(b, least) for a, b in zip(smooth, paper, strict=True)])
     departure -= np.median(departure[:, ::3, ::3], axis=(1, 2), keepdims=True)
-    noise = 1.4826 * float(np.median(np.abs(departure[:, ::3, ::3])))
+    noise = _grain(departure[:, ::2, ::2])
     strength, contrast = along_ink_colour(departure, noise=noise)
     return Ink(_hysteresis(strength, noise / max(contrast, 1e-6)), contrast, light, flat=False)
+
+
+def _grain(departure: np.ndarray) -> float:
+    """Standard deviation of the paper's grain (from the median deviation), where it is coarsest: in the shade."""
+    tiles = [
+        tile for rows in np.array_split(departure, 6, axis=1) for tile in np.array_split(rows, 6, axis=2)
+    ]
+    return 1.4826 * float(np.quantile([np.median(np.abs(tile)) for tile in tiles if tile.size], 0.9))
 
 
 def _is_light_ink(grey: np.ndarray) -> bool:

@@ -11,9 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tenfold.ink.frame import frame_ink
-from tenfold.ink.lift import lift_ink
-from tenfold.ink.marks import find_rows, join_marks
-from tenfold.ink.open import open_picture
+from tenfold.ink.normalize import normalize_ink
 from tenfold.pens.distort import vary, with_habits
 from tenfold.pens.draw import draw_strokes
 from tenfold.pens.scenes import canvas_picture, paper_picture
@@ -65,17 +63,11 @@ def _fit(drawing: Drawing, side: int, room: int) -> list[np.ndarray]:
 
 
 def _on_canvas(drawing: Drawing, rng: np.random.Generator) -> np.ndarray:
-    return _lift_whole(canvas_picture(drawing, rng))
+    return normalize_ink(canvas_picture(drawing, rng))
 
 
 def _on_paper(drawing: Drawing, rng: np.random.Generator) -> np.ndarray:
-    return _lift_whole(paper_picture([drawing], rng, size=(200, 200))[0])
-
-
-def _lift_whole(picture: object) -> np.ndarray:
-    rows = find_rows(lift_ink(open_picture(picture).pixels))
-    marks = [mark for row in rows for mark in row]
-    return frame_ink(join_marks(marks).strength) if marks else np.zeros((28, 28), np.uint8)
+    return normalize_ink(paper_picture([drawing], rng, size=(200, 200))[0])
 
 
 def draw_pairs(drawings: Sequence[Drawing], count: int, rng: np.random.Generator) -> np.ndarray:
@@ -106,7 +98,7 @@ def _side_by_side(chosen: Sequence[Drawing], rng: np.random.Generator) -> Drawin
     for drawing in chosen:
         points = np.concatenate(drawing.strokes)
         size = float(rng.uniform(0.8, 1.1))
-        place = np.array([right - size * points[:, 0].min(), rng.uniform(-0.1, 0.1)], dtype=np.float32)
+        place = np.array([right - size * points[:, 0].min(), rng.uniform(-0.15, 0.15)], dtype=np.float32)
         strokes += [stroke * size + place for stroke in drawing.strokes]
-        right = float(max(stroke[:, 0].max() for stroke in strokes)) + float(rng.uniform(-0.03, 0.3))
+        right = float(max(stroke[:, 0].max() for stroke in strokes)) + float(rng.uniform(-0.12, 0.25))
     return Drawing(tuple(strokes), NONE)
