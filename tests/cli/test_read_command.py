@@ -357,3 +357,27 @@ def test_usage(tenfold: Command, reader: dict[str, Any]) -> None:
     tenfold("read", "").complaint(1, "'' is a folder")
     reader["background"] = "light"
     tenfold("read", picture).complaint(2, "light ground", "tenfold predict")
+
+
+# the reader that ships, in a process of its own
+
+
+def test_the_reader_that_ships_reads_at_once(place: Path) -> None:
+    """Without what it does not need: torch, plots, tables on a terminal, SciPy for a drawing."""
+    strokes = Image.new("L", (120, 160), 255)
+    strokes.paste(0, (56, 20, 66, 140))
+    strokes.save("one.png")
+    code = (
+        "import sys\nfrom tenfold.cli import main\n"
+        "sys.argv = ['tenfold', 'read', 'one.png', '--json', '--explain', 'sheets']\n"
+        "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code\n"
+        "heavy = ['torch', 'matplotlib', 'jinja2', 'rich', 'scipy', 'tenfold.training', 'tenfold.report']\n"
+        "assert not [name for name in heavy if name in sys.modules]\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=place, capture_output=True, text=True, timeout=60, check=True
+    )
+    document = json.loads(done.stdout)
+    check_document(document)
+    assert document[0]["text"] == "1" and document[0]["troubles"] == []
+    assert (place / "sheets" / "one.png").is_file()

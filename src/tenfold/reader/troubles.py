@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import ndimage
+from PIL import Image
 
 from tenfold.arrays import Prediction
 from tenfold.ink.frame import stroke_width
@@ -18,6 +18,7 @@ _ONE_COLOUR = 8  # levels of 0..255: a picture that spans no more shows nothing 
 _FAINT = 0.13  # contrast: a third of a grey pencil's on white paper
 _SMALL = 12  # pixels of the original: a digit less tall has too little shape left
 _BLUR = 0.12  # of a digit's size: softer edges close its loops (sharp pens and cameras: below 0.09)
+_LOOK = 80  # pixels: a digit is looked at for blur no larger than this
 _FULL = 0.5  # strength: half ink or more
 _MEETS = 0.7  # of the stroke's width: a round end that just touches the edge is not cut off
 
@@ -163,15 +164,19 @@ def _softness(picture: Picture, ink: Ink, digit: Prediction) -> float:
     rows, columns = _crop(picture, ink, digit)
     size = max(rows.stop - rows.start, columns.stop - columns.start)
     room = size // 8
-    around = np.s_[
+    around = picture.pixels[
         max(0, rows.start - room) : rows.stop + room, max(0, columns.start - room) : columns.stop + room
     ]
-    grey = picture.pixels[around].mean(axis=2)
+    if min(around.shape[:2]) < 3:
+        return 0.0
+    shrunk = Image.fromarray(np.ascontiguousarray(around)).convert("L")
+    shrunk.thumbnail((_LOOK, _LOOK), Image.Resampling.BOX)  # grain is no edge
+    grey = np.asarray(shrunk, np.float32)
     if min(grey.shape) < 3:
         return 0.0
-    grey = ndimage.gaussian_filter(grey, 0.01 * size)  # grain is no edge
     down, right = np.gradient(grey)
     steepness = np.sort(np.hypot(down, right).ravel())
     steepest = float(steepness[-max(1, len(steepness) // 100) :].mean())
     low, high = np.quantile(grey, (0.02, 0.98))
-    return float(high - low) / max(steepest, 1e-6) / size
+    span = max(around.shape[:2]) / max(grey.shape)
+    return float(high - low) / max(steepest, 1e-6) * span / size
