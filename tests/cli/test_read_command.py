@@ -290,6 +290,17 @@ def test_standard_input(tenfold: Command, monkeypatch: pytest.MonkeyPatch) -> No
     assert tenfold("read", "./-").out.startswith("./-: 1049"), "a file of that name"
 
 
+def test_results_stay_on_stdout_while_the_bar_is_drawn(
+    tenfold: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")  # stderr counts as a terminal, stdout is none
+    for number in range(21):
+        save(f"f/{number:02}.png", "7")
+    done = tenfold("read", "f", "--csv")
+    assert len(rows_of(done)) == 21 and "/21" in done.err
+    assert not tenfold("read", "f", "--csv", "--quiet").err
+
+
 # hostile files
 
 
