@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from tenfold.cli.adapt import adapt_command
 from tenfold.cli.data import app as data_app
 from tenfold.cli.evaluate import evaluate_command
 from tenfold.cli.gradcheck import gradcheck_command
@@ -48,6 +49,7 @@ def _root(
 app.command("train")(train_command)
 app.command("evaluate")(evaluate_command)
 app.command("read")(read_command)
+app.command("adapt")(adapt_command)
 app.command("predict")(predict_command)
 app.command("report")(report_command)
 app.add_typer(runs_app, name="runs")
