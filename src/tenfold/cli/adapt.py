@@ -50,8 +50,9 @@ def adapt_command(
     """Learn one person's handwriting from 10 to 50 labelled digits, in half a minute.
 
     Before anything is written, what that brings is measured on digits of this person
-    that were held out, and what it costs on other people's. If it does not help,
-    nothing is written and the exit code is 3. Use it with `tenfold read --model FOLDER`.
+    that were held out, and what it costs on other people's; for this, label each digit
+    twice or more. If it does not help, nothing is written and the exit code is 3.
+    The new reader is used with `tenfold read --model FOLDER`.
     """
     from tenfold.errors import FigureNotMetError
     from tenfold.reader.adaptation import check_free
@@ -149,9 +150,12 @@ def _show(adaptation: Adaptation, examples: Examples, *, quiet: bool) -> None:
         for line in _notes(adaptation, examples):
             console.print(line, markup=False)
     forgetting = adaptation.forgetting
-    rows = [
+    own = [
         _row(f"this hand, held out ({adaptation.folds} parts), before", adaptation.before),
         _row("  after", adaptation.after),
+    ]
+    rows = [
+        *(own if adaptation.folds else []),
         _row(f"{forgetting.data}, before", forgetting.before),
         _row("  after", forgetting.after),
     ]
@@ -182,6 +186,9 @@ def _notes(adaptation: Adaptation, examples: Examples) -> list[str]:
     missing = [str(digit) for digit, number in enumerate(adaptation.counts) if not number]
     if missing:
         lines.append(f"no example of {', '.join(missing)}")
+    once = [str(digit) for digit, number in enumerate(adaptation.counts) if number == 1]
+    if once:
+        lines.append(f"only one example of {', '.join(once)}: what it brings there cannot be measured")
     lines += _named([f"left out: {path}: {reason}" for path, reason in examples.left_out])
     doubts = [f"{examples.paths[index]}: {examples.labels[index]}" for index in adaptation.doubtful]
     return lines + _named([f"is this label right? {doubt}" for doubt in doubts])

@@ -7,7 +7,7 @@ serve every hand, learn more slowly than the last (Howard & Ruder 2018: discrimi
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -68,7 +68,8 @@ def adapt_reader(
     """A reader that has learned the hand of `images`, uint8 (N, 28, 28) as `frame_ink` gives them.
 
     labels: integers (N,), 0..9; N at least 10. Temperature and thresholds stay. What it brings is
-    measured by cross-validation: every example is read by a reader that learned from others only.
+    measured by cross-validation: each example of a digit that is there more than once is read by a
+    reader that has not learned from it.
     engine: what trains; the answer runs in the engine of `classifier`. memory: what is rehearsed.
     Raises DataError for examples that are too few or no such arrays, UsageError for another reader.
     """
@@ -76,17 +77,19 @@ def adapt_reader(
     labels = _check_examples(images, labels)
     chosen = settings or AdaptSettings()
     course = _Course(classifier, memory or gather_memory(seed=seed), chosen, engine, seed, progress)
-    before = classifier.judge(images)
-    after = _cross_validate(course, images, labels)
+    parts = _held_out(labels, chosen.folds, seed)
+    course.planned = (len(parts) + 1) * chosen.steps
+    held = np.concatenate([np.zeros(0, np.int64), *parts])
+    before, after = classifier.judge(images[held]), _cross_validate(course, images, labels, parts)
     adapted = course.learn(images, labels)
     return Adaptation(
         classifier=adapted,
-        before=score(classifier, before, labels),
-        after=score(classifier, after, labels),
+        before=score(classifier, before, labels[held]),
+        after=score(classifier, after, labels[held]),
         forgetting=_measure_forgetting(classifier, adapted, course.memory),
-        folds=chosen.folds,
+        folds=len(parts),
         counts=tuple(np.bincount(labels, minlength=len(DIGITS)).tolist()),
-        doubtful=_find_doubtful(before, after, labels),
+        doubtful=tuple(sorted(held[_doubtful(before, after, labels[held])].tolist())),
         seed=seed,
     )
 
@@ -129,7 +132,8 @@ class _Course:
     engine: str
     seed: int
     progress: Progress | None
-    steps: int = 0  # done, of all trainings
+    planned: int = 0  # steps of all trainings
+    steps: int = 0  # done
     trainings: int = 0
 
     def __post_init__(self) -> None:
@@ -167,7 +171,7 @@ class _Course:
     def _tell(self) -> None:
         self.steps += 1
         if self.progress:
-            self.progress("learning", self.steps, self.settings.steps * (self.settings.folds + 1))
+            self.progress("learning", self.steps, self.planned)
 
 
 def _groups(network: Network, first_factor: float) -> tuple[ParameterGroup, ...]:
@@ -182,14 +186,25 @@ def _groups(network: Network, first_factor: float) -> tuple[ParameterGroup, ...]
     return tuple(ParameterGroup(match=f"{layer}.", factor=factor) for layer, factor in factors.items())
 
 
-def _cross_validate(course: _Course, images: np.ndarray, labels: np.ndarray) -> Judged:
-    """Probabilities (N, K) and (N,) of each example, by a reader that has not learned from it."""
-    probs = np.empty((len(labels), len(DIGITS)), np.float32)
-    none = np.empty(len(labels), np.float32)
-    for held in fold_indices(labels, course.settings.folds, seed=course.seed):
-        kept = np.setdiff1d(np.arange(len(labels)), held)
-        probs[held], none[held] = course.learn(images[kept], labels[kept]).judge(images[held])
-    return probs, none
+def _held_out(labels: np.ndarray, folds: int, seed: int) -> list[np.ndarray]:
+    """Which examples each training but the last does not see, as even in class as can be."""
+    several = np.flatnonzero(np.bincount(labels)[labels] > 1)
+    folds = min(folds, len(several))
+    return [several[part] for part in fold_indices(labels[several], folds, seed=seed)] if folds else []
+
+
+def _cross_validate(
+    course: _Course, images: np.ndarray, labels: np.ndarray, parts: Sequence[np.ndarray]
+) -> Judged:
+    """Probabilities (M, K) and (M,) of the parts' examples, by readers that have not learned from them."""
+    probs = [np.zeros((0, len(DIGITS)), np.float32)]
+    none = [np.zeros(0, np.float32)]
+    for part in parts:
+        kept = np.setdiff1d(np.arange(len(labels)), part)
+        judged = course.learn(images[kept], labels[kept]).judge(images[part])
+        probs.append(judged[0])
+        none.append(judged[1])
+    return np.concatenate(probs), np.concatenate(none)
 
 
 def _measure_forgetting(before: Classifier, after: Classifier, memory: Memory) -> Forgetting:
@@ -200,9 +215,9 @@ def _measure_forgetting(before: Classifier, after: Classifier, memory: Memory) -
     return Forgetting(memory.name, digits[0], digits[1], len(memory.held_others), others[0], others[1])
 
 
-def _find_doubtful(before: Judged, after: Judged, labels: np.ndarray) -> tuple[int, ...]:
-    """Read as another digit, the same one and surely, before and after learning this hand."""
+def _doubtful(before: Judged, after: Judged, labels: np.ndarray) -> np.ndarray:
+    """bool (M,): read as another digit, the same one and surely, before and after learning this hand."""
     said = [probs.argmax(axis=1) for probs, _ in (before, after)]
     sure = np.minimum(before[0].max(axis=1), after[0].max(axis=1)) > _SURE
-    wrong = (said[0] == said[1]) & (said[0] != labels) & sure
-    return tuple(int(index) for index in np.flatnonzero(wrong))
+    doubtful: np.ndarray = (said[0] == said[1]) & (said[0] != labels) & sure
+    return doubtful

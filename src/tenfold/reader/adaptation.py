@@ -30,8 +30,9 @@ class Score:
     read: int
 
     @property
-    def accuracy(self) -> float:
-        return self.right / self.n
+    def accuracy(self) -> float | None:
+        """None of no digits."""
+        return self.right / self.n if self.n else None
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -66,7 +67,7 @@ class Forgetting:
     @property
     def lost(self) -> float:
         """Of the accuracy on other people's digits; below 0 where it gained."""
-        return self.before.accuracy - self.after.accuracy
+        return (self.before.right - self.after.right) / self.before.n
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -79,10 +80,11 @@ class Forgetting:
 
 @dataclass(frozen=True, eq=False)
 class Adaptation:
-    """classifier: learned from all examples. before, after: on examples, each held out once.
+    """classifier: learned from all examples. before, after: on examples that were held out, each once.
 
-    folds: into how many parts they were parted for that. counts: examples of each class. doubtful:
-    indices of examples whose label neither the reader before nor the one after can believe.
+    A digit that is there only once is never held out: its shape cannot be learned from the others.
+    folds: into how many parts the rest was parted; 0 where there was none. counts: examples of each
+    class. doubtful: indices of held-out examples whose label neither reader can believe.
     """
 
     classifier: Classifier
@@ -96,9 +98,9 @@ class Adaptation:
 
     @property
     def objection(self) -> str:
-        """Why it should not be used, in a few words; "" where it helps."""
+        """Why it should not be used, in a few words; "" where it helps, or nothing could be held out."""
         before, after = (self.before.right, self.before.read), (self.after.right, self.after.read)
-        if after <= before:
+        if self.folds and after <= before:
             what = "makes it worse" if after < before else "changes nothing"
             return f"learning this hand {what}: {_told(self.before)} before, {_told(self.after)} after"
         if self.forgetting.lost > MOST_FORGOTTEN:
@@ -116,7 +118,6 @@ class Adaptation:
             "folds": self.folds,
             "counts": list(self.counts),
             "seed": self.seed,
-            "helps": not self.objection,
             "objection": self.objection or None,
         }
 
