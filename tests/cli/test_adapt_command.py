@@ -130,6 +130,8 @@ def test_what_does_not_help_is_not_written(tenfold: Command, place: Path) -> Non
     assert done.err.startswith("tenfold: learning this hand ") and done.err.count("\n") == 1
     assert "nothing was written (--force writes it)" in done.err
     assert not (place / "my-reader").exists()
+    forced = tenfold("adapt", "known", "--engine", "numpy", "--force")
+    assert forced.code == 0 and "written all the same" in forced.err and (place / "my-reader").exists()
     document = tenfold("adapt", "known", "--engine", "numpy", "--json")
     assert document.code == 3 and document.json["out"] is None and document.json["objection"]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tenfold.cli.options import DataDir, EngineName, Json, Quiet, Seed
-from tenfold.cli.output import emit_json, percent, plain_table, progress_bar, stdout
+from tenfold.cli.output import emit_json, percent, plain_table, progress_bar, stderr, stdout
 
 if TYPE_CHECKING:
     from tenfold.classifier import Classifier
@@ -73,6 +73,8 @@ def adapt_command(
         outcome = {"out": str(place) if written else None, "seconds": seconds}
         emit_json(adaptation.to_dict() | _told(adaptation, examples) | outcome)
     elif written:
+        if adaptation.objection:
+            stderr().print(f"tenfold: {adaptation.objection}; written all the same", markup=False)
         stdout().print(
             f"written to {place} in {seconds:.0f} s; use it: tenfold read --model {place} PICTURE",
             markup=False,
