@@ -86,12 +86,12 @@ def settle(
     images, labels = val_set.images[digit], val_set.labels[digit]
     classifier = classifier.with_temperature(fit_temperature(classifier.logits(images), labels))
     probs, none = classifier.judge(val_set.images)
-    confidence, most_none = choose_thresholds(probs[digit], none[digit])
+    drawn = digit & ~mnist  # thresholds are for pictures that people draw and photograph
+    confidence, most_none = choose_thresholds(probs[drawn], none[drawn])
     card = replace(classifier.card, least_confidence=confidence, most_none=most_none)
     classifier = Classifier(classifier.engine, card)
     refused = (none > most_none) | (probs.max(axis=1) < confidence)
     right = probs.argmax(axis=1) == val_set.labels
-    drawn = digit & ~mnist
     return classifier, {
         "temperature": card.temperature,
         "least_confidence": confidence,

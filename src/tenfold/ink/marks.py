@@ -56,19 +56,30 @@ def find_rows(ink: Ink) -> list[list[Mark]]:
 
 
 def _components(ink: Ink) -> list[Mark]:
-    labels, count = label_regions(ink.strength > _EDGE)
+    top, left, strength = _inked_part(ink.strength)
+    labels, count = label_regions(strength > _EDGE)
     if not count:
         return []
     grown = grow_labels(labels)  # the soft edge belongs to the mark
     places = find_boxes(grown, count)
     sizes = [0 if p is None else max(p[0].stop - p[0].start, p[1].stop - p[1].start) for p in places]
-    largest = np.argsort(sizes)[::-1][:_MOST_MARKS]
     marks = []
-    for index in largest:
+    for index in np.argsort(sizes)[::-1][:_MOST_MARKS]:
         rows, columns = places[index]
-        own = np.where(grown[rows, columns] == index + 1, ink.strength[rows, columns], 0)
-        marks.append(Mark((columns.start, rows.start, columns.stop, rows.stop), own.astype(np.float32)))
+        own = np.where(grown[rows, columns] == index + 1, strength[rows, columns], np.float32(0))
+        box = (left + columns.start, top + rows.start, left + columns.stop, top + rows.stop)
+        marks.append(Mark(box, own))
     return [mark for mark in marks if ink.flat or not _is_border(mark, ink.strength.shape)]
+
+
+def _inked_part(strength: np.ndarray) -> tuple[int, int, np.ndarray]:
+    """First row, first column and the pixels of the part that holds all ink, one pixel around it."""
+    inked = strength > _EDGE
+    rows, columns = np.flatnonzero(inked.any(axis=1)), np.flatnonzero(inked.any(axis=0))
+    if not len(rows):
+        return 0, 0, strength
+    top, left = max(0, int(rows[0]) - 1), max(0, int(columns[0]) - 1)
+    return top, left, strength[top : rows[-1] + 2, left : columns[-1] + 2]
 
 
 def _is_border(mark: Mark, shape: tuple[int, int]) -> bool:
@@ -141,16 +152,15 @@ def _least_path(strength: np.ndarray, column: int, reach: int) -> tuple[np.ndarr
     left, right = max(0, column - reach), min(strength.shape[1], column + reach + 1)
     away = 0.002 * np.abs(np.arange(left, right) - column)
     cost = strength[:, left:right] + away
-    total = np.empty_like(cost)
-    total[0] = cost[0]
+    total = np.full((len(cost), cost.shape[1] + 2), np.inf, np.float32)  # walled in on both sides
+    total[0, 1:-1] = cost[0]
     for row in range(1, len(cost)):
-        above = np.pad(total[row - 1], 1, constant_values=np.inf)
-        total[row] = cost[row] + np.minimum(np.minimum(above[:-2], above[2:]), above[1:-1])
+        above = total[row - 1]
+        total[row, 1:-1] = cost[row] + np.minimum(np.minimum(above[:-2], above[2:]), above[1:-1])
     path = np.empty(len(cost), np.int64)
-    path[-1] = int(total[-1].argmin())
+    path[-1] = int(total[-1].argmin()) - 1
     for row in range(len(cost) - 2, -1, -1):
-        low = max(0, path[row + 1] - 1)
-        path[row] = low + int(total[row, low : path[row + 1] + 2].argmin())
+        path[row] = path[row + 1] - 1 + int(total[row, path[row + 1] : path[row + 1] + 3].argmin())
     crossed = float(strength[np.arange(len(cost)), path + left].sum())
     return path + left, crossed
 

@@ -149,7 +149,8 @@ def _best_path(
     """Over all ways to part the pieces into runs, the one of the best mean score, weighted by ink."""
     best: list[tuple[float, list[_Judged]]] = [(0.0, []), *((-np.inf, []) for _ in pieces)]
     weights = [piece.weight for piece in pieces]
-    usual = float(np.median([w for w, p in zip(weights, pieces, strict=True) if p.height >= _SHORT * height]))
+    tall = [w for w, p in zip(weights, pieces, strict=True) if p.height >= _SHORT * height]
+    usual = float(np.median(tall or weights))
     for end in range(1, len(pieces) + 1):
         for item in judged:
             run, probs, none = item
