@@ -2,11 +2,16 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check clean
+.PHONY: demo test check reader clean
 
 demo: .venv/installed
 	$(BIN)/tenfold train cnn
-	$(BIN)/tenfold predict examples/
+	$(BIN)/tenfold read examples/
+
+# The model that comes with the package, made anew: about a quarter of an hour.
+reader: .venv/installed
+	$(BIN)/python scripts/reader_lessons.py build/lessons.npz
+	$(BIN)/python scripts/train_reader.py build/lessons.npz src/tenfold/reader/model
 
 test check: .venv/installed
 	scripts/check

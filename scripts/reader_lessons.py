@@ -2,6 +2,8 @@
 
     scripts/reader_lessons.py OUT.npz [--strokes strokes.npz] [--scale 1.0] [--seed 0]
 
+Recorded strokes are looked for in the folder that TENFOLD_DATA_DIR names.
+
 Writers (recorded strokes) and glyph variants are parted between training and validation, so that
 thresholds and temperature are chosen on hands that the network has not seen. Without recorded strokes
 the glyphs of the package alone are drawn.
@@ -10,6 +12,7 @@ the glyphs of the package alone are drawn.
 from __future__ import annotations
 
 import argparse
+import os
 import zlib
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -24,7 +27,7 @@ from tenfold.reader.lessons import draw_lessons, draw_pairs
 
 DIGITS = tuple("0123456789")
 NONE_CLASS = 10
-HELD_OUT = 6  # one writer, or glyph variant, of so many is for validation
+HELD_OUT = 8  # one writer, or glyph variant, of so many is for validation
 
 
 @dataclass(frozen=True)
@@ -84,23 +87,34 @@ def draw(jobs: Sequence[Job]) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate(images), np.concatenate(labels).astype(np.int64)
 
 
+def find_strokes() -> Path | None:
+    """The recorded strokes where TENFOLD_DATA_DIR holds them."""
+    path = Path(os.environ.get("TENFOLD_DATA_DIR", "")) / "handwriting-strokes" / "strokes.npz"
+    return path if path.is_file() else None
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("out", type=Path)
-    parser.add_argument("--strokes", type=Path)
+    parser.add_argument("--strokes", type=Path, default=find_strokes())
     parser.add_argument("--scale", type=float, default=1.0)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     strokes = load_strokes(given.strokes) if given.strokes else []
-    glyphs = load_glyphs()
-    arrays: dict[str, np.ndarray] = {}
-    for name, held in (("train", False), ("val", True)):
-        images, labels = draw(plan(strokes, glyphs, given.scale, given.seed, held))
-        arrays |= {f"{name}_images": images, f"{name}_labels": labels}
-        print(name, np.bincount(labels, minlength=11).tolist())
-    np.savez_compressed(given.out, **arrays)
+    print(f"{len(strokes)} recorded digits, {len(load_glyphs())} glyphs")
+    parts = [draw(plan(strokes, load_glyphs(), given.scale, given.seed, held)) for held in (False, True)]
+    (train_images, train_labels), (val_images, val_labels) = parts
+    given.out.parent.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(
+        given.out,
+        train_images=train_images,
+        train_labels=train_labels,
+        val_images=val_images,
+        val_labels=val_labels,
+    )
+    print(f"{len(train_labels)} lessons to train on, {len(val_labels)} to validate -> {given.out}")
 
 
 if __name__ == "__main__":

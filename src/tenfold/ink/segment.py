@@ -28,6 +28,7 @@ _WIDEST = 1.9  # of the row's height: no digit is wider
 _GAP = 0.45  # of the row's height: pieces farther apart belong to two digits
 _SURE = 0.9  # a mark judged better than this is not cut
 _CUT = 0.7  # what a cut must be better by, in nats of its mark
+_OVER = 1.5  # what a mark that stands over its neighbour costs as a digit of its own, in nats
 _STACK = 2.0  # how much likelier one digit is than a tight stack of several, in nats
 _STACK_GAP = 0.2  # of the whole's height: marks farther apart are no single digit
 _SHORT = 0.5  # of the row's height: shorter runs are seldom digits
@@ -143,6 +144,16 @@ def _score(probs: np.ndarray, none: float) -> float:
     return float(np.log(max((1 - none) * float(probs.max()), _NONE * none, 1e-6)))
 
 
+def _parting_cost(pieces: Sequence[Mark], cuts: Sequence[bool], first: int) -> float:
+    """What it costs that a run begins at this piece: cut off the one before, or standing over it."""
+    if not first:
+        return 0.0
+    before, piece = pieces[first - 1], pieces[first]
+    shared = min(before.box[2], piece.box[2]) - max(before.box[0], piece.box[0])
+    over = not cuts[first] and shared > 0.5 * min(before.width, piece.width)
+    return (_CUT * cuts[first] + _OVER * over) * min(before.weight, piece.weight)
+
+
 def _best_path(
     judged: Sequence[_Judged], pieces: Sequence[Mark], cuts: Sequence[bool], height: float
 ) -> list[_Judged]:
@@ -158,8 +169,7 @@ def _best_path(
                 continue
             weight = sum(weights[run.first : end])
             score = best[run.first][0] + weight * _score(probs, none)
-            if cuts[run.first]:
-                score -= _CUT * min(weight, weights[run.first - 1])
+            score -= _parting_cost(pieces, cuts, run.first)
             if run.mark.height < _SHORT * height:
                 score -= _SHORT_COST * usual
             if score > best[end][0]:

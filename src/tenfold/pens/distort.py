@@ -144,7 +144,7 @@ def _slash_zero(strokes: list[np.ndarray], rng: np.random.Generator, chance: flo
         return strokes
     low, high = box(tuple(strokes))
     centre = (low + high) / 2 + rng.normal(0, 0.03, 2)
-    half = (high - low) / 2 * rng.uniform(0.55, 1.5) * rng.uniform(0.8, 1.2, 2)
+    half = (high - low) / 2 * rng.uniform(0.55, 1.9) * rng.uniform(0.8, 1.2, 2)
     half[0] = max(half[0], 0.2 * half[1])
     bend = rng.normal(0, 0.02, 2)
     line = np.array([centre + half * (1, -1), centre + bend, centre + half * (-1, 1)])
@@ -173,10 +173,15 @@ def _dress_one(strokes: list[np.ndarray], rng: np.random.Generator, chance: floa
         return strokes
     stroke = strokes[0] if strokes[0][0, 1] < strokes[0][-1, 1] else strokes[0][::-1]
     dressed = [stroke]
-    if rng.random() < chance:
-        angle, length = rng.uniform(25, 65) * _DEGREE, rng.uniform(0.12, 0.42)
-        flag = stroke[:1] + length * np.array([[-np.cos(angle), np.sin(angle)]])
-        dressed = [np.concatenate([flag, stroke])]
+    if rng.random() < 2 * chance:
+        across = rng.uniform(0.1, 0.6)
+        down = min(across * rng.uniform(0.4, 1.9), 0.95)  # from a tick to one nearly down to the line
+        tip = np.array([-across, down])
+        flag = stroke[:1] + np.stack([tip, tip / 2 + rng.normal(0, 0.04, 2)])
+        if rng.random() < 0.2:  # not quite reaching the stem
+            dressed.append(np.concatenate([flag, stroke[:1] + rng.normal(0, 0.03, 2)]))
+        else:
+            dressed = [np.concatenate([flag, stroke])]
     if rng.random() < 0.6 * chance:
         half, tilt = rng.uniform(0.1, 0.35, 2), rng.normal(0, 0.025)
         foot = stroke[-1] + np.array([[-half[0], tilt], [half[1], -tilt]])
