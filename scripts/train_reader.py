@@ -20,7 +20,7 @@ from tenfold.classifier import Classifier
 from tenfold.data.load import load_dataset
 from tenfold.metrics import calibration_error
 from tenfold.reader.lessons import NONE
-from tenfold.reader.thresholds import choose_thresholds
+from tenfold.reader.thresholds import REFUSED_NONE, REFUSED_UNSURE, choose_thresholds
 from tenfold.recipes.load import change_recipe, get_recipe, parse_change
 from tenfold.training.calibrate import fit_temperature
 from tenfold.training.history import EpochRecord
@@ -55,6 +55,8 @@ def main() -> None:
     result = train(recipe, train_set, val_set, seed=given.seed, callbacks=[Lines()])
     classifier, figures = settle(result.classifier, val_set, mnist)
     classifier.save(given.out)
+    card = write_card(classifier, figures, train_set)
+    (given.out / "card.md").write_text(card, encoding="utf-8")
     print(json.dumps(figures | {"seconds": result.seconds}, indent=2))
 
 
@@ -104,6 +106,30 @@ def settle(
         "drawn digits calibration error": calibration_error(probs[drawn].max(axis=1), right[drawn]),
         "others refused": float(refused[~digit].mean()),
     }
+
+
+def write_card(classifier: Classifier, figures: dict[str, float], train_set: ImageDataset) -> str:
+    """The card's text: the template beside this program, with this training's figures."""
+    template = Path(__file__).with_name("reader_card.md").read_text(encoding="utf-8")
+    card, count = classifier.card, classifier.network.parameter_count
+    shown = {key: value for key, value in figures.items() if " " in key}
+    drawn = train_set.class_counts() - np.bincount(
+        train_set.labels[: 60_000 - MNIST_VAL], minlength=len(CLASSES)
+    )
+    return template.format(
+        parameters=count,
+        outputs=card.outputs,
+        megabytes=4 * count / 1e6,
+        mnist=60_000 - MNIST_VAL,
+        digits=int(drawn[:-1].sum()),
+        others=int(drawn[-1]),
+        figures="\n".join(f"| {key} | {100 * value:.2f} % |" for key, value in shown.items()),
+        temperature=card.temperature,
+        most_none=card.most_none,
+        least_confidence=card.least_confidence,
+        refused_none=REFUSED_NONE,
+        refused_unsure=REFUSED_UNSURE,
+    )
 
 
 if __name__ == "__main__":

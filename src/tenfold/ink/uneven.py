@@ -12,11 +12,15 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
+from tenfold.ink.frame import stroke_width
+from tenfold.ink.ruling import remove_ruling
 from tenfold.ink.strength import Ink, along_ink_colour, planes
 
 __all__ = ["lift_from_uneven"]
 
+_LOW, _HIGH = 0.3, 0.6  # of full ink: what belongs to a mark, and what a mark must somewhere reach
 _WINDOWS = (0.08, 0.2)  # of the picture's side: wider than a stroke; the second for markers
+_THICK = 0.6  # of the window: strokes as thick as that may be taken for paper where they meet
 _SURROUNDINGS = 0.3  # of the picture's side: what a pixel is compared with to tell light ink from dark
 _LEAST_NEGATIVE = 100.0  # of 255: how dark a board must be for chalk to be measured against it
 _PAPER_SIDE = 300.0  # pixels: the paper is found on a picture reduced to about this side
@@ -25,7 +29,7 @@ _ALONG = 0.25  # of a side: and runs at least so far along its edge
 
 
 def lift_from_uneven(pixels: np.ndarray) -> Ink:
-    """uint8 (H, W, 3) -> its ink; a wider window is tried where a narrow one finds nothing."""
+    """uint8 (H, W, 3) -> its ink; a wider window is tried where a stroke may fill the narrow one."""
     side = float(np.sqrt(pixels.shape[0] * pixels.shape[1]))
     small = np.asarray(Image.fromarray(pixels).reduce(max(1, round(side / _PAPER_SIDE))))
     light = _is_light_ink(small)
@@ -35,20 +39,20 @@ def lift_from_uneven(pixels: np.ndarray) -> Ink:
     smooth = [ndimage.gaussian_filter(plane, smoothing) for plane in planes(pixels)]
     for window in _WINDOWS:
         ink = _lift(smooth, small, window, light=light)
-        if not ink.blank:
+        if not ink.blank and stroke_width(ink.strength) < _THICK * window * side:
             break
     return ink
 
 
 def _lift(smooth: list[np.ndarray], small: np.ndarray, window: float, *, light: bool) -> Ink:
     """Ink darker than its paper; `light`: these are negatives."""
-    least = _LEAST_NEGATIVE if light else 1.0
+    darkest = _LEAST_NEGATIVE if light else 1.0
     paper = _find_paper(small, window)
-    beside = _find_beside(small, paper, least)
+    beside = _find_beside(small, paper, darkest)
     shape = smooth[0].shape
     departure = np.stack(
         [
-            1 - plane / np.maximum(_enlarge(level, shape), least)
+            1 - plane / np.maximum(_enlarge(level, shape), darkest)
             for plane, level in zip(smooth, paper, strict=True)
         ]
     )
@@ -57,7 +61,8 @@ def _lift(smooth: list[np.ndarray], small: np.ndarray, window: float, *, light: 
         departure[:, _enlarge(beside.astype(np.float32), shape) > 0] = 0
     noise = _grain(departure[:, ::2, ::2])
     strength, contrast = along_ink_colour(departure, noise=noise)
-    return Ink(_hysteresis(strength, noise / max(contrast, 1e-6)), contrast, light, flat=False)
+    least = max(_LOW, 3 * noise / max(contrast, 1e-6))
+    return Ink(_hysteresis(remove_ruling(strength, least), least), contrast, light, flat=False)
 
 
 def _is_light_ink(small: np.ndarray) -> bool:
@@ -111,14 +116,13 @@ def _grain(departure: np.ndarray) -> float:
     return 1.4826 * float(np.quantile([np.median(np.abs(tile)) for tile in tiles if tile.size], 0.7))
 
 
-def _hysteresis(strength: np.ndarray, noise: float) -> np.ndarray:
-    """Marks stronger than `low` that somewhere reach `high`; soft edges kept."""
-    low, high = max(0.3, 3 * noise), 0.6
+def _hysteresis(strength: np.ndarray, low: float) -> np.ndarray:
+    """Marks stronger than `low` that somewhere reach `_HIGH`; soft edges kept."""
     labels, count = ndimage.label(strength > low, structure=np.ones((3, 3)))
     if not count:
         return np.zeros_like(strength)
     kept = np.zeros(count + 1, dtype=bool)
-    kept[labels[strength >= high]] = True
+    kept[labels[strength >= _HIGH]] = True
     kept[0] = False
     near = ndimage.binary_dilation(kept[labels], np.ones((3, 3)))
     return np.where(near, np.clip((strength - 0.2) / 0.6, 0, 1), 0).astype(np.float32)
