@@ -115,7 +115,8 @@ class AugmentationSettings(Section):
     random crop of the old size. elastic: displacement in pixels (standard deviation), smoothed
     over elastic_smoothness pixels (Simard et al. 2003). stroke_width: pixels by which strokes grow
     or shrink, uniform in +-value. erasing: probability of blacking out a random rectangle, whose
-    sides are uniform between 1/8 and 1/3 of the image's.
+    sides are uniform between 1/8 and 1/3 of the image's. untouched: share of the images that stay as
+    they are: resampling smooths, and a network that has never seen a crisp image does worse on it.
     """
 
     rotation: Annotated[float, Field(ge=0, le=180)] = 0.0
@@ -127,9 +128,10 @@ class AugmentationSettings(Section):
     elastic_smoothness: Positive = 4.0
     stroke_width: Annotated[float, Field(ge=0, le=2)] = 0.0
     erasing: Share = 0.0
+    untouched: Share = 0.0
 
     @property
     def active(self) -> bool:
         """Whether anything is changed at all."""
-        amounts = self.model_dump(exclude={"elastic_smoothness"})
+        amounts = self.model_dump(exclude={"elastic_smoothness", "untouched"})
         return any(value > 0 for value in amounts.values())

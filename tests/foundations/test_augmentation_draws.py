@@ -39,6 +39,24 @@ def test_only_what_is_on_is_drawn(setting: dict[str, float], field: str) -> None
     assert [name for name in fields if getattr(draws, name) is not None] == [field]
 
 
+def test_untouched_images_get_draws_that_change_nothing() -> None:
+    everything = {"rotation": 10, "crop_padding": 2, "elastic": 1, "stroke_width": 0.5, "erasing": 1}
+    draws = draw(untouched=0.3, **everything)
+    same = (draws.affine == np.eye(2, 3)).all(axis=(1, 2))
+    assert 0.27 < same.mean() < 0.33  # 4,000 draws: 0.3 +- four standard deviations
+    assert not draws.displacement[same].any() and not draws.stroke[same].any() and not draws.crop[same].any()
+    assert (draws.erase[same, 0] == draws.erase[same, 2]).all()
+    assert draws.stroke[~same].all() and (draws.erase[~same, 0] < draws.erase[~same, 2]).all()
+
+
+def test_untouched_alone_is_no_augmentation_and_off_by_default_draws_nothing_more() -> None:
+    assert not AugmentationSettings(untouched=0.5).active
+    rngs = np.random.default_rng(3), np.random.default_rng(3)
+    for rng, untouched in zip(rngs, (0.0, 0.5), strict=True):
+        draw_augmentation(AugmentationSettings(rotation=3, untouched=untouched), 7, SHAPE, rng)
+    assert rngs[0].random() != rngs[1].random()
+
+
 def test_same_seed_same_draws() -> None:
     everything = {
         "rotation": 10, "shear": 5, "shift": 2, "scale": 0.1, "crop_padding": 2, "elastic": 1,

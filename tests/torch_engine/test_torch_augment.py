@@ -88,6 +88,16 @@ def test_equals_scipy_image_by_image(case: str) -> None:
     assert not np.allclose(expected, images)
 
 
+def test_untouched_images_stay_as_they_are_in_both_engines() -> None:
+    rng = np.random.default_rng(5)
+    images = _images(12, rng)
+    draws = draw_augmentation(AugmentationSettings(**ALL, untouched=1), 12, SHAPE, rng)
+    assert draws is not None
+    np.testing.assert_allclose(augment(torch.tensor(images), draws).numpy(), images, atol=1e-2)
+    other = pytest.importorskip("tenfold.numpy_engine.augment")
+    np.testing.assert_allclose(other.augment(images, draws), images, atol=1e-2)
+
+
 def test_erasing_may_leave_an_image_whole() -> None:
     images = torch.full((2, *SHAPE), 9, dtype=torch.uint8)
     draws = AugmentationDraws(erase=np.array([[3, 4, 3, 9], [0, 0, 20, 27]]))

@@ -43,13 +43,25 @@ def draw_augmentation(
         return None
     s = settings
     moved = s.rotation or s.shear or s.shift or s.scale
-    return AugmentationDraws(
+    draws = AugmentationDraws(
         affine=_affine(s, count, rng) if moved else None,
         displacement=_displacement(s, count, image_shape, rng) if s.elastic else None,
         stroke=_uniform(rng, s.stroke_width, count) if s.stroke_width else None,
         crop=rng.integers(-s.crop_padding, s.crop_padding + 1, (count, 2)) if s.crop_padding else None,
         erase=_erase(s, count, image_shape, rng) if s.erasing else None,
     )
+    if s.untouched:
+        _leave(draws, rng.random(count) < s.untouched)
+    return draws
+
+
+def _leave(draws: AugmentationDraws, chosen: np.ndarray) -> None:
+    """Makes the draws of the chosen images those that change nothing."""
+    if draws.affine is not None:
+        draws.affine[chosen] = np.eye(2, 3, dtype=np.float32)
+    for field in (draws.displacement, draws.stroke, draws.crop, draws.erase):
+        if field is not None:
+            field[chosen] = 0
 
 
 def _uniform(rng: np.random.Generator, bound: float, *shape: int) -> np.ndarray:
