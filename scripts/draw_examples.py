@@ -1,4 +1,4 @@
-"""Draws the pictures in examples/: digits as a hand draws them, dark ink on white paper.
+"""Draws the pictures in examples/: digits as a hand draws them, and a photographed note.
 
 python scripts/draw_examples.py
 """
@@ -7,9 +7,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 from PIL import Image, ImageDraw
 
+from tenfold.pens.distort import vary
+from tenfold.pens.glyphs import load_glyphs
+from tenfold.pens.scenes import paper_picture
+from tenfold.pens.strokes import Drawing
+
 FOLDER = Path(__file__).parents[1] / "examples"
+NOTE_SEED = 11
 SIDE, PEN, INK = 280, 17, (35, 45, 95)
 
 # Strokes as points in units of the picture's side.
@@ -37,8 +44,19 @@ def draw(strokes: list[list[tuple[float, float]]]) -> Image.Image:
     return picture.resize((SIDE, SIDE), Image.Resampling.LANCZOS)
 
 
+def photograph(digits: str) -> Image.Image:
+    """A note on ruled paper, half in the shade, in the package's own glyphs."""
+    rng = np.random.default_rng(NOTE_SEED)
+    styles: dict[str, list[Drawing]] = {}
+    for glyph in load_glyphs():
+        styles.setdefault(glyph.label, []).append(glyph)
+    chosen = [vary(styles[digit][rng.integers(len(styles[digit]))], rng, strength=0.5) for digit in digits]
+    return paper_picture(chosen, rng)[0]
+
+
 def main() -> None:
     FOLDER.mkdir(exist_ok=True)
+    photograph("3141592").save(FOLDER / "note.jpg", quality=85)
     for name, strokes in DIGITS.items():
         draw(strokes).save(FOLDER / f"{name}.png", optimize=True)
 
