@@ -6,7 +6,7 @@ import numpy as np
 
 __all__ = ["REFUSED_NONE", "REFUSED_UNSURE", "choose_thresholds"]
 
-REFUSED_NONE = 0.005  # share of held-out digits that may be called no digit
+REFUSED_NONE = 0.015  # share of held-out digits that may be called no digit
 REFUSED_UNSURE = 0.005  # share of held-out digits that may be called unsure besides
 
 
