@@ -76,10 +76,17 @@ def test_blank_paper_in_a_photo() -> None:
 
 def test_only_a_line() -> None:
     picture = np.asarray(photo(Image.new("L", (200, 160), 235))).copy()
-    picture[70:74] = 30
+    picture[70:74, :150] = 30
     reading = read(picture)
     assert not reading.ink.blank and not reading.digits
     assert reading.troubles[0].startswith("nothing found: only lines or edges")
+
+
+def test_ruled_paper_is_blank() -> None:
+    picture = np.asarray(photo(Image.new("L", (200, 160), 235))).copy()
+    picture[40::30] = picture[41::30] = 60
+    reading = read(picture)
+    assert reading.ink.blank and reading.troubles[0].startswith("nothing found: the paper is blank")
 
 
 # found, but

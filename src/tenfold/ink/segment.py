@@ -28,6 +28,8 @@ _WIDEST = 1.9  # of the row's height: no digit is wider
 _GAP = 0.45  # of the row's height: pieces farther apart belong to two digits
 _SURE = 0.9  # a mark judged better than this is not cut
 _CUT = 0.7  # what a cut must be better by, in nats of its mark
+_SHARED = 0.45  # of the row's height: the widest piece that two digits may share
+_SHARE_COST = 0.3  # nats of the shared ink that sharing costs more than a cut
 _OVER = 1.5  # what a mark that stands over its neighbour costs as a digit of its own, in nats
 _STACK = 2.0  # how much likelier one digit is than a tight stack of several, in nats
 _STACK_GAP = 0.2  # of the whole's height: marks farther apart are no single digit
@@ -144,6 +146,20 @@ def _score(probs: np.ndarray, none: float) -> float:
     return float(np.log(max((1 - none) * float(probs.max()), _NONE * none, 1e-6)))
 
 
+def _befores(
+    pieces: Sequence[Mark], cuts: Sequence[bool], run: _Run, height: float
+) -> list[tuple[int, float]]:
+    """Where the digits before a run may end, and what that costs: at its first piece, or behind it.
+
+    Two digits that touch along a stroke share it: a narrow piece between two cuts may belong to both.
+    """
+    first = run.first
+    found = [(first, _parting_cost(pieces, cuts, first))]
+    if 0 < first < run.last and cuts[first] and cuts[first + 1] and pieces[first].width < _SHARED * height:
+        found.append((first + 1, (_CUT + _SHARE_COST) * pieces[first].weight))
+    return found
+
+
 def _parting_cost(pieces: Sequence[Mark], cuts: Sequence[bool], first: int) -> float:
     """What it costs that a run begins at this piece: cut off the one before, or standing over it."""
     if not first:
@@ -167,11 +183,11 @@ def _best_path(
             run, probs, none = item
             if run.last + 1 != end:
                 continue
-            weight = sum(weights[run.first : end])
-            score = best[run.first][0] + weight * _score(probs, none)
-            score -= _parting_cost(pieces, cuts, run.first)
+            worth = sum(weights[run.first : end]) * _score(probs, none)
             if run.mark.height < _SHORT * height:
-                score -= _SHORT_COST * usual
-            if score > best[end][0]:
-                best[end] = (score, [*best[run.first][1], item])
+                worth -= _SHORT_COST * usual
+            for before, cost in _befores(pieces, cuts, run, height):
+                score = best[before][0] + worth - cost
+                if score > best[end][0]:
+                    best[end] = (score, [*best[before][1], item])
     return best[-1][1]

@@ -24,6 +24,7 @@ _THICK = 0.6  # of the window: strokes as thick as that may be taken for paper w
 _SURROUNDINGS = 0.3  # of the picture's side: what a pixel is compared with to tell light ink from dark
 _LEAST_NEGATIVE = 100.0  # of 255: how dark a board must be for chalk to be measured against it
 _PAPER_SIDE = 300.0  # pixels: the paper is found on a picture reduced to about this side
+_FULL_OF_INK = 2.5  # times the usual grain: a tile that seems coarser is full of ink
 _MARGIN = 0.12  # of a side: what lies beside the sheet reaches no deeper into the picture
 _ALONG = 0.25  # of a side: and runs at least so far along its edge
 
@@ -113,7 +114,9 @@ def _grain(departure: np.ndarray) -> float:
     tiles = [
         tile for rows in np.array_split(departure, 6, axis=1) for tile in np.array_split(rows, 6, axis=2)
     ]
-    return 1.4826 * float(np.quantile([np.median(np.abs(tile)) for tile in tiles if tile.size], 0.7))
+    grains = [np.median(np.abs(tile)) for tile in tiles if tile.size]
+    coarsest = min(np.quantile(grains, 0.9), _FULL_OF_INK * np.median(grains))
+    return 1.4826 * float(coarsest)
 
 
 def _hysteresis(strength: np.ndarray, low: float) -> np.ndarray:

@@ -103,6 +103,8 @@ class Adaptation:
         if self.folds and after <= before:
             what = "makes it worse" if after < before else "changes nothing"
             return f"learning this hand {what}: {_told(self.before)} before, {_told(self.after)} after"
+        if self.folds and 2 * self.after.right < self.after.n:
+            return f"few held-out digits are read as labelled ({_told(self.after)}): are the labels right?"
         if self.forgetting.lost > MOST_FORGOTTEN:
             return (
                 f"learning this hand costs {100 * self.forgetting.lost:.1f} points of the accuracy on "
