@@ -18,6 +18,8 @@ Box = tuple[int, int, int, int]  # x0, y0, x1, y1 in pixels, the last two outsid
 _EDGE = 0.35  # strength at which ink begins
 _SPECK = 0.16  # of the largest mark's longer side: smaller marks are specks
 _FAINT = 0.45  # of the strongest mark's strength: paler ones are lines and shadows
+_SLICE = 0.125  # of a digit's height: how far apart cuts are tried
+_CROSSED = 2.5  # strokes that a cut may cross
 _MOST_MARKS = 400
 
 
@@ -122,29 +124,18 @@ def join_marks(marks: Sequence[Mark]) -> Mark:
     return Mark((int(x0), int(y0), int(x1), int(y1)), whole)
 
 
-def cut_mark(mark: Mark, height: float, *, most: int = 5) -> list[Mark]:
-    """A wide mark in pieces, left to right, cut where little ink is crossed; [mark] where nowhere.
+def cut_mark(mark: Mark, height: float) -> list[Mark]:
+    """A wide mark in slices, left to right, wherever a cut would cross little ink; [mark] where nowhere.
 
-    height: of a digit in this row, in pixels. The cuts are paths of least ink from top to bottom that
-    may wander a fifth of a digit's height to the side, so that leaning neighbours come apart.
+    height: of a digit in this row, in pixels. The cuts are paths of least ink from top to bottom, an
+    eighth of a digit's height apart, that may wander as far to the side, so that leaning neighbours come
+    apart. Which of them part digits is for the classifier to say.
     """
     stroke = max(stroke_width(mark.strength), 1.0)
-    step = max(1, round(0.06 * height))
-    columns = np.arange(round(0.2 * height), mark.width - round(0.2 * height) + 1, step)
-    if not len(columns):
-        return [mark]
-    reach = max(1, round(0.2 * height))
-    paths = [_least_path(mark.strength, int(column), reach) for column in columns]
-    costs = np.array([cost for _, cost in paths]) / stroke
-    minima = [
-        i
-        for i in range(len(costs))
-        if costs[i] <= 2.5
-        and costs[i] == costs[max(0, i - 2) : i + 3].min()
-        and costs[i] not in costs[max(0, i - 2) : i]
-    ]
-    best = sorted(sorted(minima, key=lambda i: costs[i])[:most])
-    return _pieces(mark, [paths[i][0] for i in best])
+    step = max(2, round(_SLICE * height))
+    columns = range(step, mark.width - step + 1, step)
+    paths = [_least_path(mark.strength, column, step) for column in columns]
+    return _pieces(mark, [path for path, crossed in paths if crossed <= _CROSSED * stroke])
 
 
 def _least_path(strength: np.ndarray, column: int, reach: int) -> tuple[np.ndarray, float]:

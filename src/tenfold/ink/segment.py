@@ -23,13 +23,11 @@ __all__ = ["Judge", "Segment", "segment_digits"]
 Judge = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 """uint8 (N, 28, 28) -> probabilities of the classes (N, K), and of being none of them (N,)."""
 
-_MOST_PIECES = 4  # pieces that one digit may consist of
-_WIDEST = 1.9  # of the row's height: no digit is wider
+_MOST_PIECES, _MOST_SLICES = 4, 12  # marks that one digit may consist of, and slices of marks
+_WIDEST, _WIDEST_SLICED = 1.9, 1.45  # of the row's height: no digit is wider, or where it was cut
 _GAP = 0.45  # of the row's height: pieces farther apart belong to two digits
 _SURE = 0.9  # a mark judged better than this is not cut
-_CUT = 0.7  # what a cut must be better by, in nats of its mark
-_SHARED = 0.45  # of the row's height: the widest piece that two digits may share
-_SHARE_COST = 0.3  # nats of the shared ink that sharing costs more than a cut
+_CUT = 0.8  # what a cut must be better by, in nats of a whole digit's ink
 _OVER = 1.5  # what a mark that stands over its neighbour costs as a digit of its own, in nats
 _STACK = 2.0  # how much likelier one digit is than a tight stack of several, in nats
 _STACK_GAP = 0.2  # of the whole's height: marks farther apart are no single digit
@@ -95,7 +93,7 @@ def _tells_more(whole: _Judged, read: Sequence[Sequence[_Judged]]) -> bool:
 def _read_row(row: Sequence[Mark], judge: Judge) -> list[_Judged]:
     height = float(np.median([mark.height for mark in row if mark.height >= 0.5 * _tallest(row)]))
     pieces, cuts = list(row), [False] * len(row)
-    judged = _judge(_runs(pieces, height), judge)
+    judged = _judge(_runs(pieces, cuts, height), judge)
     alone = {run.first: _score(probs, none) for run, probs, none in judged if run.first == run.last}
     again: list[Mark] = []
     cut_before: list[bool] = []
@@ -107,7 +105,7 @@ def _read_row(row: Sequence[Mark], judge: Judge) -> list[_Judged]:
         cut_before += [False] + [True] * (len(parts) - 1)
     if len(again) > len(pieces):
         pieces, cuts = again, cut_before
-        judged = _judge(_runs(pieces, height), judge)
+        judged = _judge(_runs(pieces, cuts, height), judge)
     return _best_path(judged, pieces, cuts, height)
 
 
@@ -117,17 +115,23 @@ def _tallest(row: Sequence[Mark]) -> int:
 
 def _may_be_several(mark: Mark, height: float, count: int) -> bool:
     """A lone mark must be wide to be cut: letters fall into ones and sevens all too easily."""
-    return mark.width > (1.3 if count == 1 else 0.75) * height and mark.height > 0.5 * height
+    return mark.width > (1.5 if count == 1 else 0.75) * height and mark.height > 0.5 * height
 
 
-def _runs(pieces: Sequence[Mark], height: float) -> list[_Run]:
+def _runs(pieces: Sequence[Mark], cuts: Sequence[bool], height: float) -> list[_Run]:
+    """All neighbours that may be one digit. cuts: whether a piece was cut off the one before."""
     runs = []
     for first in range(len(pieces)):
-        for last in range(first, min(first + _MOST_PIECES, len(pieces))):
+        for last in range(first, len(pieces)):
+            sliced = any(cuts[first : last + 2])  # a digit that touches another is no wider than high
+            if last - first >= (_MOST_SLICES if sliced else _MOST_PIECES):
+                break
             if last > first and _gap(pieces[first:last], pieces[last]) > _GAP * height:
                 break
             mark = join_marks(pieces[first : last + 1])
-            if last > first and mark.width > _WIDEST * max(height, mark.height):
+            if last > first and mark.width > (_WIDEST_SLICED if sliced else _WIDEST) * max(
+                height, mark.height
+            ):
                 break
             runs.append(_Run(first, last, mark, frame_ink(mark.strength)))
     return runs
@@ -146,28 +150,16 @@ def _score(probs: np.ndarray, none: float) -> float:
     return float(np.log(max((1 - none) * float(probs.max()), _NONE * none, 1e-6)))
 
 
-def _befores(
-    pieces: Sequence[Mark], cuts: Sequence[bool], run: _Run, height: float
-) -> list[tuple[int, float]]:
-    """Where the digits before a run may end, and what that costs: at its first piece, or behind it.
-
-    Two digits that touch along a stroke share it: a narrow piece between two cuts may belong to both.
-    """
-    first = run.first
-    found = [(first, _parting_cost(pieces, cuts, first))]
-    if 0 < first < run.last and cuts[first] and cuts[first + 1] and pieces[first].width < _SHARED * height:
-        found.append((first + 1, (_CUT + _SHARE_COST) * pieces[first].weight))
-    return found
-
-
-def _parting_cost(pieces: Sequence[Mark], cuts: Sequence[bool], first: int) -> float:
+def _parting_cost(pieces: Sequence[Mark], cuts: Sequence[bool], first: int, usual: float) -> float:
     """What it costs that a run begins at this piece: cut off the one before, or standing over it."""
     if not first:
         return 0.0
+    if cuts[first]:
+        return _CUT * usual
     before, piece = pieces[first - 1], pieces[first]
     shared = min(before.box[2], piece.box[2]) - max(before.box[0], piece.box[0])
-    over = not cuts[first] and shared > 0.5 * min(before.width, piece.width)
-    return (_CUT * cuts[first] + _OVER * over) * min(before.weight, piece.weight)
+    over = shared > 0.5 * min(before.width, piece.width)
+    return _OVER * min(before.weight, piece.weight) * over
 
 
 def _best_path(
@@ -176,18 +168,18 @@ def _best_path(
     """Over all ways to part the pieces into runs, the one of the best mean score, weighted by ink."""
     best: list[tuple[float, list[_Judged]]] = [(0.0, []), *((-np.inf, []) for _ in pieces)]
     weights = [piece.weight for piece in pieces]
-    tall = [w for w, p in zip(weights, pieces, strict=True) if p.height >= _SHORT * height]
-    usual = float(np.median(tall or weights))
+    usual = float(
+        np.median([run.mark.weight for run, probs, none in judged if _score(probs, none) > -0.5] or weights)
+    )
     for end in range(1, len(pieces) + 1):
         for item in judged:
             run, probs, none = item
             if run.last + 1 != end:
                 continue
-            worth = sum(weights[run.first : end]) * _score(probs, none)
+            score = best[run.first][0] + sum(weights[run.first : end]) * _score(probs, none)
+            score -= _parting_cost(pieces, cuts, run.first, usual)
             if run.mark.height < _SHORT * height:
-                worth -= _SHORT_COST * usual
-            for before, cost in _befores(pieces, cuts, run, height):
-                score = best[before][0] + worth - cost
-                if score > best[end][0]:
-                    best[end] = (score, [*best[before][1], item])
+                score -= _SHORT_COST * usual
+            if score > best[end][0]:
+                best[end] = (score, [*best[run.first][1], item])
     return best[-1][1]
