@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tenfold.pens.glyphs import LETTERS, load_glyphs
+from tenfold.pens.glyphs import load_glyphs
 from tenfold.pens.strokes import Drawing, load_strokes
 from tenfold.reader.lessons import draw_lessons, draw_pairs
 
@@ -73,8 +73,7 @@ def plan(
 
     add(digits, 64, None)
     add(drawn, 80 if strokes else 600, None)
-    add([d for d in others if d.label in LETTERS], 110, NONE_CLASS)
-    add([d for d in others if d.label not in LETTERS], 30, NONE_CLASS)
+    add(others, 60, NONE_CLASS)
     pool = tuple(digits or drawn)
     for _ in range(40):
         jobs.append(Job(pool, max(1, round(400 * scale)), NONE_CLASS, True, (seed, held, len(jobs))))

@@ -21,8 +21,6 @@ __all__ = ["NONE", "draw_lesson", "draw_lessons", "draw_pairs"]
 
 NONE = "not a digit"
 
-# Digits are varied less than what is none: a digit must stay itself, a letter need only not become one.
-_STRANGEST = dict.fromkeys("0123456789", 1.1)
 _CANVAS, _PAPER = 0.16, 0.04  # shares that go the whole way through a picture; it takes time
 
 
@@ -36,7 +34,7 @@ def draw_lesson(drawing: Drawing, rng: np.random.Generator) -> np.ndarray:
     for _ in range(8):
         recorded = "/" in drawing.writer  # glyphs have the habits of their style already
         habitual = with_habits(drawing, rng, strength=0.6) if recorded else drawing
-        varied = vary(habitual, rng, strength=float(rng.uniform(0.4, _STRANGEST.get(drawing.label, 1.4))))
+        varied = vary(habitual, rng, strength=float(rng.uniform(0.4, 1.1)))
         way = rng.random()
         draw = _on_paper if way < _PAPER else _on_canvas if way < _PAPER + _CANVAS else _plainly
         image = draw(varied, rng)
