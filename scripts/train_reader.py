@@ -2,7 +2,7 @@
 
     scripts/train_reader.py LESSONS.npz OUT [--data-dir DIR] [--epochs N] [--seed 0] [--set KEY=VALUE]
 
-Data: MNIST's training images but 5,000 (validation), and the lessons of scripts/reader_lessons.py.
+Data: MNIST's training images but 3,000 (validation), and the lessons of scripts/reader_lessons.py.
 Temperature and thresholds are fitted on the validation images alone. MNIST's test set is not read.
 """
 
@@ -28,7 +28,7 @@ from tenfold.training.loop import train
 from tenfold.training.observers import TrainingObserver
 
 CLASSES = (*"0123456789", NONE)
-MNIST_VAL = 5000
+MNIST_VAL = 3000
 
 
 class Lines(TrainingObserver):

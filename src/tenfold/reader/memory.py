@@ -19,7 +19,7 @@ from tenfold.reader.lessons import draw_lessons, draw_pairs
 
 __all__ = ["Memory", "gather_memory"]
 
-_VALIDATION = 5000  # of MNIST's training images: those that the reader's own training held out, with seed 0
+_VALIDATION = 3000  # of MNIST's training images: those that the reader's own training held out, with seed 0
 _REPLAYED = 1500  # MNIST's digits that are rehearsed
 _MEASURED = 3000  # MNIST's digits that forgetting is measured on
 _OTHERS, _HELD_OTHERS, _PAIRS = 300, 120, 60  # drawn; about 5 ms each
