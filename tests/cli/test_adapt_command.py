@@ -37,7 +37,7 @@ def few() -> Memory:
 def quick(monkeypatch: pytest.MonkeyPatch, few: Memory) -> None:
     monkeypatch.setattr(memory, "gather_memory", lambda *, seed, data_dir: few)
     monkeypatch.setattr(
-        adapt, "AdaptSettings", partial(adapt.AdaptSettings, steps=8, folds=2, learning_rate=4e-3)
+        adapt, "AdaptSettings", partial(adapt.AdaptSettings, steps=30, folds=2, learning_rate=4e-3)
     )
 
 

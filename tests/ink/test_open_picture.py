@@ -157,7 +157,9 @@ def test_arrays_that_are_no_pictures(array: np.ndarray) -> None:
     assert "the array" in refusal(array)
 
 
-@pytest.mark.parametrize("thing", [None, 7, [[1, 2]], object(), {}, io.StringIO("text")], ids=repr)
+@pytest.mark.parametrize(
+    "thing", [None, 7, [[1, 2]], object(), {}, io.StringIO("text")], ids=lambda thing: type(thing).__name__
+)
 def test_things_that_are_no_pictures(thing: Any) -> None:
     assert type(thing).__name__ in refusal(thing) and "path, bytes" in refusal(thing)
 

@@ -19,7 +19,7 @@ from tenfold.reader.load import load_reader
 from tenfold.reader.memory import Memory, gather_memory
 from tenfold.recipes.load import change_recipe, get_recipe
 
-SHORT = AdaptSettings(steps=25, folds=2, learning_rate=2e-3)
+SHORT = AdaptSettings(steps=40, folds=2, learning_rate=4e-3)
 
 
 @pytest.fixture(scope="module")

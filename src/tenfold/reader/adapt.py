@@ -46,11 +46,11 @@ class AdaptSettings:
     first_factor: times that for the first layer, and geometrically in between.
     """
 
-    steps: int = 60
+    steps: int = 80
     batch_size: int = 32
     own: float = 0.5
     folds: int = 4
-    learning_rate: float = 1e-3
+    learning_rate: float = 2e-3
     first_factor: float = 0.1
 
 
@@ -133,7 +133,7 @@ class _Course:
     seed: int
     progress: Progress | None
     planned: int = 0  # steps of all trainings
-    steps: int = 0  # done
+    steps: int = 80
     trainings: int = 0
 
     def __post_init__(self) -> None:
