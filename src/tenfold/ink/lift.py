@@ -65,8 +65,8 @@ def _lift_from_flat(pixels: np.ndarray, paper: np.ndarray) -> Ink:
 def _find_other(pixels: np.ndarray, paper: np.ndarray) -> tuple[slice, slice]:
     """Rows and columns that hold all pixels of another colour; all of them where there are none."""
     height, width, _ = pixels.shape
-    other = np.maximum(pixels, paper) - np.minimum(pixels, paper) > _SAME
-    other = other.reshape(height, 3 * width)  # the short last axis would be slow
+    flat, level = pixels.reshape(height, 3 * width), np.tile(paper, width)  # a last axis of three is slow
+    other = np.maximum(flat, level) - np.minimum(flat, level) > _SAME
     rows = np.flatnonzero(other.any(axis=1))
     columns = np.flatnonzero(other.any(axis=0).reshape(width, 3).any(axis=1))
     if not len(rows):

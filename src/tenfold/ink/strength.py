@@ -54,4 +54,8 @@ def _top(size: np.ndarray) -> float:
         return float(np.sort(size.ravel())[-4:].mean())
     step = 1 + size.size // 60_000
     values = size.ravel()[::step]
-    return float(np.partition(values, int(0.995 * len(values)))[int(0.995 * len(values))])
+    place = int(0.995 * len(values)) - len(values)
+    strong = values[values > 0.25 * values.max()]  # most are paper, and need no sorting
+    if len(strong) < -place:
+        strong = values
+    return float(np.partition(strong, place)[place])
