@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = ["predict_command"]
 
-_PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
-
 
 def predict_command(
     pictures: Annotated[list[Path], typer.Argument(help="Pictures of one thing each, or folders of them.")],
@@ -59,11 +57,12 @@ def _expand(given: Path) -> list[Path]:
     """A folder stands for the pictures in it and below."""
     if not given.is_dir():
         return [given]
+    from tenfold.data.folders import SUFFIXES
     from tenfold.errors import DataError
 
-    found = sorted(path for path in given.rglob("*") if path.suffix.lower() in _PICTURES)
+    found = sorted(path for path in given.rglob("*") if path.suffix.lower() in SUFFIXES)
     if not found:
-        raise DataError(f"{given} holds no picture", expected=", ".join(sorted(_PICTURES)))
+        raise DataError(f"{given} holds no picture", expected=", ".join(SUFFIXES))
     return found
 
 

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["read_command"]
 
-_PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
-
 
 def read_command(
     pictures: Annotated[
@@ -95,6 +93,8 @@ def _find(given: str) -> list[tuple[str, str]]:
     folder = Path(given)
     if given == "-" or not given or not folder.is_dir():
         return [(given, "")]
+    from tenfold.data.folders import SUFFIXES
+
     found: list[tuple[str, str]] = []
 
     def report(error: OSError) -> None:
@@ -105,9 +105,9 @@ def _find(given: str) -> list[tuple[str, str]]:
         found += [
             (str(Path(place, name)), "")
             for name in names
-            if name.lower().endswith(_PICTURES) and not name.startswith(".")
+            if name.lower().endswith(SUFFIXES) and not name.startswith(".")
         ]
-    return sorted(found) or [(given, f"{given} holds no picture; expected {', '.join(_PICTURES)}")]
+    return sorted(found) or [(given, f"{given} holds no picture; expected {', '.join(SUFFIXES)}")]
 
 
 def _read(classifier: Classifier, path: str, sheets: SheetFolder | None) -> Answer:
