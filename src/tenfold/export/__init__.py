@@ -1,0 +1,1 @@
+"""Trained classifiers in forms that other programs run."""

@@ -1,0 +1,107 @@
+"""A Classifier -> one ONNX file: pixels in, probabilities out, preprocessing and temperature inside."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tenfold.classifier import Classifier, ModelCard
+from tenfold.errors import UsageError
+from tenfold.export.onnx_graph import Graph, add_layers
+from tenfold.files import replace_file
+from tenfold.numpy_engine.fold import fold_network
+from tenfold.version import __version__
+
+__all__ = ["export_onnx"]
+
+# What ONNX Runtime 1.18 and much older ones read.
+_OPSET, _IR_VERSION = 17, 8
+
+
+def export_onnx(classifier: Classifier, path: str | Path) -> Path:
+    """Writes a classifier as ONNX, beside and renamed; returns the path.
+
+    Input `images`: uint8 (N, H, W), N any number. Outputs: `probabilities` float32 (N, K), as
+    `Classifier.predict_proba` gives them, `logits` float32 (N, K), and where the classifier refuses
+    images, `none` float32 (N,), the probability of none of the classes, as `Classifier.judge` does.
+    The file's metadata holds the class names (JSON), the thresholds of the verdict and the recipe's name.
+    Raises UsageError where `path` is a folder, MissingDependencyError without the package onnx.
+    """
+    target = Path(path)
+    if target.is_dir():
+        raise UsageError(f"{target} is a folder", expected="a file's name, such as model.onnx")
+    model = _build_model(classifier)
+    with replace_file(target) as beside:
+        beside.write_bytes(model.SerializeToString(deterministic=True))
+    return target
+
+
+def _build_model(classifier: Classifier) -> Any:
+    card = classifier.card
+    graph = Graph()
+    inputs = _add_scaling(graph, card)
+    network, values = fold_network(classifier.network, classifier.engine.weights())
+    outputs = add_layers(graph, network.layers, values, inputs)
+    _add_answers(graph, card, _restore_columns(graph, card, outputs))
+    helper = graph.onnx.helper
+    model = helper.make_model(
+        helper.make_graph(graph.nodes, "tenfold", *_ends(graph, card), graph.initializers()),
+        opset_imports=[helper.make_opsetid("", _OPSET)],
+        ir_version=_IR_VERSION,
+        producer_name="tenfold",
+        producer_version=__version__,
+    )
+    helper.set_model_props(model, _metadata(card))
+    return model
+
+
+def _add_scaling(graph: Graph, card: ModelCard) -> str:
+    """uint8 (N, H, W) -> float32 (N, 1, H, W): (pixel / 255 - mean) / std."""
+    floats = graph.add("Cast", "images", to=graph.onnx.TensorProto.FLOAT)
+    scaled = graph.add("Mul", floats, graph.constant("pixel.scale", 1 / (255 * card.std)))
+    shifted = graph.add("Sub", scaled, graph.constant("pixel.shift", card.mean / card.std))
+    return graph.add("Unsqueeze", shifted, graph.constant("channel", [1], np.int64))
+
+
+def _restore_columns(graph: Graph, card: ModelCard, outputs: str) -> str:
+    """Column c again that of class c, where the loss had it moved (LossSettings.label_shift)."""
+    shift = card.recipe.loss.label_shift
+    if not shift:
+        return outputs
+    columns = (np.arange(card.outputs) + shift) % card.outputs
+    return graph.add("Gather", outputs, graph.constant("columns", columns, np.int64), axis=1)
+
+
+def _add_answers(graph: Graph, card: ModelCard, outputs: str) -> None:
+    """outputs (N, K, or K + 1 where the last is "none of them") -> the graph's outputs."""
+    temperature = graph.constant("temperature", card.temperature)
+    if card.rejects:
+        classes = np.arange(len(card.class_names))
+        everything = graph.add("Softmax", graph.add("Div", outputs, temperature), axis=1)
+        last = graph.constant("none.column", len(classes), np.int64)
+        graph.add("Gather", everything, last, axis=1, name="none")
+        outputs = graph.add("Gather", outputs, graph.constant("classes", classes, np.int64), axis=1)
+    logits = graph.add("Identity", outputs, name="logits")
+    graph.add("Softmax", graph.add("Div", logits, temperature), axis=1, name="probabilities")
+
+
+def _ends(graph: Graph, card: ModelCard) -> tuple[list[Any], list[Any]]:
+    """What the graph takes and gives, with types and shapes."""
+    kinds, info = graph.onnx.TensorProto, graph.onnx.helper.make_tensor_value_info
+    classes = len(card.class_names)
+    images = info("images", kinds.UINT8, ["N", *card.image_shape])
+    answers = [info(name, kinds.FLOAT, ["N", classes]) for name in ("probabilities", "logits")]
+    return [images], answers + ([info("none", kinds.FLOAT, ["N"])] if card.rejects else [])
+
+
+def _metadata(card: ModelCard) -> dict[str, str]:
+    return {
+        "class_names": json.dumps(card.class_names, ensure_ascii=False),
+        "tenfold_version": __version__,
+        "recipe": card.recipe.name,
+        "least_confidence": str(card.least_confidence),
+        "most_none": str(card.most_none),
+    }

