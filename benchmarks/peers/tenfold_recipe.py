@@ -1,0 +1,131 @@
+"""A recipe of tenfold under the peers' clock: from the files to a saved classifier, then the test set.
+
+    python benchmarks/peers/tenfold_recipe.py DATA_DIR OUT.json [--recipe fast] [--set KEY=VALUE ...]
+
+What README shows for Python: load_dataset, split_dataset, train, save. DATA_DIR is the folder of the four
+MNIST files; --source sample takes the embedded images instead. --marks notes when each stage began;
+--operations where PyTorch's time goes (which slows the training down).
+"""
+
+# mypy: disable-error-code="import-not-found"
+from __future__ import annotations
+
+import argparse
+
+from stopwatch import Trial, parse_arguments
+
+
+def _more(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--recipe", default="fast")
+    parser.add_argument("--set", dest="changes", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--engine", default="auto")
+    parser.add_argument("--source", default="mnist")
+    parser.add_argument("--marks", action="store_true")
+    parser.add_argument("--operations", action="store_true")
+
+
+options = parse_arguments(__doc__, epochs=0, seed=0, extend=_more)
+trial = Trial(options, ["numpy"])
+marks = {"interpreter": trial.seconds()}
+
+from typing import Any  # noqa: E402
+
+from tenfold import (  # noqa: E402
+    ImageDataset,
+    Recipe,
+    TrainResult,
+    change_recipe,
+    get_recipe,
+    load_dataset,
+    split_dataset,
+    train,
+)
+
+
+def load(split: str) -> ImageDataset:
+    where = options.data_dir.parent if options.source == "mnist" else None
+    return load_dataset(options.source, split=split, data_dir=where)
+
+
+def recipe_asked_for() -> Recipe:
+    recipe = get_recipe(options.recipe)
+    if not options.changes:
+        return recipe
+    from tenfold.recipes.load import parse_change
+
+    return change_recipe(recipe, dict(parse_change(change) for change in options.changes))
+
+
+def learn(recipe: Recipe) -> TrainResult:
+    marks["names"] = trial.seconds()
+    train_set: ImageDataset = load("train")
+    val_set = None
+    if recipe.data.validation:
+        share, stratified = recipe.data.validation, recipe.data.stratified
+        train_set, val_set = split_dataset(train_set, share, seed=options.seed, stratified=stratified)
+    marks["files"] = trial.seconds()
+    trial.begin_training()
+    callbacks = [observer()] if options.marks else []
+    return train(recipe, train_set, val_set, seed=options.seed, engine=options.engine, callbacks=callbacks)
+
+
+def observer() -> Any:
+    """Notes when the engine stood, when the first step was done, and the last."""
+    from tenfold.training.observers import TrainingObserver, TrainingPlan
+
+    class Marks(TrainingObserver):
+        def on_start(self, plan: TrainingPlan) -> None:  # noqa: ARG002
+            marks["engine"] = trial.seconds()
+
+        def on_step(self, step: int) -> None:  # noqa: ARG002
+            marks.setdefault("first step", trial.seconds())
+            marks["steps"] = trial.seconds()
+
+    return Marks()
+
+
+def profiled(recipe: Recipe) -> tuple[TrainResult, list[dict[str, Any]]]:
+    """The training again, with what each of PyTorch's operations took: self CPU seconds and calls."""
+    from torch.profiler import ProfilerActivity, profile
+
+    with profile(activities=[ProfilerActivity.CPU]) as profiler:
+        result = learn(recipe)
+    operations = [
+        {"name": event.key, "seconds": event.self_cpu_time_total / 1e6, "calls": event.count}
+        for event in profiler.key_averages()
+    ]
+    return result, operations
+
+
+def test(result: TrainResult) -> float:
+    test_set = load("test")
+    return float((result.classifier.predict(test_set.images) == test_set.labels).mean())
+
+
+def main() -> None:
+    recipe = recipe_asked_for()
+    operations: list[dict[str, Any]] = []
+    if options.operations:
+        result, operations = profiled(recipe)
+    else:
+        result = learn(recipe)
+    marks["training"] = trial.seconds()
+    trial.end_epoch(lambda path: result.classifier.save(path), "", lambda: test(result))
+    marks["saving"] = trial.epochs[0]["seconds_since_start"]
+    from tenfold.runs.environment import describe_environment
+
+    engine = result.classifier.engine
+    trial.finish(
+        threads=describe_environment(engine.name)["threads"],
+        recipe=recipe.name,
+        engine=engine.name,
+        precision=getattr(engine, "precision", "float32"),
+        training_seconds=result.seconds,
+        passes=len(result.history),
+        marks=marks,
+        operations=operations,
+    )
+
+
+if __name__ == "__main__":
+    main()
