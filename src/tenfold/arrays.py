@@ -3,27 +3,69 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
+from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from tenfold.errors import DataError
 
 if TYPE_CHECKING:
     from tenfold.augmentation.draws import AugmentationDraws
 
-__all__ = ["Batch", "ImageDataset", "Prediction", "Verdict"]
+__all__ = ["Batch", "ImageDataset", "ImageRows", "Prediction", "Verdict", "count_pixels", "iterate_pieces"]
 
 Verdict = Literal["digit", "unsure", "not a digit"]
+
+_PIECE_BYTES = 1 << 18  # of images that are walked through: they and what is made of them fit a cache
+
+
+class ImageRows(NDArrayOperatorsMixin):
+    """Some images of a memory-mapped array, in some order, read from the file when they are asked for.
+
+    base: uint8 (M, H, W); rows: int64 (N,). Stands where an array (N, H, W) is expected: an index on
+    the first axis reads those images, and everything else first reads them all.
+    """
+
+    def __init__(self, base: np.ndarray, rows: np.ndarray) -> None:
+        self.base, self.rows = base, rows
+        self.shape, self.dtype, self.ndim = (len(rows), *base.shape[1:]), base.dtype, base.ndim
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: Any) -> np.ndarray:
+        if isinstance(index, tuple):
+            return np.asarray(self)[index]
+        return np.asarray(self.base[self.rows[index]])
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return (self[number] for number in range(len(self)))
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return self[:].astype(dtype or self.dtype, copy=False)
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+        arrays = [np.asarray(value) if isinstance(value, ImageRows) else value for value in inputs]
+        return getattr(ufunc, method)(*arrays, **options)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):  # NumPy's and pickle's questions are not for an array that soon is gone
+            raise AttributeError(name)
+        return getattr(np.asarray(self), name)
+
+    def subset(self, indices: np.ndarray) -> ImageRows:
+        return ImageRows(self.base, self.rows[indices])
 
 
 @dataclass(frozen=True, eq=False)
 class ImageDataset:
     """Grey images and their classes.
 
-    images: uint8 (N, H, W), 0 is black. labels: int64 (N,), indices into class_names.
+    images: uint8 (N, H, W), 0 is black; an array, a memory map of a file, or ImageRows of one.
+    labels: int64 (N,), indices into class_names.
     note: one line on where the data came from when that is not what was asked for.
     Raises DataError when the arrays do not fit each other.
     Usable as a PyTorch map-style data set: `dataset[i]` is (image, label).
@@ -88,9 +130,9 @@ class ImageDataset:
         return np.bincount(self.labels, minlength=len(self.class_names))
 
     def subset(self, indices: np.ndarray, *, name: str | None = None) -> ImageDataset:
-        """The images at `indices`, in that order."""
+        """The images at `indices`, in that order: copies, or where they are memory-mapped not yet read."""
         return ImageDataset(
-            self.images[indices],
+            _subset(self.images, indices),
             self.labels[indices],
             self.class_names,
             name or self.name,
@@ -100,7 +142,8 @@ class ImageDataset:
     def sha256(self) -> str:
         """Of shape, images and labels: the same pictures in the same order give the same figure."""
         digest = hashlib.sha256(repr(self.images.shape).encode())
-        digest.update(np.ascontiguousarray(self.images).data)
+        for piece in iterate_pieces(self.images):
+            digest.update(piece.data)
         digest.update(np.ascontiguousarray(self.labels).data)
         return digest.hexdigest()
 
@@ -156,7 +199,37 @@ class Prediction:
         }
 
 
-def _read_only(array: np.ndarray) -> np.ndarray:
+def iterate_pieces(images: np.ndarray) -> Iterator[np.ndarray]:
+    """(N, H, W) a few images at a time, contiguous: memory does not grow with N."""
+    step = max(1, _PIECE_BYTES // (images.itemsize * images[0].size)) if len(images) else 1
+    for start in range(0, len(images), step):
+        yield np.ascontiguousarray(images[start : start + step])
+
+
+def count_pixels(images: np.ndarray) -> np.ndarray:
+    """int64 (256,): how often each value occurs in uint8 (N, H, W)."""
+    counts = np.zeros(256, np.int64)
+    for piece in iterate_pieces(images):
+        values = piece.reshape(-1)
+        # Two at a time, which takes half as long; an odd last one by itself.
+        pairs = np.bincount(values[: len(values) // 2 * 2].view(np.uint16), minlength=1 << 16)
+        table = pairs.reshape(256, 256)
+        counts += table.sum(axis=0) + table.sum(axis=1)
+        counts += np.bincount(values[len(values) // 2 * 2 :], minlength=256)
+    return counts
+
+
+def _subset(images: np.ndarray | ImageRows, indices: np.ndarray) -> np.ndarray:
+    if isinstance(images, ImageRows):
+        return cast(np.ndarray, images.subset(indices))
+    if isinstance(images, np.memmap):
+        return cast(np.ndarray, ImageRows(images, np.arange(len(images))[indices]))
+    return images[indices]
+
+
+def _read_only(array: np.ndarray | ImageRows) -> np.ndarray:
+    if isinstance(array, ImageRows):  # of a map that is read only
+        return cast(np.ndarray, array)
     view = array.view()
     view.flags.writeable = False
     return view

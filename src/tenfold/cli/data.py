@@ -48,9 +48,11 @@ def info_command(
 ) -> None:
     """Check a data set, and say what is in it."""
     from tenfold.data.load import load_dataset
+    from tenfold.data.summary import pixel_moments
 
     with progress_bar(quiet=quiet) as progress:
         dataset = load_dataset(source, split=split, data_dir=data_dir, offline=offline, progress=progress)
+    mean, std = pixel_moments(dataset.images)
     counts = dict(zip(dataset.class_names, dataset.class_counts().tolist(), strict=True))
     document: dict[str, Any] = {
         "name": dataset.name,
@@ -58,8 +60,8 @@ def info_command(
         "images": len(dataset),
         "image_shape": list(dataset.image_shape),
         "classes": counts,
-        "pixel_mean": float(dataset.images.mean() / 255),
-        "pixel_std": float(dataset.images.std() / 255),
+        "pixel_mean": mean,
+        "pixel_std": std,
         "sha256": dataset.sha256(),
         "note": dataset.note,
     }

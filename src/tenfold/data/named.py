@@ -10,7 +10,7 @@ import numpy as np
 
 from tenfold.arrays import ImageDataset
 from tenfold.data.catalogue import CatalogueEntry, DataFile
-from tenfold.data.idx import check_images, check_sha256, label_column, parse_idx, read_payload
+from tenfold.data.idx import check_images, check_sha256, label_column, open_payload, parse_idx
 from tenfold.data.libsvm import parse_libsvm
 from tenfold.data.places import cache_folder
 from tenfold.errors import DataError
@@ -46,9 +46,9 @@ def missing_files(entry: CatalogueEntry, folder: Path) -> list[str]:
 
 
 def local_file(folder: Path, file: DataFile) -> Path | None:
-    """The file in `folder`, compressed or not, with - or . before idx."""
+    """The file in `folder`, with - or . before idx; of both, uncompressed before compressed."""
     bare = file.name.removesuffix(".gz").removesuffix(".bz2")
-    names = [file.name, bare]
+    names = [bare, file.name]
     names += [name.replace("-idx", ".idx") for name in names]
     return next((folder / name for name in names if (folder / name).is_file()), None)
 
@@ -61,7 +61,7 @@ def read_entry(entry: CatalogueEntry, folder: Path, split: str, *, verify: bool)
     """
     files = entry.part(split)
     paths = [local_file(folder, file) or folder / file.name for file in files]
-    payloads = [read_payload(path) for path in paths]
+    payloads = [open_payload(path) for path in paths]
     for file, path, payload in zip(files, paths, payloads, strict=True):
         if verify and file.sha256:
             check_sha256(path, payload, file.sha256)
@@ -77,10 +77,10 @@ def read_entry(entry: CatalogueEntry, folder: Path, split: str, *, verify: bool)
 
 
 def _decode(
-    entry: CatalogueEntry, payloads: Sequence[bytes], paths: Sequence[Path]
+    entry: CatalogueEntry, payloads: Sequence[np.ndarray], paths: Sequence[Path]
 ) -> tuple[np.ndarray, np.ndarray]:
     if entry.form == "libsvm":
-        return parse_libsvm(payloads[0], entry.image_shape, paths[0])
+        return parse_libsvm(payloads[0].tobytes(), entry.image_shape, paths[0])
     images = parse_idx(payloads[0], paths[0])
     check_images(images, paths[0])
     if entry.transposed:

@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 
 from tenfold.arrays import ImageDataset
-from tenfold.data.folders import class_folders, read_image_folder, split_folders
 from tenfold.data.idx import label_column, read_idx, read_idx_pair
 from tenfold.data.progress import Progress
 from tenfold.data.tables import class_labels, read_csv, read_npz
@@ -81,8 +80,8 @@ def _labels_beside(images: Path) -> Path:
 def _idx_source(pairs: dict[str, tuple[Path, Path]], name: str) -> Source:
     def read(part: str) -> ImageDataset:
         images, labels = read_idx_pair(*pairs[part])
-        everything = [label_column(read_idx(path), path) for _, path in pairs.values()]
-        _, names = class_labels(np.concatenate(everything), pairs[part][1])
+        others = [label_column(read_idx(pair[1]), pair[1]) for key, pair in pairs.items() if key != part]
+        _, names = class_labels(np.concatenate([labels, *others]), pairs[part][1])
         if pairs[part][0].name.lower().startswith("emnist-"):  # published lying on their side
             images = np.ascontiguousarray(images.transpose(0, 2, 1))
         return ImageDataset(images, labels, names, name)
@@ -91,6 +90,8 @@ def _idx_source(pairs: dict[str, tuple[Path, Path]], name: str) -> Source:
 
 
 def _picture_source(folder: Path, progress: Progress | None) -> Source:
+    from tenfold.data.folders import class_folders, read_image_folder, split_folders  # 10 ms: processes
+
     splits = split_folders(folder)
     if not splits:
         return Source({"train": partial(read_image_folder, folder, progress=progress)})

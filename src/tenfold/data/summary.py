@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from tenfold.arrays import ImageDataset
+from tenfold.arrays import ImageDataset, count_pixels, iterate_pieces
 from tenfold.errors import DataError
 from tenfold.files import replace_file, write_text
 
-__all__ = ["DataSummary", "summarise"]
+__all__ = ["DataSummary", "pixel_moments", "summarise"]
 
 FILE = "data_summary"
 PLAIN = ("name", "note", "count", "image_shape", "class_names", "pixel_mean", "pixel_std", "sha256")
@@ -66,7 +66,7 @@ def summarise(dataset: ImageDataset, *, examples: int = 10, seed: int = 0) -> Da
     """Counts, moments, class means, and `examples` images a class chosen at random."""
     members = [np.flatnonzero(dataset.labels == k) for k in range(len(dataset.class_names))]
     rng = np.random.default_rng(seed)
-    mean, std = _moments(dataset.images)
+    mean, std = pixel_moments(dataset.images)
     return DataSummary(
         name=dataset.name,
         note=dataset.note,
@@ -77,26 +77,29 @@ def summarise(dataset: ImageDataset, *, examples: int = 10, seed: int = 0) -> Da
         pixel_mean=mean,
         pixel_std=std,
         sha256=dataset.sha256(),
-        class_means=np.stack([_mean(dataset.images, chosen) for chosen in members]),
+        class_means=_class_means(dataset),
         examples=np.stack([_examples(dataset.images, chosen, examples, rng) for chosen in members]),
     )
 
 
-def _moments(images: np.ndarray) -> tuple[float, float]:
-    """Mean and standard deviation of pixel / 255, exact sums, a few thousand images at a time."""
-    total = squares = 0
-    for start in range(0, len(images), 4096):
-        chunk = images[start : start + 4096].astype(np.uint32)
-        total += int(chunk.sum(dtype=np.uint64))
-        squares += int(np.square(chunk).sum(dtype=np.uint64))
+def pixel_moments(images: np.ndarray) -> tuple[float, float]:
+    """Mean and standard deviation of pixel / 255, from exact sums."""
+    counts, values = count_pixels(images), np.arange(256)
+    total, squares = int(counts @ values), int(counts @ values**2)
     mean = total / images.size
     return mean / 255, float(np.sqrt(max(squares / images.size - mean**2, 0.0))) / 255
 
 
-def _mean(images: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-    if not len(chosen):
-        return np.zeros(images.shape[1:], np.uint8)
-    return np.rint(images[chosen].mean(axis=0)).astype(np.uint8)
+def _class_means(dataset: ImageDataset) -> np.ndarray:
+    """uint8 (K, H, W), rounded; black for a class without images."""
+    classes = len(dataset.class_names)
+    sums, start = np.zeros((classes, *dataset.image_shape)), 0  # whole numbers, exact in float64
+    for piece in iterate_pieces(dataset.images):
+        labels = dataset.labels[start : start + len(piece)]
+        for label in np.unique(labels):
+            sums[label] += piece[labels == label].sum(axis=0, dtype=np.uint64)
+        start += len(piece)
+    return np.rint(sums / np.maximum(dataset.class_counts(), 1)[:, None, None]).astype(np.uint8)
 
 
 def _examples(images: np.ndarray, chosen: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from PIL import Image
 
+from tenfold.arrays import iterate_pieces
 from tenfold.ink.frame import SIDE, frame_ink
 from tenfold.ink.lift import lift_ink
 from tenfold.ink.marks import find_rows, join_marks
@@ -19,9 +20,14 @@ Background = Literal["dark", "light", "any"]
 
 def find_background(images: np.ndarray) -> Background:
     """What lies around the ink of uint8 (N, H, W): decided when nine images of ten agree."""
-    border = [images[:, 0], images[:, -1], images[:, :, 0], images[:, :, -1]]
-    dark = float(np.mean(np.median(np.concatenate(border, axis=1), axis=1) < 128))
+    dark = sum(int(np.count_nonzero(_border(piece) < 128)) for piece in iterate_pieces(images)) / len(images)
     return "dark" if dark >= 0.9 else "light" if dark <= 0.1 else "any"
+
+
+def _border(images: np.ndarray) -> np.ndarray:
+    """(N,): the median of each image's border."""
+    sides = [images[:, 0], images[:, -1], images[:, :, 0], images[:, :, -1]]
+    return np.asarray(np.median(np.concatenate(sides, axis=1), axis=1))
 
 
 def fit_picture(picture: Any, image_shape: tuple[int, int], *, background: Background) -> np.ndarray:
