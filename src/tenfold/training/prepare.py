@@ -7,7 +7,7 @@ from math import ceil
 
 import numpy as np
 
-from tenfold.arrays import ImageDataset
+from tenfold.arrays import ImageDataset, count_pixels
 from tenfold.classifier import ModelCard, read_model
 from tenfold.data.batches import count_batches
 from tenfold.engines.base import Engine, EngineOptions
@@ -101,7 +101,7 @@ def input_scaling(recipe: Recipe, train_set: ImageDataset) -> tuple[float, float
         return recipe.input.mean, recipe.input.std
     if scaling == "unit":
         return 0.0, 1.0
-    counts = np.bincount(train_set.images.reshape(-1), minlength=256).astype(np.float64)
+    counts = count_pixels(train_set.images).astype(np.float64)
     values = np.arange(256) / 255
     mean = float(counts @ values / counts.sum())
     deviation = float(np.sqrt(counts @ (values - mean) ** 2 / counts.sum()))
