@@ -10,6 +10,7 @@ import torch
 from torch.nn import functional
 
 from tenfold.augmentation.draws import AugmentationDraws
+from tenfold.augmentation.sources import Sources, find_sources
 
 __all__ = ["augment"]
 
@@ -19,10 +20,9 @@ def augment(images: torch.Tensor, draws: AugmentationDraws) -> torch.Tensor:
     pixels = images.to(torch.float32)
     if draws.stroke is not None:
         pixels = _change_strokes(pixels, draws.stroke)
-    if draws.affine is not None or draws.displacement is not None:
-        pixels = _resample(pixels, draws)
-    if draws.crop is not None:
-        pixels = _crop(pixels, draws.crop)
+    sources = find_sources(draws, images.shape)
+    if sources is not None:
+        pixels = _resample(pixels, sources)
     if draws.erase is not None:
         pixels = _erase(pixels, draws.erase)
     return pixels
@@ -53,46 +53,23 @@ def _dilate(pixels: torch.Tensor) -> torch.Tensor:
     return grown
 
 
-def _resample(pixels: torch.Tensor, draws: AugmentationDraws) -> torch.Tensor:
-    """Bilinear, zeros outside: the output pixel at (x, y) is the input at
-    affine @ (x - cx, y - cy, 1) + (cx, cy) + displacement."""
+def _resample(pixels: torch.Tensor, sources: Sources) -> torch.Tensor:
+    """Bilinear, zeros outside."""
     count, height, width = pixels.shape
-    sizes = torch.tensor([max(width - 1, 1), max(height - 1, 1)], dtype=torch.float32, device=pixels.device)
-    places = _places(height, width, pixels.device)
-    if draws.affine is not None:
-        affine = _tensor(draws.affine, pixels)
-        moved = places.reshape(1, -1, 3) @ affine.transpose(1, 2)  # (N, H W, 2)
-        moved = moved.reshape(count, height, width, 2)
-    else:
-        moved = places[None, :, :, :2].expand(count, height, width, 2)
-    if draws.displacement is not None:
-        moved = moved + _tensor(draws.displacement, pixels).permute(0, 2, 3, 1)
     # grid_sample counts from -1 at the first pixel's centre to 1 at the last's.
-    grid = moved * (2 / sizes)
+    units = np.array([2 / max(width - 1, 1), 2 / max(height - 1, 1)], np.float32)[:, None]
+    rows = sources.rows * units[:, :, None]
+    rows[:, :, 2] -= 1
+    places = _tensor(rows, pixels).reshape(2 * count, -1) @ _tensor(sources.grid, pixels)
+    places = places.reshape(2, count, height, width)
+    if sources.displacement is not None:
+        places.add_(_tensor(sources.displacement * units[:, :, None, None], pixels))
+    # x and y in planes of their own: on a CPU that is faster than pairs
+    grid = places.permute(1, 2, 3, 0)
     sampled = functional.grid_sample(
         pixels[:, None], grid, mode="bilinear", padding_mode="zeros", align_corners=True
     )
     return sampled[:, 0]
-
-
-def _places(height: int, width: int, device: torch.device) -> torch.Tensor:
-    """float32 (H, W, 3): (x, y, 1) of each pixel, counted from the image's centre."""
-    y = torch.arange(height, dtype=torch.float32, device=device) - (height - 1) / 2
-    x = torch.arange(width, dtype=torch.float32, device=device) - (width - 1) / 2
-    rows, columns = torch.meshgrid(y, x, indexing="ij")
-    return torch.stack([columns, rows, torch.ones_like(rows)], dim=2)
-
-
-def _crop(pixels: torch.Tensor, crop: np.ndarray) -> torch.Tensor:
-    """output[y, x] = input[y + dy, x + dx], zero outside."""
-    count, height, width = pixels.shape
-    pad = int(np.abs(crop).max(initial=0))
-    padded = functional.pad(pixels, (pad, pad, pad, pad))
-    corner = _tensor(crop, pixels) + pad
-    rows = corner[:, 0, None] + torch.arange(height, device=pixels.device)
-    columns = corner[:, 1, None] + torch.arange(width, device=pixels.device)
-    image = torch.arange(count, device=pixels.device)
-    return padded[image[:, None, None], rows[:, :, None], columns[:, None, :]]
 
 
 def _erase(pixels: torch.Tensor, erase: np.ndarray) -> torch.Tensor:
