@@ -22,7 +22,7 @@ def find_mnist(data_dir: str | None = None) -> Path:
     """The folder of the four MNIST files."""
     folder = find_dataset("mnist", data_dir=data_dir)
     if folder is None:
-        raise SystemExit("MNIST is not on this machine: run `tenfold data get mnist`, or give --data-dir")
+        raise SystemExit("MNIST is not on this machine: run `tenfold data fetch mnist`, or give --data-dir")
     return folder
 
 

@@ -171,8 +171,8 @@ def main() -> None:
     note = (
         "Test accuracy: mean ± standard deviation. Keras and PyTorch stop at the first epoch with 99 % of "
         f"the test images; ours and the one epoch have a fixed length. {host['processor']}, "
-        f"{host['cores']} cores, torch {host['torch']}, bfloat16 products {host['bfloat16_gain']} times as fast as "
-        "float32. CPU and memory of the command line are those of the whole process, with the test. "
+        f"{host['cores']} cores, torch {host['torch']}, bfloat16 products {host['bfloat16_gain']} times "
+        "as fast as float32. CPU and memory of the command line: of the whole process, with the test. "
         "Made by `python benchmarks/time_to_99.py`."
     )
     if wanted:

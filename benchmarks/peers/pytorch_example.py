@@ -76,11 +76,11 @@ def train(model: nn.Module, loader: DataLoader, optimiser: optim.Optimizer, epoc
 
 def test(model: nn.Module) -> float:
     model.eval()
-    right = 0
+    digits, right = Digits("t10k"), 0
     with torch.no_grad():
-        for data, target in DataLoader(Digits("t10k"), batch_size=TEST_BATCH):
+        for data, target in DataLoader(digits, batch_size=TEST_BATCH):
             right += int((model(data).argmax(dim=1) == target).sum())
-    return right / 10_000
+    return right / len(digits)
 
 
 def main() -> None:
