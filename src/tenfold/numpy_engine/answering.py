@@ -16,7 +16,7 @@ from tenfold.numpy_engine.fold import fold_network
 from tenfold.numpy_engine.network import RunningNetwork
 from tenfold.numpy_engine.store import ParameterStore
 
-__all__ = ["CHUNK_NUMBERS", "AnsweringNetwork", "scale_pixels"]
+__all__ = ["CHUNK_NUMBERS", "MOST_WORKERS", "AnsweringNetwork", "even_parts", "scale_pixels", "widest_layer"]
 
 # Numbers in the largest array between two layers: 512 Ki of float32 are 2 MiB.
 CHUNK_NUMBERS = 1 << 19
@@ -40,13 +40,13 @@ class AnsweringNetwork:
         self.network, weights = fold_network(network, values)
         self.options = options
         self.store = ParameterStore.of(self.network, weights, dtype)
-        self.chunk = max(1, CHUNK_NUMBERS // _widest(self.network))
+        self.chunk = max(1, CHUNK_NUMBERS // widest_layer(self.network))
         self._idle: list[_Runner] = []
 
     def logits(self, images: np.ndarray) -> np.ndarray:
         """uint8 (N, H, W) -> float32 (N, K), columns as the network's last layer has them."""
         answers = np.empty((len(images), self.network.classes), np.float32)
-        parts = _even_parts(len(images), self.chunk)
+        parts = even_parts(len(images), self.chunk)
         with one_blas_thread() as threads:
             workers = min(threads, len(parts), MOST_WORKERS)
             if workers < 2:
@@ -95,13 +95,13 @@ def scale_pixels(pixels: np.ndarray, options: EngineOptions, buffers: Buffers) -
     return inputs
 
 
-def _even_parts(count: int, most: int) -> list[slice]:
+def even_parts(count: int, most: int) -> list[slice]:
     """Slices of 0..count of about the same length, none longer than `most`."""
     length = ceil(count / max(1, ceil(count / most)))
     return [slice(start, start + length) for start in range(0, count, max(1, length))]
 
 
-def _widest(network: Network) -> int:
+def widest_layer(network: Network) -> int:
     """Numbers of one image in the largest array between two layers."""
 
     def sizes(layers: tuple[Layer, ...]) -> list[int]:

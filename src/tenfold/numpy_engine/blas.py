@@ -16,27 +16,33 @@ from typing import NamedTuple
 
 from numpy.linalg import _umath_linalg
 
-__all__ = ["blas_threads", "one_blas_thread"]
+__all__ = ["blas_threads", "multiplies_in_place", "one_blas_thread"]
 
 # what OpenBLAS calls its functions in NumPy's wheels, in older ones, and in distributions
-_NAMES = ("scipy_openblas_{}_num_threads64_", "openblas_{}_num_threads64_", "openblas_{}_num_threads")
+_NAMES = ("scipy_openblas_{}64_", "openblas_{}64_", "openblas_{}")
+# kernels of OpenBLAS (by AVX-512) that multiply small matrices without copying them first
+_IN_PLACE = (b"SkylakeX", b"Cooperlake", b"SapphireRapids")
 
 
 class _Switch(NamedTuple):
     get: Callable[[], int]
     set: Callable[[int], None]
+    kernels: bytes  # the family of processors that its kernels are for
 
 
 @cache
 def _switch() -> _Switch | None:
-    """OpenBLAS's two functions, or None where another library does the products."""
+    """OpenBLAS's functions, or None where another library does the products."""
     try:
         library = ctypes.CDLL(_umath_linalg.__file__)
     except OSError:
         return None
     for name in _NAMES:
         try:
-            return _Switch(library[name.format("get")], library[name.format("set")])
+            family = library[name.format("get_corename")]
+            family.restype = ctypes.c_char_p
+            counts = [library[name.format(f"{verb}_num_threads")] for verb in ("get", "set")]
+            return _Switch(*counts, kernels=family())
         except AttributeError:
             continue
     return None
@@ -46,6 +52,13 @@ def blas_threads() -> int:
     """Threads that matrix products use now; 1 where that is not known."""
     switch = _switch()
     return max(1, int(switch.get())) if switch else 1
+
+
+@cache
+def multiplies_in_place() -> bool:
+    """Whether products of up to a million multiplications are done without copying the matrices."""
+    switch = _switch()
+    return switch is not None and switch.kernels in _IN_PLACE
 
 
 _lock = Lock()

@@ -9,6 +9,7 @@ from tenfold.engines.base import EngineOptions, StepResult
 from tenfold.errors import ModelError
 from tenfold.networks.shapes import Network
 from tenfold.numpy_engine.answering import AnsweringNetwork, scale_pixels
+from tenfold.numpy_engine.blocks import BlockGradients, learns_by_image
 from tenfold.numpy_engine.buffers import Buffers
 from tenfold.numpy_engine.network import RunningNetwork
 from tenfold.numpy_engine.random_state import pack_random_state, unpack_random_state
@@ -45,6 +46,7 @@ class NumpyEngine:
         self.average = ParameterStore.of(network, weights, dtype) if options.average_decay else None
         self.answering: AnsweringNetwork | None = None  # made when asked, dropped when weights change
         self.buffers = Buffers(dtype)
+        self.blocks = BlockGradients(network, self.store, options) if learns_by_image(network) else None
 
     def train_step(self, batch: Batch, learning_rate: float) -> StepResult:
         """Forward, loss, backward, one step of the optimiser."""
@@ -57,8 +59,12 @@ class NumpyEngine:
     def differentiate(self, batch: Batch) -> StepResult:
         """The loss of a batch; its gradient is left in the store."""
         self.answering = None
-        logits = self.layers.forward(self.scaled(self._augmented(batch)), training=True)
-        labels = (batch.labels + self.options.loss.label_shift) % self.network.classes
+        images, labels = self._augmented(batch), batch.labels
+        if self.options.loss.label_shift:
+            labels = (labels + self.options.loss.label_shift) % self.network.classes
+        if self.blocks is not None and len(batch) > self.blocks.length:
+            return StepResult(*self.blocks.add_up(images, labels))
+        logits = self.layers.forward(self.scaled(images), training=True)
         loss, gradient = self.loss(logits, labels)
         correct = int(np.count_nonzero(logits.argmax(axis=1) == labels))
         self.layers.backward(gradient)

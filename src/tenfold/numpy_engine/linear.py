@@ -6,6 +6,7 @@ import numpy as np
 
 from tenfold.numpy_engine.buffers import column_sums
 from tenfold.numpy_engine.layer import Layer
+from tenfold.numpy_engine.products import add_up_outer, multiply_rows
 
 __all__ = ["Linear"]
 
@@ -16,16 +17,15 @@ class Linear(Layer):
     def forward(self, inputs: np.ndarray, *, training: bool) -> np.ndarray:  # noqa: ARG002
         self.inputs = inputs
         outputs = self.buffers.take("outputs", (len(inputs), *self.plan.output_shape))
-        np.matmul(inputs, self.values["weight"].T, out=outputs)
+        multiply_rows(inputs, self.values["weight"].T, outputs)
         outputs += self.values["bias"]
         return outputs
 
     def backward(self, gradient: np.ndarray, *, wanted: bool = True) -> np.ndarray | None:
         """dW = gradient^T inputs, db = sum of gradient over the batch, dx = gradient W."""
-        np.matmul(gradient.T, self.inputs, out=self.slopes["weight"])
+        add_up_outer(gradient, self.inputs, self.slopes["weight"])
         column_sums(gradient, out=self.slopes["bias"])
         if not wanted:
             return None
-        return np.matmul(
-            gradient, self.values["weight"], out=self.buffers.take("gradient", self.inputs.shape)
-        )
+        back = self.buffers.take("gradient", self.inputs.shape)
+        return multiply_rows(gradient, self.values["weight"], back)

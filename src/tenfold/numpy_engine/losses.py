@@ -41,13 +41,13 @@ class CrossEntropy(Loss):
         log_probs = log_softmax(logits)
         gradient = np.exp(log_probs)
         reported = self._clipped(gradient) if self.settings.probability_floor else log_probs
-        loss = -(1 - smoothing) * float(reported[rows, labels].mean())
+        loss = -(1 - smoothing) * float(reported[rows, labels].sum()) / len(labels)
         if smoothing:
             loss -= smoothing * float(reported.mean())
             gradient -= smoothing / logits.shape[1]
         gradient[rows, labels] -= 1 - smoothing
         gradient *= self.share(logits)
-        return loss, gradient
+        return loss, np.ascontiguousarray(gradient)
 
     def _clipped(self, probs: np.ndarray) -> np.ndarray:
         floor = self.settings.probability_floor

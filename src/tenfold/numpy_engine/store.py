@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from math import prod
 
 import numpy as np
@@ -40,6 +41,13 @@ class ParameterStore:
         store = cls(network.parameters(), dtype)
         store.load(weights)
         return store
+
+    def twin(self) -> ParameterStore:
+        """The same parameters in the same memory, with gradients of its own."""
+        other = copy(self)
+        other.gradients = np.zeros_like(self.gradients)
+        other.slopes = _views(other.gradients, self.learned_parameters)
+        return other
 
     def load(self, weights: Mapping[str, np.ndarray]) -> None:
         """Copies the weights in. Raises ModelError that names a missing, unknown or ill-shaped one."""
