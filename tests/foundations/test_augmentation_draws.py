@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter1d
 
 from tenfold.augmentation.draws import draw_augmentation
 from tenfold.settings import AugmentationSettings
@@ -137,3 +138,23 @@ def test_erasing() -> None:
     assert heights.min() >= 3 and heights.max() <= 10  # 1/8 and 1/3 of 28, rounded
     assert widths.min() >= 2 and widths.max() <= 7  # of 20
     assert draw(5, erasing=1.0).erase.shape == (5, 4)
+
+
+@pytest.mark.parametrize("smoothness", [0.7, 2.0, 4.0])
+def test_displacement_is_white_noise_under_a_gaussian(smoothness: float) -> None:
+    """Covariance of neighbours along each axis: that of SciPy's smoothing of white noise on a ring."""
+    fields = draw(elastic=1.5, elastic_smoothness=smoothness).displacement.reshape(-1, *SHAPE)
+    assert fields.dtype == np.float32
+    for axis, size in enumerate(SHAPE):
+        smoothing = gaussian_filter1d(np.eye(size), smoothness, mode="wrap", truncate=8)
+        expected = smoothing @ smoothing.T
+        expected *= 1.5**2 / expected[0, 0]
+        lines = np.moveaxis(fields, axis + 1, 0).reshape(size, -1)
+        # 8,000 fields, each of a few independent lines: 0.1 is more than four standard errors of 2.25
+        np.testing.assert_allclose(lines @ lines.T / lines.shape[1], expected, atol=0.1)
+
+
+def test_displacement_has_the_asked_deviation_in_each_pixel() -> None:
+    fields = draw(elastic=0.8, elastic_smoothness=9).displacement.reshape(-1, *SHAPE)
+    np.testing.assert_allclose(fields.std(axis=0), 0.8, rtol=0.04)  # five standard errors of 8,000
+    np.testing.assert_allclose(fields.mean(axis=0), 0, atol=0.045)

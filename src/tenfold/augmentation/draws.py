@@ -99,7 +99,7 @@ def _displacement(
 
 @cache
 def _long_waves(size: int, smoothness: float) -> np.ndarray:
-    """float32 (size, M): the waves on a ring of pixels that a Gaussian leaves more than a thousandth of,
+    """float32 (size, M): the waves on a ring of pixels that a Gaussian leaves more than a hundredth of,
     as far as it leaves them; scaled so that white noise of them has a deviation of 1 in each pixel."""
     places, numbers = np.arange(size), np.arange(size)
     # one cosine or sine a column: 0, then each frequency's two; the fastest of an even size has one
@@ -108,7 +108,7 @@ def _long_waves(size: int, smoothness: float) -> np.ndarray:
     waves[:, 0] = 1
     waves /= np.linalg.norm(waves, axis=0)
     left = np.exp(-0.5 * (2 * np.pi * smoothness * ((numbers + 1) // 2) / size) ** 2)
-    kept = waves[:, left > 1e-3] * left[left > 1e-3]
+    kept = waves[:, left > 0.01] * left[left > 0.01]
     return np.asarray(kept * np.sqrt(size / np.sum(kept**2)), dtype=np.float32)
 
 

@@ -44,7 +44,7 @@ def find_sources(draws: AugmentationDraws, shape: tuple[int, ...]) -> Sources | 
     rows[:, :, :3] = np.eye(2, 3)[:, None] if affine is None else affine.transpose(1, 0, 2)
     if crop is not None:
         rows[:, :, 2] += rows[:, :, 0] * crop[:, 1] + rows[:, :, 1] * crop[:, 0]
-        rows[0, :, 3:] = _beyond(crop, borders)
+        rows[0, :, 3:] = _beyond(crop, *borders)
     rows[:, :, 2] += np.array([[(width - 1) / 2], [(height - 1) / 2]], np.float32)
     if displacement is not None:
         displacement = displacement.transpose(1, 0, 2, 3)
@@ -62,18 +62,23 @@ def _grid(height: int, width: int, down: int, across: int) -> np.ndarray:
     return np.stack([x - (width - 1) / 2, y - (height - 1) / 2, np.ones(len(x)), *near]).astype(np.float32)
 
 
-def _beyond(crop: np.ndarray, borders: tuple[int, int]) -> np.ndarray:
+def _beyond(crop: np.ndarray, down: int, across: int) -> np.ndarray:
     """(N, 2 down + 2 across): _FAR for each row and column near a border that comes from beyond it."""
-    moves = zip(crop.T[:, :, None], map(np.arange, borders), strict=True)
-    return _FAR * np.concatenate([side > k for move, k in moves for side in (-move, move)], axis=1)
+    numbers = np.concatenate([np.arange(down)] * 2 + [np.arange(across)] * 2)
+    moves = np.repeat(crop[:, [0, 0, 1, 1]] * [-1, 1, -1, 1], [down, down, across, across], axis=1)
+    return np.multiply(moves > numbers, np.float32(_FAR))
 
 
 def _cropped(fields: np.ndarray, crop: np.ndarray) -> np.ndarray:
-    """(2, N, H, W): output[y, x] = field[y + dy, x + dx], 0 outside."""
-    height, width = fields.shape[2:]
-    # a move beyond the field's size shows only zeros, as one by its size does
-    down, right = np.clip(crop, [-height, -width], [height, width]).T
-    p, q = int(np.abs(down).max(initial=0)), int(np.abs(right).max(initial=0))
-    framed = np.pad(fields, ((0, 0), (0, 0), (p, p), (q, q)))
-    windows = sliding_window_view(framed, (height, width), axis=(2, 3))
-    return windows[:, np.arange(len(crop)), p + down, q + right]
+    """(2, N, H, W): output[y, x] = field[y + dy, x + dx]; anything where that is beyond the field.
+
+    All fields as one line, in which each is read from a few numbers before or behind its start.
+    """
+    _, count, height, width = fields.shape
+    size = height * width
+    moves = np.clip(crop, [-height, -width], [height, width]) @ [width, 1]
+    slack = int(np.abs(moves).max(initial=0))
+    line = np.zeros(fields.size + 2 * slack, np.float32)
+    line[slack : slack + fields.size].reshape(fields.shape)[...] = fields
+    starts = slack + moves + size * np.arange(2 * count).reshape(2, count)
+    return sliding_window_view(line, size)[starts].reshape(fields.shape)

@@ -60,7 +60,7 @@ def _resample(pixels: torch.Tensor, sources: Sources) -> torch.Tensor:
     units = np.array([2 / max(width - 1, 1), 2 / max(height - 1, 1)], np.float32)[:, None]
     rows = sources.rows * units[:, :, None]
     rows[:, :, 2] -= 1
-    places = _tensor(rows, pixels).reshape(2 * count, -1) @ _tensor(sources.grid, pixels)
+    places = _tensor(rows, pixels).flatten(0, 1) @ _tensor(sources.grid, pixels)
     places = places.reshape(2, count, height, width)
     if sources.displacement is not None:
         places.add_(_tensor(sources.displacement * units[:, :, None, None], pixels))
@@ -77,8 +77,9 @@ def _erase(pixels: torch.Tensor, erase: np.ndarray) -> torch.Tensor:
     y = torch.arange(pixels.shape[1], device=pixels.device)
     x = torch.arange(pixels.shape[2], device=pixels.device)
     rows, columns = (y >= y0) & (y < y1), (x >= x0) & (x < x1)
-    return pixels.masked_fill(rows[:, :, None] & columns[:, None, :], 0.0)
+    inside = rows[:, :, None].to(pixels.dtype) * columns[:, None].to(pixels.dtype)
+    return pixels * (1 - inside)
 
 
 def _tensor(array: np.ndarray, like: torch.Tensor) -> torch.Tensor:
-    return torch.tensor(array, device=like.device)
+    return torch.as_tensor(array, device=like.device)
