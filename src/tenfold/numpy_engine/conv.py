@@ -14,6 +14,7 @@ from numpy.lib.stride_tricks import as_strided
 
 from tenfold.numpy_engine.buffers import column_sums
 from tenfold.numpy_engine.layer import Layer
+from tenfold.numpy_engine.products import add_up_outer, multiply_rows
 
 __all__ = ["Convolution"]
 
@@ -48,9 +49,10 @@ class Convolution(Layer):
         """dW = gradient^T windows, db = sum of gradient, and dx as one of the two below."""
         o, c, k, _ = self.values["weight"].shape
         slope = self.buffers.take("slope", (o, k * k * c))
+        share = self.buffers.take("share of the slope", slope.shape)
         slope.fill(0)
         for part, windows in self._windows(self.framed, gradient.shape[1:3], self.spec.stride):
-            slope += gradient[part].reshape(-1, o).T @ windows
+            slope += add_up_outer(gradient[part].reshape(-1, o), windows, share)
         np.copyto(self.slopes["weight"], slope.reshape(o, k, k, c).transpose(0, 3, 1, 2))
         if self.spec.bias:
             column_sums(gradient.reshape(-1, o), out=self.slopes["bias"])
@@ -96,7 +98,7 @@ class Convolution(Layer):
     def _correlate(self, framed: np.ndarray, kernels: np.ndarray, step: int, out: np.ndarray) -> None:
         """out (N, OH, OW, O) = each window times each kernel."""
         for part, windows in self._windows(framed, out.shape[1:3], step):
-            np.matmul(windows, kernels, out=out[part].reshape(-1, kernels.shape[1]))
+            multiply_rows(windows, kernels, out[part].reshape(-1, kernels.shape[1]))
 
     def _windows(
         self, framed: np.ndarray, size: tuple[int, ...], step: int
