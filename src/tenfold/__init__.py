@@ -23,6 +23,7 @@ _EXPORTS = {
     "change_recipe": "tenfold.recipes.load",
     "check_gradients": "tenfold.numpy_engine.gradcheck",
     "evaluate": "tenfold.evaluation.evaluate",
+    "export_onnx": "tenfold.export.onnx_file",
     "get_recipe": "tenfold.recipes.load",
     "list_recipes": "tenfold.recipes.load",
     "load_dataset": "tenfold.data.load",
