@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -31,7 +32,10 @@ class ImageRows(NDArrayOperatorsMixin):
 
     def __init__(self, base: np.ndarray, rows: np.ndarray) -> None:
         self.base, self.rows = base, rows
-        self.shape, self.dtype, self.ndim = (len(rows), *base.shape[1:]), base.dtype, base.ndim
+        self.shape, self.ndim = (len(rows), *base.shape[1:]), base.ndim
+        self.dtype, self.itemsize = base.dtype, base.itemsize
+        self.size = math.prod(self.shape)
+        self.nbytes = self.size * self.itemsize
 
     def __len__(self) -> int:
         return len(self.rows)
