@@ -92,8 +92,7 @@ def _displacement(
     """
     down, across = (_long_waves(size, s.elastic_smoothness) for size in image_shape)
     noise = rng.standard_normal((count * 2, down.shape[1], across.shape[1]), dtype=np.float32)
-    rows = noise.reshape(-1, across.shape[1]) @ (across.T * np.float32(s.elastic))
-    field = np.matmul(down, rows.reshape(count * 2, down.shape[1], -1))
+    field = down @ (noise @ (across.T * np.float32(s.elastic)))
     return field.reshape(count, 2, *image_shape)
 
 

@@ -1,7 +1,7 @@
 """Changing a whole batch of images at once, as the draws of `tenfold.augmentation.draws` say.
 
-A few images at a time, in kept arrays that fit the processor's cache; large sets on two threads,
-because NumPy lets go of Python's lock while it computes.
+A few images at a time, in kept arrays that fit the processor's cache; large batches on as many threads
+as NumPy's matrix products would take, because NumPy lets go of Python's lock while it computes.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ import numpy as np
 
 from tenfold.augmentation.draws import AugmentationDraws
 from tenfold.augmentation.sources import Sources, find_sources
+from tenfold.numpy_engine.blas import one_blas_thread
 from tenfold.numpy_engine.buffers import Buffers
 
 __all__ = ["augment"]
 
 # Pixels in a piece: 256 images of 28x28. Smaller pieces fit a nearer cache, but threads meet more often.
 PIECE_PIXELS = 256 * 784
-WORKERS = 2
-# Pieces from which on a second thread is worth its start.
-MANY_PIECES = 4
+PIECES_A_WORKER = 2  # fewer are not worth a thread's start
+MOST_WORKERS = 4
 
 
 def augment(images: np.ndarray, draws: AugmentationDraws, *, buffers: Buffers | None = None) -> np.ndarray:
@@ -38,12 +38,14 @@ def augment(images: np.ndarray, draws: AugmentationDraws, *, buffers: Buffers | 
         for part in share:
             _change(images[part], _part(draws, part), results[part], own)
 
-    if len(parts) < MANY_PIECES:
-        change(parts, buffers or Buffers(np.float32))
-    else:
-        with ThreadPoolExecutor(WORKERS) as pool:
-            shares = [parts[worker::WORKERS] for worker in range(WORKERS)]
-            list(pool.map(change, shares, [Buffers(np.float32) for _ in shares]))
+    with one_blas_thread() as threads:
+        workers = min(threads, MOST_WORKERS, len(parts) // PIECES_A_WORKER)
+        if workers < 2:
+            change(parts, buffers or Buffers(np.float32))
+        else:
+            with ThreadPoolExecutor(workers) as pool:
+                shares = [parts[worker::workers] for worker in range(workers)]
+                list(pool.map(change, shares, [Buffers(np.float32) for _ in shares]))
     return results
 
 
