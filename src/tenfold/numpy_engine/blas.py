@@ -41,8 +41,8 @@ def _switch() -> _Switch | None:
         try:
             family = library[name.format("get_corename")]
             family.restype = ctypes.c_char_p
-            counts = [library[name.format(f"{verb}_num_threads")] for verb in ("get", "set")]
-            return _Switch(*counts, kernels=family())
+            get, put = (library[name.format(f"{verb}_num_threads")] for verb in ("get", "set"))
+            return _Switch(get, put, family())
         except AttributeError:
             continue
     return None

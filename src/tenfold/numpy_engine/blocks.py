@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
-from functools import partial
 
 import numpy as np
 
@@ -43,14 +42,14 @@ class BlockGradients:
         parts = even_parts(len(images), self.length)
         with one_blas_thread() as threads:
             workers = self._staff(min(threads, len(parts), MOST_WORKERS))
-            first, *others = [
-                # each in a copy of this thread's context, which holds np.errstate
-                partial(copy_context().run, worker.add_up, images, labels, parts[index :: len(workers)])
-                for index, worker in enumerate(workers)
-            ]
+            shares = [parts[index :: len(workers)] for index in range(len(workers))]
+            contexts = [copy_context() for _ in workers]  # they hold np.errstate
             with ThreadPoolExecutor(len(workers)) as pool:
-                futures = [pool.submit(task) for task in others]
-                sums = [first(), *(future.result() for future in futures)]
+                futures = [
+                    pool.submit(context.run, worker.add_up, images, labels, share)
+                    for context, worker, share in zip(contexts, workers, shares, strict=True)
+                ]
+                sums = [future.result() for future in futures]
         np.copyto(self.store.gradients, workers[0].total)
         for worker in workers[1:]:
             self.store.gradients += worker.total
