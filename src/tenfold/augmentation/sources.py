@@ -22,8 +22,8 @@ _FAR = 1e6  # pixels; added to a position it lies outside of any picture
 class Sources(NamedTuple):
     """rows @ grid + displacement is the position x, y in the picture, 0 at the first pixel's centre.
 
-    rows: float32 (2, N, K); grid: float32 (K, H W), shared and not to be changed;
-    displacement: float32 (2, N, H, W) or None.
+    rows: float32 (2, N, K), of which y has zeros from the fourth on; displacement: float32 (2, N, H, W)
+    or None; grid: float32 (K, H W), shared by all callers and not to be changed.
     """
 
     rows: np.ndarray
@@ -62,11 +62,18 @@ def _grid(height: int, width: int, down: int, across: int) -> np.ndarray:
     return np.stack([x - (width - 1) / 2, y - (height - 1) / 2, np.ones(len(x)), *near]).astype(np.float32)
 
 
+@cache
+def _borders(down: int, across: int) -> tuple[np.ndarray, np.ndarray]:
+    """int64 (2, M), (M,): crop @ first > second where a row or column of `_grid` comes from beyond."""
+    sides = [(-1, 0)] * down + [(1, 0)] * down + [(0, -1)] * across + [(0, 1)] * across
+    numbers = np.concatenate([np.arange(down)] * 2 + [np.arange(across)] * 2)
+    return np.array(sides, np.int64).reshape(-1, 2).T, numbers
+
+
 def _beyond(crop: np.ndarray, down: int, across: int) -> np.ndarray:
     """(N, 2 down + 2 across): _FAR for each row and column near a border that comes from beyond it."""
-    numbers = np.concatenate([np.arange(down)] * 2 + [np.arange(across)] * 2)
-    moves = np.repeat(crop[:, [0, 0, 1, 1]] * [-1, 1, -1, 1], [down, down, across, across], axis=1)
-    return np.multiply(moves > numbers, np.float32(_FAR))
+    sides, numbers = _borders(down, across)
+    return np.multiply(crop @ sides > numbers, np.float32(_FAR))
 
 
 def _cropped(fields: np.ndarray, crop: np.ndarray) -> np.ndarray:

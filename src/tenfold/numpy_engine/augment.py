@@ -126,14 +126,15 @@ def _blacken_frames(framed: np.ndarray) -> None:
 def _positions(sources: Sources, shape: tuple[int, ...], buffers: Buffers) -> np.ndarray:
     """Where each output pixel's value comes from in the framed picture: x and y, float32 (2, N, H W)."""
     count, height, width = shape
-    rows = sources.rows
-    rows[:, :, 2] += 1  # the frame
     places = _take(buffers, "places", (2, count, height * width))
-    np.matmul(rows.reshape(2 * count, -1), sources.grid, out=places.reshape(2 * count, -1))
-    if sources.displacement is not None:
-        moved = places.reshape(2, *shape)
-        moved += sources.displacement
-    for axis, size in enumerate((width, height)):
+    # what lies beyond a crop is sent away along x: y needs the first three terms only
+    for axis, (terms, size) in enumerate(((len(sources.grid), width), (3, height))):
+        rows = sources.rows[axis, :, :terms]
+        rows[:, 2] += 1  # the frame
+        np.matmul(rows, sources.grid[:terms], out=places[axis])
+        if sources.displacement is not None:
+            moved = places[axis].reshape(shape)
+            moved += sources.displacement[axis]
         np.clip(places[axis], 0, size + 1, out=places[axis])  # outside of the frame all is black as well
     return places
 
