@@ -46,10 +46,16 @@ def random_batch(count: int) -> Batch:
 
 
 def differentiated(
-    layers: list, batch: Batch, length: int, *, precision: str = "float64", loss: LossSettings = LOSSES[0]
+    layers: list,
+    batch: Batch,
+    length: int,
+    *,
+    precision: str = "float64",
+    loss: LossSettings = LOSSES[0],
+    mean: float = 0.2,
 ) -> tuple[float, int, np.ndarray]:
     network = network_of(layers)
-    options = EngineOptions(loss=loss, mean=0.2, std=0.4, precision=precision)
+    options = EngineOptions(loss=loss, mean=mean, std=0.4, precision=precision)
     engine = NumpyEngine(network, initial_weights(network, "torch", seed=1), options)
     engine.blocks.length = length
     result = engine.differentiate(batch)
@@ -81,14 +87,15 @@ def test_blocks_give_the_gradient_of_the_whole(threads: int, layers: list, loss:
 
 
 @pytest.mark.parametrize("threads", [2], indirect=True)
-def test_blocks_give_the_gradient_of_autograd(threads: int) -> None:
+@pytest.mark.parametrize("mean", [0.0, 0.2])  # without a mean, the first layer scales the pixels
+def test_blocks_give_the_gradient_of_autograd(threads: int, mean: float) -> None:
     batch, network = random_batch(50), network_of(["flatten", "linear classes"])
     weights = initial_weights(network, "torch", seed=1)
     theirs = [torch.tensor(value).double().requires_grad_() for value in weights.values()]
-    inputs = ((torch.tensor(batch.images).double() / 255 - 0.2) / 0.4).flatten(1)
+    inputs = ((torch.tensor(batch.images).double() / 255 - mean) / 0.4).flatten(1)
     loss = F.cross_entropy(F.linear(inputs, *theirs), torch.tensor(batch.labels))
     loss.backward()
-    ours = differentiated(["flatten", "linear classes"], batch, 8)
+    ours = differentiated(["flatten", "linear classes"], batch, 8, mean=mean)
     assert ours[0] == pytest.approx(loss.item(), rel=1e-10)
     expected = np.concatenate([value.grad.numpy().ravel() for value in theirs])
     np.testing.assert_allclose(ours[2], expected, rtol=1e-9, atol=1e-12)

@@ -89,7 +89,9 @@ def scale_pixels(pixels: np.ndarray, options: EngineOptions, buffers: Buffers) -
     inputs = buffers.take("inputs", pixels.shape)
     kind = inputs.dtype.type
     np.copyto(inputs, pixels)
-    inputs *= kind(1 / (255 * options.std))
+    factor = 1 / (255 * options.std)
+    if factor != 1:
+        inputs *= kind(factor)
     if options.mean:
         inputs -= kind(options.mean / options.std)
     return inputs
