@@ -4,8 +4,9 @@
 
 Each seed is a process of its own, one after the other, and its result is written down at once (a line of
 build/accuracy/RECIPE.jsonl): a run that was stopped goes on where it was, and a seed that is there, of the
-same recipe, is not trained again. The table shows all that is there of the recipes as they now are;
-without a recipe nothing is trained. The test set is read once a seed, after the weights were saved.
+same recipe, is not trained again (delete the file after a change of the code). The table shows all that
+is there of the recipes as they now are; without a recipe nothing is trained. The test set is read once a
+seed, after the weights were saved.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from children import find_mnist, run_program
-from common import ROOT, machine, markdown_table, publish, spread
+from common import RESULTS, ROOT, machine, markdown_table, publish, spread
 
 from tenfold import Recipe, get_recipe
 from tenfold.errors import RecipeError
@@ -129,6 +130,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help=f"one seed of {' and '.join(QUICK)}")
     parser.add_argument("--parts", type=Path, default=PARTS, help="folder of the results of single seeds")
     parser.add_argument("--data-dir", default=None)
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the JSON")
     parser.add_argument("--readme", action="store_true", help="put the table into README.md")
     options = parser.parse_args()
     names = options.recipes or (QUICK if options.quick else ())
@@ -148,7 +150,7 @@ def main() -> None:
         "rows": {recipe.name: summary(recipe, results) for recipe, results in found},
         "runs": {recipe.name: results for recipe, results in found},
     }
-    publish("accuracy", table, note, document, readme=options.readme)
+    publish("accuracy", table, note, document, readme=options.readme, folder=options.out)
 
 
 if __name__ == "__main__":

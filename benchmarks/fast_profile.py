@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from children import find_mnist, run_program
-from common import machine, markdown_table, publish
+from common import RESULTS, machine, markdown_table, publish
 
 # The mark at the end of a stage -> what happened in it.
 STAGES = {
@@ -144,6 +144,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--quick", action="store_true", help="three rounds")
     parser.add_argument("--data-dir", default=None)
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the JSON")
     parser.add_argument("--readme", action="store_true", help="put the table into README.md")
     options = parser.parse_args()
     data_dir = find_mnist(options.data_dir)
@@ -176,7 +177,7 @@ def main() -> None:
         "runs": [{key: run[key] for key in ("seed", "marks", "epochs")} for run in runs],
         "operations": sorted(operations, key=lambda one: -one["seconds"])[:40],
     }
-    publish("fast_profile", table, note, document, readme=options.readme)
+    publish("fast_profile", table, note, document, readme=options.readme, folder=options.out)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
     python benchmarks/ladder.py [--seeds 3] [--readme]
 
-Trains the small recipes by itself (a process a seed, kept in build/accuracy as accuracy.py does) and
+Trains the small recipes by itself (a process a seed, kept in build/accuracy/small as accuracy.py does) and
 takes the others from the results of time_to_99.py and accuracy.py. Prints a table, and draws
 benchmarks/results/ladder.png: the frontier joins those that nothing both faster and better beats.
 """
@@ -105,13 +105,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--seeds", type=int, default=3, help="of the small recipes")
     parser.add_argument("--quick", action="store_true", help="one seed of each")
-    parser.add_argument("--parts", type=Path, default=accuracy.PARTS, help="as accuracy.py's")
+    parser.add_argument("--parts", type=Path, default=accuracy.PARTS / "small", help="as accuracy.py's")
     parser.add_argument("--data-dir", default=None)
-    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of JSON and picture")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the results, read and written")
     parser.add_argument("--readme", action="store_true", help="put the table into README.md")
     options = parser.parse_args()
     seeds = 1 if options.quick else options.seeds
-    rungs = measure_small(seeds, options.parts, find_mnist(options.data_dir)) | earlier(RESULTS)
+    rungs = measure_small(seeds, options.parts, find_mnist(options.data_dir)) | earlier(options.out)
     ordered = sorted(rungs.values(), key=lambda one: one.seconds)
     best = frontier(ordered)
     table = markdown_table(COLUMNS, [row(one, one in best) for one in ordered])

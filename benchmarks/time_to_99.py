@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from children import find_mnist, run_command_line, run_program
-from common import machine, markdown_table, publish, spread
+from common import RESULTS, machine, markdown_table, publish, spread
 
 TARGET = 0.99
 
@@ -151,8 +151,9 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seeds", type=int, help="of ours, from Python; else 20, or 5 with --quick")
     parser.add_argument("--recipe", default="fast")
-    parser.add_argument("--only", default="", help="entrants, comma-separated; nothing is written then")
+    parser.add_argument("--only", default="", help="entrants, comma-separated")
     parser.add_argument("--data-dir", default=None)
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the JSON")
     parser.add_argument("--readme", action="store_true", help="put the table into README.md")
     options = parser.parse_args()
     options.seeds = options.seeds or (5 if options.quick else 20)
@@ -175,11 +176,10 @@ def main() -> None:
         "as fast as float32. CPU and memory of the command line: of the whole process, with the test. "
         "Made by `python benchmarks/time_to_99.py`."
     )
-    if wanted:
-        print(f"\n{table}\n\n{note}")
-        return
     rows = {entrant.name: summary(runs[entrant.name], entrant.title) for entrant in some}
-    publish("time_to_99", table, note, {"rows": rows, "runs": runs}, readme=options.readme)
+    publish(
+        "time_to_99", table, note, {"rows": rows, "runs": runs}, readme=options.readme, folder=options.out
+    )
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ def _more(parser: argparse.ArgumentParser) -> None:
 
 
 options = parse_arguments(__doc__, epochs=0, seed=0, extend=_more)
-trial = Trial(options, ["numpy"])
+trial = Trial(options, packages := ["numpy"])
 marks = {"interpreter": trial.seconds()}
 
 from typing import Any  # noqa: E402
@@ -115,6 +115,8 @@ def main() -> None:
     from tenfold.runs.environment import describe_environment
 
     engine = result.classifier.engine
+    if engine.name == "torch":
+        packages.append("torch")
     trial.finish(
         threads=describe_environment(engine.name)["threads"],
         recipe=recipe.name,
