@@ -5,11 +5,18 @@ Importing this room without torch raises MissingDependencyError, which names the
 
 from __future__ import annotations
 
+import gc
+
 from tenfold.errors import MissingDependencyError
 
 __all__: list[str] = []
 
+_collecting = gc.isenabled()
+gc.disable()  # its hundreds of modules make garbage collection a tenth of torch's import
 try:
     import torch as _torch  # noqa: F401
 except ImportError as error:
     raise MissingDependencyError("torch", extra="torch", purpose="the PyTorch engine") from error
+finally:
+    if _collecting:
+        gc.enable()

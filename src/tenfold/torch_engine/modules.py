@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import torch
 from torch import nn
+from torch.nn import functional
 
 from tenfold.errors import ModelError
 from tenfold.networks.shapes import Layer, Network
@@ -28,6 +29,34 @@ class Dropout(nn.Module):
         keep = 1 - self.rate
         mask = torch.empty_like(inputs).bernoulli_(keep, generator=self.generator)
         return inputs * mask.div_(keep)
+
+
+class Linear(nn.Module):
+    """inputs W^T + b, unfilled. nn.Linear would draw a random start from the global generator, and
+    nn.utils.skip_init, which spares that, imports SymPy (0.4 s)."""
+
+    def __init__(self, layer: Layer) -> None:
+        super().__init__()
+        units, spec = layer.spec.units, layer.spec
+        self.weight = nn.Parameter(torch.empty(units, layer.input_shape[0]))
+        self.bias = nn.Parameter(torch.empty(units)) if spec.bias else None
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        return functional.linear(inputs, self.weight, self.bias)
+
+
+class Convolution(nn.Module):
+    """A two-dimensional convolution, unfilled as Linear is."""
+
+    def __init__(self, layer: Layer) -> None:
+        super().__init__()
+        spec = layer.spec
+        self.stride, self.padding = spec.stride, spec.padding
+        self.weight = nn.Parameter(torch.empty(spec.units, layer.input_shape[0], spec.kernel, spec.kernel))
+        self.bias = nn.Parameter(torch.empty(spec.units)) if spec.bias else None
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        return functional.conv2d(inputs, self.weight, self.bias, self.stride, self.padding)
 
 
 class Residual(nn.Sequential):
@@ -67,22 +96,6 @@ def _build(layer: Layer, before: str, generator: torch.Generator) -> nn.Module:
     return _BUILDERS[kind](layer)
 
 
-def _linear(layer: Layer) -> nn.Module:
-    return _unfilled(nn.Linear, layer.input_shape[0], layer.spec.units, bias=layer.spec.bias)
-
-
-def _conv(layer: Layer) -> nn.Module:
-    s = layer.spec
-    return _unfilled(
-        nn.Conv2d, layer.input_shape[0], s.units, s.kernel, stride=s.stride, padding=s.padding, bias=s.bias
-    )
-
-
-def _unfilled(kind: type[nn.Module], *args: int, **kwargs: int | bool) -> nn.Module:
-    """The module without the time its own random start takes."""
-    return nn.utils.skip_init(kind, *args, **kwargs)
-
-
 def _batch_norm(layer: Layer) -> nn.Module:
     kind = nn.BatchNorm2d if len(layer.input_shape) == 3 else nn.BatchNorm1d
     norm = kind(layer.input_shape[0], eps=1e-5, momentum=0.1)
@@ -91,8 +104,8 @@ def _batch_norm(layer: Layer) -> nn.Module:
 
 
 _BUILDERS: dict[str, Callable[[Layer], nn.Module]] = {
-    "linear": _linear,
-    "conv": _conv,
+    "linear": Linear,
+    "conv": Convolution,
     "batch-norm": _batch_norm,
     "max-pool": lambda layer: nn.MaxPool2d(layer.spec.kernel, layer.spec.stride),
     "average-pool": lambda layer: nn.AvgPool2d(layer.spec.kernel, layer.spec.stride),
