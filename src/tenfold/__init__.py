@@ -31,7 +31,7 @@ _EXPORTS = {
     "normalize_ink": "tenfold.ink.normalize",
     "read_picture": "tenfold.reader.reading",
     "split_dataset": "tenfold.data.split",
-    "train": "tenfold.training.loop",
+    "train": "tenfold.training.ensemble",
     "write_report": "tenfold.report.write",
 }
 

@@ -15,7 +15,7 @@ from safetensors.numpy import load_file, save
 
 from tenfold.arrays import Prediction, Verdict
 from tenfold.engines.base import Engine, EngineOptions
-from tenfold.engines.create import create_engine
+from tenfold.engines.ensemble import build_engine
 from tenfold.errors import DataError, ModelError, TenfoldError
 from tenfold.files import replace_file, write_text
 from tenfold.ink.frame import SIDE
@@ -155,7 +155,8 @@ class Classifier:
         options = EngineOptions(
             mean=card.mean, std=card.std, loss=card.recipe.loss, device=device, precision=precision
         )
-        return cls(create_engine(engine, network, weights, options), card)
+        views = card.recipe.ensemble.views
+        return cls(build_engine(engine, network, weights, options, views=views), card)
 
     @classmethod
     def load(
@@ -183,10 +184,9 @@ class Classifier:
         write_text(folder / "model.json", json.dumps(self.card.to_dict(), indent=2) + "\n")
 
     def with_weights(self, weights: dict[str, np.ndarray]) -> Classifier:
-        """The same network with other weights, in an engine of the same kind."""
-        return Classifier(
-            create_engine(self.engine.name, self.network, weights, self.engine.options), self.card
-        )
+        """The same network, or networks, with other weights, in an engine of the same kind."""
+        name, options, views = self.engine.name, self.engine.options, self.card.recipe.ensemble.views
+        return Classifier(build_engine(name, self.network, weights, options, views=views), self.card)
 
     def with_temperature(self, temperature: float) -> Classifier:
         """The same weights with another temperature."""

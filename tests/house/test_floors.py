@@ -25,7 +25,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
     0: ("errors", "numerics", "version", "files"),
     1: ("settings", "arrays", "metrics", "schedules", "networks", "augmentation", "engines", "engines.base"),
     2: ("data", "ink", "pens", "recipes", "numpy_engine", "torch_engine"),
-    3: ("engines.create", "engines.check"),
+    3: ("engines.create", "engines.ensemble", "engines.check"),
     4: ("classifier",),
     5: ("training", "evaluation", "export", "serve", "reader"),
     6: ("runs", "estimator"),

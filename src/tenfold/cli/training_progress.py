@@ -21,8 +21,9 @@ class TrainingProgress(TrainingObserver):
 
     def on_start(self, plan: TrainingPlan) -> None:
         self.epochs = plan.epochs
+        networks = f"{plan.members} networks of " if plan.members > 1 else ""
         self.console.print(
-            f"[bold]{plan.recipe}[/bold]: {plan.parameters:,} parameters, {plan.engine} engine, "
+            f"[bold]{plan.recipe}[/bold]: {networks}{plan.parameters:,} parameters, {plan.engine} engine, "
             f"{plan.train_images:,} training and {plan.val_images:,} validation images, "
             f"{plan.epochs} epochs of {plan.steps_per_epoch} steps"
         )

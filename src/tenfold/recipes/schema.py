@@ -19,7 +19,15 @@ from tenfold.settings import (
     Share,
 )
 
-__all__ = ["DataSettings", "NetworkSettings", "Published", "PublishedEpoch", "Recipe", "TrainingSettings"]
+__all__ = [
+    "DataSettings",
+    "EnsembleSettings",
+    "NetworkSettings",
+    "Published",
+    "PublishedEpoch",
+    "Recipe",
+    "TrainingSettings",
+]
 
 Count = Annotated[int, Field(ge=0)]
 
@@ -66,6 +74,17 @@ class TrainingSettings(Section):
     precision: Literal["float32", "float64", "bfloat16", "auto"] = "float32"
 
 
+class EnsembleSettings(Section):
+    """members: networks trained one after another, each from a seed of its own; their probabilities
+    are averaged. views: of each image when it is asked about (test-time augmentation), whose
+    probabilities are averaged too: 1 is the image itself; 5 adds it moved by one pixel up, down, left
+    and right; 9 the diagonals too. Black comes in at the edge.
+    """
+
+    members: Annotated[int, Field(ge=1)] = 1
+    views: Literal[1, 5, 9] = 1
+
+
 class PublishedEpoch(Section):
     """A line of a published history; epoch counted from 1, accuracies as shares."""
 
@@ -104,6 +123,7 @@ class Recipe(Section):
     schedule: ScheduleSettings = ScheduleSettings()
     training: TrainingSettings = TrainingSettings()
     augmentation: AugmentationSettings = AugmentationSettings()
+    ensemble: EnsembleSettings = EnsembleSettings()
     published: Published = Published()
 
     @model_validator(mode="before")

@@ -22,8 +22,8 @@ from tenfold.recipes.load import recipe_to_toml
 from tenfold.recipes.schema import Recipe
 from tenfold.runs.environment import describe_environment, peak_memory_mib, write_environment
 from tenfold.runs.folder import Run, open_run
+from tenfold.training.ensemble import has_checkpoint, train
 from tenfold.training.history import EpochRecord
-from tenfold.training.loop import CHECKPOINT, train
 from tenfold.training.observers import TrainingObserver
 
 __all__ = ["RunOutcome", "load_for_run", "resume_run", "start_run"]
@@ -113,7 +113,7 @@ def start_run(
         run = _write_start(folder, recipe, environment, train_set)
         return _train_into(run, train_set, val_set, test_set, callbacks, started, resume=False)
     except TenfoldError:
-        if not (folder / CHECKPOINT).is_file():
+        if not has_checkpoint(folder):
             shutil.rmtree(folder, ignore_errors=True)
         raise
 

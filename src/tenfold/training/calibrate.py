@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from tenfold.arrays import ImageDataset
+from tenfold.classifier import Classifier
 from tenfold.metrics import cross_entropy
 from tenfold.numerics import log_softmax
 
-__all__ = ["LEAST_IMAGES", "fit_temperature"]
+__all__ = ["LEAST_IMAGES", "calibrate", "fit_temperature"]
 
 LEAST_IMAGES = 500  # validation images below which chance, not the network, would be fitted
 _LOG_RANGE = (-1.0, 3.0)
@@ -27,3 +29,11 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
         return cross_entropy(log_softmax(exact / np.exp(log_temperature)), labels)
 
     return float(np.exp(minimize_scalar(loss, bounds=_LOG_RANGE, method="bounded").x))
+
+
+def calibrate(classifier: Classifier, val_set: ImageDataset | None) -> Classifier:
+    """With the temperature of the validation images, where there are enough of them."""
+    softmax_trained = classifier.card.recipe.loss.name == "cross-entropy"
+    if val_set is None or len(val_set) < LEAST_IMAGES or not softmax_trained:
+        return classifier
+    return classifier.with_temperature(fit_temperature(classifier.logits(val_set.images), val_set.labels))

@@ -12,7 +12,7 @@ __all__ = ["StopRequest", "stop_on_interrupt"]
 
 
 class StopRequest:
-    """Truthy once a stop was asked for."""
+    """Truthy once a stop was asked for; it is the handler of the signal itself."""
 
     def __init__(self) -> None:
         self.asked = False
@@ -20,21 +20,27 @@ class StopRequest:
     def __bool__(self) -> bool:
         return self.asked
 
+    def __call__(self, _number: int, _frame: FrameType | None) -> None:
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
+
 
 @contextmanager
 def stop_on_interrupt() -> Iterator[StopRequest]:
-    """Turns the first SIGINT into a StopRequest. Outside the main thread it never becomes true."""
-    request = StopRequest()
+    """Turns the first SIGINT into a StopRequest. Outside the main thread it never becomes true.
+
+    Within another `stop_on_interrupt` the request is that one's: who asks stops the whole.
+    """
     if threading.current_thread() is not threading.main_thread():
-        yield request
+        yield StopRequest()
         return
-
-    def ask(_number: int, _frame: FrameType | None) -> None:
-        if request.asked:
-            raise KeyboardInterrupt
-        request.asked = True
-
-    before = signal.signal(signal.SIGINT, ask)
+    before = signal.getsignal(signal.SIGINT)
+    if isinstance(before, StopRequest):
+        yield before
+        return
+    request = StopRequest()
+    signal.signal(signal.SIGINT, request)
     try:
         yield request
     finally:

@@ -13,11 +13,12 @@ import numpy as np
 from tenfold.arrays import ImageDataset
 from tenfold.classifier import Classifier
 from tenfold.data.batches import iterate_batches
+from tenfold.engines.ensemble import combine_engines
 from tenfold.errors import RecipeError, TenfoldError
 from tenfold.files import remove_parts
 from tenfold.recipes.schema import Recipe
 from tenfold.schedules import learning_rate_at
-from tenfold.training.calibrate import LEAST_IMAGES, fit_temperature
+from tenfold.training.calibrate import calibrate
 from tenfold.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from tenfold.training.history import EpochRecord, write_history
 from tenfold.training.interrupt import StopRequest, stop_on_interrupt
@@ -69,7 +70,7 @@ def train(
     resume: bool = False,
     callbacks: Sequence[TrainingObserver] = (),
 ) -> TrainResult:
-    """Trains a recipe; with the same seed, data, engine and threads the weights are bit-identical.
+    """Trains one network; with the same seed, data, engine and threads the weights are bit-identical.
 
     run_dir: gets a checkpoint and the history after each epoch, and the model at the end.
     resume: goes on from the checkpoint in run_dir (from the start where there is none yet).
@@ -230,22 +231,15 @@ def _write(job: _Job, progress: Checkpoint) -> None:
     write_history(job.folder / "history.jsonl", progress.history)
 
 
-def _calibrated(classifier: Classifier, val_set: ImageDataset | None) -> Classifier:
-    """With the temperature of the validation images, where there are enough of them."""
-    softmax_trained = classifier.card.recipe.loss.name == "cross-entropy"
-    if val_set is None or len(val_set) < LEAST_IMAGES or not softmax_trained:
-        return classifier
-    return classifier.with_temperature(fit_temperature(classifier.logits(val_set.images), val_set.labels))
-
-
 def _finish(job: _Job, progress: Checkpoint) -> TrainResult:
     """The classifier of the last weights, or of early stopping's best."""
     status = "interrupted" if progress.status == "running" else progress.status
-    classifier = Classifier(job.setup.engine, job.setup.card)
+    engine = combine_engines([job.setup.engine], job.recipe.ensemble.views)
+    classifier = Classifier(engine, job.setup.card)
     if progress.best_weights and status != "interrupted":
         classifier = classifier.with_weights(progress.best_weights)
     if status != "interrupted":
-        classifier = _calibrated(classifier, job.val_set)
+        classifier = calibrate(classifier, job.val_set)
     if job.folder is not None:
         classifier.save(job.folder)
         write_history(job.folder / "history.jsonl", progress.history)

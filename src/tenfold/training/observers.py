@@ -14,7 +14,11 @@ __all__ = ["TrainingObserver", "TrainingPlan", "tell_of_failure"]
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """What is about to be trained. first_epoch: counted from 0, above 0 when resumed."""
+    """What is about to be trained. first_epoch: counted from 0, above 0 when resumed.
+
+    parameters: of one network. members: networks trained one after another; epochs and total_steps
+    are those of all of them.
+    """
 
     recipe: str
     engine: str
@@ -25,6 +29,7 @@ class TrainingPlan:
     steps_per_epoch: int
     first_epoch: int
     run_dir: Path | None
+    members: int = 1
 
     @property
     def total_steps(self) -> int:

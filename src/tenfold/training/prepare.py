@@ -12,6 +12,7 @@ from tenfold.classifier import ModelCard, read_model
 from tenfold.data.batches import count_batches
 from tenfold.engines.base import Engine, EngineOptions
 from tenfold.engines.create import create_engine
+from tenfold.engines.ensemble import split_members
 from tenfold.errors import DataError, RecipeError
 from tenfold.ink.normalize import find_background
 from tenfold.networks.initialise import initial_weights
@@ -78,6 +79,12 @@ def prepare_training(
 
 
 def _check(recipe: Recipe, train_set: ImageDataset, val_set: ImageDataset | None) -> None:
+    if recipe.ensemble.members > 1:
+        raise RecipeError(
+            f"recipe {recipe.name} asks for {recipe.ensemble.members} networks",
+            expected="ensemble.members = 1 here",
+            remedy="tenfold.train trains them one after another",
+        )
     if val_set is None and recipe.training.patience:
         raise RecipeError(
             f"recipe {recipe.name}: early stopping (training.patience) without validation images",
@@ -113,6 +120,7 @@ def _first_weights(recipe: Recipe, network: Network, seed: int, *, transfer: boo
     if not (transfer and recipe.network.start_from):
         return weights
     _, learned = read_model(recipe.network.start_from)
+    learned = split_members(learned)[0]
     taken = {
         name: value
         for name, value in learned.items()
