@@ -152,6 +152,37 @@ def test_moved_columns_are_put_back(shift: int, rejects: bool, tmp_path: Path) -
     assert_same_answers(classifier, path, images_of(classifier, 20))
 
 
+@pytest.mark.parametrize("rejects", [False, True])
+@pytest.mark.parametrize(("members", "views"), [(1, 5), (3, 1), (2, 9)])
+def test_several_networks_and_views(members: int, views: int, rejects: bool, tmp_path: Path) -> None:
+    wanted = {"ensemble.members": members, "ensemble.views": views, "loss.label_shift": 1}
+    recipe = recipe_of(
+        ["conv 3 3x3", "relu", {"residual": ["batch-norm"]}, "flatten", "linear classes"], **wanted
+    )
+    alone = [classifier_of(recipe, (9, 8), seed=seed, rejects=rejects) for seed in range(members)]
+    weights = [each.engine.weights() for each in alone]
+    joined = {f"member{i}.{name}": value for i, each in enumerate(weights, 1) for name, value in each.items()}
+    classifier = alone[0].with_weights(joined) if members > 1 else alone[0]
+    path = export_onnx(classifier, tmp_path / "together.onnx")
+    onnx.checker.check_model(str(path), full_check=True)
+    for count in (0, 1, 20):
+        assert_same_answers(classifier, path, images_of(classifier, count))
+    starts = {constant.name.partition(".")[0] for constant in onnx.load(path).graph.initializer}
+    assert members == 1 or {f"member{i + 1}" for i in range(members)} < starts
+
+
+def test_answers_beyond_the_range_of_probabilities(tmp_path: Path) -> None:
+    """Two networks that are very sure of different classes: no logarithm of zero."""
+    recipe = recipe_of(["flatten", "linear classes"], **{"ensemble.members": 2})
+    zeros = np.zeros((10, 72), np.float32)
+    sure = [np.float32([400 * (c == k) for c in range(10)]) for k in (0, 1)]
+    weights = {f"member{k + 1}.linear1.{part}": value for k in (0, 1)
+               for part, value in (("weight", zeros), ("bias", sure[k]))}  # fmt: skip
+    classifier = classifier_of(recipe, (9, 8)).with_weights(weights)
+    found = answers_of(session_of(export_onnx(classifier, tmp_path / "sure.onnx")), images_of(classifier, 3))
+    np.testing.assert_allclose(found["logits"], [[-np.log(2)] * 2 + [-400] * 8] * 3, rtol=1e-5)
+
+
 def test_from_the_torch_engine_and_its_averaged_weights(tmp_path: Path) -> None:
     pytest.importorskip("torch")
     recipe = get_recipe("cnn")

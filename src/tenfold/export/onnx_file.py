@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from math import log
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tenfold.classifier import Classifier, ModelCard
+from tenfold.engines.ensemble import MOVES, split_members
 from tenfold.errors import UsageError
 from tenfold.export.onnx_graph import Graph, add_layers
 from tenfold.files import replace_file
+from tenfold.networks.shapes import Network
 from tenfold.numpy_engine.fold import fold_network
 from tenfold.version import __version__
 
@@ -42,9 +45,9 @@ def export_onnx(classifier: Classifier, path: str | Path) -> Path:
 def _build_model(classifier: Classifier) -> Any:
     card = classifier.card
     graph = Graph()
-    inputs = _add_scaling(graph, card)
-    network, values = fold_network(classifier.network, classifier.engine.weights())
-    outputs = add_layers(graph, network.layers, values, inputs)
+    members = split_members(classifier.engine.weights())
+    answers = _add_members(graph, classifier.network, members, _add_scaling(graph, card))
+    outputs = _add_mean(graph, card, answers)
     _add_answers(graph, card, _restore_columns(graph, card, outputs))
     helper = graph.onnx.helper
     model = helper.make_model(
@@ -59,11 +62,52 @@ def _build_model(classifier: Classifier) -> Any:
 
 
 def _add_scaling(graph: Graph, card: ModelCard) -> str:
-    """uint8 (N, H, W) -> float32 (N, 1, H, W): (pixel / 255 - mean) / std."""
+    """uint8 (N, H, W) -> float32 (views * N, 1, H, W): (pixel / 255 - mean) / std, a view after another."""
     floats = graph.add("Cast", "images", to=graph.onnx.TensorProto.FLOAT)
+    if card.recipe.ensemble.views > 1:
+        floats = _add_views(graph, floats, card)
     scaled = graph.add("Mul", floats, graph.constant("pixel.scale", 1 / (255 * card.std)))
     shifted = graph.add("Sub", scaled, graph.constant("pixel.shift", card.mean / card.std))
     return graph.add("Unsqueeze", shifted, graph.constant("channel", [1], np.int64))
+
+
+def _add_views(graph: Graph, images: str, card: ModelCard) -> str:
+    """(N, H, W) -> (views * N, H, W): moved by a pixel each, which leaves another window of a black frame."""
+    padded = graph.add("Pad", images, graph.constant("view.frame", [0, 1, 1, 0, 1, 1], np.int64))
+    axes = graph.constant("view.axes", [1, 2], np.int64)
+    views = []
+    for number, move in enumerate(MOVES[: card.recipe.ensemble.views], 1):
+        start = 1 - np.array(move)
+        ends = start, start + card.image_shape
+        window = [graph.constant(f"view{number}.{end}", ends[end], np.int64) for end in (0, 1)]
+        views.append(graph.add("Slice", padded, *window, axes))
+    return graph.add("Concat", *views, axis=0)
+
+
+def _add_members(
+    graph: Graph, network: Network, members: list[dict[str, np.ndarray]], inputs: str
+) -> list[str]:
+    """What each network answers, (views * N, outputs)."""
+    answers = []
+    for number, weights in enumerate(members, 1):
+        graph.prefix = f"member{number}." if len(members) > 1 else ""
+        folded, values = fold_network(network, weights)
+        answers.append(add_layers(graph, folded.layers, values, inputs))
+    graph.prefix = ""
+    return answers
+
+
+def _add_mean(graph: Graph, card: ModelCard, answers: list[str]) -> str:
+    """Answers of all members, each of all views -> the logarithm of their mean probabilities (N, outputs)."""
+    views = card.recipe.ensemble.views
+    count = views * len(answers)
+    if count == 1:
+        return answers[0]
+    shape = graph.constant("answers", [views, -1, card.outputs], np.int64)
+    logs = [graph.add("LogSoftmax", each, axis=1) for each in answers]
+    parts = [graph.add("Reshape", each, shape) for each in logs]
+    total = graph.add("ReduceLogSumExp", graph.add("Concat", *parts, axis=0), axes=[0], keepdims=0)
+    return graph.add("Sub", total, graph.constant("answers.count", log(count)))
 
 
 def _restore_columns(graph: Graph, card: ModelCard, outputs: str) -> str:

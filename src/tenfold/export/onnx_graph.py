@@ -31,10 +31,12 @@ class Graph:
     """Nodes and constants (initializers) in the order in which they are added.
 
     A value is named after its operator and counted (Relu1, Relu2, ...), unless a name is given.
+    prefix: stands before the names of constants that are added.
     """
 
     def __init__(self) -> None:
         self.onnx = import_onnx()
+        self.prefix = ""
         self.nodes: list[Any] = []
         self.constants: dict[str, np.ndarray] = {}
         self._seen: Counter[str] = Counter()
@@ -48,9 +50,9 @@ class Graph:
         return output
 
     def constant(self, name: str, value: Any, dtype: type = np.float32) -> str:
-        """Adds an array or a number under its name, which it returns."""
-        self.constants[name] = np.asarray(value, dtype)
-        return name
+        """Adds an array or a number under its name, which it returns with the prefix."""
+        self.constants[self.prefix + name] = np.asarray(value, dtype)
+        return self.prefix + name
 
     def initializers(self) -> list[Any]:
         return [self.onnx.numpy_helper.from_array(value, name) for name, value in self.constants.items()]
