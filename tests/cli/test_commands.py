@@ -182,6 +182,25 @@ def test_train_for_a_person(tenfold: Command) -> None:
     assert not Path("runs/tiny-0-2/report.html").exists()
 
 
+def test_an_ensemble_through_every_command(tenfold: Command) -> None:
+    several = ["--set", "ensemble.members=2", "--set", "ensemble.views=5", "--run-dir", "mine"]
+    lines = train_tiny(tenfold, *several).out.splitlines()
+    assert lines[0].startswith("tiny: 2 networks of 1,187 parameters, numpy engine")
+    assert lines[0].endswith("4 epochs of 5 steps") and lines[4].startswith("epoch 4/4  train loss ")
+    (row,) = json.loads(tenfold("runs", "--root", ".", "--json").out)
+    assert row["epochs"] == 4 and row["parameters"] == 2 * 1187
+    shown = tenfold("runs", "show", "mine", "--json").json
+    assert shown["recipe"]["ensemble"] == {"members": 2, "views": 5}
+    for engine in ("numpy", *(["torch"] if find_spec("torch") else [])):
+        document = tenfold("evaluate", "mine", "--engine", engine, "--json").json
+        assert document["accuracy"] == pytest.approx(shown["evaluation"]["accuracy"], abs=0.05)
+    Image.fromarray(pictures()[0][0]).save("one.png")
+    for model in ("mine", "mine/member-1"):
+        assert tenfold("predict", "one.png", "--model", model).code == 0
+    assert tenfold("train", "--resume", "mine", "--json").json["epochs"] == 4
+    assert "2 networks" in Path("mine/report.html").read_text()
+
+
 def test_changes_seed_and_run_folder(tenfold: Command) -> None:
     more = ["--epochs", 3, "--set", "optimiser.learning_rate=0.25", "--set", "optimiser.name=adam"]
     document = train_tiny(tenfold, *more, "--seed", 7, "--run-dir", "mine", "--json").json

@@ -175,6 +175,13 @@ def test_what_cannot_be_learned_from(tiny: Classifier, memory: Memory) -> None:
         adapt_reader(linear(9), images, labels, memory=memory)
 
 
+def test_an_ensemble_does_not_learn_a_hand(memory: Memory) -> None:
+    one = linear(10)
+    weights = {f"member{i}.{name}": value for i in (1, 2) for name, value in one.engine.weights().items()}
+    with pytest.raises(UsageError, match=r"ensemble of 2 networks.*member-1"):
+        adapt_reader(one.with_weights(weights), *draw_hand(1, seed=0), memory=memory)
+
+
 def _adaptation(tiny: Classifier, before: int, after: int, *, lost: int = 0, read: int = 0) -> Adaptation:
     old, new = Score(1000, 990, 5, 985), Score(1000, 990 - lost, 5, 985 - lost)
     scores = Score(20, before, 2, before), Score(20, after, 2, after - read)

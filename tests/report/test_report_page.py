@@ -14,9 +14,12 @@ import numpy as np
 import pytest
 from PIL import Image
 from report_runs import make_dataset, make_history, make_recipe, make_run, start_run
+from safetensors.numpy import save_file
 
 from tenfold.errors import ModelError
 from tenfold.metrics import per_class
+from tenfold.report.compare import compare_runs
+from tenfold.report.sections import weights_section
 from tenfold.report.write import write_report
 from tenfold.runs.folder import Run
 from tenfold.training.history import write_history
@@ -74,6 +77,33 @@ def _read(path: Path) -> _Reader:
     reader.close()
     assert not reader.open
     return reader
+
+
+def test_an_ensemble_says_so(tmp_path: Path) -> None:
+    """The networks' table is of one, the parameters of all; the weights drawn are the first's."""
+    dataset = make_dataset(DIGITS, (28, 28))
+    ensemble = make_run(tmp_path / "several", dataset, make_recipe(ensemble={"members": 2, "views": 5}))
+    weights = ensemble.model[1]
+    other = {name: np.zeros_like(value) for name, value in weights.items()}
+    both = {f"member{i}.{name}": v for i, each in ((1, weights), (2, other)) for name, v in each.items()}
+    save_file(both, ensemble.folder / "model.safetensors")
+    ensemble = Run(ensemble.folder)
+    text = _read(write_report(ensemble)).text
+    for words in (
+        "2 networks, 5 views",
+        "2 such networks are trained",
+        "each sees it 5 times",
+        "Learned parameters of each network",
+        "The epochs of the 2 networks",
+        "Of the first of 2 networks",
+    ):
+        assert words in text, words
+    (row,) = compare_runs([ensemble])
+    assert row["parameters"] == 2 * 7850
+    single = make_run(tmp_path / "one", dataset)
+    text = _read(write_report(single)).text
+    assert "such networks" not in text and "of each network" not in text and "views" not in text
+    assert weights_section(ensemble)["drawn"] == weights_section(single)["drawn"]
 
 
 @pytest.fixture(scope="module", params=[(DIGITS, (28, 28)), (("left", "middle", "right"), (12, 10))])

@@ -17,6 +17,7 @@ from tenfold.augmentation.draws import draw_augmentation
 from tenfold.classifier import Classifier
 from tenfold.data.split import fold_indices
 from tenfold.engines.create import create_engine
+from tenfold.engines.ensemble import split_members
 from tenfold.errors import DataError, UsageError
 from tenfold.networks.shapes import Network
 from tenfold.pens.glyphs import DIGITS
@@ -95,12 +96,19 @@ def adapt_reader(
 
 
 def check_adaptable(classifier: Classifier) -> None:
-    """Raises UsageError for a classifier that is no reader of handwritten digits."""
+    """Raises UsageError for a classifier that is no reader of handwritten digits, or an ensemble."""
     if not classifier.card.reads_ink or classifier.class_names != DIGITS:
         raise UsageError(
             "this model is no reader of handwritten digits",
             expected="one for light ink on 28x28 dark pixels with the classes 0 to 9",
             remedy="leave out --model for the reader that comes with tenfold",
+        )
+    networks = len(split_members(classifier.engine.weights()))
+    if networks > 1:
+        raise UsageError(
+            f"this model is an ensemble of {networks} networks",
+            expected="one network, which learns a hand",
+            remedy="adapt one of them: the folder member-1 in that of the run",
         )
 
 

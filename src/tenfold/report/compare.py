@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tenfold.recipes.schema import Recipe
-from tenfold.report.parts import final_record, history_of, network_of
+from tenfold.report.parts import final_record, history_of, parameters_of
 from tenfold.runs.folder import Run
 
 __all__ = ["compare_runs", "recipe_differences"]
@@ -26,7 +26,6 @@ def compare_runs(runs: list[Run]) -> list[dict[str, Any]]:
 
 def _row(run: Run) -> dict[str, Any]:
     environment, record, evaluation = run.environment, final_record(run), run.evaluation
-    network = network_of(run)
     data = environment.get("data") or {}
     return {
         "name": run.name,
@@ -35,7 +34,7 @@ def _row(run: Run) -> dict[str, Any]:
         "seed": environment.get("seed"),
         "status": environment.get("status"),
         "epochs": len(history_of(run)),
-        "parameters": network.parameter_count if network else None,
+        "parameters": parameters_of(run),
         "seconds": environment.get("seconds"),
         "val_loss": record.val_loss if record else None,
         "val_accuracy": record.val_accuracy if record else None,

@@ -9,7 +9,7 @@ from tenfold.networks.shapes import Network
 from tenfold.runs.folder import Run
 from tenfold.training.history import EpochRecord
 
-__all__ = ["class_names_of", "final_record", "history_of", "model_of", "network_of"]
+__all__ = ["class_names_of", "final_record", "history_of", "model_of", "network_of", "parameters_of"]
 
 
 def history_of(run: Run) -> list[EpochRecord]:
@@ -41,8 +41,17 @@ def network_of(run: Run) -> Network | None:
     return run.recipe.plan((int(height), int(width)), len(names))
 
 
+def parameters_of(run: Run) -> int | None:
+    """Learned numbers of all networks that the recipe asks for."""
+    network = network_of(run)
+    return None if network is None else network.parameter_count * run.recipe.ensemble.members
+
+
 def final_record(run: Run) -> EpochRecord | None:
-    """The epoch whose weights the model holds: the best where patience keeps it, else the last."""
+    """The epoch whose weights the model holds: the best where patience keeps it, else the last.
+
+    Of an ensemble it is that of the last network.
+    """
     records = history_of(run)
     best = run.environment.get("best_epoch") if run.recipe.training.patience else None
     chosen = [record for record in records if record.epoch == best]

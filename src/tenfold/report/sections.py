@@ -11,9 +11,17 @@ from typing import Any
 
 import numpy as np
 
+from tenfold.engines.ensemble import split_members
 from tenfold.networks.shapes import Layer, Network
 from tenfold.report import numbers, plots
-from tenfold.report.parts import class_names_of, final_record, history_of, model_of, network_of
+from tenfold.report.parts import (
+    class_names_of,
+    final_record,
+    history_of,
+    model_of,
+    network_of,
+    parameters_of,
+)
 from tenfold.report.pictures import grey_picture, picture_row
 from tenfold.report.svg import figure_to_svg
 from tenfold.report.weights import draw_first_weights
@@ -43,13 +51,14 @@ def verdict_section(run: Run) -> Section:
     """What a reader wants to know first, and what they must know of the data."""
     evaluation, environment = run.evaluation, run.environment
     data = environment.get("data") or {}
-    epochs = len(history_of(run))
+    epochs, planned = len(history_of(run)), run.recipe.training.epochs * run.recipe.ensemble.members
     facts = [
         ("network", run.recipe.title or run.recipe.name),
+        ("ensemble", _ensemble(run)),
         ("seed", environment.get("seed")),
         ("engine", _engine(environment)),
         ("training", numbers.duration(environment.get("seconds"))),
-        ("epochs", f"{epochs} of {run.recipe.training.epochs}" if _unfinished(environment) else epochs),
+        ("epochs", f"{epochs} of {planned}" if _unfinished(environment) else epochs),
     ]
     return {
         "accuracy": evaluation and numbers.percent(evaluation.accuracy),
@@ -60,6 +69,16 @@ def verdict_section(run: Run) -> Section:
         "status": environment.get("status", ""),
         "facts": [(name, value) for name, value in facts if value not in (None, "", numbers.NOTHING)],
     }
+
+
+def _ensemble(run: Run) -> str:
+    """Empty for one network that looks once."""
+    wanted = run.recipe.ensemble
+    return ", ".join(
+        f"{count} {what}"
+        for count, what in ((wanted.members, "networks"), (wanted.views, "views"))
+        if count > 1
+    )
 
 
 def _unfinished(environment: dict[str, Any]) -> bool:
@@ -73,10 +92,10 @@ def _engine(environment: dict[str, Any]) -> str:
 
 def published_section(run: Run) -> Section | None:
     """The source document's figures beside this run's; None where it publishes none."""
-    published, record, network = run.recipe.published, final_record(run), network_of(run)
+    published, record = run.recipe.published, final_record(run)
     here: dict[str, float | None] = {key: getattr(record, key, None) for key in _HISTORY_NAMES}
     here["test_accuracy"] = run.evaluation.accuracy if run.evaluation else None
-    here["parameters"] = network.parameter_count if network else None
+    here["parameters"] = parameters_of(run)
     names = {**_HISTORY_NAMES, "test_accuracy": "test accuracy", "parameters": "parameters"}
     rows = [
         _compare(name, key, getattr(published, key), here[key])
@@ -169,6 +188,8 @@ def network_section(run: Run) -> Section | None:
     return {
         "input": numbers.times(network.input_shape),
         "rows": [_layer_row(layer, depth) for layer, depth in _walk(network.layers)],
+        "members": run.recipe.ensemble.members,
+        "views": run.recipe.ensemble.views,
         "total": numbers.count(network.parameter_count),
         "kept": numbers.count(_not_learned(network)) if _not_learned(network) else "",
         "source": run.recipe.source,
@@ -259,6 +280,7 @@ def training_section(run: Run) -> Section | None:
         "rate": figure_to_svg(plots.plot_learning_rate(history), "rate", alt),
         "rows": rows,
         "validation": any(record.val_loss is not None for record in history),
+        "members": run.recipe.ensemble.members,
         "handicaps": " and ".join(_handicaps(run)),
         "published": bool(published),
         "best_epoch": run.environment.get("best_epoch"),
@@ -278,8 +300,9 @@ def weights_section(run: Run) -> Section | None:
     model, names, network = model_of(run), class_names_of(run), network_of(run)
     if model is None or names is None or network is None:
         return None
-    drawn = draw_first_weights(run.recipe, network, model[1], names)
-    return {"drawn": drawn, "scale": numbers.short(drawn.scale) if drawn else ""}
+    members = split_members(model[1])
+    drawn = draw_first_weights(run.recipe, network, members[0], names)
+    return {"drawn": drawn, "members": len(members), "scale": numbers.short(drawn.scale) if drawn else ""}
 
 
 def environment_section(run: Run) -> Section:
