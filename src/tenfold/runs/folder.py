@@ -7,6 +7,7 @@ model.safetensors    the weights, with model.json beside them
 data_summary.json    and .npz: what the training images look like
 evaluation.json      and .npz: scores and pictures on the test set
 checkpoint/          what `--resume` needs
+member-1/, ...       of an ensemble: checkpoint, history and model of each network by itself
 report.html
 """
 
