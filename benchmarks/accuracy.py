@@ -4,9 +4,9 @@
 
 Each seed is a process of its own, one after the other, and its result is written down at once (a line of
 build/accuracy/RECIPE.jsonl): a run that was stopped goes on where it was, and a seed that is there, of the
-same recipe, is not trained again (delete the file after a change of the code). The table shows all that
-is there of the recipes as they now are; without a recipe nothing is trained. The test set is read once a
-seed, after the weights were saved.
+same recipe, is not trained again (delete the file after a change of the code). Its model stays beside it,
+in models/RECIPE-SEED. The table shows all that is there of the recipes as they now are; without a recipe
+nothing is trained. The test set is read once a seed, after the weights were saved.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import argparse
 import hashlib
 import json
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,14 +53,17 @@ def keep(result: dict[str, Any], recipe: Recipe, parts: Path) -> None:
 
 
 def measure(
-    name: str, seeds: int, parts: Path, data_dir: Path, *options: str
+    name: str, seeds: Iterable[int], parts: Path, data_dir: Path, *options: str
 ) -> tuple[Recipe, list[dict[str, Any]]]:
-    """The results of seeds 0..seeds-1, training those that are not there yet. options: of the program."""
+    """The results of these seeds, training those that are not there yet. options: of the program."""
     recipe = get_recipe(name)
-    for seed in range(seeds):
+    for seed in seeds:
         if seed in kept_seeds(recipe, parts):
             continue
-        document = run_program("tenfold_recipe", data_dir, "--recipe", name, "--seed", str(seed), *options)
+        model = parts / "models" / f"{recipe.name}-{seed}"
+        document = run_program(
+            "tenfold_recipe", data_dir, "--recipe", name, "--seed", str(seed), "--keep", str(model), *options
+        )
         result = document["epochs"][-1] | {
             "recipe": recipe.name,
             "seed": seed,
@@ -127,6 +130,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("recipes", nargs="*", help="names or files")
     parser.add_argument("--seeds", type=int, default=5, help="trainings a recipe: seeds 0, 1, ...")
+    parser.add_argument("--first", type=int, default=0, help="the first seed: several can run side by side")
     parser.add_argument("--quick", action="store_true", help=f"one seed of {' and '.join(QUICK)}")
     parser.add_argument("--parts", type=Path, default=PARTS, help="folder of the results of single seeds")
     parser.add_argument("--data-dir", default=None)
@@ -135,7 +139,8 @@ def main() -> None:
     options = parser.parse_args()
     names = options.recipes or (QUICK if options.quick else ())
     for name in names:
-        measure(name, 1 if options.quick else options.seeds, options.parts, find_mnist(options.data_dir))
+        seeds = range(1) if options.quick else range(options.first, options.seeds)
+        measure(name, seeds, options.parts, find_mnist(options.data_dir))
     found = all_kept(options.parts)
     if not found:
         raise SystemExit(f"{options.parts} holds no results: name a recipe")

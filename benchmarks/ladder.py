@@ -67,7 +67,7 @@ def earlier(results: Path) -> dict[str, Rung]:
 def measure_small(seeds: int, parts: Path, data_dir: Path) -> dict[str, Rung]:
     rungs = {}
     for name in SMALL:
-        recipe, results = accuracy.measure(name, seeds, parts, data_dir)
+        recipe, results = accuracy.measure(name, range(seeds), parts, data_dir)
         rungs[name] = rung(name, accuracy.summary(recipe, results))
     for name, title in SMALL_PEERS.items():
         runs = [

@@ -11,6 +11,7 @@ MNIST files; --source sample takes the embedded images instead. --marks notes wh
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from stopwatch import Trial, parse_arguments
 
@@ -20,6 +21,7 @@ def _more(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--set", dest="changes", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--engine", default="auto")
     parser.add_argument("--source", default="mnist")
+    parser.add_argument("--keep", type=Path, help="a folder that the classifier is copied to, off the clock")
     parser.add_argument("--marks", action="store_true")
     parser.add_argument("--operations", action="store_true")
 
@@ -114,6 +116,8 @@ def main() -> None:
     marks["saving"] = trial.epochs[0]["seconds_since_start"]
     from tenfold.runs.environment import describe_environment
 
+    if options.keep:
+        result.classifier.save(options.keep)
     engine = result.classifier.engine
     if engine.name == "torch":
         packages.append("torch")

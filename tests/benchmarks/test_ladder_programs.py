@@ -89,8 +89,8 @@ def counted(program: Any, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
 
 def test_accuracy_goes_on_where_it_was(counted: SimpleNamespace, tmp_path: Path) -> None:
     measure = counted.module.measure
-    measure("mlp-small", 2, tmp_path, tmp_path)
-    _, results = measure("mlp-small", 4, tmp_path, tmp_path)
+    measure("mlp-small", range(2), tmp_path, tmp_path)
+    _, results = measure("mlp-small", range(4), tmp_path, tmp_path)
     assert counted.seeds == [0, 1, 2, 3]
     assert [result["seed"] for result in results] == [0, 1, 2, 3]
     assert len((tmp_path / "mlp-small.jsonl").read_text().splitlines()) == 4
@@ -106,14 +106,14 @@ def test_results_of_another_recipe_do_not_count(counted: SimpleNamespace, tmp_pa
     path = tmp_path / "mlp-small.toml"
     for changes in ({}, {"title": "another title"}, {"training.epochs": 3}):
         path.write_text(recipe_to_toml(change_recipe(recipe, changes)))
-        counted.module.measure(str(path), 1, tmp_path / "parts", tmp_path)
+        counted.module.measure(str(path), range(1), tmp_path / "parts", tmp_path)
     assert counted.seeds == [0, 0], "a title changes nothing, the epochs do"
 
 
 def test_a_recipe_is_trained_and_kept(program: Any, tmp_path: Path) -> None:
     """The whole way, with a process of its own, on the embedded sample."""
     options = ("--source", "sample", "--engine", "numpy", "--set", "training.epochs=1")
-    _, results = program("accuracy").measure("softmax-sgd", 1, tmp_path, tmp_path, *options)
+    _, results = program("accuracy").measure("softmax-sgd", range(1), tmp_path, tmp_path, *options)
     assert len(results) == 1 and 0.5 < results[0]["test_accuracy"] < 1
     assert results[0]["recipe"] == "softmax-sgd" and results[0]["passes"] == 1
 

@@ -57,6 +57,7 @@ class NetworkSettings(Section):
 
 class TrainingSettings(Section):
     """epochs: passes over the training images; more where min_steps asks for it (small data sets).
+    steps: exactly so many of the optimiser's steps instead, be it a part of an epoch; 0 is off.
     batch_size: images a step; 0 is all of them. drop_last: leave out an incomplete last batch.
     patience: stop after so many epochs without a lower validation loss and keep the best weights;
     0 is off. average_decay: see EngineOptions. precision: float32; float64, with which both
@@ -66,6 +67,7 @@ class TrainingSettings(Section):
 
     epochs: Annotated[int, Field(ge=1)] = 10
     min_steps: Count = 0
+    steps: Count = 0
     batch_size: Count = 128
     shuffle: bool = True
     drop_last: bool = False

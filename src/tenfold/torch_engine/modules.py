@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -59,6 +60,30 @@ class Convolution(nn.Module):
         return functional.conv2d(inputs, self.weight, self.bias, self.stride, self.padding)
 
 
+class _KeepLayout(torch.autograd.Function):
+    """Pictures as they are; their gradient in the memory layout that they have themselves.
+
+    What flattens them sends it back in another one, in which the layers before are several times slower.
+    """
+
+    @staticmethod
+    def forward(_context: Any, pictures: torch.Tensor) -> torch.Tensor:
+        return pictures.view_as(pictures)
+
+    @staticmethod
+    def backward(_context: Any, gradient: torch.Tensor) -> torch.Tensor:
+        return gradient.contiguous(memory_format=torch.channels_last)
+
+
+class Flatten(nn.Module):
+    """(N, C, H, W) -> (N, C H W)."""
+
+    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+        if pictures.requires_grad and pictures.is_contiguous(memory_format=torch.channels_last):
+            pictures = _KeepLayout.apply(pictures)
+        return pictures.flatten(1)
+
+
 class Residual(nn.Sequential):
     """Adds the inner layers' output to their input (He et al. 2016)."""
 
@@ -110,7 +135,7 @@ _BUILDERS: dict[str, Callable[[Layer], nn.Module]] = {
     "max-pool": lambda layer: nn.MaxPool2d(layer.spec.kernel, layer.spec.stride),
     "average-pool": lambda layer: nn.AvgPool2d(layer.spec.kernel, layer.spec.stride),
     "pixel-unshuffle": lambda layer: nn.PixelUnshuffle(layer.spec.kernel),
-    "flatten": lambda _: nn.Flatten(),
+    "flatten": lambda _: Flatten(),
     "sigmoid": lambda _: nn.Sigmoid(),
     "tanh": lambda _: nn.Tanh(),
 }

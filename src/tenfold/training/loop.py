@@ -149,6 +149,7 @@ def _announce(job: _Job, first_epoch: int) -> None:
         val_images=0 if job.val_set is None else len(job.val_set),
         epochs=job.setup.epochs,
         steps_per_epoch=job.setup.steps_per_epoch,
+        total_steps=job.setup.total_steps,
         first_epoch=first_epoch,
         run_dir=job.folder,
     )
@@ -160,7 +161,7 @@ def _run_epoch(job: _Job, epoch: int, stop: StopRequest) -> EpochRecord | None:
     """One pass over the training images, one over the validation images; None where it was stopped."""
     started = time.perf_counter()
     recipe, engine, training = job.recipe, job.setup.engine, job.recipe.training
-    total_steps = job.setup.epochs * job.setup.steps_per_epoch
+    total_steps = job.setup.total_steps
     step, images, loss, correct, rate = epoch * job.setup.steps_per_epoch, 0, 0.0, 0, 0.0
     batches = iterate_batches(
         job.train_set,
@@ -181,6 +182,8 @@ def _run_epoch(job: _Job, epoch: int, stop: StopRequest) -> EpochRecord | None:
         step, images = step + 1, images + len(batch)
         for callback in job.callbacks:
             callback.on_step(step)
+        if step == total_steps:
+            break
     val_loss, val_accuracy = validate(engine, recipe, job.val_set)
     return EpochRecord(
         epoch=epoch + 1,

@@ -27,13 +27,10 @@ class TrainingPlan:
     val_images: int
     epochs: int
     steps_per_epoch: int
+    total_steps: int
     first_epoch: int
     run_dir: Path | None
     members: int = 1
-
-    @property
-    def total_steps(self) -> int:
-        return self.epochs * self.steps_per_epoch
 
 
 class TrainingObserver:

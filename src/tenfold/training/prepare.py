@@ -30,6 +30,7 @@ class Setup:
     card: ModelCard
     epochs: int
     steps_per_epoch: int
+    total_steps: int  # the last epoch may be cut short by it
 
 
 def prepare_training(
@@ -61,7 +62,10 @@ def prepare_training(
         device=device,
     )
     training = recipe.training
-    steps = count_batches(len(train_set), training.batch_size, drop_last=training.drop_last)
+    steps_per_epoch = count_batches(len(train_set), training.batch_size, drop_last=training.drop_last)
+    epochs = max(training.epochs, ceil(training.min_steps / steps_per_epoch))
+    if training.steps:
+        epochs = ceil(training.steps / steps_per_epoch)
     card = ModelCard(
         recipe=recipe,
         class_names=train_set.class_names,
@@ -73,8 +77,9 @@ def prepare_training(
     return Setup(
         engine=create_engine(engine, network, _first_weights(recipe, network, seed, transfer=fresh), options),
         card=card,
-        epochs=max(training.epochs, ceil(training.min_steps / steps)),
-        steps_per_epoch=steps,
+        epochs=epochs,
+        steps_per_epoch=steps_per_epoch,
+        total_steps=training.steps or epochs * steps_per_epoch,
     )
 
 
