@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check reader clean
+.PHONY: demo test check reader bench clean
 
 demo: .venv/installed
 	$(BIN)/tenfold train cnn
@@ -12,6 +12,13 @@ demo: .venv/installed
 reader: .venv/installed
 	$(BIN)/python scripts/reader_lessons.py build/lessons.npz
 	$(BIN)/python scripts/train_reader.py build/lessons.npz src/tenfold/reader/model
+
+# How fast and how good, beside the peers: the quick set, some ten minutes on an idle machine with MNIST.
+# The full figures of the README: each program of benchmarks/ without --quick, and with --readme.
+bench: .venv/installed
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	set -e; for name in time_to_99 fast_profile accuracy epoch_speed augmentation_speed inference growth ladder; do \
+	  $(BIN)/python benchmarks/$$name.py --quick --out build/bench; done
 
 test check: .venv/installed
 	scripts/check

@@ -16,11 +16,12 @@ import random
 import statistics
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from common import machine, markdown_table, publish
+from common import RESULTS, machine, markdown_table, publish
 from PIL import Image, ImageOps
 from scipy import ndimage
 
@@ -188,7 +189,7 @@ def rows(case: str, result: dict[str, Any]) -> list[tuple[str, ...]]:
     return lines
 
 
-def report(results: dict[str, Any], count: int, rounds: int, readme: bool) -> None:
+def report(results: dict[str, Any], count: int, rounds: int, options: argparse.Namespace) -> None:
     columns = ("change", "how", "seconds an epoch", "CPU seconds", "times as fast as one by one")
     table = markdown_table(columns, [line for case, result in results.items() for line in rows(case, result)])
     host = machine()
@@ -200,7 +201,7 @@ def report(results: dict[str, Any], count: int, rounds: int, readme: bool) -> No
     )
     settings = {case: chosen.model_dump() for case, chosen in CASES.items()}
     document = {"n": rounds, "settings": settings, "results": results}
-    publish("augmentation_speed", table, note, document, readme=readme)
+    publish("augmentation_speed", table, note, document, readme=options.readme, folder=options.out)
 
 
 def main() -> None:
@@ -208,13 +209,14 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--quick", action="store_true", help="three rounds of 12,000 images, scaled up")
     parser.add_argument("--data-dir", default=None)
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the JSON")
     parser.add_argument("--readme", action="store_true", help="put the table into README.md")
     options = parser.parse_args()
     images = np.ascontiguousarray(load_dataset("mnist", data_dir=options.data_dir).images)
     rounds, share = (3, 5) if options.quick else (options.rounds, 1)
     images = images[: len(images) // share]
     results = {case: run_case(images, settings, rounds, share) for case, settings in CASES.items()}
-    report(results, len(images) * share, rounds, options.readme)
+    report(results, len(images) * share, rounds, options)
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str
 
 def _write_results(folder: Path, name: str, document: dict[str, Any]) -> Path:
     """NAME.json, with the machine beside the figures."""
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.json"
     path.write_text(json.dumps({"machine": machine()} | document, indent=1) + "\n", encoding="utf-8")
     return path

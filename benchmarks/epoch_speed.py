@@ -17,10 +17,11 @@ import statistics
 import time
 import warnings
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import machine, markdown_table, publish
+from common import RESULTS, machine, markdown_table, publish
 
 from tenfold import ImageDataset, change_recipe, get_recipe, load_dataset, train
 from tenfold.arrays import Batch
@@ -104,7 +105,7 @@ def torch_epoch(dataset: ImageDataset) -> Epoch:
 
 def skorch_epoch(dataset: ImageDataset) -> Epoch:
     import torch
-    from skorch import NeuralNetClassifier  # type: ignore[import-untyped]
+    from skorch import NeuralNetClassifier
 
     inputs, labels = (tensor.numpy() for tensor in torch_tensors(dataset))
     net = NeuralNetClassifier(
@@ -254,7 +255,7 @@ def compared(times: dict[str, dict[str, list[float]]], *, scale: float, digits: 
 
 
 def convolution_rows(repeats: int) -> tuple[list[tuple[str, ...]], list[dict[str, Any]]]:
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits
 
     rows, figures = [], []
     for threads in (1, 2):
@@ -277,6 +278,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=9)
     parser.add_argument("--quick", action="store_true", help="5 turns, and a quarter of the images")
     parser.add_argument("--data-dir", default=None)
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the JSON")
     parser.add_argument("--readme", action="store_true", help="put the tables into README.md")
     options = parser.parse_args()
     repeats = 5 if options.quick else max(5, options.repeats)
@@ -311,7 +313,7 @@ def main() -> None:
         "n": repeats, "images": len(dataset), "epochs": epochs, "softmax_steps": steps,
         "convolutions": convolutions,
     }  # fmt: skip
-    publish("epoch_speed", "\n\n".join(tables), note, document, readme=options.readme)
+    publish("epoch_speed", "\n\n".join(tables), note, document, readme=options.readme, folder=options.out)
 
 
 if __name__ == "__main__":

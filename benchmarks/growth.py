@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from common import ROOT, machine, markdown_table, publish, spread
+from common import RESULTS, ROOT, machine, markdown_table, publish, spread
 from process_cost import run_measured
 
 from tenfold import change_recipe, get_recipe, load_dataset, split_dataset, train
@@ -158,7 +158,9 @@ def run_all(root: Path, rounds: int, most: dict[str, int]) -> dict[str, dict[int
     return runs
 
 
-def report(runs: dict[str, dict[int, list[dict[str, Any]]]], rounds: int, readme: bool) -> None:
+def report(
+    runs: dict[str, dict[int, list[dict[str, Any]]]], rounds: int, options: argparse.Namespace
+) -> None:
     columns = ["set", "images", "file", "open"]
     for training in TRAININGS.values():
         columns += [f"{training.title}: epoch", "to linear", "own memory", "with mapped pages"]
@@ -172,7 +174,7 @@ def report(runs: dict[str, dict[int, list[dict[str, Any]]]], rounds: int, readme
     )
     document = {"n": rounds, "sizes": SIZES, "runs": runs}
     table = markdown_table(columns, [row(times, runs) for times in SIZES])
-    publish("growth", table, note, document, readme=readme)
+    publish("growth", table, note, document, readme=options.readme, folder=options.out)
 
 
 def main() -> None:
@@ -180,6 +182,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--quick", action="store_true", help="one round, the cnn up to 2x")
     parser.add_argument("--data-dir", default=None)
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the JSON")
     parser.add_argument("--readme", action="store_true", help="put the table into README.md")
     parser.add_argument("--child", nargs=2, metavar=("TRAINING", "FOLDER"), help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -190,7 +193,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         write_sets(Path(folder), options.data_dir)
         runs = run_all(Path(folder), rounds, {"numpy": SIZES[-1], "torch": 2 if options.quick else SIZES[-1]})
-    report(runs, rounds, options.readme)
+    report(runs, rounds, options)
 
 
 if __name__ == "__main__":

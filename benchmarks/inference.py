@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 from answerers import ANSWERERS, PEERS, cores
-from common import machine, markdown_table, publish
+from common import RESULTS, machine, markdown_table, publish
 from process_cost import run_measured
 
 from tenfold import (
@@ -178,6 +178,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--quick", action="store_true", help="fewer images and cold starts")
     parser.add_argument("--data-dir", default=None)
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the JSON")
     parser.add_argument("--readme", action="store_true", help="put the table into README.md")
     options = parser.parse_args()
     options.images, options.singles, options.cold = 10_000, 1000, 5
@@ -203,7 +204,7 @@ def main() -> None:
         f"torch {host['torch']}; Keras on torch. Made by `python benchmarks/inference.py`."
     )
     document = {"rounds": options.rounds, "images": len(images), "networks": networks}
-    publish("inference", table, note, document, readme=options.readme)
+    publish("inference", table, note, document, readme=options.readme, folder=options.out)
 
 
 if __name__ == "__main__":

@@ -51,9 +51,9 @@ def rung(name: str, row: dict[str, Any]) -> Rung:
 
 
 def earlier(results: Path) -> dict[str, Rung]:
-    """What time_to_99.py and accuracy.py have found; of a recipe in both, the one with more runs."""
+    """What the slow programs have found; of a recipe in two of them, the one with more runs."""
     rungs: dict[str, Rung] = {}
-    for name in ("accuracy", "time_to_99"):
+    for name in ("accuracy", "ensembles", "time_to_99"):
         path = results / f"{name}.json"
         rows = json.loads(path.read_text(encoding="utf-8"))["rows"] if path.is_file() else {}
         for key, row in rows.items():

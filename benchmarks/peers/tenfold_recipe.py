@@ -39,6 +39,7 @@ from tenfold import (  # noqa: E402
     change_recipe,
     get_recipe,
     load_dataset,
+    preload_engine,
     split_dataset,
     train,
 )
@@ -60,6 +61,7 @@ def recipe_asked_for() -> Recipe:
 
 def learn(recipe: Recipe) -> TrainResult:
     marks["names"] = trial.seconds()
+    preload_engine(recipe, options.engine)
     train_set: ImageDataset = load("train")
     val_set = None
     if recipe.data.validation:

@@ -29,6 +29,7 @@ _EXPORTS = {
     "load_dataset": "tenfold.data.load",
     "load_reader": "tenfold.reader.load",
     "normalize_ink": "tenfold.ink.normalize",
+    "preload_engine": "tenfold.engines.create",
     "read_picture": "tenfold.reader.reading",
     "split_dataset": "tenfold.data.split",
     "train": "tenfold.training.ensemble",

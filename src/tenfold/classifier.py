@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 from safetensors import SafetensorError
@@ -18,16 +18,14 @@ from tenfold.engines.base import Engine, EngineOptions
 from tenfold.engines.ensemble import build_engine
 from tenfold.errors import DataError, ModelError, TenfoldError
 from tenfold.files import replace_file, write_text
-from tenfold.ink.frame import SIDE
-from tenfold.ink.lift import lift_ink
-from tenfold.ink.normalize import Background, fit_picture
-from tenfold.ink.open import open_picture
-from tenfold.ink.segment import segment_digits
-from tenfold.ink.strength import Ink
+from tenfold.ink.background import Background
 from tenfold.networks.shapes import Network
 from tenfold.numerics import softmax
 from tenfold.recipes.load import recipe_from_dict
 from tenfold.recipes.schema import Recipe
+
+if TYPE_CHECKING:
+    from tenfold.ink.strength import Ink
 
 __all__ = ["Classifier", "ModelCard"]
 
@@ -64,6 +62,8 @@ class ModelCard:
     @property
     def reads_ink(self) -> bool:
         """Whether pictures are read as ink framed like MNIST's: light on dark, 28x28."""
+        from tenfold.ink.frame import SIDE  # who only trains needs nothing that opens pictures
+
         return self.background == "dark" and self.image_shape == (SIDE, SIDE)
 
     def to_dict(self) -> dict[str, Any]:
@@ -236,6 +236,8 @@ class Classifier:
         The picture is brought to the training images' size and polarity; one of that size already is
         taken as it is.
         """
+        from tenfold.ink.normalize import fit_picture
+
         image = fit_picture(picture, self.card.image_shape, background=self.card.background)
         return self.predictions(image[None])[0]
 
@@ -246,6 +248,9 @@ class Classifier:
         paper and parted into digits, in reading order, with boxes in the picture's pixels; a blank gives
         []. Any other takes the whole picture for one thing. Raises DataError.
         """
+        from tenfold.ink.lift import lift_ink
+        from tenfold.ink.open import open_picture
+
         if not self.card.reads_ink:
             return [self.classify(picture)]
         opened = open_picture(picture)
@@ -253,6 +258,8 @@ class Classifier:
 
     def read_ink(self, ink: Ink, *, scale: float = 1.0) -> list[Prediction]:
         """Lifted ink -> the verdicts on its digits; scale: picture pixels per pixel of ink."""
+        from tenfold.ink.segment import segment_digits
+
         found = []
         for segment in segment_digits(ink, self.judge):
             x0, y0, x1, y1 = (round(edge * scale) for edge in segment.box)

@@ -20,7 +20,7 @@ from tenfold.data.load import load_dataset
 from tenfold.data.named import local_file
 from tenfold.data.split import split_dataset
 from tenfold.data.summary import summarise
-from tenfold.ink.normalize import find_background
+from tenfold.ink.background import find_background
 from tenfold.recipes.load import change_recipe, get_recipe
 from tenfold.settings import AugmentationSettings
 from tenfold.training.loop import train

@@ -11,7 +11,8 @@ from PIL import Image, ImageDraw
 from scipy.ndimage import center_of_mass
 
 from tenfold.errors import DataError
-from tenfold.ink.normalize import find_background, fit_picture, normalize_ink
+from tenfold.ink.background import find_background
+from tenfold.ink.normalize import fit_picture, normalize_ink
 from tenfold.ink.open import open_grey
 
 

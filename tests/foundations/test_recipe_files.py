@@ -92,7 +92,7 @@ def test_files_that_are_no_recipes(tmp_path: Path) -> None:
             get_recipe(tmp_path / name)
     with pytest.raises(RecipeError, match="did you mean 'mlp-120-84'"):
         get_recipe("mlp-120-48")
-    with pytest.raises(UsageError, match="known: cnn"):
+    with pytest.raises(UsageError, match="known: best, best-ensemble, cnn"):
         get_recipe("qqqqqqq")
 
 

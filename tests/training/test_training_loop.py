@@ -76,6 +76,31 @@ def test_history_and_observers(blobs: ImageDataset, engine: str, tmp_path: Path)
     assert [told for told in steps_and_records if isinstance(told, EpochRecord)] == result.history
 
 
+@pytest.mark.parametrize(("steps", "epochs"), [(4, 1), (9, 1), (13, 2)])
+def test_so_many_steps_end_within_an_epoch(blobs: ImageDataset, steps: int, epochs: int) -> None:
+    """450 images in batches of 50 are 9 steps; the schedule ends with the last step that is made."""
+    train_set, val_set = halves(blobs)
+    recipe = make_recipe(schedule={"name": "linear"}, training={"steps": steps})
+    watcher = Watcher()
+    result = train(recipe, train_set, val_set, engine="numpy", callbacks=[watcher])
+    assert (result.status, len(result.history), result.history[-1].steps) == ("finished", epochs, steps)
+    assert [told for told in watcher.told if isinstance(told, int)] == list(range(1, steps + 1))
+    assert watcher.told[0].total_steps == steps
+    rate = learning_rate_at(steps - 1, steps, 0.1, recipe.schedule)
+    assert result.history[-1].learning_rate == pytest.approx(rate)
+
+
+def test_steps_replace_epochs(blobs: ImageDataset) -> None:
+    """As many steps as three epochs have: the same weights, bit for bit."""
+    train_set, val_set = halves(blobs)
+    by_epochs, by_steps = (
+        train(make_recipe(training=training), train_set, val_set, engine="numpy")
+        for training in ({"epochs": 3}, {"epochs": 1, "steps": 27})
+    )
+    for name, value in weights_of(by_epochs).items():
+        np.testing.assert_array_equal(value, weights_of(by_steps)[name])
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 def test_softmax_regression_against_its_formulas(blobs: ImageDataset, engine: str) -> None:
     """Full-batch gradient descent, written out in float64: the same losses, accuracies and weights."""

@@ -2,32 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from tenfold.arrays import iterate_pieces
+from tenfold.ink.background import Background, find_background
 from tenfold.ink.frame import SIDE, frame_ink
 from tenfold.ink.lift import lift_ink
 from tenfold.ink.marks import find_rows, join_marks
 from tenfold.ink.open import open_grey, open_picture
 
-__all__ = ["Background", "find_background", "fit_picture", "normalize_ink"]
-
-Background = Literal["dark", "light", "any"]
-
-
-def find_background(images: np.ndarray) -> Background:
-    """What lies around the ink of uint8 (N, H, W): decided when nine images of ten agree."""
-    dark = sum(int(np.count_nonzero(_border(piece) < 128)) for piece in iterate_pieces(images)) / len(images)
-    return "dark" if dark >= 0.9 else "light" if dark <= 0.1 else "any"
-
-
-def _border(images: np.ndarray) -> np.ndarray:
-    """(N,): the median of each image's border."""
-    sides = [images[:, 0], images[:, -1], images[:, :, 0], images[:, :, -1]]
-    return np.asarray(np.median(np.concatenate(sides, axis=1), axis=1))
+__all__ = ["fit_picture", "normalize_ink"]
 
 
 def fit_picture(picture: Any, image_shape: tuple[int, int], *, background: Background) -> np.ndarray:

@@ -14,7 +14,7 @@ from tenfold.engines.base import Engine, EngineOptions
 from tenfold.engines.create import create_engine
 from tenfold.engines.ensemble import split_members
 from tenfold.errors import DataError, RecipeError
-from tenfold.ink.normalize import find_background
+from tenfold.ink.background import find_background
 from tenfold.networks.initialise import initial_weights
 from tenfold.networks.shapes import Network
 from tenfold.recipes.schema import Recipe

@@ -1,0 +1,38 @@
+"""Importing PyTorch while the data are read: in a process of its own, since here it is there already."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+PROGRAM = """
+import sys, threading
+from tenfold import change_recipe, get_recipe, preload_engine
+recipe = get_recipe({name!r})
+preload_engine(recipe, {engine!r})
+for thread in threading.enumerate():
+    if thread is not threading.current_thread():
+        thread.join()
+print("torch" in sys.modules)
+import gc
+print(gc.isenabled())
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "engine", "loaded"),
+    [
+        ("fast", "auto", True),
+        ("fast", "numpy", False),
+        ("mlp-small", "auto", False),
+        ("mlp-small", "torch", True),
+        ("fast", "no such engine", False),
+    ],
+)
+def test_only_what_will_be_used_is_imported(name: str, engine: str, loaded: bool) -> None:
+    program = PROGRAM.format(name=name, engine=engine)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [str(loaded), "True"]
+    assert done.stderr == ""
