@@ -15,6 +15,7 @@ __all__ = ["RESULTS", "ROOT", "machine", "markdown_table", "publish", "spread"]
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
+PAGES = (ROOT / "README.md", ROOT / "docs" / "speed.md")  # where tables stand
 
 
 def machine() -> dict[str, Any]:
@@ -47,22 +48,23 @@ def _write_results(folder: Path, name: str, document: dict[str, Any]) -> Path:
     return path
 
 
-def _update_readme(section: str, text: str) -> None:
-    """Replaces what stands between <!-- SECTION --> and <!-- /SECTION --> in the README."""
-    readme = ROOT / "README.md"
-    before = readme.read_text(encoding="utf-8")
+def _update_pages(section: str, text: str) -> None:
+    """Replaces what stands between <!-- SECTION --> and <!-- /SECTION -->, on the page that has it."""
     pattern = rf"(<!-- {section} -->\n).*?(<!-- /{section} -->)"
-    after, count = re.subn(pattern, lambda m: f"{m[1]}{text}\n{m[2]}", before, flags=re.DOTALL)
-    if count != 1:
-        raise SystemExit(f"README.md has no section {section!r}")
-    readme.write_text(after, encoding="utf-8")
+    for page in PAGES:
+        before = page.read_text(encoding="utf-8")
+        after, count = re.subn(pattern, lambda m: f"{m[1]}{text}\n{m[2]}", before, flags=re.DOTALL)
+        if count == 1:
+            page.write_text(after, encoding="utf-8")
+            return
+    raise SystemExit(f"no page of {', '.join(page.name for page in PAGES)} has one section {section!r}")
 
 
 def publish(
     name: str, table: str, note: str, document: dict[str, Any], *, readme: bool, folder: Path = RESULTS
 ) -> None:
-    """Prints table and note, writes FOLDER/NAME.json, and where asked the README's section."""
+    """Prints table and note, writes FOLDER/NAME.json, and where asked the section of its page."""
     print(f"\n{table}\n\n{note}")
     print(_write_results(folder, name, {"table": table, "note": note} | document))
     if readme:
-        _update_readme(name.replace("_", "-"), f"{table}\n\n{note}")
+        _update_pages(name.replace("_", "-"), f"{table}\n\n{note}")
