@@ -8,8 +8,6 @@ from tenfold.arrays import ImageDataset
 from tenfold.augmentation.draws import draw_augmentation
 from tenfold.engines.base import Engine
 from tenfold.metrics import accuracy
-from tenfold.numpy_engine.augment import augment
-from tenfold.numpy_engine.registry import measure_loss
 from tenfold.recipes.schema import Recipe
 
 __all__ = ["prepare_validation", "validate"]
@@ -23,6 +21,8 @@ def prepare_validation(recipe: Recipe, val_set: ImageDataset | None, *, seed: in
     draws = draw_augmentation(recipe.augmentation, len(val_set), val_set.image_shape, rng)
     if draws is None:
         return val_set
+    from tenfold.numpy_engine.augment import augment
+
     images = np.rint(augment(val_set.images, draws)).astype(np.uint8)
     return ImageDataset(images, val_set.labels, val_set.class_names, val_set.name, val_set.note)
 
@@ -33,6 +33,8 @@ def validate(
     """The recipe's loss, without label smoothing, and the accuracy."""
     if val_set is None:
         return None, None
+    from tenfold.numpy_engine.registry import measure_loss  # who validates nothing need not wait for it
+
     logits = engine.logits(val_set.images)
     loss = measure_loss(logits, val_set.labels, recipe.loss)
     return loss, accuracy(logits.argmax(axis=1), val_set.labels)
