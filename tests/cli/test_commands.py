@@ -80,7 +80,7 @@ def test_version_and_exit_codes_are_told(tenfold: Command) -> None:
     [
         (["train", "--nonsense"], ["No such option", "--nonsense"]),
         (["trian"], ["No such command", "trian"]),
-        (["train", "nonsense"], ["no recipe is called 'nonsense'", "known: cnn"]),
+        (["train", "nonsense"], ["no recipe is called 'nonsense'", "known: best, best-ensemble, cnn"]),
         (["train", "cnn2"], ["did you mean 'cnn'"]),
         (["train", "missing.toml"], ["missing.toml cannot be read"]),
         (["train", "tiny.toml", "--epochs", "0"], ["--epochs"]),
