@@ -28,7 +28,7 @@ from tenfold.numpy_engine.store import ParameterStore
 __all__ = ["BLOCK_NUMBERS", "BlockGradients", "learns_by_image"]
 
 # Numbers in the largest array between two layers: 1 Mi of float32 are 4 MiB. In smaller blocks the
-# threads wait for each other at Python's lock: 22 ms where these take 16.
+# threads wait for each other at Python's lock.
 BLOCK_NUMBERS = 1 << 20
 
 

@@ -34,7 +34,7 @@ class Dropout(nn.Module):
 
 class Linear(nn.Module):
     """inputs W^T + b, unfilled. nn.Linear would draw a random start from the global generator, and
-    nn.utils.skip_init, which spares that, imports SymPy (0.4 s)."""
+    nn.utils.skip_init, which spares that, imports SymPy."""
 
     def __init__(self, layer: Layer) -> None:
         super().__init__()
