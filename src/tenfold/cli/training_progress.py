@@ -21,11 +21,14 @@ class TrainingProgress(TrainingObserver):
 
     def on_start(self, plan: TrainingPlan) -> None:
         self.epochs = plan.epochs
+        whole = plan.total_steps == plan.epochs * plan.steps_per_epoch
+        length = (
+            f"{plan.epochs} epochs of {plan.steps_per_epoch} steps" if whole else f"{plan.total_steps} steps"
+        )
         networks = f"{plan.members} networks of " if plan.members > 1 else ""
         self.console.print(
             f"[bold]{plan.recipe}[/bold]: {networks}{plan.parameters:,} parameters, {plan.engine} engine, "
-            f"{plan.train_images:,} training and {plan.val_images:,} validation images, "
-            f"{plan.epochs} epochs of {plan.steps_per_epoch} steps"
+            f"{plan.train_images:,} training and {plan.val_images:,} validation images, {length}"
         )
         if plan.first_epoch:
             self.console.print(f"going on after epoch {plan.first_epoch}")
