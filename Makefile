@@ -13,7 +13,7 @@ reader: .venv/installed
 	$(BIN)/python scripts/reader_lessons.py build/lessons.npz
 	$(BIN)/python scripts/train_reader.py build/lessons.npz src/tenfold/reader/model
 
-# How fast and how good, beside the peers: the quick set, a quarter of an hour on an idle machine with MNIST.
+# How fast and how good, beside the peers: the quick set, for an idle machine with MNIST.
 # The full figures of the README: each program of benchmarks/ without --quick, and with --readme.
 bench: .venv/installed
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'

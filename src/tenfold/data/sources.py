@@ -90,7 +90,7 @@ def _idx_source(pairs: dict[str, tuple[Path, Path]], name: str) -> Source:
 
 
 def _picture_source(folder: Path, progress: Progress | None) -> Source:
-    from tenfold.data.folders import class_folders, read_image_folder, split_folders  # 10 ms: processes
+    from tenfold.data.folders import class_folders, read_image_folder, split_folders  # brings in processes
 
     splits = split_folders(folder)
     if not splits:

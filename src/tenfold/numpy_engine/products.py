@@ -2,7 +2,7 @@
 
 OpenBLAS first copies both matrices into an order of its own; where one of them is narrow, as in a
 layer of few units, that costs as much as the product. On processors with AVX-512 it leaves it out for
-products below 100^3 multiplications, and one call of NumPy does a stack of those: up to twice as fast.
+products below 100^3 multiplications, and one call of NumPy does a stack of those.
 On several of OpenBLAS's own threads the whole product is shared out instead.
 """
 

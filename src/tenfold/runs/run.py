@@ -139,6 +139,7 @@ def resume_run(
     """Goes on with a run that was stopped; the weights are those of one that never was."""
     started = time.perf_counter()
     run = open_run(path)
+    preload_engine(run.recipe, run.environment["engine"])
     dataset = load_for_run(run, data_dir=data_dir, offline=offline, progress=progress)
     if dataset.sha256() != run.environment["data"]["sha256"]:
         raise ModelError(

@@ -12,7 +12,7 @@ from tenfold.errors import MissingDependencyError
 __all__: list[str] = []
 
 _collecting = gc.isenabled()
-gc.disable()  # its hundreds of modules make garbage collection a tenth of torch's import
+gc.disable()  # hundreds of modules keep it busy while torch is imported
 try:
     import torch as _torch  # noqa: F401
 except ImportError as error:

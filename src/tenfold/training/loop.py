@@ -70,13 +70,8 @@ def train(
     resume: bool = False,
     callbacks: Sequence[TrainingObserver] = (),
 ) -> TrainResult:
-    """Trains one network; with the same seed, data, engine and threads the weights are bit-identical.
-
-    run_dir: gets a checkpoint and the history after each epoch, and the model at the end.
-    resume: goes on from the checkpoint in run_dir (from the start where there is none yet).
-    Ctrl-C stops after the current step and keeps the weights of that moment; the checkpoint stays
-    that of the last whole epoch. Raises RecipeError, DataError, ModelError; and TenfoldError where the
-    loss is no number any more, which leaves the checkpoint of the epoch before.
+    """Trains one network; arguments, files, interruption and errors are those of the public
+    `tenfold.train`, which calls this once for each network of a recipe.
     """
     folder = None if run_dir is None else Path(run_dir)
     saved = _read_saved(folder) if resume else None
