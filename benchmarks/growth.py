@@ -113,7 +113,7 @@ def measure(folder: Path, name: str) -> dict[str, Any]:
 def write_sets(root: Path, data_dir: str | None) -> None:
     """ROOT/1, ROOT/2, ..."""
     sys.path.append(str(ROOT / "scripts"))
-    from augmented_copies import write_copies  # type: ignore[import-not-found]
+    from augmented_copies import write_copies
 
     parts = [load_dataset("mnist", split=part, data_dir=data_dir) for part in ("train", "test")]
     for times in SIZES:

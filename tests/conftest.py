@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from browser import Page, find_chromium, open_page
 
 from tenfold.arrays import ImageDataset
 
@@ -37,3 +39,12 @@ def blobs() -> ImageDataset:
     for label in range(3):
         images[labels == label, 4 * label : 4 * label + 4, 2:8] += 120
     return ImageDataset(images, labels, ("left", "middle", "right"), "blobs")
+
+
+@pytest.fixture(scope="module")
+def browser_page() -> Iterator[Page]:
+    """A page of a real headless Chromium; the test is skipped where there is none."""
+    if find_chromium() is None:
+        pytest.skip("no Chromium is installed")
+    with open_page() as page:
+        yield page

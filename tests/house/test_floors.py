@@ -24,12 +24,12 @@ TOP = 10  # tenfold/__init__.py, which names everything lazily
 FLOORS: dict[int, tuple[str, ...]] = {
     0: ("errors", "numerics", "version", "files"),
     1: ("settings", "arrays", "metrics", "schedules", "networks", "augmentation", "engines", "engines.base"),
-    2: ("data", "ink", "pens", "recipes", "numpy_engine", "torch_engine"),
+    2: ("data", "ink", "pens", "recipes", "numpy_engine", "torch_engine", "web"),
     3: ("engines.create", "engines.ensemble", "engines.check"),
     4: ("classifier",),
-    5: ("training", "evaluation", "export", "serve", "reader"),
-    6: ("runs", "estimator"),
-    7: ("report",),
+    5: ("training", "evaluation", "explore", "export", "reader", "explain"),
+    6: ("runs", "estimator", "search", "serve"),
+    7: ("doctor", "report"),
     8: ("cli",),
     9: ("__main__",),
 }

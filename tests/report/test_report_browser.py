@@ -2,35 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from browser import find_chromium
 from report_runs import make_dataset, make_recipe, make_run, start_run
 
 from tenfold.report.write import write_report
 
-_SCRIPT = Path(__file__).parents[2] / "scripts" / "report_screenshots.py"
-
-
-def _load_script() -> Any:
-    spec = importlib.util.spec_from_file_location("report_screenshots", _SCRIPT)
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-screenshots = _load_script()
-pytestmark = pytest.mark.skipif(screenshots.find_chromium() is None, reason="no Chromium is installed")
-
-
-@pytest.fixture(scope="module")
-def browser_page() -> Iterator[Any]:
-    with screenshots.open_page() as page:
-        yield page
+pytestmark = pytest.mark.skipif(find_chromium() is None, reason="no Chromium is installed")
 
 
 @pytest.fixture(scope="module", params=["digits", "long names", "just started"])

@@ -1,9 +1,7 @@
-"""Pictures of a run's report as a browser shows it: wide and narrow, light and dark.
+"""Headless Chromium, led through its debugging pipe (DevTools protocol): pages as a reader sees them.
 
-    python scripts/report_screenshots.py RUN OUT_DIR
-
-Headless Chromium is led through its debugging pipe (DevTools protocol), which sets the page's width and
-the preferred colours as a reader's own machine would, so what is seen is the real page.
+The page's width and the preferred colours are set as a reader's own machine would; requests, console
+messages and exceptions are kept.
 """
 
 from __future__ import annotations
@@ -12,14 +10,13 @@ import base64
 import json
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Page", "find_chromium", "open_page", "take_screenshots"]
+__all__ = ["Page", "find_chromium", "open_page"]
 
 _FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
@@ -67,13 +64,14 @@ class Page:
             parts += byte
         return json.loads(parts)
 
-    def show(self, path: Path, *, width: int, dark: bool = False, height: int = 900) -> None:
-        """Opens a file at a width in CSS pixels and waits until it is drawn."""
+    def show(self, page: Path | str, *, width: int, dark: bool = False, height: int = 900) -> None:
+        """Opens a file, or an address, at a width in CSS pixels and waits until it is drawn."""
+        url = page if isinstance(page, str) else page.resolve().as_uri()
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.call("Emulation.setEmulatedMedia", features=[scheme])
         metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
         self.call("Emulation.setDeviceMetricsOverride", **metrics)
-        self.call("Page.navigate", url=path.resolve().as_uri())
+        self.call("Page.navigate", url=url)
         self.evaluate(
             "new Promise(r => document.readyState === 'complete' ? r() : addEventListener('load', r))"
         )
@@ -137,37 +135,3 @@ def _close(process: subprocess.Popen[bytes]) -> None:
         process.wait()
     if process.stdout is not None:
         process.stdout.close()
-
-
-def take_screenshots(report: Path, folder: Path) -> list[Path]:
-    """Four pictures of the whole page: report-{1280,390}-{light,dark}.png; and what one sees first."""
-    folder.mkdir(parents=True, exist_ok=True)
-    written = []
-    with open_page() as page:
-        for width in (1280, 390):
-            for dark in (False, True):
-                page.show(report, width=width, dark=dark)
-                name = f"report-{width}-{'dark' if dark else 'light'}"
-                for suffix, whole in (("", True), ("-top", False)):
-                    path = folder / f"{name}{suffix}.png"
-                    path.write_bytes(page.screenshot(whole=whole))
-                    written.append(path)
-    return written
-
-
-def main(arguments: list[str]) -> int:
-    if len(arguments) != 2:
-        print(__doc__, file=sys.stderr)
-        return 2
-    given, folder = Path(arguments[0]), Path(arguments[1])
-    report = given / "report.html" if given.is_dir() else given
-    if not report.is_file():
-        print(f"{report} is not there; write it with: tenfold report {given}", file=sys.stderr)
-        return 1
-    for path in take_screenshots(report, folder):
-        print(path)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
