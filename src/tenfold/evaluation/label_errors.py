@@ -1,0 +1,151 @@
+"""Labels that are likely wrong, found by confident learning from out-of-fold probabilities.
+
+After Northcutt, Jiang & Chuang 2021: Confident Learning: Estimating Uncertainty in Dataset Labels.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tenfold.errors import DataError, ModelError
+from tenfold.files import replace_file, write_text
+
+__all__ = ["LabelErrors", "find_label_errors"]
+
+_FILE = "label_errors"
+_KEPT_PICTURES = 60
+_SLACK = 1e-6  # of a threshold, as in cleanlab: rounding must not decide
+_NEVER = 2.0  # no probability reaches it
+
+
+@dataclass(frozen=True, eq=False)
+class LabelErrors:
+    """The records of a data set of n whose label another class fits better.
+
+    index: int64 (M,), places in the data set; given: int64 (M,), their labels; suggested: int64 (M,),
+    the class that fits; quality: float64 (M,) in 0..1, the probability of the given label; the
+    lowest first. all_quality: float64 (N,), of every record, whether suspected or not.
+    thresholds: float64 (K,), mean probability of a class among the records that bear it, 2 where none
+    does. joint: int64 (K, K), records given class i (row) that confidently belong to class j (column).
+    images: uint8 (S, H, W), pictures of the first S suspects; none but in what was saved and loaded.
+    note: a line on where the probabilities came from.
+    """
+
+    n: int
+    index: np.ndarray
+    given: np.ndarray
+    suggested: np.ndarray
+    quality: np.ndarray
+    all_quality: np.ndarray
+    thresholds: np.ndarray
+    joint: np.ndarray
+    images: np.ndarray | None = None
+    note: str = ""
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def most_suspect(self, count: int) -> np.ndarray:
+        """int64 (count,): the places of lowest quality, beyond those of `index` where it is shorter."""
+        return np.argsort(self.all_quality, kind="stable")[:count]
+
+    def to_dict(self, count: int = _KEPT_PICTURES) -> dict[str, Any]:
+        """The figures and the `count` most suspect records, as JSON takes them."""
+        columns = zip(self.index, self.given, self.suggested, self.quality, strict=True)
+        rows = list(columns)[:count]
+        return {
+            "n": self.n,
+            "suspects": len(self),
+            "note": self.note,
+            "thresholds": self.thresholds.tolist(),
+            "joint": self.joint.tolist(),
+            "most_suspect": [
+                {"index": int(index), "given": int(given), "suggested": int(suggested), "quality": float(q)}
+                for index, given, suggested, q in rows
+            ],
+        }
+
+    def save(self, folder: Path, *, images: np.ndarray, note: str = "") -> LabelErrors:
+        """Writes label_errors.json and label_errors.npz; returns what `load` will give.
+
+        images: uint8 (N, H, W), all of the data set, of which the 60 most suspect are kept.
+        Raises DataError where they are not N.
+        """
+        if len(images) != self.n:
+            raise DataError(f"{len(images)} images", expected=f"the {self.n} whose labels were looked at")
+        kept = replace(self, images=np.asarray(images[self.index[:_KEPT_PICTURES]]), note=note or self.note)
+        with replace_file(folder / f"{_FILE}.npz") as beside, beside.open("wb") as file:
+            np.savez_compressed(file, **{key: getattr(kept, key) for key in _ARRAYS})
+        write_text(folder / f"{_FILE}.json", json.dumps(kept.to_dict(), indent=2) + "\n")
+        return kept
+
+    @classmethod
+    def load(cls, folder: Path) -> LabelErrors:
+        """What `save` wrote. Raises ModelError."""
+        try:
+            values = json.loads((folder / f"{_FILE}.json").read_text(encoding="utf-8"))
+            with np.load(folder / f"{_FILE}.npz", allow_pickle=False) as arrays:
+                loaded = {key: arrays[key] for key in _ARRAYS}
+            return cls(n=int(values["n"]), note=str(values["note"]), **loaded)
+        except Exception as error:  # json, zipfile and NumPy raise a dozen kinds on broken bytes
+            raise ModelError(
+                f"{folder} holds no label errors that can be read ({error})",
+                expected=f"{_FILE}.json and {_FILE}.npz",
+                remedy=f"make them with `tenfold label-errors {folder}`",
+            ) from error
+
+
+_ARRAYS = ("index", "given", "suggested", "quality", "all_quality", "thresholds", "joint", "images")
+
+
+def find_label_errors(probs: np.ndarray, labels: np.ndarray, *, note: str = "") -> LabelErrors:
+    """Probabilities (N, K) of a network that never saw the record it judges, labels (N,) -> suspects.
+
+    A record confidently belongs to a class where it is at least as probable as it is, on average,
+    among the records that bear it; of several such classes, to the most probable. Suspected is who
+    confidently belongs to another class than its label says. Raises DataError.
+    """
+    _check(probs, labels)
+    exact, classes = np.asarray(probs, dtype=np.float64), probs.shape[1]
+    quality = exact[np.arange(len(labels)), labels]
+    thresholds = _thresholds(quality, labels, classes)
+    belongs = np.where(exact >= thresholds - _SLACK, exact, -1.0)
+    fitting, confident = belongs.argmax(axis=1), belongs.max(axis=1) >= 0
+    joint = np.bincount((labels * classes + fitting)[confident], minlength=classes**2)
+    suspects = np.flatnonzero(confident & (fitting != labels))
+    suspects = suspects[np.argsort(quality[suspects], kind="stable")]
+    return LabelErrors(
+        n=len(labels),
+        index=suspects,
+        given=labels[suspects].astype(np.int64),
+        suggested=fitting[suspects],
+        quality=quality[suspects],
+        all_quality=quality,
+        thresholds=thresholds,
+        joint=joint.reshape(classes, classes),
+        note=note,
+    )
+
+
+def _check(probs: np.ndarray, labels: np.ndarray) -> None:
+    if probs.ndim != 2 or labels.shape != probs.shape[:1] or not np.issubdtype(labels.dtype, np.integer):
+        raise DataError(
+            f"probabilities of shape {probs.shape} and labels of shape {labels.shape}, {labels.dtype}",
+            expected="(N, K) and N integers",
+        )
+    if not len(labels) or labels.min() < 0 or labels.max() >= probs.shape[1]:
+        raise DataError(f"{len(labels)} labels", expected=f"at least one, all from 0 to {probs.shape[1] - 1}")
+    if not (np.isfinite(probs).all() and probs.min() >= 0 and probs.max() <= 1 + _SLACK):
+        raise DataError("probabilities that are not all in 0..1", expected="what predict_proba gives")
+
+
+def _thresholds(quality: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
+    """float64 (K,): the mean probability of a class among the records that bear it."""
+    count = np.bincount(labels, minlength=classes)
+    total = np.bincount(labels, weights=quality, minlength=classes)
+    return np.where(count > 0, total / np.maximum(count, 1), _NEVER)

@@ -1,0 +1,136 @@
+"""How much of a classifier's accuracy is left when its pictures get worse."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tenfold.arrays import ImageDataset
+from tenfold.classifier import Classifier
+from tenfold.errors import DataError, ModelError, UsageError
+from tenfold.evaluation.corruptions import CORRUPTIONS, SEVERITIES, corrupt
+from tenfold.files import replace_file, write_text
+
+__all__ = ["Robustness", "measure_robustness"]
+
+_FILE = "robustness"
+
+
+@dataclass(frozen=True, eq=False)
+class Robustness:
+    """Accuracy of a classifier on n pictures of a data set, whole and corrupted.
+
+    accuracy: on the whole pictures. corruptions: the names of C = 15. accuracies: float64 (C, 5), a
+    row a corruption, a column a severity from 1 to 5. Each row has an example: images uint8
+    (C, 5, H, W); example_label int64 (C,), its class; example_predicted int64 (C, 5), what it was read as.
+    """
+
+    dataset: str
+    n: int
+    accuracy: float
+    corruptions: tuple[str, ...]
+    accuracies: np.ndarray
+    images: np.ndarray
+    example_label: np.ndarray
+    example_predicted: np.ndarray
+
+    @property
+    def mean_accuracy(self) -> float:
+        """Over all corruptions and severities."""
+        return float(self.accuracies.mean())
+
+    def to_dict(self) -> dict[str, Any]:
+        """The figures without the pictures, as JSON takes them."""
+        return {
+            "dataset": self.dataset,
+            "n": self.n,
+            "accuracy": self.accuracy,
+            "mean_accuracy": self.mean_accuracy,
+            "corruptions": {
+                name: row.tolist() for name, row in zip(self.corruptions, self.accuracies, strict=True)
+            },
+        }
+
+    def save(self, folder: Path) -> None:
+        """Writes robustness.json and robustness.npz."""
+        with replace_file(folder / f"{_FILE}.npz") as beside, beside.open("wb") as file:
+            np.savez_compressed(file, **{key: getattr(self, key) for key in _ARRAYS})
+        write_text(folder / f"{_FILE}.json", json.dumps(self.to_dict(), indent=2) + "\n")
+
+    @classmethod
+    def load(cls, folder: Path) -> Robustness:
+        """What `save` wrote. Raises ModelError."""
+        try:
+            values = json.loads((folder / f"{_FILE}.json").read_text(encoding="utf-8"))
+            with np.load(folder / f"{_FILE}.npz", allow_pickle=False) as arrays:
+                loaded = {key: arrays[key] for key in _ARRAYS}
+            plain = {key: values[key] for key in ("dataset", "n", "accuracy")}
+            return cls(corruptions=tuple(values["corruptions"]), **plain, **loaded)
+        except Exception as error:  # json, zipfile and NumPy raise a dozen kinds on broken bytes
+            raise ModelError(
+                f"{folder} holds no robustness that can be read ({error})",
+                expected=f"{_FILE}.json and {_FILE}.npz",
+                remedy=f"measure it with `tenfold robustness {folder}`",
+            ) from error
+
+
+_ARRAYS = ("accuracies", "images", "example_label", "example_predicted")
+
+
+def measure_robustness(
+    classifier: Classifier, test_set: ImageDataset, *, n: int = 1000, seed: int = 0
+) -> Robustness:
+    """Accuracy under fifteen corruptions, five severities each.
+
+    n: pictures drawn from the data set; all of it where it has fewer. Raises UsageError for n below 1,
+    DataError where the classes are not the classifier's.
+    """
+    if n < 1:
+        raise UsageError(f"{n} pictures", expected="at least 1")
+    if test_set.class_names != classifier.class_names:
+        raise DataError(
+            f"{test_set.name} has the classes {', '.join(test_set.class_names[:12])}",
+            expected=f"those of the model: {', '.join(classifier.class_names[:12])}",
+        )
+    chosen = np.random.default_rng(seed).permutation(len(test_set))[:n]
+    images, labels = np.asarray(test_set.images[chosen]), test_set.labels[chosen]
+    plain = classifier.predict(images) == labels
+    examples = _examples(labels, plain, len(CORRUPTIONS))
+    rows = [
+        _measure(classifier, images, labels, name, int(example), seed)
+        for name, example in zip(CORRUPTIONS, examples, strict=True)
+    ]
+    accuracies, pictures, predicted = (np.stack(column) for column in zip(*rows, strict=True))
+    return Robustness(
+        dataset=test_set.name,
+        n=len(chosen),
+        accuracy=float(plain.mean()),
+        corruptions=tuple(CORRUPTIONS),
+        accuracies=accuracies,
+        images=pictures,
+        example_label=labels[examples],
+        example_predicted=predicted,
+    )
+
+
+def _examples(labels: np.ndarray, right: np.ndarray, count: int) -> np.ndarray:
+    """int64 (count,): places of pictures of one class after another, rightly read where there are any."""
+    places = np.flatnonzero(right) if right.any() else np.arange(len(labels))
+    order = np.argsort(labels[places], kind="stable")
+    classes, starts, sizes = np.unique(labels[places][order], return_index=True, return_counts=True)
+    turn, which = np.divmod(np.arange(count), len(classes))
+    return places[order][starts[which] + turn % sizes[which]]
+
+
+def _measure(
+    classifier: Classifier, images: np.ndarray, labels: np.ndarray, name: str, example: int, seed: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Accuracies float64 (5,), and of one picture: uint8 (5, H, W), predicted int64 (5,)."""
+    levels = range(1, SEVERITIES + 1)
+    changed = np.stack([corrupt(images, name, severity, seed=seed) for severity in levels])
+    predicted = classifier.predict(changed.reshape(-1, *images.shape[1:])).reshape(SEVERITIES, -1)
+    return (predicted == labels).mean(axis=1), changed[:, example], predicted[:, example]
