@@ -9,9 +9,10 @@ import numpy as np
 
 from tenfold.arrays import Batch
 from tenfold.networks.shapes import Network
+from tenfold.numerics import one_hot
 from tenfold.settings import LossSettings, OptimiserSettings
 
-__all__ = ["Engine", "EngineOptions", "StepResult", "decays", "group_factor"]
+__all__ = ["Engine", "EngineOptions", "StepResult", "decays", "group_factor", "output_weights"]
 
 
 class StepResult(NamedTuple):
@@ -60,6 +61,22 @@ class Engine(Protocol):
         """uint8 (N, H, W) -> float32 (N, K), columns in the order of the class names."""
         ...
 
+    def input_gradient(self, images: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+        """d logit / d input of each pixel, float32 (N, H, W); an input is (pixel / 255 - mean) / std.
+
+        images: pixels from 0 to 255 (N, H, W), uint8 or float. outputs: int64 (N,), the column of
+        `logits` to differentiate for each image, or float (N, K), the weights of a sum of columns.
+        As `logits`: without dropout, with the running statistics of batch-norm.
+        """
+        ...
+
+    def features(self, images: np.ndarray) -> np.ndarray:
+        """uint8 (N, H, W) -> float32 (N, D): what enters the last linear layer, as `logits` meets it.
+
+        Of a linear network these are its inputs; of one without a linear layer its outputs.
+        """
+        ...
+
     def weights(self) -> dict[str, np.ndarray]:
         """Copies of all parameters, float32, by name: what a saved model holds."""
         ...
@@ -70,6 +87,11 @@ class Engine(Protocol):
         ...
 
     def load_state(self, state: dict[str, np.ndarray]) -> None: ...
+
+
+def output_weights(outputs: np.ndarray, classes: int) -> np.ndarray:
+    """What `input_gradient` is asked for, as weights (N, K) of the logits."""
+    return outputs if outputs.ndim == 2 else one_hot(outputs, classes)
 
 
 def group_factor(name: str, optimiser: OptimiserSettings) -> float:

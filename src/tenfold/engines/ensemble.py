@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import numpy as np
 
-from tenfold.engines.base import Engine, EngineOptions
+from tenfold.engines.base import Engine, EngineOptions, output_weights
 from tenfold.engines.create import create_engine
 from tenfold.errors import ModelError, UsageError
 from tenfold.networks.shapes import Network
@@ -55,6 +55,40 @@ class EnsembleEngine:
                 np.logaddexp(total, log_softmax(member.logits(moved)), out=total)
         return total - np.float32(log(self.views * len(self.members)))
 
+    def input_gradient(self, images: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+        """d logit / d input of each pixel, float32 (N, H, W), of the logits that this engine gives.
+
+        With p_m the probabilities that member m gives to one view and L_k = log sum over m of p_mk,
+        dL_k = sum over m of r_mk dlog p_mk, where r_mk = p_mk / exp L_k is the member's share in k;
+        a view's gradient is moved back to where its pixels came from.
+        """
+        weights = output_weights(outputs, self.network.classes)
+        gradients = np.empty(images.shape, np.float32)
+        for start in range(0, len(images), _CHUNK):
+            part = slice(start, start + _CHUNK)
+            gradients[part] = self._differentiate(images[part], weights[part])
+        return gradients
+
+    def _differentiate(self, images: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        cases = [(move, member) for move in MOVES[: self.views] for member in self.members]
+        logs = [log_softmax(member.logits(move_images(images, *move))) for move, member in cases]
+        whole = np.logaddexp.reduce(logs, axis=0)
+        total = np.zeros(images.shape, np.float32)
+        for (move, member), log_probs in zip(cases, logs, strict=True):
+            shares = weights * np.exp(log_probs - whole)
+            # through the softmax: d log p_k / d z_j = [j = k] - p_j
+            inner = shares - np.exp(log_probs) * shares.sum(axis=1, keepdims=True)
+            gradient = member.input_gradient(move_images(images, *move), inner)
+            total += move_images(gradient, -move[0], -move[1])
+        return total
+
+    def features(self, images: np.ndarray) -> np.ndarray:
+        """uint8 (N, H, W) -> float32 (N, M D): each member's features of the image as it is, not moved,
+        scaled to length 1, side by side, so that the cosine of two images is the mean of the members'."""
+        found = [member.features(images) for member in self.members]
+        lengths = [np.linalg.norm(rows, axis=1, keepdims=True) for rows in found]
+        return np.concatenate([rows / np.maximum(n, 1e-12) for rows, n in zip(found, lengths)], axis=1)
+
     def weights(self) -> dict[str, np.ndarray]:
         """Of one member as they are; of several with `member1.`, `member2.`, ... before the names."""
         if len(self.members) == 1:
@@ -81,7 +115,7 @@ class EnsembleEngine:
 
 
 def move_images(images: np.ndarray, rows: int, columns: int) -> np.ndarray:
-    """uint8 (N, H, W), moved down by `rows` and right by `columns`; black comes in at the edge."""
+    """(N, H, W), moved down by `rows` and right by `columns`; black comes in at the edge."""
     if not rows and not columns:
         return images
     moved = np.zeros_like(images)

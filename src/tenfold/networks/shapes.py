@@ -64,6 +64,18 @@ class Network:
         """Learned numbers."""
         return sum(prod(p.shape) for p in self.parameters() if p.learned)
 
+    @property
+    def head(self) -> int:
+        """The place of the last linear layer, which turns features into scores; where there is none,
+        the number of layers."""
+        linear = [place for place, layer in enumerate(self.layers) if layer.spec.kind == "linear"]
+        return linear[-1] if linear else len(self.layers)
+
+    @property
+    def feature_count(self) -> int:
+        """Numbers an image that enter the last linear layer; where there is none, the scores."""
+        return self.layers[self.head].input_shape[0] if self.head < len(self.layers) else self.classes
+
 
 def plan_network(specs: tuple[LayerSpec, ...], image_shape: tuple[int, int], classes: int) -> Network:
     """Sizes every layer. Raises RecipeError where a layer does not fit what comes before it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import ceil, prod
 
 import numpy as np
@@ -46,29 +46,55 @@ class AnsweringNetwork:
     def logits(self, images: np.ndarray) -> np.ndarray:
         """uint8 (N, H, W) -> float32 (N, K), columns as the network's last layer has them."""
         answers = np.empty((len(images), self.network.classes), np.float32)
-        parts = even_parts(len(images), self.chunk)
+
+        def answer(runner: _Runner, part: slice) -> None:
+            answers[part] = runner.forward(images[part])
+
+        self._share_out(len(images), answer)
+        return answers
+
+    def input_gradient(self, images: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """Pixels (N, H, W), and of each image the weights of its logits, (N, K) with columns as
+        `logits` has them -> d (weights . logits) / d inputs, (N, H, W) in the network's precision."""
+        gradients = np.empty(images.shape, self.store.dtype)
+
+        def differentiate(runner: _Runner, part: slice) -> None:
+            gradients[part] = runner.input_gradient(images[part], weights[part])
+
+        self._share_out(len(images), differentiate)
+        return gradients
+
+    def features(self, images: np.ndarray) -> np.ndarray:
+        """uint8 (N, H, W) -> float32 (N, D), what enters the last linear layer."""
+        found = np.empty((len(images), self.network.feature_count), np.float32)
+
+        def collect(runner: _Runner, part: slice) -> None:
+            found[part] = runner.features(images[part])
+
+        self._share_out(len(images), collect)
+        return found
+
+    def _share_out(self, count: int, work: _Work) -> None:
+        """Does the work on all parts of `count` images, on as many threads as it pays for."""
+        parts = even_parts(count, self.chunk)
         with one_blas_thread() as threads:
             workers = min(threads, len(parts), MOST_WORKERS)
             if workers < 2:
-                self._answer(images, parts, answers)
-            else:
-                self._share_out(images, parts, answers, workers)
-        return answers
+                self._do(work, parts)
+                return
+            from concurrent.futures import ThreadPoolExecutor  # 5 ms that one image does not pay
 
-    def _share_out(self, images: np.ndarray, parts: list[slice], answers: np.ndarray, workers: int) -> None:
-        from concurrent.futures import ThreadPoolExecutor  # 5 ms that one image does not pay
+            with ThreadPoolExecutor(workers) as pool:
+                shares = [parts[worker::workers] for worker in range(workers)]
+                list(pool.map(lambda share: self._do(work, share), shares))
 
-        with ThreadPoolExecutor(workers) as pool:
-            shares = [parts[worker::workers] for worker in range(workers)]
-            list(pool.map(lambda share: self._answer(images, share, answers), shares))
-
-    def _answer(self, images: np.ndarray, parts: list[slice], answers: np.ndarray) -> None:
+    def _do(self, work: _Work, parts: list[slice]) -> None:
         try:
             runner = self._idle.pop()
         except IndexError:
             runner = _Runner(self.network, self.store, self.options)
         for part in parts:
-            answers[part] = runner.forward(images[part])
+            work(runner, part)
         self._idle.append(runner)
 
 
@@ -82,6 +108,16 @@ class _Runner:
 
     def forward(self, images: np.ndarray) -> np.ndarray:
         return self.layers.forward(scale_pixels(images, self.options, self.buffers), training=False)
+
+    def input_gradient(self, images: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        self.forward(images)
+        return self.layers.pull_back(np.ascontiguousarray(weights, dtype=self.buffers.dtype))
+
+    def features(self, images: np.ndarray) -> np.ndarray:
+        return self.layers.features(scale_pixels(images, self.options, self.buffers))
+
+
+_Work = Callable[[_Runner, slice], None]
 
 
 def scale_pixels(pixels: np.ndarray, options: EngineOptions, buffers: Buffers) -> np.ndarray:

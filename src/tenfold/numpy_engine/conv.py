@@ -46,7 +46,7 @@ class Convolution(Layer):
         return outputs
 
     def backward(self, gradient: np.ndarray, *, wanted: bool = True) -> np.ndarray | None:
-        """dW = gradient^T windows, db = sum of gradient, and dx as one of the two below."""
+        """dW = gradient^T windows, db = sum of gradient, and dx by `pull_back`."""
         o, c, k, _ = self.values["weight"].shape
         slope = self.buffers.take("slope", (o, k * k * c))
         share = self.buffers.take("share of the slope", slope.shape)
@@ -56,9 +56,10 @@ class Convolution(Layer):
         np.copyto(self.slopes["weight"], slope.reshape(o, k, k, c).transpose(0, 3, 1, 2))
         if self.spec.bias:
             column_sums(gradient.reshape(-1, o), out=self.slopes["bias"])
-        if not wanted:
-            return None
-        if self.spec.stride == 1 and self.spec.padding < k:
+        return self.pull_back(gradient) if wanted else None
+
+    def pull_back(self, gradient: np.ndarray) -> np.ndarray:
+        if self.spec.stride == 1 and self.spec.padding < self.spec.kernel:
             return self._backward_as_convolution(gradient)
         return self._backward_by_spreading(gradient)
 

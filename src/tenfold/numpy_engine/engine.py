@@ -1,11 +1,11 @@
-"""The NumPy engine: the five verbs of `tenfold.engines.base` on layers written by hand."""
+"""The NumPy engine: the verbs of `tenfold.engines.base` on layers written by hand."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from tenfold.arrays import Batch
-from tenfold.engines.base import EngineOptions, StepResult
+from tenfold.engines.base import EngineOptions, StepResult, output_weights
 from tenfold.errors import ModelError
 from tenfold.networks.shapes import Network
 from tenfold.numpy_engine.answering import AnsweringNetwork, scale_pixels
@@ -73,14 +73,29 @@ class NumpyEngine:
     def logits(self, images: np.ndarray) -> np.ndarray:
         """uint8 (N, H, W) -> float32 (N, K), without dropout and with batch-norm's running
         statistics; of the averaged weights where there are any."""
+        answers = self._settled().logits(images)
+        shift = self.options.loss.label_shift
+        return np.roll(answers, -shift, axis=1) if shift else answers
+
+    def input_gradient(self, images: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+        """d logit / d input of each pixel, float32 (N, H, W); see Engine."""
+        weights = output_weights(outputs, self.network.classes)
+        shift = self.options.loss.label_shift
+        weights = np.roll(weights, shift, axis=1) if shift else weights
+        return self._settled().input_gradient(images, weights).astype(np.float32, copy=False)
+
+    def features(self, images: np.ndarray) -> np.ndarray:
+        """uint8 (N, H, W) -> float32 (N, D), what enters the last linear layer."""
+        return self._settled().features(images)
+
+    def _settled(self) -> AnsweringNetwork:
+        """What answers with the parameters as they are now."""
         answering = self.answering
         if answering is None:
             values = self._best().values
             answering = AnsweringNetwork(self.network, values, self.options, self.store.dtype)
             self.answering = answering
-        answers = answering.logits(images)
-        shift = self.options.loss.label_shift
-        return np.roll(answers, -shift, axis=1) if shift else answers
+        return answering
 
     def scaled(self, pixels: np.ndarray) -> np.ndarray:
         """Pixels 0..255 -> (pixel / 255 - mean) / std."""

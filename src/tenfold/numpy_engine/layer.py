@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from tenfold.networks.shapes import Layer as LayerPlan
 from tenfold.numpy_engine.buffers import Buffers
 from tenfold.numpy_engine.store import ParameterStore
 
-__all__ = ["Layer", "backward_all", "forward_all"]
+__all__ = ["Layer", "backward_all", "forward_all", "pull_back_all"]
 
 
 class Layer(ABC):
@@ -57,6 +58,11 @@ class Layer(ABC):
         """d loss / d outputs -> d loss / d inputs, and fills `slopes`. After a forward with
         training. Where the inputs' gradient is not wanted it may be left out (None)."""
 
+    def pull_back(self, gradient: np.ndarray) -> np.ndarray:
+        """d / d outputs -> d / d inputs of a layer that only answers: after a forward without
+        training, and `slopes` stay as they are. Layers without parameters do it as `backward`."""
+        return cast(np.ndarray, self.backward(gradient))
+
 
 def forward_all(layers: Sequence[Layer], inputs: np.ndarray, *, training: bool) -> np.ndarray:
     for layer in layers:
@@ -73,6 +79,12 @@ def backward_all(layers: Sequence[Layer], gradient: np.ndarray, *, wanted: bool 
         assert current is not None  # only the first layer may leave it out
         current = layers[index].backward(current, wanted=wanted or index > first)
     return current
+
+
+def pull_back_all(layers: Sequence[Layer], gradient: np.ndarray) -> np.ndarray:
+    for layer in reversed(layers):
+        gradient = layer.pull_back(gradient)
+    return gradient
 
 
 def _short(name: str) -> str:

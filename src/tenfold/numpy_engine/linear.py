@@ -35,8 +35,9 @@ class Linear(Layer):
         if self.factor != 1:
             slope *= slope.dtype.type(self.factor)
         column_sums(gradient, out=self.slopes["bias"])
-        if not wanted:
-            return None
+        return self.pull_back(gradient) if wanted else None
+
+    def pull_back(self, gradient: np.ndarray) -> np.ndarray:
         back = self.buffers.take("gradient", self.inputs.shape)
         multiply_rows(gradient, self.values["weight"], back)
         if self.factor != 1:

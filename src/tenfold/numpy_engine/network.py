@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from tenfold.networks.shapes import Network
-from tenfold.numpy_engine.layer import Layer, backward_all, forward_all
+from tenfold.numpy_engine.layer import Layer, backward_all, forward_all, pull_back_all
 from tenfold.numpy_engine.registry import build_layer
 from tenfold.numpy_engine.store import ParameterStore
 
@@ -28,6 +28,15 @@ class RunningNetwork:
     def backward(self, gradient: np.ndarray) -> None:
         """d loss / d logits (N, K) -> the store's gradients."""
         backward_all(self.layers, gradient, wanted=False)
+
+    def pull_back(self, gradient: np.ndarray) -> np.ndarray:
+        """After a forward without training: d / d logits (N, K) -> d / d inputs (N, H, W), which the
+        next one overwrites; the store's gradients stay as they are."""
+        return pull_back_all(self.layers, gradient)[..., 0]
+
+    def features(self, inputs: np.ndarray) -> np.ndarray:
+        """float (N, H, W) -> (N, D), what enters the last linear layer; overwritten as outputs are."""
+        return forward_all(self.layers[: self.network.head], inputs[..., np.newaxis], training=False)
 
     def settle(self) -> None:
         """Says that the parameters of the store will not change any more: answers come faster."""

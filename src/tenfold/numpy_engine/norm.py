@@ -63,6 +63,11 @@ class BatchNorm(Layer):
         _per_channel(np.subtract, back, self.slopes["bias"] / count, out=back)
         return _per_channel(np.multiply, back, scale, out=back)
 
+    def pull_back(self, gradient: np.ndarray) -> np.ndarray:
+        """With running statistics the outputs are scale inputs + shift."""
+        scale, _ = self.settled or self._scale_and_shift()
+        return _per_channel(np.multiply, gradient, scale, out=self.buffers.take("gradient", gradient.shape))
+
     def _scale_and_shift(self) -> tuple[np.ndarray, np.ndarray]:
         v = self.values
         return scale_and_shift(v["weight"], v["bias"], v["running_mean"], v["running_var"])

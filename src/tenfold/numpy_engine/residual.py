@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tenfold.numpy_engine.layer import Layer, backward_all, forward_all
+from tenfold.numpy_engine.layer import Layer, backward_all, forward_all, pull_back_all
 
 __all__ = ["Residual"]
 
@@ -20,4 +20,8 @@ class Residual(Layer):
         through = backward_all(self.inner, gradient, wanted=wanted)
         if through is None or not wanted:
             return None
+        return np.add(gradient, through, out=self.buffers.take("gradient", gradient.shape))
+
+    def pull_back(self, gradient: np.ndarray) -> np.ndarray:
+        through = pull_back_all(self.inner, gradient)
         return np.add(gradient, through, out=self.buffers.take("gradient", gradient.shape))

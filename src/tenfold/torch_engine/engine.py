@@ -1,4 +1,4 @@
-"""The five verbs of tenfold.engines.base on PyTorch."""
+"""The verbs of tenfold.engines.base on PyTorch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import nn
 
 from tenfold.arrays import Batch
 from tenfold.augmentation.draws import AugmentationDraws
-from tenfold.engines.base import EngineOptions, StepResult
+from tenfold.engines.base import EngineOptions, StepResult, output_weights
 from tenfold.errors import ModelError, UsageError
 from tenfold.networks.shapes import Layer, Network
 from tenfold.torch_engine.augment import augment
@@ -90,6 +90,30 @@ class TorchEngine:
                 rows[part] = restore_columns(logits, self.options.loss).cpu().numpy()
         return rows
 
+    def input_gradient(self, images: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+        """d logit / d input of each pixel, float32 (N, H, W), by autograd; see Engine."""
+        gradients = np.empty(images.shape, dtype=np.float32)
+        weights = output_weights(outputs, self.network.classes)
+        module = self._prepare_answering()
+        for start in range(0, len(images), self._chunk):
+            part = slice(start, start + self._chunk)
+            inputs = self._inputs(images[part], None).requires_grad_()
+            logits = restore_columns(self._forward(module, inputs), self.options.loss)
+            total = (logits * torch.tensor(weights[part], device=self.device)).sum()
+            (gradient,) = torch.autograd.grad(total, inputs)
+            gradients[part] = gradient[:, 0].cpu().numpy()
+        return gradients
+
+    def features(self, images: np.ndarray) -> np.ndarray:
+        """uint8 (N, H, W) -> float32 (N, D), what enters the last linear layer."""
+        rows = np.empty((len(images), self.network.feature_count), dtype=np.float32)
+        module = self._prepare_answering()[: self.network.head]
+        with torch.inference_mode():
+            for start in range(0, len(images), self._chunk):
+                part = slice(start, start + self._chunk)
+                rows[part] = self._forward(module, self._inputs(images[part], None)).cpu().numpy()
+        return rows
+
     def weights(self) -> dict[str, np.ndarray]:
         """Of the average where it is on; running statistics are those of the network that learns."""
         arrays = named_arrays(self._prepare_answering().state_dict())
@@ -119,10 +143,10 @@ class TorchEngine:
         return self._answering.eval()
 
     def _forward(self, module: nn.Module, inputs: torch.Tensor) -> torch.Tensor:
-        """Logits (N, K) in the type that the weights are stored in."""
+        """Outputs, such as logits (N, K), in the type that the weights are stored in."""
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._dtype == torch.bfloat16):
-            logits: torch.Tensor = module(inputs)
-        return logits.to(self._stored)
+            outputs: torch.Tensor = module(inputs)
+        return outputs.to(self._stored)
 
     def _inputs(self, images: np.ndarray, draws: AugmentationDraws | None) -> torch.Tensor:
         """(N, 1, H, W): (pixel / 255 - mean) / std."""
