@@ -6,6 +6,8 @@ history.jsonl        a line an epoch
 model.safetensors    the weights, with model.json beside them
 data_summary.json    and .npz: what the training images look like
 evaluation.json      and .npz: scores and pictures on the test set
+label_errors.json    and .npz: labels that are likely wrong (`tenfold label-errors`)
+robustness.json      and .npz: accuracy on corrupted test pictures (`tenfold robustness`)
 checkpoint/          what `--resume` needs
 member-1/, ...       of an ensemble: checkpoint, history and model of each network by itself
 report.html
@@ -25,6 +27,8 @@ from tenfold.classifier import Classifier, ModelCard, read_model
 from tenfold.data.summary import DataSummary
 from tenfold.errors import ModelError
 from tenfold.evaluation.evaluate import Evaluation
+from tenfold.evaluation.label_errors import LabelErrors
+from tenfold.evaluation.robustness import Robustness
 from tenfold.recipes.load import get_recipe
 from tenfold.recipes.schema import Recipe
 from tenfold.training.history import EpochRecord, read_history
@@ -73,6 +77,14 @@ class Run:
     @cached_property
     def evaluation(self) -> Evaluation | None:
         return Evaluation.load(self.folder) if (self.folder / "evaluation.json").is_file() else None
+
+    @cached_property
+    def label_errors(self) -> LabelErrors | None:
+        return LabelErrors.load(self.folder) if (self.folder / "label_errors.json").is_file() else None
+
+    @cached_property
+    def robustness(self) -> Robustness | None:
+        return Robustness.load(self.folder) if (self.folder / "robustness.json").is_file() else None
 
 
 def is_run(folder: Path) -> bool:
