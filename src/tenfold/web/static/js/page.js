@@ -1,0 +1,147 @@
+// The page: whatever is drawn or shown is read at once, and again while it changes.
+
+import { connect } from "./backends.js";
+import { Pad } from "./pad.js";
+import { listenForPictures } from "./pictures.js";
+import { $, Result, drawSeen, element, tell } from "./result.js";
+
+const LIVE_EVERY = 120; // milliseconds between readings while the pen is down
+
+const pad = new Pad($("pad"), $("pen-place"));
+const result = new Result((number) => show(number));
+let backend = null;
+let reading = null; // the last answer
+let chosen = 0;
+let busy = false;
+let wanted = null; // {explain}: what changed since the reading that is under way
+let lastLive = 0;
+
+function say(text, trouble = false) {
+  $("state").textContent = text;
+  $("state").classList.toggle("trouble", trouble);
+}
+
+async function start() {
+  try {
+    backend = await connect();
+  } catch (error) {
+    say(`cannot read: ${error.message}`, true);
+    return;
+  }
+  say(`ready; ${backend.where}`);
+  const name = backend.model.name ?? backend.model.card?.recipe?.name ?? "reader";
+  $("about").textContent = `Model: ${name}, ${backend.classes.length} classes (${brief(backend.classes)}).`;
+  $("keeps").textContent = backend.collects
+    ? "Corrections are kept by this server; pictures are not, unless you correct them."
+    : "Nothing that you write or show is kept.";
+  if (backend.collects) prepareCorrections();
+  document.documentElement.dataset.ready = "yes";
+  if (!pad.empty) ask({ explain: true });
+}
+
+const brief = (names) => (names.length > 12 ? `${names.slice(0, 10).join(", ")}, …` : names.join(", "));
+
+/** Reads what is there now; while a reading is under way only the last wish is kept. */
+async function ask(wish) {
+  wanted = { explain: wish.explain || Boolean(wanted?.explain), since: wish.since ?? performance.now() };
+  if (busy || !backend) return;
+  busy = true;
+  while (wanted) {
+    const now = wanted;
+    wanted = null;
+    await readOnce(now);
+  }
+  busy = false;
+}
+
+async function readOnce({ explain, since }) {
+  if (pad.empty) {
+    reading = null;
+    show(0);
+    return;
+  }
+  const source = pad.source();
+  try {
+    const answer = await backend.read(source, { explain });
+    if (pad.empty) return; // cleared meanwhile: the next round says so
+    const { width, height } = source;
+    reading = { ...answer, width, height, digits: answer.digits.map((digit) => ({ ...digit, names: backend.classes })) };
+    show(Math.min(chosen, Math.max(0, reading.digits.length - 1)));
+    say(`${backend.where}, in ${Math.max(1, Math.round(reading.milliseconds))} ms`);
+    if (explain) performance.measure("answer", { start: since, end: performance.now() });
+  } catch (error) {
+    say(error.message, true);
+  }
+}
+
+function show(number) {
+  chosen = number;
+  result.show(reading, pad.pictureBox(), chosen);
+  $("invitation").hidden = !pad.empty;
+  $("undo").disabled = !pad.past.length;
+  $("clear").disabled = pad.empty;
+  $("correct").hidden = !(backend?.collects && (reading?.digits.length || $("corrections").children.length));
+  const digit = reading?.digits[chosen];
+  $("choices").parentElement.disabled = !digit;
+  if (digit) $("correct-legend").textContent = reading.digits.length > 1 ? `Mark ${chosen + 1} was a …` : "That was a …";
+}
+
+function prepareCorrections() {
+  $("choices").replaceChildren(
+    ...[...backend.classes, "not a digit"].map((label) => {
+      const button = element("button", { type: "button", textContent: label });
+      button.addEventListener("click", () => correct(label));
+      return button;
+    }),
+  );
+}
+
+async function correct(label) {
+  const digit = reading.digits[chosen];
+  try {
+    const kept = await backend.correct({ image: digit.image, read: digit.verdict === "digit" ? digit.label : "?", label });
+    const small = Object.assign(document.createElement("canvas"), { width: 28, height: 28 });
+    drawSeen(small, digit, false);
+    const text = `read as ${tell(digit)}, kept as ${label}; ${kept.kept} kept for tenfold adapt`;
+    $("corrections").prepend(element("li", {}, small, element("span", { textContent: text })));
+  } catch (error) {
+    say(error.message, true);
+  }
+}
+
+pad.addEventListener("draw", () => {
+  show(chosen);
+  const now = performance.now();
+  if (now - lastLive < LIVE_EVERY || busy) return;
+  lastLive = now;
+  ask({ explain: false });
+});
+pad.addEventListener("change", () => {
+  if (pad.empty) {
+    reading = null;
+    show(0);
+  } else show(chosen);
+  ask({ explain: true });
+});
+$("undo").addEventListener("click", () => pad.undo());
+$("clear").addEventListener("click", () => {
+  pad.clear();
+  $("pad").focus({ preventScroll: true });
+});
+$("width").addEventListener("input", () => {
+  pad.penWidth = Number($("width").value);
+});
+$("why").addEventListener("change", () => show(chosen));
+$("correct").addEventListener("submit", (event) => event.preventDefault());
+document.addEventListener("keydown", (event) => {
+  if ((event.ctrlKey || event.metaKey) && !event.shiftKey && event.key.toLowerCase() === "z") {
+    event.preventDefault();
+    pad.undo();
+  } else if (event.key === "Delete" && !event.target.matches("input")) pad.clear();
+});
+listenForPictures(
+  (bitmap, blob) => pad.show(bitmap, blob),
+  (text) => say(text, true),
+);
+show(0);
+start();
