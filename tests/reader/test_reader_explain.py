@@ -11,10 +11,10 @@ from PIL import Image
 from template_reader import template_reader, write
 
 from tenfold.errors import UsageError
+from tenfold.explain.occlusion import saliency_map, winner_of
+from tenfold.explain.sheet import CARD, COLOURS, PAPER, WIDTH, bars, paragraph, stack
 from tenfold.reader.explain import explain_reading
 from tenfold.reader.reading import read_picture
-from tenfold.reader.saliency import saliency_map, winner_of
-from tenfold.reader.sheet import CARD, COLOURS, PAPER, WIDTH, bars, paragraph, stack
 from tenfold.reader.sheet_folder import SheetFolder
 
 READER = template_reader()

@@ -7,9 +7,9 @@ from PIL import Image, ImageDraw
 
 from tenfold.arrays import Prediction
 from tenfold.classifier import Classifier
-from tenfold.reader.reading import Reading
-from tenfold.reader.saliency import saliency_map, winner_of
-from tenfold.reader.sheet import (
+from tenfold.explain.occlusion import saliency_map, winner_of
+from tenfold.explain.overlay import lay_over
+from tenfold.explain.sheet import (
     CARD,
     COLOURS,
     GAP,
@@ -21,13 +21,13 @@ from tenfold.reader.sheet import (
     row,
     stack,
 )
+from tenfold.reader.reading import Reading
 from tenfold.reader.troubles import explain_verdict, mark_troubles, percent
 
 __all__ = ["mark_card"]
 
 _WIDE = 500  # pixels: from here on the bars stand beside the pictures
 _LEAST_FALL = 1e-3  # of probability: the map's full colour stands for at least this much
-_FOR, _AGAINST = np.array([255, 106, 19], np.float32), np.array([64, 150, 255], np.float32)
 
 
 def mark_card(reading: Reading, classifier: Classifier, number: int, *, width: int) -> Image.Image:
@@ -79,27 +79,16 @@ def _pictures(digit: Prediction, classifier: Classifier, side: int) -> Image.Ima
     fall = saliency_map(classifier, seen, winner_of(digit))
     plain = Image.fromarray(seen).convert("RGB").resize((side, side), Image.Resampling.NEAREST)
     return row(
-        [_captioned("Network sees", plain), _captioned("What decides", _lay_over(seen, fall, side))],
+        [
+            _captioned("Network sees", plain),
+            _captioned("What decides", lay_over(seen, fall, side, least=_LEAST_FALL)),
+        ],
         ground=CARD,
     )
 
 
 def _captioned(title: str, image: Image.Image) -> Image.Image:
     return stack([paragraph(title, 20, image.width, colour=GREY, ground=CARD), image], gap=2, ground=CARD)
-
-
-def _lay_over(seen: np.ndarray, fall: np.ndarray, side: int) -> Image.Image:
-    """The ink in grey, coloured where covering it lowers (or raises) the winning probability."""
-    share = np.clip(fall / max(float(np.abs(fall).max()), _LEAST_FALL), -1, 1)
-    smooth = Image.fromarray(share.astype(np.float32)).resize((side, side), Image.Resampling.BICUBIC)
-    strength = np.clip(np.asarray(smooth), -1, 1)[..., None]
-    ink = Image.fromarray(seen).resize((side, side), Image.Resampling.NEAREST)
-    grey = np.asarray(ink, np.float32)[..., None] / 255
-    colour = np.where(strength > 0, _FOR, _AGAINST)
-    glow = np.abs(strength) ** 0.7
-    ground = 16 + 150 * grey
-    mixed = ground * (1 - glow * (0.25 + 0.75 * grey)) + colour * glow * (0.25 + 0.75 * grey)
-    return Image.fromarray(np.clip(mixed, 0, 255).astype(np.uint8))
 
 
 def _chart(digit: Prediction, classifier: Classifier, width: int, height: int) -> Image.Image:

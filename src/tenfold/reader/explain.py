@@ -12,9 +12,7 @@ from PIL import Image, ImageDraw
 
 from tenfold.arrays import Prediction
 from tenfold.classifier import Classifier
-from tenfold.reader.card import mark_card
-from tenfold.reader.reading import Reading
-from tenfold.reader.sheet import (
+from tenfold.explain.sheet import (
     CARD,
     COLOURS,
     GAP,
@@ -31,6 +29,8 @@ from tenfold.reader.sheet import (
     row,
     stack,
 )
+from tenfold.reader.card import mark_card
+from tenfold.reader.reading import Reading
 from tenfold.reader.troubles import find_notes, percent
 
 __all__ = ["explain_reading"]

@@ -25,19 +25,26 @@ def winner_of(digit: Prediction) -> int:
 
 
 def saliency_map(
-    classifier: _Judging, image: np.ndarray, winner: int, *, window: int = 5, step: int = 1
+    classifier: _Judging,
+    image: np.ndarray,
+    winner: int,
+    *,
+    window: int = 5,
+    step: int = 1,
+    paper: int = 0,
 ) -> np.ndarray:
-    """uint8 (H, W), light ink on black -> float32 (H, W): each pixel's share in the answer.
+    """uint8 (H, W) -> float32 (H, W): each pixel's share in the answer.
 
     A window of paper is laid over the image in steps; a pixel's value is the mean fall of the winning
     probability over the windows that cover it: above 0 its ink speaks for the answer, below 0 against.
-    winner: a class's column, or the number of classes for "none of them". One batch is judged.
+    winner: a class's column, or the number of classes for "none of them". paper: the pixel value
+    where there is no ink; 0 for light ink on black. One batch is judged.
     """
     places = _places(image.shape, window, step)
-    inked = [place for place in places if image[place].any()]
+    inked = [place for place in places if (image[place] != paper).any()]
     covered = np.repeat(image[None], len(inked) + 1, axis=0)
     for number, place in enumerate(inked, start=1):
-        covered[number][place] = 0
+        covered[number][place] = paper
     probs = _probs(classifier, covered)[:, winner]
     falls, counts = np.zeros(image.shape, np.float32), np.zeros(image.shape, np.float32)
     for place in places:  # one without ink changes nothing, and counts as such
