@@ -11,6 +11,17 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from some_classifiers import (
+    NAMES,
+    PICTURE_LAYERS,
+    ROW_LAYERS,
+    classifier_of,
+    ensemble_of,
+    images_of,
+    random_layers,
+    recipe_of,
+    trained_weights,
+)
 
 from tenfold.classifier import Classifier, ModelCard
 from tenfold.data.sample import find_sample, load_sample
@@ -18,63 +29,15 @@ from tenfold.engines.base import EngineOptions
 from tenfold.engines.create import create_engine
 from tenfold.errors import MissingDependencyError, UsageError
 from tenfold.export.onnx_file import export_onnx
-from tenfold.networks.initialise import initial_weights
 from tenfold.networks.layers import LAYER_KINDS, parse_layers
-from tenfold.networks.shapes import Network
 from tenfold.reader.load import load_reader
-from tenfold.recipes.load import change_recipe, get_recipe, list_recipes
-from tenfold.recipes.schema import Recipe
+from tenfold.recipes.load import get_recipe, list_recipes
 from tenfold.version import __version__
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 
-NAMES = tuple("0123456789")
 TOLERANCE = 1e-5
-
-# of pictures whatever their size, so that any order of them is a network
-PICTURE_LAYERS = [
-    "conv 3 3x3 padding same no-bias", "conv 4 5x5 padding same", "conv 2 2x2 padding 1", "conv 2 1x1",
-    "conv 3 3x3 stride 2 padding 1", "conv 3 3x3 padding 2", "batch-norm", "relu", "sigmoid", "tanh",
-    "dropout 0.4", "max-pool 2 stride 1", "max-pool 2", "average-pool 3 stride 1", "average-pool 2",
-    "pixel-unshuffle 1", {"residual": ["batch-norm", "relu"]}, {"residual": ["dropout 0.2"]},
-    {"residual": ["tanh", {"residual": ["batch-norm"]}, "batch-norm"]},
-]  # fmt: skip
-ROW_LAYERS = ["linear 5", "batch-norm", "relu", "sigmoid", "tanh", "dropout 0.1",
-              {"residual": ["batch-norm", "tanh"]}]  # fmt: skip
-
-
-def trained_weights(network: Network, seed: int = 0) -> dict[str, np.ndarray]:
-    """As after training: batch-norm has scales of both signs, and statistics of its own."""
-    rng = np.random.default_rng(seed)
-    weights = initial_weights(network, "torch", seed=seed)
-    for parameter in network.parameters():
-        shape = parameter.shape
-        if parameter.role == "running-variance":
-            weights[parameter.name] = rng.uniform(0.3, 2, shape).astype(np.float32)
-        elif parameter.role in ("scale", "shift", "running-mean"):
-            weights[parameter.name] = rng.normal(0, 0.8, shape).astype(np.float32)
-    return weights
-
-
-_CARD = {"class_names": NAMES, "mean": 0.13, "std": 0.31, "temperature": 1.7}
-
-
-def classifier_of(
-    recipe: Recipe, shape: tuple[int, int] = (28, 28), *, seed: int = 0, **card: Any
-) -> Classifier:
-    full = ModelCard(**{"recipe": recipe, "image_shape": shape} | _CARD | card)
-    network = recipe.plan(shape, full.outputs)
-    return Classifier.from_weights(full, trained_weights(network, seed), engine="numpy")
-
-
-def recipe_of(layers: list, **changes: Any) -> Recipe:
-    return change_recipe(get_recipe("mlp-small"), {"network.layers": layers, **changes})
-
-
-def images_of(classifier: Classifier, count: int) -> np.ndarray:
-    shape = (count, *classifier.card.image_shape)
-    return np.random.default_rng(count).integers(0, 256, shape, dtype=np.uint8)
 
 
 def session_of(path: Path) -> Any:
@@ -113,17 +76,6 @@ def test_every_recipe(name: str, tmp_path: Path) -> None:
         assert_same_answers(classifier, path, images_of(classifier, count))
 
 
-@st.composite
-def random_layers(draw: st.DrawFn) -> list:
-    start = draw(
-        st.sampled_from([[], ["pixel-unshuffle 2"], ["conv 4 3x3", "pixel-unshuffle 2", "conv 2 1x1"]])
-    )
-    pictures = draw(st.lists(st.sampled_from(PICTURE_LAYERS), max_size=4))
-    end = ["conv 2 1x1", {"residual": ["conv 2 3x3 padding same no-bias", "batch-norm", "relu"]}, "flatten"]
-    rows = draw(st.lists(st.sampled_from(ROW_LAYERS), max_size=3))
-    return [*start, *pictures, *end, *rows, "linear classes", *draw(st.sampled_from([[], ["batch-norm"]]))]
-
-
 def test_the_random_networks_are_of_every_kind() -> None:
     lines = [*PICTURE_LAYERS, *ROW_LAYERS, "flatten"]
     assert {spec.kind for line in lines for spec in parse_layers([line])} == set(LAYER_KINDS)
@@ -159,10 +111,7 @@ def test_several_networks_and_views(members: int, views: int, rejects: bool, tmp
     recipe = recipe_of(
         ["conv 3 3x3", "relu", {"residual": ["batch-norm"]}, "flatten", "linear classes"], **wanted
     )
-    alone = [classifier_of(recipe, (9, 8), seed=seed, rejects=rejects) for seed in range(members)]
-    weights = [each.engine.weights() for each in alone]
-    joined = {f"member{i}.{name}": value for i, each in enumerate(weights, 1) for name, value in each.items()}
-    classifier = alone[0].with_weights(joined) if members > 1 else alone[0]
+    classifier = ensemble_of(recipe, members, (9, 8), rejects=rejects)
     path = export_onnx(classifier, tmp_path / "together.onnx")
     onnx.checker.check_model(str(path), full_check=True)
     for count in (0, 1, 20):

@@ -1,0 +1,102 @@
+"""A Classifier -> the two files that the network in JavaScript loads: card.json and weights.bin."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tenfold.classifier import Classifier
+from tenfold.engines.ensemble import MOVES, split_members
+from tenfold.files import replace_file, write_text
+from tenfold.networks.shapes import Layer
+from tenfold.numpy_engine.fold import fold_network
+from tenfold.numpy_engine.norm import scale_and_shift
+from tenfold.version import __version__
+
+__all__ = ["write_web_model"]
+
+_FORMAT = 1
+_WINDOWED = ("conv", "max-pool", "average-pool", "pixel-unshuffle")
+
+
+def write_web_model(classifier: Classifier, folder: str | Path) -> None:
+    """Writes card.json and weights.bin (float32, little-endian) into a folder, which is made if need be.
+
+    The card is the model's own (class names, input, temperature, verdict) with the layers of every
+    network, batch norm worked into the layer before it; a parameter is [start, length] in the weights.
+    float32, because with float16 probabilities of the reader moved by more than 1e-3.
+    """
+    target = Path(folder)
+    target.mkdir(parents=True, exist_ok=True)
+    numbers = _Numbers()
+    members = [
+        _member(classifier, weights, numbers) for weights in split_members(classifier.engine.weights())
+    ]
+    weights = numbers.to_bytes()
+    card = _card(classifier) | {"members": members, "weights": {"file": "weights.bin", "bytes": len(weights)}}
+    with replace_file(target / "weights.bin") as beside:
+        beside.write_bytes(weights)
+    write_text(target / "card.json", json.dumps(card, indent=1, ensure_ascii=False) + "\n")
+
+
+class _Numbers:
+    """Arrays one after another."""
+
+    def __init__(self) -> None:
+        self.arrays: list[np.ndarray] = []
+        self.length = 0
+
+    def add(self, values: np.ndarray) -> list[int]:
+        """Returns [start, length]."""
+        self.arrays.append(np.asarray(values, "<f4").ravel())
+        start, self.length = self.length, self.length + values.size
+        return [start, values.size]
+
+    def to_bytes(self) -> bytes:
+        return np.concatenate(self.arrays).tobytes()
+
+
+def _card(classifier: Classifier) -> dict[str, Any]:
+    card = classifier.card
+    recipe, own = card.recipe, card.to_dict()
+    return {
+        "format": _FORMAT,
+        "tenfold": __version__,
+        "name": recipe.name,
+        "title": recipe.title,
+        "parameters": classifier.network.parameter_count,
+        **{key: own[key] for key in ("class_names", "input", "temperature", "verdict")},
+        "label_shift": recipe.loss.label_shift,
+        "views": MOVES[: recipe.ensemble.views],
+    }
+
+
+def _member(
+    classifier: Classifier, weights: dict[str, np.ndarray], numbers: _Numbers
+) -> list[dict[str, Any]]:
+    folded, values = fold_network(classifier.network, weights)
+    return [_layer(layer, values, numbers) for layer in folded.layers]
+
+
+def _layer(layer: Layer, values: Mapping[str, np.ndarray], numbers: _Numbers) -> dict[str, Any]:
+    spec = layer.spec
+    entry: dict[str, Any] = {"kind": spec.kind, "input": layer.input_shape, "output": layer.output_shape}
+    if spec.kind in _WINDOWED:
+        entry |= {"kernel": spec.kernel, "stride": spec.stride, "padding": spec.padding}
+    if spec.kind in ("linear", "conv"):
+        weight = values[f"{spec.name}.weight"]
+        bias = values[f"{spec.name}.bias"] if spec.bias else np.empty(0)
+        # of a convolution with the channels last, as a window of the picture has them
+        turned = np.moveaxis(weight, 1, -1) if spec.kind == "conv" else weight
+        entry |= {"weight": numbers.add(turned), "bias": numbers.add(bias)}
+    if spec.kind == "batch-norm":
+        parts = (values[parameter.name].astype(np.float64) for parameter in layer.parameters)
+        scale, shift = scale_and_shift(*parts)
+        entry |= {"scale": numbers.add(scale), "shift": numbers.add(shift)}
+    if spec.kind == "residual":
+        entry["layers"] = [_layer(inner, values, numbers) for inner in layer.inner]
+    return entry
