@@ -24,6 +24,7 @@ _EXPORTS = {
     "check_gradients": "tenfold.numpy_engine.gradcheck",
     "evaluate": "tenfold.evaluation.evaluate",
     "export_onnx": "tenfold.export.onnx_file",
+    "find_duplicates": "tenfold.explore.duplicates",
     "get_recipe": "tenfold.recipes.load",
     "list_recipes": "tenfold.recipes.load",
     "load_dataset": "tenfold.data.load",
