@@ -18,7 +18,7 @@ from web_host import host
 import tenfold
 from tenfold.classifier import Classifier
 from tenfold.data.sample import find_sample, load_sample
-from tenfold.engines.ensemble import move_images, split_members
+from tenfold.explain.gradient import integrated_gradients, lead_of
 from tenfold.export.web_model import write_web_model
 from tenfold.reader.load import load_reader
 from tenfold.recipes.load import get_recipe, list_recipes
@@ -104,9 +104,7 @@ def test_several_networks_and_views(lab: Lab, members: int, views: int, shift: i
     classifier = ensemble_of(recipe_of(TOGETHER, **wanted), members, (9, 8), rejects=rejects)
     assert_same_answers(lab, classifier, images_of(classifier, 5))
     image = images_of(classifier, 1)[0]
-    column = 10 if rejects else 4
-    expected = integrated_gradients(classifier, image, column)
-    np.testing.assert_allclose(lab.saliency(classifier, image, column), expected, rtol=1e-3, atol=1e-5)
+    assert_same_saliency(lab, classifier, image, 10 if rejects else 4)
 
 
 def test_the_reader_on_real_digits(lab: Lab) -> None:
@@ -129,51 +127,16 @@ def test_no_images_give_no_answers(lab: Lab) -> None:
 )
 @given(layers=random_layers(), column=st.integers(0, 10), seed=st.integers(0, 99))
 def test_saliency_of_any_network(lab: Lab, layers: list, column: int, seed: int) -> None:
-    """Equal to the slopes that PyTorch finds by itself."""
     classifier = classifier_of(recipe_of(layers), (20, 22), seed=seed, rejects=True)
     image = images_of(classifier, 1)[0]
-    expected = integrated_gradients(classifier, image, column)
-    largest = np.abs(expected).max()
-    np.testing.assert_allclose(lab.saliency(classifier, image, column), expected, rtol=0, atol=2e-4 * largest)
+    assert_same_saliency(lab, classifier, image, column)
 
 
-def integrated_gradients(classifier: Classifier, image: np.ndarray, column: int) -> np.ndarray:
-    """float64 (H, W): pixel * slope of the log-odds of a column, mean over faded images."""
-    torch = pytest.importorskip("torch")
-    from tenfold.torch_engine.modules import build_module, load_weights
-
-    card, modules = classifier.card, []
-    for weights in split_members(classifier.engine.weights()):
-        modules.append(build_module(classifier.network, torch.Generator()))
-        load_weights(modules[-1], weights)
-        modules[-1].double().eval()
-    total = np.zeros(image.shape)
-    for step in range(STEPS):
-        faded = torch.tensor(image * ((step + 0.5) / STEPS), dtype=torch.float64, requires_grad=True)
-        answers = [
-            torch.log_softmax(module(_view(torch, faded, move, card)), dim=1)[0]
-            for module in modules
-            for move in _moves(card.recipe.ensemble.views)
-        ]
-        logits = answers[0] if len(answers) == 1 else torch.logsumexp(torch.stack(answers), 0)
-        logits = torch.roll(logits, -card.recipe.loss.label_shift) / card.temperature
-        others = torch.cat([logits[:column], logits[column + 1 :]])
-        (slope,) = torch.autograd.grad(logits[column] - torch.logsumexp(others, 0), faded)
-        total += slope.numpy() * image / STEPS
-    return total
-
-
-def _moves(views: int) -> list[tuple[int, int]]:
-    straight = [(0, 0), (-1, 0), (1, 0), (0, -1), (0, 1)]
-    return [*straight, (-1, -1), (-1, 1), (1, -1), (1, 1)][:views]
-
-
-def _view(torch: Any, pixels: Any, move: tuple[int, int], card: Any) -> Any:
-    """(1, 1, H, W), moved: each pixel where `move_images` puts it, black elsewhere."""
-    places = np.arange(1, pixels.numel() + 1).reshape(1, *pixels.shape)
-    source = torch.tensor(move_images(places, *move)[0].ravel())
-    moved = torch.cat([torch.zeros(1, dtype=torch.float64), pixels.ravel()])[source].reshape(pixels.shape)
-    return ((moved / 255 - card.mean) / card.std)[None, None]
+def assert_same_saliency(lab: Lab, classifier: Classifier, image: np.ndarray, column: int) -> None:
+    lead = lead_of(classifier.engine.logits(image[None])[0], column)
+    expected = integrated_gradients(classifier, image, lead, steps=STEPS)
+    found = lab.saliency(classifier, image, column)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=2e-4 * np.abs(expected).max())
 
 
 @pytest.mark.parametrize(

@@ -66,8 +66,7 @@ def _card(classifier: Classifier) -> dict[str, Any]:
     return {
         "format": _FORMAT,
         "tenfold": __version__,
-        "name": recipe.name,
-        "title": recipe.title,
+        "recipe": {"name": recipe.name, "title": recipe.title},
         "parameters": classifier.network.parameter_count,
         **{key: own[key] for key in ("class_names", "input", "temperature", "verdict")},
         "label_shift": recipe.loss.label_shift,

@@ -5,7 +5,7 @@
  *     const { probs, none } = model.judge(images, n);
  */
 
-import { logMean, logOddsSlope, logSoftmax, memberSlope, softmax } from "./network/answers.js";
+import { leadOf, logMean, logSoftmax, memberSlope, softmax } from "./network/answers.js";
 import { Chain, makeLayers } from "./network/layers.js";
 
 const FORMAT = 1;
@@ -52,6 +52,7 @@ export class Model {
     const members = card.members.map((layers) => new Chain(makeLayers(layers, numbers)));
     /** Every network with every view: their probabilities are averaged. */
     this.voices = members.flatMap((network) => card.views.map((move) => ({ network, move })));
+    this.judge = this.judge.bind(this); // handed on as a function of its own
   }
 
   /**
@@ -71,21 +72,23 @@ export class Model {
   }
 
   /**
-   * Which ink the answer rests on: each pixel times the slope of the answer's log-odds there, averaged
-   * over pictures that fade in from blank paper (integrated gradients, Sundararajan et al. 2017).
-   * Together the pixels make up how far the log-odds are from those of blank paper.
+   * Which ink the answer rests on: the slope of the answer's lead over the runner-up, averaged on the way
+   * from blank paper to the image, times the ink (integrated gradients, Sundararajan et al. 2017; as
+   * `tenfold.explain`). Together the pixels make up the lead that the ink brought about.
    *
    * @param {Uint8Array} image height x width
    * @param {number} column a class, or the number of classes for "none of them"
    * @returns {Float32Array} height x width: above 0 the ink speaks for the answer, below 0 against it
    */
   saliency(image, column) {
+    const paper = this.card.input.background === "light" ? 255 : 0;
+    const lead = leadOf(this.#combine(this.#ask(image)), column);
     const total = new Float32Array(image.length);
     for (let step = 0; step < STEPS; step++) {
       const share = (step + 0.5) / STEPS;
-      this.#addSlopes(Float32Array.from(image, (pixel) => pixel * share), column, total);
+      this.#addSlopes(Float32Array.from(image, (pixel) => paper + share * (pixel - paper)), lead, total);
     }
-    return total.map((slope, i) => (slope * image[i]) / (STEPS * 255 * this.card.input.std));
+    return total.map((slope, i) => (slope * (image[i] - paper)) / (STEPS * 255 * this.card.input.std));
   }
 
   /** What each voice says of an image: Float64Arrays, columns as the classes are. */
@@ -101,13 +104,12 @@ export class Model {
     return answers.length > 1 ? logMean(answers.map(logSoftmax)) : answers[0];
   }
 
-  /** Adds to `total` the slope of a column's log-odds by each scaled pixel. */
-  #addSlopes(image, column, total) {
+  /** Adds to `total` how a weighted sum of the outputs changes with each scaled pixel. */
+  #addSlopes(image, weights, total) {
     const answers = this.#ask(image), outputs = this.#combine(answers);
-    const slope = logOddsSlope(outputs, column, this.card.temperature);
     this.voices.forEach((voice, i) => {
       if (answers.length > 1) this.#answer(voice, image); // another view overwrote what its network kept
-      const own = answers.length > 1 ? memberSlope(slope, answers[i], outputs, answers.length) : slope;
+      const own = answers.length > 1 ? memberSlope(weights, answers[i], outputs, answers.length) : weights;
       const back = voice.network.backward(Float32Array.from(shifted(own, -this.card.label_shift)));
       this.#eachPixel(voice.move, (to, from) => { total[from] += back[to]; });
     });

@@ -22,16 +22,17 @@ export function logMean(answers) {
   return answers[0].map((_, column) => logSumExp(answers.map((each) => each[column])) - Math.log(answers.length));
 }
 
-/** How log(p / (1 - p)) of one column changes with each logit. */
-export function logOddsSlope(logits, column, temperature) {
-  const others = softmax(logits.map((value, i) => (i === column ? -Infinity : value)), temperature);
-  return others.map((share, i) => (i === column ? 1 : -share) / temperature);
+/** The weights of the lead of a column over the best other one: 1, -1, else 0. */
+export function leadOf(logits, column) {
+  const others = logits.map((value, i) => (i === column ? -Infinity : value));
+  const second = others.indexOf(Math.max(...others));
+  return logits.map((_, i) => (i === column ? 1 : i === second ? -1 : 0));
 }
 
-/** How something changes with one network's logits, from how it changes with the log of the mean. */
-export function memberSlope(slope, logits, mean, count) {
+/** How a weighted sum of logarithms of mean probabilities changes with the logits of one of `count` networks. */
+export function memberSlope(weights, logits, mean, count) {
   const logs = logSoftmax(logits);
-  const shares = slope.map((value, i) => (value * Math.exp(logs[i] - mean[i])) / count);
+  const shares = weights.map((value, i) => (value * Math.exp(logs[i] - mean[i])) / count);
   const sum = shares.reduce((total, share) => total + share, 0);
   return shares.map((share, i) => share - Math.exp(logs[i]) * sum);
 }
