@@ -1,0 +1,86 @@
+"""A classifier as a folder for any static host: the page, which reads in the browser, offline too."""
+
+from __future__ import annotations
+
+import json
+from hashlib import sha256
+from pathlib import Path
+
+from tenfold.classifier import Classifier
+from tenfold.errors import UsageError
+from tenfold.export.web_model import write_web_model
+from tenfold.files import replace_file, write_text
+
+__all__ = ["export_web", "is_bundle"]
+
+_WEB = Path(__file__).parents[1] / "web"
+_PAGE = _WEB / "static"
+
+
+def export_web(classifier: Classifier, folder: str | Path) -> Path:
+    """Writes the page, the model and a service worker into a folder; returns its path.
+
+    Every address in it is relative, so it may lie in any sub-folder of a host. It reads pictures as
+    `tenfold read` does. Files of the same name are replaced, others left alone.
+    Raises UsageError for a classifier that reads no ink, and for a folder that holds other things.
+    """
+    _refuse_what_reads_no_ink(classifier)
+    target = Path(folder)
+    if target.exists() and not is_bundle(target):
+        raise UsageError(
+            f"{target} is there already, and is no bundle of tenfold's",
+            expected="a new folder, an empty one, or one that an earlier export made",
+            remedy="name another with --out",
+        )
+    write_text(target / "config.json", json.dumps({"backend": "local", "collect": False}) + "\n")
+    names = ["config.json", *_copy_page(target), "model/card.json", "model/weights.bin"]
+    write_web_model(classifier, target / "model")
+    write_text(target / "sw.js", _service_worker(target, sorted(names)))
+    return target
+
+
+def is_bundle(folder: Path) -> bool:
+    """Whether a folder is empty, or one that `export_web` made."""
+    if not folder.is_dir():
+        return False
+    if not any(folder.iterdir()):
+        return True
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(config, dict) and config.get("backend") == "local"
+
+
+def _refuse_what_reads_no_ink(classifier: Classifier) -> None:
+    card = classifier.card
+    if card.reads_ink:
+        return
+    height, width = card.image_shape
+    raise UsageError(
+        f"this model knows pictures of {width}x{height} on {card.background} ground, not what the page draws",
+        expected="one that reads handwriting: light ink on 28x28 dark pixels",
+        remedy="export it with --to onnx",
+    )
+
+
+def _copy_page(target: Path) -> list[str]:
+    """Returns the files' names, relative and with slashes; config.json is the server's and stays out."""
+    names = []
+    for path in sorted(_PAGE.rglob("*")):
+        name = path.relative_to(_PAGE).as_posix()
+        if path.is_file() and name != "config.json":
+            with replace_file(target / name) as beside:
+                beside.write_bytes(path.read_bytes())
+            names.append(name)
+    return names
+
+
+def _service_worker(target: Path, names: list[str]) -> str:
+    """Its bytes change with any file's, which is how a browser learns of a new bundle."""
+    code = (_WEB / "sw.js").read_text(encoding="utf-8")
+    digest = sha256(code.encode())
+    for name in names:
+        digest.update(name.encode() + b"\0" + (target / name).read_bytes())
+    files = ["./", *(name for name in names if name != "index.html")]  # a host shows index.html as ./
+    return f'const VERSION = "{digest.hexdigest()[:16]}";\nconst FILES = {json.dumps(files)};\n\n{code}'

@@ -1,0 +1,119 @@
+"""The browser bundle: served from a sub-folder of a static host, read, and read again without the host."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from browser import Page
+from some_classifiers import classifier_of
+from web_host import host
+
+from tenfold.errors import UsageError
+from tenfold.export.web import export_web
+from tenfold.reader.load import load_reader
+from tenfold.recipes.load import get_recipe
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return export_web(load_reader(), tmp_path_factory.mktemp("site") / "some" / "where")
+
+
+@pytest.fixture(scope="module")
+def address(bundle: Path) -> Iterator[str]:
+    with host({"/": bundle.parents[1]}) as root:
+        yield f"{root}/some/where/"
+
+
+READY = """new Promise((done, fail) => {
+  const began = Date.now();
+  (function look() {
+    if (document.documentElement.dataset.ready) done(true);
+    else if (Date.now() - began > 20000) fail(new Error(document.body.innerText));
+    else setTimeout(look, 20);
+  })();
+})"""
+
+
+def names_of(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_the_page_starts_anywhere_and_asks_only_its_own_folder(browser_page: Page, address: str) -> None:
+    browser_page.show(address, width=1000)
+    assert browser_page.evaluate(READY)
+    assert browser_page.complaints() == []
+    asked = [url for url in browser_page.requests() if not url.startswith(("blob:", "data:", "about:"))]
+    assert asked and all(url.startswith(address) for url in asked)
+
+
+def test_it_answers_without_its_host(browser_page: Page, bundle: Path) -> None:
+    with host({"/": bundle.parents[1]}) as root:
+        browser_page.show(f"{root}/some/where/", width=1000)
+        browser_page.evaluate(READY)
+        controlled = "navigator.serviceWorker.ready.then((found) => found.active.scriptURL)"
+        assert browser_page.evaluate(controlled) == f"{root}/some/where/sw.js"
+    for name in ("", "index.html", "?utm=1"):
+        browser_page.show(f"{root}/some/where/{name}", width=1000)
+        assert browser_page.evaluate(READY)
+        assert browser_page.evaluate("document.querySelector('#frame') !== null")
+
+
+def test_the_service_worker_knows_every_file(bundle: Path) -> None:
+    code = (bundle / "sw.js").read_text()
+    files = json.loads(re.search(r"const FILES = (\[.*\]);", code)[1])
+    assert {"index.html" if name == "./" else name for name in files} == names_of(bundle) - {"sw.js"}
+
+
+def test_the_service_worker_changes_with_the_model_and_with_nothing_else(
+    bundle: Path, tmp_path: Path
+) -> None:
+    again = export_web(load_reader(), tmp_path / "again")
+    other = export_web(classifier_of(get_recipe("mlp-small"), background="dark"), tmp_path / "other")
+    assert (again / "sw.js").read_bytes() == (bundle / "sw.js").read_bytes()
+    assert (other / "sw.js").read_bytes() != (bundle / "sw.js").read_bytes()
+
+
+def test_nothing_runs_from_within_the_page(bundle: Path) -> None:
+    page = (bundle / "index.html").read_text()
+    assert re.findall(r"<script(?![^>]*\bsrc=)", page) == []
+    assert re.findall(r"\son[a-z]+\s*=|javascript:|\sstyle\s*=", page) == []
+    assert not [name for name in names_of(bundle) if name.endswith(".js") and
+                re.search(r"\beval\(|new Function\(|https?://", (bundle / name).read_text())]  # fmt: skip
+
+
+def test_a_bundle_is_replaced_and_what_stands_beside_it_left(tmp_path: Path) -> None:
+    folder = export_web(classifier_of(get_recipe("mlp-small"), background="dark"), tmp_path / "site")
+    (folder / "CNAME").write_text("digits.example")
+    export_web(load_reader(), folder)
+    assert json.loads((folder / "model" / "card.json").read_text())["recipe"]["name"] == "reader"
+    assert (folder / "CNAME").read_text() == "digits.example"
+    assert json.loads((folder / "config.json").read_text())["backend"] == "local"
+
+
+@pytest.mark.parametrize("name", ["a file", "a folder"])
+def test_what_is_not_a_bundle_is_left_alone(tmp_path: Path, name: str) -> None:
+    place = tmp_path / name
+    inside: Any = place / "thesis.txt"
+    if name == "a file":
+        inside = place
+    else:
+        place.mkdir()
+    inside.write_text("three years")
+    with pytest.raises(UsageError, match=r"is there already.*name another with --out"):
+        export_web(load_reader(), place)
+    assert inside.read_text() == "three years" and names_of(tmp_path) == {
+        inside.relative_to(tmp_path).as_posix()
+    }
+
+
+@pytest.mark.parametrize("card", [{"background": "light"}, {"shape": (12, 10), "background": "dark"}])
+def test_what_reads_no_ink_is_refused(tmp_path: Path, card: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match=r"expected one that reads handwriting.*--to onnx"):
+        export_web(classifier_of(get_recipe("mlp-small"), **card), tmp_path / "site")
+    assert not list(tmp_path.iterdir())
