@@ -15,6 +15,7 @@ from tenfold.cli.read import read_command
 from tenfold.cli.recipes import app as recipes_app
 from tenfold.cli.report import report_command
 from tenfold.cli.runs import app as runs_app
+from tenfold.cli.serve import serve_command
 from tenfold.cli.train import train_command
 from tenfold.version import __version__
 
@@ -50,6 +51,7 @@ app.command("train")(train_command)
 app.command("evaluate")(evaluate_command)
 app.command("read")(read_command)
 app.command("adapt")(adapt_command)
+app.command("serve")(serve_command)
 app.command("predict")(predict_command)
 app.command("report")(report_command)
 app.add_typer(runs_app, name="runs")

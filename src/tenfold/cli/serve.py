@@ -1,0 +1,68 @@
+"""`tenfold serve`: the reader, or a trained run, as an HTTP server with a page to draw on."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tenfold.cli.options import Quiet
+
+__all__ = ["serve_command"]
+
+_MIB = 2**20
+
+
+def serve_command(
+    model: Annotated[
+        Path | None,
+        typer.Option("--model", "-m", help="A run's folder or model.safetensors; else the built-in reader."),
+    ] = None,
+    host: Annotated[str, typer.Option(help="The address to listen on; 0.0.0.0 for all.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 for any free one.")] = 8000,
+    engine: Annotated[str, typer.Option(help="numpy, torch, or auto.")] = "numpy",
+    collect: Annotated[
+        Path | None,
+        typer.Option(help="Keep corrections in this folder, for tenfold adapt; else nothing is stored."),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes that read; else one a core, four at most.")
+    ] = None,
+    max_body: Annotated[float, typer.Option(help="MiB that a request may have.")] = 16,
+    max_megapixels: Annotated[float, typer.Option(help="Of one picture.")] = 24,
+    max_pictures: Annotated[int, typer.Option(help="Of one request.")] = 16,
+    queue: Annotated[int, typer.Option(help="Requests that may wait; more are refused with 503.")] = 64,
+    timeout: Annotated[float, typer.Option(help="Seconds that an answer may take.")] = 10,
+    quiet: Quiet = False,
+) -> None:
+    """Serve the reader over HTTP: a page to draw on, and an API (POST /v1/read, /v1/predict).
+
+    Every request is a line of JSON on stderr, unless --quiet. Ctrl-C or SIGTERM stops the
+    server when it has answered what it has taken in. GET /openapi.json describes the API.
+    """
+    from tenfold.classifier import Classifier
+    from tenfold.reader.load import READER_FOLDER
+    from tenfold.serve.run import serve
+    from tenfold.serve.settings import ServeSettings
+
+    folder = model or READER_FOLDER
+    settings = ServeSettings(
+        workers=workers,
+        max_body=int(max_body * _MIB),
+        max_pixels=int(max_megapixels * 1_000_000),
+        max_pictures=max_pictures,
+        queue=queue,
+        timeout=timeout,
+        collect=collect,
+        about=folder if folder.is_dir() else folder.parent,
+        access_log=not quiet,
+    )
+    classifier = Classifier.load(folder, engine=engine)
+
+    def say(address: str) -> None:
+        sys.stderr.write(f"tenfold: {classifier.card.recipe.name} on {address} (Ctrl-C stops)\n")
+        sys.stderr.flush()
+
+    serve(classifier, settings, host=host, port=port, started=say)

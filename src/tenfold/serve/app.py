@@ -1,0 +1,102 @@
+"""The server of a classifier as an ASGI application: its routes, and one form for every error."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse, Response
+from fastapi.staticfiles import StaticFiles
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+
+from tenfold.classifier import Classifier
+from tenfold.serve import schema
+from tenfold.serve.bodies import printable
+from tenfold.serve.gate import Gate
+from tenfold.serve.refusal import Refusal
+from tenfold.serve.server import Server
+from tenfold.serve.settings import ServeSettings
+from tenfold.version import __version__
+
+__all__ = ["create_app"]
+
+PAGE = Path(__file__).parents[1] / "web" / "static"
+
+
+def create_app(classifier: Classifier, settings: ServeSettings | None = None) -> FastAPI:
+    """Its workers, processes that hold the model, live as long as the application's lifespan.
+
+    Raises DataError where settings.collect cannot be written.
+    """
+    settings = settings or ServeSettings()
+    server = Server(classifier, settings)
+    app = FastAPI(
+        title="tenfold",
+        version=__version__,
+        description=schema.DESCRIPTION,
+        lifespan=server.lifespan,
+        docs_url=None,  # its page loads scripts from elsewhere
+        redoc_url=None,
+    )
+    _add_routes(app, server, settings)
+    for kind in (HTTPException, Refusal, Exception):
+        app.add_exception_handler(kind, _explain)
+    app.add_middleware(Gate, measures=server.measures, access_log=settings.access_log)
+    if PAGE.is_dir():
+        app.mount("/", StaticFiles(directory=PAGE, html=True))
+    return app
+
+
+def _add_routes(app: FastAPI, server: Server, settings: ServeSettings) -> None:
+    body, load = (400, 408, 413, 415, 422), (503, 504)
+    predict = schema.predict_docs(server.card.image_shape, settings.max_images)
+    post, get = partial(_add, app, "POST"), partial(_add, app, "GET")
+    post("/v1/read", server.read, schema.ReadAnswer, (*body, *load), schema.read_docs())
+    post("/v1/predict", server.predict, schema.Predicted, (*body, *load), predict)
+    if server.corrections is not None:
+        post("/v1/corrections", server.correct, schema.Kept, (*body, *load, 507), schema.keep_docs())
+    get("/v1/model", server.model, schema.Model)
+    get("/healthz", server.healthz, schema.Health)
+    get("/readyz", server.readyz, schema.Health, (503,))
+    get("/metrics", server.metrics, None, (), schema.metrics_docs())
+    app.add_api_route("/config.json", server.page_config, include_in_schema=False)  # what the page asks for
+
+
+def _add(
+    app: FastAPI,
+    method: str,
+    path: str,
+    handler: Callable[..., Any],
+    answer: type[BaseModel] | None,
+    statuses: tuple[int, ...] = (),
+    docs: dict[str, Any] | None = None,
+) -> None:
+    """A route; its handler's docstring is what the API's description says of it."""
+    app.add_api_route(
+        path,
+        handler,
+        methods=[method],
+        response_model=answer,
+        response_class=Response if answer is None else JSONResponse,
+        responses=schema.errors(*statuses),
+        openapi_extra=docs,
+        summary=(handler.__doc__ or path).partition("\n")[0],
+    )
+
+
+async def _explain(request: Request, error: Exception) -> Response:
+    """Every error in the same form."""
+    if isinstance(error, HTTPException):
+        error = Refusal(
+            error.status_code,
+            f"{printable(request.method)} {printable(request.url.path)}: {str(error.detail).lower()}",
+            remedy="GET /openapi.json lists what there is",
+            headers=dict(error.headers or {}),
+        )
+    elif not isinstance(error, Refusal):
+        error = Refusal(500, "the server made a mistake", remedy="its log says more")
+    return Response(error.to_bytes(), error.status, error.headers, "application/json")

@@ -1,0 +1,136 @@
+"""Bodies of /v1/predict -> images, and the answers for them: many requests' images in one batch."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tenfold.classifier import Classifier
+from tenfold.errors import nearest
+from tenfold.serve.refusal import Refusal
+
+__all__ = ["answer_images", "parse_images", "parse_json"]
+
+_KEYS = ("images",)
+
+
+def answer_images(
+    classifier: Classifier, bodies: Sequence[tuple[str, bytes]], max_images: int
+) -> list[tuple[int, bytes]]:
+    """(kind, bytes) each -> (status, JSON) each, in the same order; one batch is asked of the network."""
+    parsed = [_try_parse(kind, body, classifier.card.image_shape, max_images) for kind, body in bodies]
+    good = [images for images in parsed if isinstance(images, np.ndarray)]
+    found = iter(classifier.predictions(np.concatenate(good)) if good else ())
+    answers = []
+    for images in parsed:
+        if isinstance(images, Refusal):
+            answers.append((images.status, images.to_bytes()))
+            continue
+        own = [next(found) for _ in images]
+        document: dict[str, Any] = {
+            "labels": [each.label for each in own],
+            "verdicts": [each.verdict for each in own],
+            "probs": [each.probs.tolist() for each in own],
+            "none": [each.none for each in own],
+        }
+        answers.append((200, json.dumps(document).encode()))
+    return answers
+
+
+def _try_parse(kind: str, body: bytes, shape: tuple[int, int], max_images: int) -> np.ndarray | Refusal:
+    try:
+        return parse_images(kind, body, shape, max_images)
+    except Refusal as refusal:
+        return refusal
+
+
+def parse_images(kind: str, body: bytes, shape: tuple[int, int], max_images: int) -> np.ndarray:
+    """kind: "json", "npy" or "raw" (N*H*W bytes) -> uint8 (N, H, W), N >= 1. Raises Refusal."""
+    images = {"json": _from_json, "npy": _from_npy, "raw": _from_raw}[kind](body, shape)
+    if images.shape[1:] != shape or images.ndim != 3 or not len(images):
+        raise Refusal(
+            422, f"images of shape {_shape(images)}", expected=f"(N, {shape[0]}, {shape[1]}), N at least 1"
+        )
+    if len(images) > max_images:
+        raise Refusal(
+            413, f"{len(images):,} images", expected=f"at most {max_images:,}", remedy="send several requests"
+        )
+    return images
+
+
+def _shape(images: np.ndarray) -> str:
+    return "(" + ", ".join(map(str, images.shape)) + ")"
+
+
+def _from_raw(body: bytes, shape: tuple[int, int]) -> np.ndarray:
+    if not body or len(body) % math.prod(shape):
+        raise Refusal(
+            422, f"{len(body):,} bytes", expected=f"{shape[0]} x {shape[1]} = {math.prod(shape)} an image"
+        )
+    return np.frombuffer(body, np.uint8).reshape(-1, *shape)
+
+
+def _from_npy(body: bytes, shape: tuple[int, int]) -> np.ndarray:
+    """NumPy's own format, read without its loader, which makes what the header claims."""
+    file = io.BytesIO(body)
+    try:
+        version = np.lib.format.read_magic(file)
+        reader = {
+            (1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0
+        }[version]  # fmt: skip
+        claimed, fortran, dtype = reader(file)
+    except Exception as error:  # its readers raise half a dozen kinds
+        raise Refusal(400, "the .npy file's header cannot be read", expected="numpy.save's format") from error
+    rest = body[file.tell() :]
+    if dtype != np.uint8 or fortran:
+        order = " in Fortran order" if fortran else ""
+        raise Refusal(422, f"an array of {dtype}{order}", expected="uint8 in C order")
+    if len(claimed) != 3 or math.prod(claimed) != len(rest):
+        raise Refusal(
+            422,
+            f"an array of shape {claimed} in {len(rest):,} bytes",
+            expected=f"(N, {shape[0]}, {shape[1]}), a byte a pixel",
+        )
+    return np.frombuffer(rest, np.uint8).reshape(claimed)
+
+
+def _from_json(body: bytes, shape: tuple[int, int]) -> np.ndarray:
+    document = parse_json(body)
+    if not isinstance(document, dict) or "images" not in document:
+        raise Refusal(422, "no images", expected='{"images": [[[0, ...], ...], ...]}')
+    for key in document:
+        if key not in _KEYS:
+            raise Refusal(422, f"unknown key {key[:40]!r}", remedy=nearest(key[:40], _KEYS))
+    expected = f"whole numbers 0 to 255, N x {shape[0]} x {shape[1]} of them"
+    if not isinstance(document["images"], list):
+        raise Refusal(422, "images are no array", expected=expected)
+    try:
+        values = np.array(document["images"])
+    except (ValueError, OverflowError):
+        raise Refusal(422, "images with rows of unequal length", expected=expected) from None
+    if not values.size:
+        return values
+    has_bools = b"true" in body or b"false" in body  # which NumPy takes for numbers beside numbers
+    if values.dtype.kind not in "iuf" or has_bools:
+        raise Refusal(422, "images that are no numbers", expected=expected)
+    if values.min() < 0 or not values.max() <= 255 or (values != np.floor(values)).any():
+        raise Refusal(422, f"numbers from {values.min():g} to {values.max():g}", expected=expected)
+    return values.astype(np.uint8)
+
+
+def parse_json(body: bytes) -> Any:
+    """Raises Refusal 400 for what is no JSON, NaN and the like included."""
+
+    def refuse(name: str) -> None:
+        raise ValueError(f"{name} is no JSON")
+
+    try:
+        return json.loads(body, parse_constant=refuse)
+    except (ValueError, RecursionError) as error:
+        reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)[:100]
+        raise Refusal(400, f"the body is no JSON ({reason})", expected="a JSON document") from None

@@ -1,0 +1,192 @@
+"""The workers, as the server sees them: started, asked, ended when they take too long, and replaced."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import save
+
+from tenfold.classifier import Classifier
+from tenfold.serve.refusal import Refusal, busy
+from tenfold.serve.settings import ServeSettings
+from tenfold.serve.worker import FRAME, join_frame
+
+__all__ = ["Reply", "Worker", "WorkerPool"]
+
+Reply = tuple[dict[str, Any], bytes]
+
+_PIPE = 2**20  # bytes that are read ahead from a worker
+_START = 60.0  # seconds that a worker may take to begin: PyTorch on a slow disk
+_PAUSE = 1.0  # seconds before a worker that did not begin is started again
+
+
+class Worker:
+    """One process. After anything goes wrong in `ask` it is ended: its pipes are out of step."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+        self.alive = True
+
+    @classmethod
+    async def start(cls, load: bytes) -> Worker:
+        """A process that has loaded the model and answered once."""
+        one_core = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-m", "tenfold.serve.worker"),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            limit=_PIPE,
+            env=os.environ | one_core,
+        )
+        worker = cls(process)
+        async with asyncio.timeout(_START):
+            await worker._send(load)
+            await worker.ask({"do": "warm"})
+        return worker
+
+    async def ask(self, header: dict[str, Any], data: bytes = b"") -> Reply:
+        """Raises Refusal 503 where the process ended meanwhile."""
+        return await self._send(join_frame(header, data))
+
+    async def _send(self, frame: bytes) -> Reply:
+        given, answers = self.process.stdin, self.process.stdout
+        if given is None or answers is None:
+            raise RuntimeError("a worker without pipes")
+        try:
+            given.write(frame)
+            await given.drain()
+            sizes = FRAME.unpack(await answers.readexactly(FRAME.size))
+            header, data = [await answers.readexactly(size) for size in sizes]
+        except (OSError, asyncio.IncompleteReadError) as error:
+            self.end()
+            raise busy("the worker that read this ended unexpectedly") from error
+        except BaseException:  # out of time, or given up: its answer would be taken for the next one's
+            self.end()
+            raise
+        return json.loads(header), data
+
+    def end(self) -> None:
+        self.alive = False
+        with suppress(ProcessLookupError):
+            self.process.kill()
+
+    async def stop(self) -> None:
+        """Lets it end by itself, as its input is closed; then waits until it is gone."""
+        if self.process.stdin is not None:
+            self.process.stdin.close()
+        try:
+            async with asyncio.timeout(5):
+                await self.process.wait()
+        except TimeoutError:
+            self.end()
+            await self.process.wait()
+
+
+class WorkerPool:
+    """Who asks takes an idle worker, in the order of asking; how many wait is bounded."""
+
+    def __init__(self, classifier: Classifier, settings: ServeSettings) -> None:
+        self.settings = settings
+        self.load = _load_frame(classifier, settings)
+        self.idle: asyncio.Queue[Worker] = asyncio.Queue()
+        self.waiting = self.busy = self.restarts = 0
+        self.large = asyncio.Lock()
+        self._workers: set[Worker] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def ready(self) -> bool:
+        """Whether every worker has loaded the model and answered once."""
+        return len(self._workers) == self.settings.worker_count
+
+    @property
+    def full(self) -> bool:
+        return self.waiting >= self.settings.queue
+
+    def start(self) -> None:
+        """Begins to start the workers; `ready` says when they are."""
+        for _ in range(self.settings.worker_count):
+            self._keep(asyncio.create_task(self._add()))
+
+    async def stop(self) -> None:
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*(worker.stop() for worker in self._workers))
+        self._workers.clear()
+
+    def _keep(self, task: asyncio.Task[None]) -> None:
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _add(self) -> None:
+        while True:
+            try:
+                worker = await Worker.start(self.load)
+            except (Refusal, TimeoutError):
+                await asyncio.sleep(_PAUSE)
+                continue
+            self._workers.add(worker)
+            self.idle.put_nowait(worker)
+            return
+
+    def check_room(self) -> None:
+        """Raises Refusal 503 where too many wait already."""
+        if self.full:
+            raise busy(f"{self.waiting} requests are waiting already")
+
+    @asynccontextmanager
+    async def take(self, *, patient: bool = False) -> AsyncIterator[Worker]:
+        """The next idle worker. Raises Refusal 503 where none is idle in time, unless `patient`."""
+        wait = None if patient else self.settings.max_wait
+        if not self.ready:  # they begin, or one is replaced: that takes longer than any request
+            wait = self.settings.timeout
+        self.waiting += 1
+        try:
+            async with asyncio.timeout(wait):
+                worker = await self.idle.get()
+        except TimeoutError:
+            raise busy("more is asked than can be answered") from None
+        finally:
+            self.waiting -= 1
+        self.busy += 1
+        try:
+            yield worker
+        finally:
+            self.busy -= 1
+            self._give_back(worker)
+
+    def _give_back(self, worker: Worker) -> None:
+        if worker.alive:
+            self.idle.put_nowait(worker)
+            return
+        self.restarts += 1
+        self._workers.discard(worker)
+        self._keep(asyncio.create_task(self._replace(worker)))
+
+    async def _replace(self, worker: Worker) -> None:
+        await worker.stop()
+        await self._add()
+
+
+def _load_frame(classifier: Classifier, settings: ServeSettings) -> bytes:
+    """The model as a worker takes it: its card and its weights."""
+    engine = classifier.engine
+    header = {
+        "card": classifier.card.to_dict(),
+        "engine": engine.name,
+        "device": engine.options.device,
+        "precision": engine.options.precision,
+        "max_pixels": settings.max_pixels,
+        "max_images": settings.max_images,
+    }
+    weights = {name: np.ascontiguousarray(value) for name, value in engine.weights().items()}
+    return join_frame(header, save(weights))

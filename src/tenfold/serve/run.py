@@ -1,0 +1,73 @@
+"""A server on an address, until it is told to end: then it answers what it has taken in."""
+
+from __future__ import annotations
+
+import math
+import socket
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from tenfold.errors import UsageError
+from tenfold.serve.settings import ServeSettings
+
+if TYPE_CHECKING:
+    from tenfold.classifier import Classifier
+
+__all__ = ["open_socket", "serve"]
+
+
+def serve(
+    classifier: Classifier,
+    settings: ServeSettings,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    started: Callable[[str], None] | None = None,
+) -> None:
+    """Blocks until SIGINT or SIGTERM. port 0: any free one. started: is told the address.
+
+    Raises UsageError where the port is taken.
+    """
+    import uvicorn
+
+    from tenfold.serve.app import create_app
+
+    app = create_app(classifier, settings)
+    listening = open_socket(host, port)
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        ws="none",
+        timeout_graceful_shutdown=math.ceil(2 * settings.timeout),
+    )
+    if started:
+        name = f"[{host}]" if ":" in host else host
+        started(f"http://{name}:{listening.getsockname()[1]}")
+    with listening:
+        uvicorn.Server(config).run(sockets=[listening])
+
+
+def open_socket(host: str, port: int) -> socket.socket:
+    """A listening socket. Raises UsageError where the address cannot be had."""
+    try:
+        family, kind, proto, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listening = socket.socket(family, kind, proto)
+    except OSError as error:
+        raise UsageError(
+            f"--host {host}: {error.strerror or error}", expected="an address of this machine"
+        ) from error
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+        listening.listen(2048)
+    except (OSError, OverflowError) as error:
+        listening.close()
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(
+            f"{host}, port {port}: {reason}",
+            expected="a free port of this machine",
+            remedy="name another with --port",
+        ) from error
+    return listening

@@ -1,0 +1,67 @@
+"""What a server allows: every limit it has, in one place."""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from tenfold.errors import UsageError
+
+__all__ = ["ServeSettings"]
+
+_MOST_WORKERS = 4  # unless more are asked for
+
+
+@dataclass(frozen=True)
+class ServeSettings:
+    """Limits of a server. Raises UsageError for one that makes no sense.
+
+    workers: processes that read and answer; None: one a core, four at most.
+    max_body: bytes of a request's body. max_pixels: of one picture, before it is decoded.
+    max_pictures, max_images: of one request to /v1/read, and to /v1/predict.
+    queue: requests that may wait for a worker. max_wait: seconds that one waits before it is refused.
+    timeout: seconds that a body may take to arrive, and an answer to be made.
+    max_batch: requests to /v1/predict whose images are answered together.
+    collect: the folder that corrections are kept in; None: nothing is stored.
+    about: the model's folder, for its figures. access_log: a line of JSON a request, on stderr.
+    """
+
+    workers: int | None = None
+    max_body: int = 16 * 2**20
+    max_pixels: int = 24_000_000
+    max_pictures: int = 16
+    max_images: int = 1024
+    queue: int = 64
+    max_wait: float = 0.15
+    timeout: float = 10.0
+    max_batch: int = 64
+    collect: Path | None = None
+    about: Path | None = None
+    access_log: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("max_body", "max_pixels", "max_pictures", "max_images", "queue", "max_batch"):
+            self._check(name, getattr(self, name) >= 1, "at least 1")
+        for name in ("max_wait", "timeout"):
+            self._check(name, 0 < getattr(self, name) < math.inf, "seconds, above 0")
+        self._check("workers", self.workers is None or 1 <= self.workers <= 64, "1 to 64")
+
+    def _check(self, name: str, fine: bool, expected: str) -> None:
+        if not fine:
+            raise UsageError(f"{name} = {getattr(self, name)}", expected=expected)
+
+    @property
+    def worker_count(self) -> int:
+        return self.workers or min(_MOST_WORKERS, _cores())
+
+    @property
+    def max_buffered(self) -> int:
+        """Bytes of all bodies that are held at one time."""
+        return 8 * self.max_body
+
+
+def _cores() -> int:
+    affinity = getattr(os, "sched_getaffinity", None)  # what a container or taskset leaves us
+    return len(affinity(0)) if affinity else os.cpu_count() or 1

@@ -1,0 +1,118 @@
+"""A worker: a process that holds the model and answers one request after another through its pipes.
+
+Reading a picture is mostly short NumPy calls, which hold Python's lock: threads of one process would wait
+for each other. A process of its own also bounds the harm a picture can do: one that takes too long, or
+kills its decoder, costs this process and nobody else's answer.
+
+A frame is two lengths (big-endian uint32), a JSON header and bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import struct
+import sys
+from typing import Any, BinaryIO
+
+from tenfold.errors import DataError
+from tenfold.serve.refusal import Refusal
+
+__all__ = ["FRAME", "join_frame", "main"]
+
+FRAME = struct.Struct(">II")
+
+
+def join_frame(header: dict[str, Any], data: bytes = b"") -> bytes:
+    text = json.dumps(header).encode()
+    return b"".join((FRAME.pack(len(text), len(data)), text, data))
+
+
+def main() -> None:
+    """Serves standard input until it is closed; whatever libraries print goes to stderr."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the server decides when we end
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    given = sys.stdin.buffer
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    worker: _Worker | None = None
+    while frame := _read_frame(given):
+        header, data = frame
+        if worker is None:
+            worker = _Worker(header, data)
+            answers.write(join_frame({"status": 200}))
+        else:
+            answers.write(worker.answer(header, data))
+        answers.flush()
+
+
+def _read_frame(file: BinaryIO) -> tuple[dict[str, Any], bytes] | None:
+    """None at the end of the file."""
+    start = file.read(FRAME.size)
+    if len(start) < FRAME.size:
+        return None
+    size, length = FRAME.unpack(start)
+    return json.loads(file.read(size)), file.read(length)
+
+
+class _Worker:
+    def __init__(self, header: dict[str, Any], weights: bytes) -> None:
+        from safetensors.numpy import load
+
+        from tenfold.classifier import Classifier, ModelCard
+
+        card = ModelCard.from_dict(header["card"], "the server's model")
+        options = {key: header[key] for key in ("engine", "device", "precision")}
+        self.classifier = Classifier.from_weights(card, load(weights), **options)
+        self.max_pixels, self.max_images = header["max_pixels"], header["max_images"]
+
+    def answer(self, header: dict[str, Any], data: bytes) -> bytes:
+        """One frame -> one frame, whatever is in it."""
+        from tenfold.serve.answer import LargePictureError
+
+        try:
+            return getattr(self, f"_{header['do']}")(header, data)
+        except LargePictureError:
+            return join_frame({"status": 0})
+        except Refusal as refusal:
+            return join_frame({"status": refusal.status}, refusal.to_bytes())
+        except DataError as error:
+            told = Refusal(422, error.found, expected=error.expected, remedy=error.remedy)
+            return join_frame({"status": 422}, told.to_bytes())
+
+    def _read(self, header: dict[str, Any], data: bytes) -> bytes:
+        from tenfold.serve.answer import check_size, read_body
+
+        check_size(data, self.max_pixels, large=header["large"])
+        entry = read_body(self.classifier, data, header["name"], header["include"])
+        return join_frame({"status": 422 if "error" in entry else 200}, json.dumps(entry).encode())
+
+    def _predict(self, header: dict[str, Any], data: bytes) -> bytes:
+        from tenfold.serve.images import answer_images
+
+        view, start, bodies = memoryview(data), 0, []
+        for kind, length in header["bodies"]:
+            bodies.append((kind, bytes(view[start : start + length])))
+            start += length
+        answers = answer_images(self.classifier, bodies, self.max_images)
+        told = [(status, len(answer)) for status, answer in answers]
+        return join_frame({"status": 200, "answers": told}, b"".join(answer for _, answer in answers))
+
+    def _warm(self, *_: Any) -> bytes:
+        """A seven and a photo's grain: what the first request would else wait for is imported, and run."""
+        from tenfold.serve.answer import INCLUDES, read_body, warming_pictures
+
+        for picture in warming_pictures():
+            read_body(self.classifier, picture, "warm-up", INCLUDES)
+        return join_frame({"status": 200})
+
+    def _keep(self, header: dict[str, Any], data: bytes) -> bytes:
+        from tenfold.serve.answer import check_size, correction_picture
+
+        check_size(data, self.max_pixels, large=True)
+        return join_frame({"status": 200}, correction_picture(self.classifier, data, header["label"]))
+
+
+if __name__ == "__main__":
+    main()
