@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -10,8 +11,12 @@ __all__ = [
     "accuracy",
     "calibration_bins",
     "calibration_error",
+    "class_intervals",
     "confusion_matrix",
+    "coverage_risk",
     "cross_entropy",
+    "holm_adjust",
+    "mcnemar_p",
     "per_class",
     "wilson_interval",
 ]
@@ -41,6 +46,61 @@ def per_class(confusion: np.ndarray) -> dict[str, np.ndarray]:
     total = precision + recall
     f1 = 2 * precision * recall / np.where(total > 0, total, 1)
     return {"precision": precision, "recall": recall, "f1": f1, "support": support}
+
+
+def class_intervals(confusion: np.ndarray) -> dict[str, np.ndarray]:
+    """precision, recall, f1: float64 (K, 2), 95 % intervals; 0 to 1 where there is nothing to count.
+
+    F1 is 2 J / (1 + J) of J = hits / (hits + misses + false alarms), a share of counted things, so that
+    Wilson's interval of J gives that of F1 (Lam et al. 2024, the indirect method).
+    """
+    hits, predicted, support = np.diag(confusion), confusion.sum(axis=0), confusion.sum(axis=1)
+    shares = np.array(_intervals(hits, predicted + support - hits))
+    return {
+        "precision": np.array(_intervals(hits, predicted)),
+        "recall": np.array(_intervals(hits, support)),
+        "f1": 2 * shares / (1 + shares),
+    }
+
+
+def _intervals(right: np.ndarray, total: np.ndarray) -> list[tuple[float, float]]:
+    return [wilson_interval(int(r), int(t)) for r, t in zip(right, total, strict=True)]
+
+
+def coverage_risk(confidence: np.ndarray, correct: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(coverage, risk): float64 (T,) each, the share answered and the share of those that is wrong.
+
+    The surest are answered first; equally sure ones together, so T is the number of different
+    confidences (El-Yaniv & Wiener 2010).
+    """
+    order = np.argsort(-confidence, kind="stable")
+    sure, wrong = confidence[order], np.cumsum(~correct[order])
+    last = np.flatnonzero(np.append(sure[1:] != sure[:-1], True)[: len(sure)])
+    return (last + 1) / max(len(sure), 1), wrong[last] / (last + 1)
+
+
+def mcnemar_p(only_one: int, only_other: int) -> float:
+    """The chance of a split at least as uneven, were both equally good: McNemar's test, exact.
+
+    only_one, only_other: images that the one gets right and the other wrong, and the reverse. The
+    two-sided binomial test of a fair coin (McNemar 1947), summed in whole numbers.
+    """
+    total, fewer = only_one + only_other, min(only_one, only_other)
+    ways, below = 1, 0
+    for k in range(fewer + 1):
+        below += ways
+        ways = ways * (total - k) // (k + 1)
+    return min(1.0, 2 * below / 2**total)
+
+
+def holm_adjust(p_values: Sequence[float]) -> list[float]:
+    """Each p as it counts among so many tests (Holm 1979): the chance of any false alarm is kept."""
+    order = sorted(range(len(p_values)), key=lambda i: p_values[i])
+    adjusted, largest = [0.0] * len(p_values), 0.0
+    for rank, i in enumerate(order):
+        largest = max(largest, min(1.0, (len(order) - rank) * p_values[i]))
+        adjusted[i] = largest
+    return adjusted
 
 
 def calibration_bins(confidence: np.ndarray, correct: np.ndarray, bins: int = 15) -> np.ndarray:

@@ -21,6 +21,7 @@ from tenfold.numpy_engine.registry import measure_loss
 __all__ = ["Evaluation", "evaluate"]
 
 _SHOWN_MISSES, _FIRST_MISSES, _SHOWN_HITS = 100, 10, 30
+_CELL_PICTURES, _ALL_CELLS, _CELL_BYTES = 12, 1000, 4 << 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +36,10 @@ class Evaluation:
     predicted class, confidence. miss_images: uint8 (M, H, W), of the 100 most confident misses and
     of the ten that come first in the data set; miss_shown: int64 (M,), their places among the misses.
     hit_*: the first right ones: index, class, confidence, images.
+    labels: int64 (N,) and probs: float32 (N, K), calibrated, of every image; none of them (0,) and
+    (0, K) in files of an earlier version. cell_*: what the cells of the confusion matrix hold, at most
+    twelve images each: off the diagonal the surest, on it the least sure ones; index, true class,
+    predicted class, confidence, images.
     """
 
     dataset: str
@@ -58,16 +63,37 @@ class Evaluation:
     hit_label: np.ndarray
     hit_confidence: np.ndarray
     hit_images: np.ndarray
+    labels: np.ndarray
+    probs: np.ndarray
+    cell_index: np.ndarray
+    cell_label: np.ndarray
+    cell_predicted: np.ndarray
+    cell_confidence: np.ndarray
+    cell_images: np.ndarray
 
     @property
     def misses(self) -> int:
         return len(self.miss_index)
 
+    @property
+    def right(self) -> np.ndarray:
+        """bool (N,): which images are read rightly, in the order of the data set."""
+        right = np.ones(self.n, dtype=bool)
+        right[self.miss_index] = False
+        return right
+
+    @property
+    def has_probs(self) -> bool:
+        """Whether the probabilities of every image are kept, which earlier versions did not."""
+        return len(self.probs) == self.n
+
     def per_class(self) -> list[dict[str, Any]]:
-        """A row a class: name, precision, recall, f1, support."""
-        columns = metrics.per_class(self.confusion)
+        """A row a class: name, precision, recall, f1, each with its 95 % interval, and support."""
+        columns, intervals = metrics.per_class(self.confusion), metrics.class_intervals(self.confusion)
         return [
-            {"class": name, **{key: values[i].item() for key, values in columns.items()}}
+            {"class": name}
+            | {key: values[i].item() for key, values in columns.items()}
+            | {f"{key}_interval_95": values[i].tolist() for key, values in intervals.items()}
             for i, name in enumerate(self.class_names)
         ]
 
@@ -115,7 +141,8 @@ class Evaluation:
         try:
             values = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
             with np.load(folder / f"{name}.npz", allow_pickle=False) as arrays:
-                loaded = {key: arrays[key] for key in _ARRAYS}
+                loaded = {key: arrays[key] for key in _ARRAYS if key in arrays or key not in _LATER}
+            loaded = _empty_answers(loaded) | loaded
             scalars = {key: values[key] for key in _SCALARS}
         except (OSError, ValueError, KeyError) as error:
             raise ModelError(
@@ -130,7 +157,23 @@ _SCALARS = ("dataset", "dataset_sha256", "n", "loss", "accuracy", "calibration_e
 _ARRAYS = (
     "confusion", "calibration_bins", "miss_index", "miss_label", "miss_predicted", "miss_confidence",
     "miss_images", "miss_shown", "hit_index", "hit_label", "hit_confidence", "hit_images",
+    "labels", "probs", "cell_index", "cell_label", "cell_predicted", "cell_confidence", "cell_images",
 )  # fmt: skip
+_LATER = _ARRAYS[-7:]  # which files of version 0.1 do not hold
+
+
+def _empty_answers(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """What stands for the arrays that a file of an earlier version does not hold."""
+    none, classes = np.zeros(0, dtype=np.int64), len(arrays["confusion"])
+    return {
+        "labels": none,
+        "probs": np.zeros((0, classes), dtype=np.float32),
+        "cell_index": none,
+        "cell_label": none,
+        "cell_predicted": none,
+        "cell_confidence": np.zeros(0),
+        "cell_images": arrays["miss_images"][:0],
+    }
 
 
 def evaluate(classifier: Classifier, test_set: ImageDataset) -> Evaluation:
@@ -159,8 +202,11 @@ def evaluate(classifier: Classifier, test_set: ImageDataset) -> Evaluation:
         seconds=seconds,
         confusion=metrics.confusion_matrix(predicted, labels, len(test_set.class_names)),
         calibration_bins=metrics.calibration_bins(confidence, right),
+        labels=labels,
+        probs=classifier.to_probs(logits),
         **_misses(test_set, predicted, confidence),
         **_hits(test_set, predicted, confidence),
+        **_cells(test_set, predicted, confidence),
     )
 
 
@@ -187,4 +233,25 @@ def _hits(test_set: ImageDataset, predicted: np.ndarray, confidence: np.ndarray)
         "hit_label": test_set.labels[hits],
         "hit_confidence": confidence[hits],
         "hit_images": test_set.images[hits],
+    }
+
+
+def _cells(test_set: ImageDataset, predicted: np.ndarray, confidence: np.ndarray) -> dict[str, np.ndarray]:
+    """At most twelve images a cell of the confusion matrix; the fullest cells first where there are many."""
+    labels, classes = test_set.labels, len(test_set.class_names)
+    cell = labels * classes + predicted
+    telling = np.where(predicted == labels, confidence, -confidence)  # the lowest come first
+    order = np.lexsort((telling, cell))
+    starts = np.searchsorted(cell[order], np.arange(classes**2))
+    rank = np.arange(len(order)) - starts[cell[order]]
+    order, rank = order[rank < _CELL_PICTURES], rank[rank < _CELL_PICTURES]
+    size = np.bincount(cell, minlength=classes**2)[cell[order]]
+    most = min(_ALL_CELLS, _CELL_BYTES // int(np.prod(test_set.image_shape)))
+    kept = order[np.sort(np.lexsort((-size, rank))[:most])]
+    return {
+        "cell_index": kept,
+        "cell_label": labels[kept],
+        "cell_predicted": predicted[kept],
+        "cell_confidence": confidence[kept],
+        "cell_images": test_set.images[kept],
     }

@@ -5,16 +5,39 @@ from __future__ import annotations
 import numpy as np
 
 from tenfold.classifier import ModelCard
+from tenfold.evaluation.label_errors import LabelErrors
+from tenfold.evaluation.robustness import Robustness
 from tenfold.networks.shapes import Network
 from tenfold.runs.folder import Run
 from tenfold.training.history import EpochRecord
 
-__all__ = ["class_names_of", "final_record", "history_of", "model_of", "network_of", "parameters_of"]
+__all__ = [
+    "class_names_of",
+    "final_record",
+    "history_of",
+    "label_errors_of",
+    "model_of",
+    "network_of",
+    "parameters_of",
+    "robustness_of",
+]
 
 
 def history_of(run: Run) -> list[EpochRecord]:
     """The epochs so far; none before the first. Raises ModelError where the file cannot be read."""
     return run.history if (run.folder / "history.jsonl").is_file() else []
+
+
+def label_errors_of(run: Run) -> LabelErrors | None:
+    """The likely label errors of the training set, where they were looked for. Raises ModelError."""
+    there = (run.folder / "label_errors.json").is_file()
+    return LabelErrors.load(run.folder) if there else None
+
+
+def robustness_of(run: Run) -> Robustness | None:
+    """Accuracy under corruptions, where it was measured. Raises ModelError."""
+    there = (run.folder / "robustness.json").is_file()
+    return Robustness.load(run.folder) if there else None
 
 
 def model_of(run: Run) -> tuple[ModelCard, dict[str, np.ndarray]] | None:

@@ -8,7 +8,9 @@ import io
 import numpy as np
 from PIL import Image
 
-__all__ = ["COOL", "WARM", "grey_picture", "picture_row", "signed_picture"]
+from tenfold.evaluation.evaluate import Evaluation
+
+__all__ = ["COOL", "WARM", "grey_picture", "kept_pictures", "picture_row", "signed_picture"]
 
 _LARGEST = 64  # pixels a side: larger pictures are shrunk, so that the file stays small
 WARM, COOL = (214, 84, 28), (44, 116, 214)  # positive and negative
@@ -29,6 +31,17 @@ def picture_row(images: np.ndarray, gap: int = 2) -> str:
         row[:, left : left + width, 0] = image
         row[:, left : left + width, 1] = 255
     return _data_uri(Image.fromarray(row))
+
+
+def kept_pictures(evaluation: Evaluation) -> dict[int, np.ndarray]:
+    """Place in the test set -> uint8 (H, W), of the images that an evaluation keeps."""
+    shown = evaluation.miss_index[evaluation.miss_shown]
+    kept = (
+        (evaluation.hit_index, evaluation.hit_images),
+        (evaluation.cell_index, evaluation.cell_images),
+        (shown, evaluation.miss_images),
+    )
+    return {int(i): image for index, images in kept for i, image in zip(index, images, strict=False)}
 
 
 def signed_picture(values: np.ndarray, scale: float) -> str:

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from tenfold.recipes.schema import PublishedEpoch
-from tenfold.report.svg import ACCENT, BAD, INK, LINE, MUTED, SECOND, chart_style
+from tenfold.report.svg import ACCENT, BAD, GOOD, INK, MUTED, SECOND, chart_style
 from tenfold.training.history import EpochRecord
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["plot_class_counts", "plot_confusion", "plot_curves", "plot_learning_rate", "plot_reliability"]
+__all__ = [
+    "plot_class_counts",
+    "plot_coverage_risk",
+    "plot_curves",
+    "plot_learning_rate",
+    "plot_overlaid",
+    "plot_reliability",
+]
 
 _WIDTH, _HEIGHT = 4.6, 3.0  # inches; two charts stand side by side on a wide page
 _LOG_RATIO = 30  # a loss that falls by more than this is drawn on a logarithmic scale
@@ -113,48 +120,46 @@ def plot_class_counts(class_names: Sequence[str], counts: np.ndarray) -> Figure:
         return figure
 
 
-def plot_confusion(class_names: Sequence[str], confusion: np.ndarray) -> Figure:
-    """Counts, rows true and columns predicted: right ones blue, mistakes red, zeros left quiet.
+def plot_coverage_risk(coverage: np.ndarray, risk: np.ndarray) -> Figure:
+    """The share of wrong answers among the surest ones, over how many are answered: float64 (T,) each."""
+    from matplotlib.ticker import PercentFormatter
 
-    confusion: int (K, K).
-    """
-    size = len(confusion)
-    cell = 0.42 if size <= 12 else 0.34
-    names = _shorten(class_names)
-    longest = 0.08 * max(map(len, names))  # inches, about
     with chart_style():
-        figure, axes = _blank(0.75 + longest + cell * size, 0.65 + longest + cell * size)
-        shades = _shades(confusion)
-        rows, columns = np.nonzero(confusion == 0)
-        axes.plot(columns, rows, ".", color=LINE, markersize=2.5)
-        for row, column in np.argwhere(confusion):
-            _draw_cell(axes, int(row), int(column), int(confusion[row, column]), shades[row, column])
-        axes.set_xticks(np.arange(size), names, color=INK, rotation=0 if longest < 0.3 else 90)
-        axes.set_yticks(np.arange(size), names, color=INK)
-        axes.set(xlim=(-0.5, size - 0.5), ylim=(size - 0.5, -0.5), aspect="equal")
-        axes.set_xlabel("predicted", labelpad=7)
-        axes.set_ylabel("true", labelpad=7)
-        axes.xaxis.set_label_position("top")
-        axes.tick_params(length=0, top=True, labeltop=True, bottom=False, labelbottom=False)
-        axes.spines[:].set_visible(False)
+        figure, axes = _blank()
+        axes.plot(coverage, risk, color=ACCENT, linewidth=1.7, label="wrong among those answered")
+        axes.fill_between(coverage, risk, color=ACCENT, alpha=0.1, linewidth=0)
+        axes.set(xlim=(0, 1.02), ylim=(0, max(float(np.max(risk)) * 1.1, 1e-3)))
+        axes.set(xlabel="share of the images answered, the surest first", ylabel="wrong among them")
+        axes.xaxis.set_major_formatter(PercentFormatter(1.0))
+        axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+        axes.grid(axis="y", linewidth=0.7)
         return figure
 
 
-def _shades(confusion: np.ndarray) -> np.ndarray:
-    """Opacity of each cell: the diagonal against its largest, mistakes against the largest mistake."""
-    mistakes = confusion * (1 - np.eye(len(confusion), dtype=confusion.dtype))
-    wrong = 0.12 + 0.5 * np.sqrt(mistakes / max(mistakes.max(), 1))
-    right = 0.08 + 0.27 * confusion / max(np.diag(confusion).max(), 1)
-    return np.where(np.eye(len(confusion), dtype=bool), right, wrong)
+def plot_overlaid(histories: Mapping[str, Sequence[EpochRecord]], key: str) -> Figure:
+    """The same curve of several runs, by name. key: of the history, such as val_loss."""
+    with chart_style():
+        figure, axes = _blank()
+        for place, (name, history) in enumerate(histories.items()):
+            known = [(r.epoch, getattr(r, key)) for r in history if getattr(r, key) is not None]
+            if known:
+                epochs, values = zip(*known, strict=True)
+                axes.plot(epochs, values, label=name, linewidth=1.7, **_run_style(place, len(epochs)))
+        _label_epochs(axes)
+        _scale_quantity(axes, key.partition("_")[2])
+        if axes.lines:
+            axes.legend(loc="best", labelcolor=INK)
+        return figure
 
 
-def _draw_cell(axes: Axes, row: int, column: int, value: int, shade: float) -> None:
-    from matplotlib.patches import Rectangle
-
-    colour = ACCENT if row == column else BAD
-    axes.add_patch(Rectangle((column - 0.47, row - 0.47), 0.94, 0.94, color=colour, alpha=shade, linewidth=0))
-    text = f"{value}" if value < 10_000 else f"{value / 1000:.0f}k"
-    axes.text(column, row, text, ha="center", va="center_baseline", fontsize=8, color=INK)
+def _run_style(place: int, epochs: int) -> dict[str, Any]:
+    """The colour and the dashes of the run at a place; a dot where a line would be too short to see."""
+    colours, dashes = (ACCENT, SECOND, GOOD, BAD, MUTED), ("-", (0, (5, 2)), (0, (1.5, 1.5)))
+    turn, which = divmod(place, len(colours))
+    marker = "o" if epochs <= 30 else None
+    return {
+        "color": colours[which], "linestyle": dashes[turn % len(dashes)], "marker": marker, "markersize": 3.2,
+    }  # fmt: skip
 
 
 def plot_reliability(bins: np.ndarray) -> Figure:

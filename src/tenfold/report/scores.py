@@ -8,14 +8,16 @@ import numpy as np
 
 from tenfold.evaluation.evaluate import Evaluation
 from tenfold.report import numbers, plots
+from tenfold.report.confusion import confused_pairs, confusion_section
 from tenfold.report.pictures import grey_picture
+from tenfold.report.risk import risk_section
 from tenfold.report.svg import figure_to_svg
 from tenfold.runs.folder import Run
 
 __all__ = ["evaluation_section"]
 
 Section = dict[str, Any]
-_SHOWN_PICTURES, _FULL_CONFUSION = 27, 60
+_SHOWN_PICTURES, _MORE_PICTURES = 27, 100
 
 
 def evaluation_section(run: Run) -> Section | None:
@@ -40,35 +42,26 @@ def evaluation_section(run: Run) -> Section | None:
         "dataset": evaluation.dataset,
         "ece": ece,
         "small": len(evaluation.class_names) <= 12 and max(map(len, evaluation.class_names)) <= 3,
-        "confusion": _confusion_chart(evaluation),
-        "pairs": _confused_pairs(evaluation),
+        "confusion": confusion_section(evaluation),
+        "pairs": confused_pairs(evaluation),
         "per_class": [_class_row(row) for row in evaluation.per_class()],
         "reliability": figure_to_svg(reliability, "reliability", alt),
+        "risk": risk_section(evaluation) if evaluation.has_probs else None,
         **_pictures(evaluation),
     }
 
 
-def _confusion_chart(evaluation: Evaluation) -> str | None:
-    names = evaluation.class_names
-    if len(names) > _FULL_CONFUSION:
-        return None
-    misses, n = numbers.count(evaluation.misses), numbers.count(evaluation.n)
-    alt = f"Confusion matrix: {misses} of {n} images off the diagonal."
-    return figure_to_svg(plots.plot_confusion(names, evaluation.confusion), "confusion", alt)
-
-
-def _confused_pairs(evaluation: Evaluation, limit: int = 5) -> list[tuple[str, str, str]]:
-    """The most frequent mistakes: true class, predicted class, how often."""
-    mistakes = evaluation.confusion * (1 - np.eye(len(evaluation.confusion), dtype=np.int64))
-    order = np.argsort(-mistakes, axis=None, kind="stable")[:limit]
-    pairs = [np.unravel_index(place, mistakes.shape) for place in order]
-    names = evaluation.class_names
-    return [(names[t], names[p], numbers.count(int(mistakes[t, p]))) for t, p in pairs if mistakes[t, p]]
-
-
 def _class_row(row: Section) -> Section:
-    shares = {key: numbers.percent(row[key]) for key in ("precision", "recall", "f1")}
+    """Each share with its 95 % interval."""
+    shares = {
+        key: (numbers.percent(row[key]), " to ".join(_bare(bound) for bound in row[f"{key}_interval_95"]))
+        for key in ("precision", "recall", "f1")
+    }
     return {"name": row["class"], **shares, "support": numbers.count(row["support"])}
+
+
+def _bare(share: float) -> str:
+    return numbers.percent(share, 1).partition("\u00a0")[0]
 
 
 def _pictures(evaluation: Evaluation) -> Section:
@@ -80,11 +73,12 @@ def _pictures(evaluation: Evaluation) -> Section:
             evaluation.hit_index, evaluation.hit_label, evaluation.hit_confidence,
             evaluation.hit_images[:_SHOWN_PICTURES], strict=False)
     ]  # fmt: skip
-    misses = [_miss(evaluation, place) for place in range(min(evaluation.misses, _SHOWN_PICTURES))]
+    misses = [_miss(evaluation, place) for place in range(min(evaluation.misses, _MORE_PICTURES))]
     first = [_miss(evaluation, int(place)) for place in np.argsort(evaluation.miss_index, kind="stable")[:10]]
     return {
         "hits": hits,
-        "wrong": misses,
+        "wrong": misses[:_SHOWN_PICTURES],
+        "more_wrong": misses[_SHOWN_PICTURES:],
         "first_misses": first,
         "first_drawn": all(item["picture"] for item in first),
         "misses": numbers.count(evaluation.misses),

@@ -14,6 +14,7 @@ import numpy as np
 from tenfold.engines.ensemble import split_members
 from tenfold.networks.shapes import Layer, Network
 from tenfold.report import numbers, plots
+from tenfold.report.curves import HISTORY_NAMES, history_figure, progress_facts
 from tenfold.report.parts import (
     class_names_of,
     final_record,
@@ -32,33 +33,25 @@ __all__ = [
     "environment_section",
     "network_section",
     "published_section",
-    "training_section",
     "verdict_section",
     "weights_section",
 ]
 
 Section = dict[str, Any]
 _SHOWN_CLASSES = 60
-_HISTORY_NAMES = {
-    "train_loss": "training loss",
-    "train_accuracy": "training accuracy",
-    "val_loss": "validation loss",
-    "val_accuracy": "validation accuracy",
-}
 
 
 def verdict_section(run: Run) -> Section:
     """What a reader wants to know first, and what they must know of the data."""
     evaluation, environment = run.evaluation, run.environment
     data = environment.get("data") or {}
-    epochs, planned = len(history_of(run)), run.recipe.training.epochs * run.recipe.ensemble.members
     facts = [
         ("network", run.recipe.title or run.recipe.name),
         ("ensemble", _ensemble(run)),
         ("seed", environment.get("seed")),
         ("engine", _engine(environment)),
         ("training", numbers.duration(environment.get("seconds"))),
-        ("epochs", f"{epochs} of {planned}" if _unfinished(environment) else epochs),
+        *progress_facts(run),
     ]
     return {
         "accuracy": evaluation and numbers.percent(evaluation.accuracy),
@@ -72,17 +65,12 @@ def verdict_section(run: Run) -> Section:
 
 
 def _ensemble(run: Run) -> str:
-    """Empty for one network that looks once."""
-    wanted = run.recipe.ensemble
-    return ", ".join(
-        f"{count} {what}"
-        for count, what in ((wanted.members, "networks"), (wanted.views, "views"))
-        if count > 1
-    )
-
-
-def _unfinished(environment: dict[str, Any]) -> bool:
-    return environment.get("status") in ("running", "interrupted")
+    """Empty for one network that looks once; where some are still to be trained, how many there are."""
+    wanted, model = run.recipe.ensemble, model_of(run)
+    whole = wanted.members if model is None else len(split_members(model[1]))
+    networks = f"{whole} of {wanted.members}" if whole < wanted.members else f"{wanted.members}"
+    parts = [f"{networks} networks"] * (wanted.members > 1) + [f"{wanted.views} views"] * (wanted.views > 1)
+    return ", ".join(parts)
 
 
 def _engine(environment: dict[str, Any]) -> str:
@@ -93,10 +81,10 @@ def _engine(environment: dict[str, Any]) -> str:
 def published_section(run: Run) -> Section | None:
     """The source document's figures beside this run's; None where it publishes none."""
     published, record = run.recipe.published, final_record(run)
-    here: dict[str, float | None] = {key: getattr(record, key, None) for key in _HISTORY_NAMES}
+    here: dict[str, float | None] = {key: getattr(record, key, None) for key in HISTORY_NAMES}
     here["test_accuracy"] = run.evaluation.accuracy if run.evaluation else None
     here["parameters"] = parameters_of(run)
-    names = {**_HISTORY_NAMES, "test_accuracy": "test accuracy", "parameters": "parameters"}
+    names = {**HISTORY_NAMES, "test_accuracy": "test accuracy", "parameters": "parameters"}
     rows = [
         _compare(name, key, getattr(published, key), here[key])
         for key, name in names.items()
@@ -122,7 +110,7 @@ def _compare(name: str, key: str, published: float, here: float | None) -> Secti
 def _published_epochs(run: Run) -> Section | None:
     """The published history beside ours, only the columns that were published."""
     published = run.recipe.published.epochs
-    given = [key for key in _HISTORY_NAMES if any(getattr(epoch, key) is not None for epoch in published)]
+    given = [key for key in HISTORY_NAMES if any(getattr(epoch, key) is not None for epoch in published)]
     if not given:
         return None
     ours = {record.epoch: record for record in history_of(run)}
@@ -130,18 +118,14 @@ def _published_epochs(run: Run) -> Section | None:
         (
             epoch.epoch,
             [
-                _figure(key, getattr(source, key, None))
+                history_figure(key, getattr(source, key, None))
                 for key in given
                 for source in (epoch, ours.get(epoch.epoch))
             ],
         )
         for epoch in published
     ]
-    return {"columns": [_HISTORY_NAMES[key] for key in given], "rows": rows}
-
-
-def _figure(key: str, value: float | None) -> str:
-    return numbers.percent(value) if key.endswith("accuracy") else numbers.decimal(value)
+    return {"columns": [HISTORY_NAMES[key] for key in given], "rows": rows}
 
 
 def data_section(run: Run) -> Section | None:
@@ -248,53 +232,6 @@ def _optimiser(run: Run) -> str:
     return f"{optimiser.name}, {rate}, schedule {schedule.name}, {size}"
 
 
-def training_section(run: Run) -> Section | None:
-    """The curves; None before the first epoch."""
-    history = history_of(run)
-    if not history:
-        return None
-    published = run.recipe.published.epochs
-    last, names = history[-1], ("loss", "accuracy")
-    alts = {
-        "loss": f"Loss over {len(history)} epochs, at the end {numbers.decimal(last.train_loss)} in training"
-        f" and {numbers.decimal(last.val_loss)} in validation.",
-        "accuracy": f"Accuracy over {len(history)} epochs, at the end {numbers.percent(last.train_accuracy)}"
-        f" in training and {numbers.percent(last.val_accuracy)} in validation.",
-    }
-    charts = {
-        name: figure_to_svg(plots.plot_curves(history, name, published), name, alts[name])  # type: ignore[arg-type]
-        for name in names
-    }
-    alt = f"Learning rate over {len(history)} epochs, at the end {numbers.short(last.learning_rate)}."
-    rows = [
-        (
-            r.epoch,
-            *(_figure(key, getattr(r, key)) for key in _HISTORY_NAMES),
-            numbers.short(r.learning_rate),
-            numbers.duration(r.seconds),
-        )
-        for r in history
-    ]
-    return {
-        **charts,
-        "rate": figure_to_svg(plots.plot_learning_rate(history), "rate", alt),
-        "rows": rows,
-        "validation": any(record.val_loss is not None for record in history),
-        "members": run.recipe.ensemble.members,
-        "handicaps": " and ".join(_handicaps(run)),
-        "published": bool(published),
-        "best_epoch": run.environment.get("best_epoch"),
-        "stopped_early": bool(run.environment.get("stopped_early")),
-    }
-
-
-def _handicaps(run: Run) -> list[str]:
-    """What makes training images harder to get right than validation images."""
-    dropout = any("dropout" in str(layer) for layer in run.recipe.network.layers)
-    augmented = run.recipe.augmentation.active
-    return ["on altered images"] * augmented + ["with dropout"] * dropout
-
-
 def weights_section(run: Run) -> Section | None:
     """The first layer's weights as pictures; None without a model, `pictures` None without any."""
     model, names, network = model_of(run), class_names_of(run), network_of(run)
@@ -307,7 +244,13 @@ def weights_section(run: Run) -> Section | None:
 
 def environment_section(run: Run) -> Section:
     """What the run ran on: every plain entry of environment.json, in its order."""
-    names = {"cores": "processor cores", "seconds": "seconds in all"}
+    names = {
+        "cores": "processor cores",
+        "seconds": "seconds of training",
+        "loading_seconds": "seconds of reading the data",
+        "total_seconds": "seconds in all",
+        "peak_memory_mib": "peak memory in MiB",
+    }
     left_out = {"command", "data"}
     plain = {key: value for key, value in run.environment.items() if key not in left_out}
     data = run.environment.get("data") or {}

@@ -20,11 +20,15 @@ _IN_PLACE = {"flatten", "dropout", "batch-norm", "relu", "sigmoid", "tanh"}
 
 @dataclass(frozen=True)
 class WeightPicture:
-    """caption: the class or the unit's number. bias: as text, empty where the layer has none."""
+    """caption: the class or the unit's number. bias: as text, empty where the layer has none.
+
+    lean: the bias as a share of the largest, -1 to 1; of classes only, whose answers it moves directly.
+    """
 
     caption: str
     bias: str
     picture: str
+    lean: float | None = None
 
 
 @dataclass(frozen=True)
@@ -95,11 +99,13 @@ def _draw(
     shown = pictures[: max(_SHOWN, len(names))]
     # A few extreme weights (of pixels that are always black, say) must not fade all others.
     scale = float(np.nanquantile(np.abs(np.stack(shown)), 0.995))
+    largest = float(np.abs(bias).max(initial=0.0)) if bias is not None else 0.0
     drawn = tuple(
         WeightPicture(
             caption=names[i] if names else str(i),
             bias="" if bias is None else f"{float(bias[i]):.3f}".replace("-", "−"),
             picture=signed_picture(picture, scale),
+            lean=round(float(bias[i]) / largest, 3) if names and bias is not None and largest else None,
         )
         for i, picture in enumerate(shown)
     )

@@ -1,28 +1,49 @@
-"""A run's folder -> one HTML file that needs nothing else: no network, no script, under 3 MB."""
+"""A run's folder -> one HTML file that needs nothing else: no network, one small script, under 3 MB."""
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
 from tenfold.files import write_text
 from tenfold.report import sections
-from tenfold.report.pictures import COOL, WARM
+from tenfold.report.costs import costs_section
+from tenfold.report.curves import training_section
+from tenfold.report.page import render_page
+from tenfold.report.parts import label_errors_of, robustness_of
+from tenfold.report.robust import robustness_section
 from tenfold.report.scores import evaluation_section
+from tenfold.report.suspects import suspects_section
 from tenfold.runs.folder import Run
-from tenfold.version import __version__
 
 __all__ = ["write_report"]
+
+_CONTENTS = (
+    ("again", "Do it again"),
+    ("published", "Published figures"),
+    ("data", "Data"),
+    ("network", "Network"),
+    ("training", "Training"),
+    ("test", "Test"),
+    ("pictures", "Right and wrong"),
+    ("suspects", "Label errors"),
+    ("robustness", "Robustness"),
+    ("weights", "Weights"),
+    ("costs", "Time and memory"),
+    ("environment", "Environment"),
+)
 
 
 def write_report(run: Run, path: Path | None = None) -> Path:
     """Writes the report (`report.html` in the run's folder unless `path` is given); returns its path.
 
-    Parts that the run does not have (no evaluation, no summary, no epoch yet) are said to be missing.
+    Parts that the run does not have (no evaluation, no summary, no epoch yet) are said to be missing,
+    with the command that adds them. Nothing is measured here.
     Raises ModelError or DataError where a part is there but cannot be read.
     """
     target = run.folder / "report.html" if path is None else Path(path)
-    write_text(target, _render(_context(run)))
+    write_text(target, render_page("report.html.j2", _context(run)))
     return target
 
 
@@ -30,29 +51,33 @@ def _context(run: Run) -> dict[str, Any]:
     return {
         "name": run.name,
         "recipe": run.recipe,
+        "contents": _CONTENTS,
         "command": run.environment.get("command", ""),
-        "version": __version__,
+        "absent": _absent_parts(run),
         "verdict": sections.verdict_section(run),
         "published": sections.published_section(run),
         "data": sections.data_section(run),
         "network": sections.network_section(run),
-        "training": sections.training_section(run),
+        "training": training_section(run),
         "test": evaluation_section(run),
+        "suspects": suspects_section(run),
+        "robustness": robustness_section(run),
         "weights": sections.weights_section(run),
-        "warm": "rgb({}, {}, {})".format(*WARM),
-        "cool": "rgb({}, {}, {})".format(*COOL),
+        "costs": costs_section(run),
         "environment": sections.environment_section(run),
     }
 
 
-def _render(context: dict[str, Any]) -> str:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("tenfold.report", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("report.html.j2").render(context)
+def _absent_parts(run: Run) -> list[tuple[str, str]]:
+    """(what this report could hold besides, the command that adds it)."""
+    evaluation, folder = run.evaluation, shlex.quote(str(run.folder))
+    if not (run.folder / "model.safetensors").is_file():
+        return [("All that is measured after training", f"tenfold train --resume {folder}")]
+    absent = []
+    if evaluation is None or not evaluation.has_probs:
+        absent.append(("The test set, with every probability", f"tenfold evaluate {folder}"))
+    if robustness_of(run) is None:
+        absent.append(("Accuracy under fifteen corruptions", f"tenfold robustness {folder}"))
+    if label_errors_of(run) is None:
+        absent.append(("Likely label errors of the training set", f"tenfold label-errors {folder}"))
+    return absent

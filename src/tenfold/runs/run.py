@@ -250,7 +250,7 @@ def _train_into(
     *,
     resume: bool,
 ) -> RunOutcome:
-    environment = run.environment
+    environment, loading = run.environment, time.perf_counter() - started
     result = train(
         run.recipe,
         train_set,
@@ -262,6 +262,7 @@ def _train_into(
         resume=resume,
         callbacks=callbacks,
     )
+    earlier = max(result.seconds - (time.perf_counter() - started - loading), 0.0)  # where it was resumed
     evaluation = None
     if result.status != "interrupted":
         evaluation = evaluate(result.classifier, test_set)
@@ -272,6 +273,8 @@ def _train_into(
         "precision": result.classifier.engine.precision,
         "stopped_early": result.status == "stopped early",
         "seconds": result.seconds,
+        "loading_seconds": round(loading, 3),
+        "total_seconds": round(time.perf_counter() - started + earlier, 3),
         "peak_memory_mib": round(peak_memory_mib(), 1),
     }
     write_environment(run.folder, environment)

@@ -17,9 +17,9 @@ from tenfold.errors import DataError, RecipeError
 from tenfold.ink.background import find_background
 from tenfold.networks.initialise import initial_weights
 from tenfold.networks.shapes import Network
-from tenfold.recipes.schema import Recipe
+from tenfold.recipes.schema import Recipe, TrainingSettings
 
-__all__ = ["Setup", "input_scaling", "prepare_training"]
+__all__ = ["Setup", "input_scaling", "plan_steps", "prepare_training"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,11 +61,7 @@ def prepare_training(
         precision=precision,
         device=device,
     )
-    training = recipe.training
-    steps_per_epoch = count_batches(len(train_set), training.batch_size, drop_last=training.drop_last)
-    epochs = max(training.epochs, ceil(training.min_steps / steps_per_epoch))
-    if training.steps:
-        epochs = ceil(training.steps / steps_per_epoch)
+    epochs, steps_per_epoch, total_steps = plan_steps(recipe.training, len(train_set))
     card = ModelCard(
         recipe=recipe,
         class_names=train_set.class_names,
@@ -79,8 +75,17 @@ def prepare_training(
         card=card,
         epochs=epochs,
         steps_per_epoch=steps_per_epoch,
-        total_steps=training.steps or epochs * steps_per_epoch,
+        total_steps=total_steps,
     )
+
+
+def plan_steps(training: TrainingSettings, images: int) -> tuple[int, int, int]:
+    """(epochs, steps an epoch, steps in all) of one network over so many training images."""
+    each = count_batches(images, training.batch_size, drop_last=training.drop_last)
+    epochs = max(training.epochs, ceil(training.min_steps / each))
+    if training.steps:
+        epochs = ceil(training.steps / each)
+    return epochs, each, training.steps or epochs * each
 
 
 def _check(recipe: Recipe, train_set: ImageDataset, val_set: ImageDataset | None) -> None:

@@ -1,0 +1,50 @@
+"""What a report shows and a run's folder does not hold yet, measured and kept there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tenfold.arrays import ImageDataset
+from tenfold.errors import DataError, MissingDependencyError
+from tenfold.evaluation.evaluate import evaluate
+from tenfold.evaluation.robustness import measure_robustness
+from tenfold.runs.folder import Run
+from tenfold.runs.run import load_for_run
+
+__all__ = ["complete_run"]
+
+
+def complete_run(run: Run, *, announce: Callable[[str], None] = lambda _line: None, **options: Any) -> Run:
+    """Measures robustness where it is missing, and the test set again where an earlier version kept no
+    probabilities; on the run's own test images, where they are at hand. Nothing is downloaded.
+
+    announce: gets a line for each thing measured, and for why nothing is. options: of load_for_run.
+    Raises ModelError where a part of the run is there but cannot be read.
+    """
+    robust = (run.folder / "robustness.json").is_file()
+    measured = run.evaluation is not None and run.evaluation.has_probs
+    if not (run.folder / "model.safetensors").is_file() or (robust and measured):
+        return run
+    try:
+        test_set = load_for_run(run, split="test", **{"offline": True} | options)
+        _refuse_other_images(run, test_set)
+        classifier = run.classifier()
+    except (DataError, MissingDependencyError) as error:
+        announce(f"nothing more is measured: {error}")
+        return run
+    if not measured:
+        announce(f"measuring {len(test_set):,} test images")
+        evaluate(classifier, test_set).save(run.folder)
+    if not robust:
+        announce("measuring robustness on up to 1,000 test images (kept in robustness.json)")
+        measure_robustness(classifier, test_set).save(run.folder)
+    return Run(run.folder)
+
+
+def _refuse_other_images(run: Run, test_set: ImageDataset) -> None:
+    evaluation = run.evaluation
+    if evaluation is not None and evaluation.dataset_sha256 != test_set.sha256():
+        raise DataError(
+            f"{test_set.name} is not what {run.folder} was tested on", expected="the same images and labels"
+        )
