@@ -1,0 +1,130 @@
+"""A model card in Markdown (Mitchell et al. 2019): what a model is, learned, is worth, and cannot do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tenfold.classifier import Classifier, ModelCard
+from tenfold.engines.ensemble import split_members
+from tenfold.files import write_text
+from tenfold.version import __version__
+
+__all__ = ["CARD_MARK", "write_card"]
+
+CARD_MARK = "<!-- model card by tenfold -->"
+
+
+def write_card(
+    classifier: Classifier,
+    path: str | Path,
+    *,
+    name: str,
+    saved: str = "",
+    data: Mapping[str, Any] | None = None,
+    figures: Mapping[str, Any] | None = None,
+    told: str = "",
+) -> Path:
+    """Writes the card; returns its path.
+
+    name: of the model. saved: the folder it is loaded from. data: of a run's environment.json, what it
+    was trained on. figures: of `Evaluation.to_dict()`. told: a card that the model came with, which
+    stands in place of one put together here; how to load the model is added to it.
+    """
+    target = Path(path)
+    context = {"card": classifier.card, "file": name, "saved": saved or f"{name}-safetensors"}
+    if told:
+        text = f"{told.rstrip()}\n\n{_render('loading.md.j2', context)}"
+    else:
+        text = _render("card.md.j2", context | _facts(classifier, name, data, figures))
+    write_text(target, f"{text.rstrip()}\n\n{CARD_MARK}\n")
+    return target
+
+
+def _render(template: str, context: Mapping[str, Any]) -> str:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("tenfold.export", "templates"),
+        autoescape=False,  # Markdown, not HTML
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"percent": lambda share: f"{100 * share:.2f} %", "cell": _cell}
+    return environment.get_template(template).render(context)
+
+
+def _cell(text: str) -> str:
+    """Text that ends neither a table's cell nor its row."""
+    return " ".join(str(text).split()).replace("|", "\\|")
+
+
+def _facts(
+    classifier: Classifier, name: str, data: Mapping[str, Any] | None, figures: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    card = classifier.card
+    recipe = card.recipe
+    return {
+        "name": name,
+        "what": _describe(classifier),
+        "recipe": recipe,
+        "version": __version__,
+        "data": data,
+        "figures": figures,
+        "ground": {"dark": "light ink on a dark ground", "light": "dark ink on a light ground"}.get(
+            card.background, "of any polarity"
+        ),
+        "limits": list(_limits(card, figures)),
+    }
+
+
+def _describe(classifier: Classifier) -> str:
+    """One sentence on the network, one on what it is for."""
+    card = classifier.card
+    members, views = len(split_members(classifier.engine.weights())), card.recipe.ensemble.views
+    convolutional = any(layer.spec.kind == "conv" for layer in classifier.network.layers)
+    who = f"{'A convolutional' if convolutional else 'A'} network"
+    if members > 1:
+        who = f"{members} networks, whose probabilities are averaged"
+    seen = f", asked about {views} views of each image" if views > 1 else ""
+    count = members * classifier.network.parameter_count
+    names = [_cell(name) for name in card.class_names]
+    listed = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
+    refusal = ', and "none of them"' if card.rejects else ""
+    height, width = card.image_shape
+    return (
+        f"{who}{seen}: {count:,} parameters, {4 * count / 1e6:.1f} MB in float32.\n"
+        f"It tells images of {width}x{height} pixels apart into {len(names)} classes{refusal}: {listed}."
+    )
+
+
+def _limits(card: ModelCard, figures: Mapping[str, Any] | None) -> list[str]:
+    limits = ["It knows its classes only, as they look in the data above; other hands, cameras and scanners "
+              "were not measured."]  # fmt: skip
+    if not card.rejects:
+        limits.append("It cannot refuse: whatever it is shown, it names one of its classes.")
+    if card.least_confidence == 0:
+        limits.append("It has no threshold: look at the probability before you rely on an answer.")
+    if figures:
+        worst = min(figures["per_class"], key=lambda row: row["recall"])
+        limits.append(
+            f"The class it misses most often is {_cell(worst['class'])}: {100 * (1 - worst['recall']):.2f} % "
+            f"of {worst['support']:,} images."
+        )
+        limits += _confusions(figures)
+    limits.append("The figures hold for data of the same kind; measure on your own before you rely on them.")
+    return limits
+
+
+def _confusions(figures: Mapping[str, Any]) -> list[str]:
+    """The pair of classes that is mistaken most often."""
+    names, counts = figures["class_names"], figures["confusion"]
+    pairs = [
+        (counts[i][j], names[i], names[j]) for i in range(len(names)) for j in range(len(names)) if i != j
+    ]
+    count, true, read = max(pairs)
+    return (
+        [f"Its most frequent mistake: {_cell(true)} read as {_cell(read)}, {count:,} times."] if count else []
+    )

@@ -1,0 +1,146 @@
+"""A classifier written in any of the forms that other programs load, checked, over nobody's files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tenfold.classifier import Classifier
+from tenfold.errors import UsageError, nearest
+from tenfold.export.card import CARD_MARK, write_card
+from tenfold.export.check import Agreement, compare_onnx, compare_saved
+from tenfold.export.onnx_file import export_onnx
+from tenfold.export.onnx_graph import import_onnx
+from tenfold.export.web import export_web
+from tenfold.files import replace_file
+
+__all__ = ["FORMS", "Exported", "Source", "default_place", "export_as"]
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """What is exported: a classifier, its name, and what is known of it (see `write_card`).
+
+    images: uint8 (N, H, W) that what was written is asked about; kind: what they are, in words.
+    """
+
+    classifier: Classifier
+    name: str
+    saved: str
+    images: np.ndarray
+    kind: str
+    data: Mapping[str, Any] | None = None
+    figures: Mapping[str, Any] | None = None
+    told: str = ""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """path: of the file or folder. files: of which it consists, with their bytes. agreement: of what was
+    written with the classifier, None where that is not asked here."""
+
+    form: str
+    path: Path
+    files: Mapping[str, int] = field(default_factory=dict)
+    agreement: Agreement | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        agreement = self.agreement.to_dict() if self.agreement else None
+        return {"to": self.form, "path": str(self.path), "files": dict(self.files), "check": agreement}
+
+
+_ENDINGS = {"onnx": ".onnx", "safetensors": "-safetensors", "web": "-web", "card": ".md"}
+
+
+def default_place(name: str, form: str) -> Path:
+    """In the working folder: reader.onnx, reader-safetensors, reader-web, reader.md."""
+    return Path(name + _ENDINGS[form])
+
+
+def export_as(source: Source, form: str, path: str | Path | None = None) -> Exported:
+    """Writes one form, to `default_place` unless a path is given.
+
+    Raises UsageError where the form is unknown, does not suit the classifier, or the place is taken by
+    something that no export made; FigureNotMetError where an ONNX file answers otherwise, which then does
+    not get its place; MissingDependencyError.
+    """
+    if form not in FORMS:
+        raise UsageError(f"--to {form!r}: unknown form", remedy=nearest(form, FORMS))
+    target = default_place(source.name, form) if path is None else Path(path)
+    agreement = FORMS[form](source, target)
+    files = [target] if target.is_file() else sorted(each for each in target.rglob("*") if each.is_file())
+    sizes = {(each.name if target.is_file() else each.relative_to(target).as_posix()): each.stat().st_size
+             for each in files}  # fmt: skip
+    return Exported(form, target, sizes, agreement)
+
+
+def _to_onnx(source: Source, target: Path) -> Agreement:
+    import_onnx()
+    _refuse_taken(target, ours=_is_our_onnx)
+    with replace_file(target) as beside:
+        export_onnx(source.classifier, beside)
+        agreement = compare_onnx(source.classifier, beside, source.images, source.kind)
+        agreement.require()
+    return agreement
+
+
+def _to_safetensors(source: Source, target: Path) -> Agreement:
+    _refuse_taken(target, ours=_is_our_model, folder=True)
+    source.classifier.save(target)
+    agreement = compare_saved(source.classifier, target, source.images, source.kind)
+    agreement.require()
+    return agreement
+
+
+def _to_web(source: Source, target: Path) -> None:
+    export_web(source.classifier, target)
+
+
+def _to_card(source: Source, target: Path) -> None:
+    _refuse_taken(target, ours=_is_our_card)
+    write_card(
+        source.classifier,
+        target,
+        name=source.name,
+        saved=source.saved,
+        data=source.data,
+        figures=source.figures,
+        told=source.told,
+    )
+
+
+FORMS: dict[str, Callable[[Source, Path], Agreement | None]] = {
+    "onnx": _to_onnx,
+    "safetensors": _to_safetensors,
+    "web": _to_web,
+    "card": _to_card,
+}
+
+
+def _refuse_taken(target: Path, *, ours: Callable[[Path], bool], folder: bool = False) -> None:
+    if target.exists() and (target.is_dir() != folder or not ours(target)):
+        raise UsageError(
+            f"{target} is there already, and no such export made it",
+            expected="a free name, or what an earlier export to it wrote",
+            remedy="name another with --out",
+        )
+
+
+def _is_our_onnx(path: Path) -> bool:
+    try:
+        return bool(import_onnx().load(path).producer_name == "tenfold")
+    except Exception:  # whatever protobuf makes of a file that is none of its own
+        return False
+
+
+def _is_our_model(folder: Path) -> bool:
+    """Not a run's folder, which holds more."""
+    return {path.name for path in folder.iterdir()} <= {"model.safetensors", "model.json"}
+
+
+def _is_our_card(path: Path) -> bool:
+    return CARD_MARK in path.read_text(encoding="utf-8", errors="replace")
