@@ -66,7 +66,7 @@ def _components(ink: Ink) -> list[Mark]:
     places = find_boxes(grown, count)
     sizes = [0 if p is None else max(p[0].stop - p[0].start, p[1].stop - p[1].start) for p in places]
     marks = []
-    for index in np.argsort(sizes)[::-1][:_MOST_MARKS]:
+    for index in np.argsort(sizes, kind="stable")[::-1][:_MOST_MARKS]:
         rows, columns = places[index]
         own = np.where(grown[rows, columns] == index + 1, strength[rows, columns], np.float32(0))
         box = (left + columns.start, top + rows.start, left + columns.stop, top + rows.stop)

@@ -44,8 +44,9 @@ def along_ink_colour(departure: np.ndarray, *, noise: float) -> tuple[np.ndarray
         if top < max(2 * _LEAST_CONTRAST, 2 * _LEAST_SNR * noise):
             return np.zeros(size.shape, np.float32), 0.0
     colour = departure[:, size >= 0.8 * top].mean(axis=1)
-    strength = np.tensordot(colour / float(colour @ colour), departure, axes=1)
-    return strength.astype(np.float32), float(np.sqrt(colour @ colour / 3))
+    square = np.sum(colour * colour)  # no BLAS: its last bits depend on the processor
+    strength = np.einsum("c,chw->hw", colour / square, departure)
+    return strength, float(np.sqrt(square / 3))
 
 
 def _top(size: np.ndarray) -> float:

@@ -26,7 +26,7 @@ export function alongInkColour(departure, noise) {
   const [a, b, c] = colour.map((value) => fround(value / square));
   const part = new Float32Array(size.length);
   const [red, green, blue] = departure;
-  for (let i = 0; i < part.length; i++) part[i] = a * red[i] + b * green[i] + c * blue[i];
+  for (let i = 0; i < part.length; i++) part[i] = fround(fround(a * red[i]) + fround(b * green[i])) + fround(c * blue[i]);
   return { part, contrast: fround(Math.sqrt(fround(square / 3))) };
 }
 
@@ -44,7 +44,7 @@ function meanColour(departure, size, least) {
   let count = 0;
   for (let i = 0; i < size.length; i++) {
     if (size[i] < least) continue;
-    for (let c = 0; c < 3; c++) totals[c] += departure[c][i];
+    for (let c = 0; c < 3; c++) totals[c] = fround(totals[c] + departure[c][i]);
     count++;
   }
   return totals.map((total) => fround(total / count));
