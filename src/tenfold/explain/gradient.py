@@ -77,7 +77,7 @@ def smooth_gradient(
 
 
 def integrated_gradients(
-    classifier: Classifier, image: np.ndarray, outputs: np.ndarray, *, steps: int = 128
+    classifier: Classifier, image: np.ndarray, outputs: np.ndarray, *, steps: int = 256
 ) -> np.ndarray:
     """What each pixel adds on the way from blank paper to the image (Sundararajan et al. 2017, eq. 1).
 

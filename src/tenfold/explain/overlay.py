@@ -1,6 +1,6 @@
 """A map of what moved a verdict, laid over the ink: orange speaks for it, blue against it.
 
-The two differ in lightness as well as in hue, and are told apart by readers who do not see red or green.
+Readers who confuse red with green, or blue with yellow, tell the two apart as well.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def lay_over(
     strength = np.clip(np.asarray(smooth), -1, 1)[..., None]
     ink = Image.fromarray(image).resize(size, Image.Resampling.NEAREST)
     grey = np.asarray(ink, np.float32)[..., None] / 255
-    colour = np.where(strength > 0, np.float32(FOR), np.float32(AGAINST))
+    colour = np.where(strength > 0, FOR, AGAINST).astype(np.float32)
     cover = np.abs(strength) ** 0.7 * (1 if everywhere else _FAINT + (1 - _FAINT) * grey)
     mixed = (16 + 150 * grey) * (1 - cover) + colour * cover
     return Image.fromarray(np.clip(mixed, 0, 255).astype(np.uint8))

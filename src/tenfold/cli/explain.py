@@ -1,0 +1,156 @@
+"""`tenfold explain`: what moved the verdict on a picture, as words, a page or a picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tenfold.cli.models import load_classifier_or_reader
+from tenfold.cli.options import DataDir, DataSource, EngineName, Json, Offline, Quiet
+from tenfold.cli.output import emit_json, progress_bar, stdout
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from tenfold.arrays import ImageDataset
+    from tenfold.classifier import Classifier
+    from tenfold.explain.explanation import Explanation
+    from tenfold.explain.subject import Subject
+    from tenfold.runs.folder import Run
+
+__all__ = ["explain_command"]
+
+
+def explain_command(
+    picture: Annotated[
+        Path | None, typer.Argument(help="Any picture; an image of a data set is named by --index.")
+    ] = None,
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            "--model",
+            "-m",
+            help="A run's folder or a model.safetensors; else the newest run, else the built-in reader.",
+        ),
+    ] = None,
+    index: Annotated[int | None, typer.Option(min=0, help="An image of the data set, from 0.")] = None,
+    data: DataSource = None,
+    split: Annotated[str, typer.Option(help="Where --index counts: train, test or all.")] = "test",
+    digit: Annotated[
+        int | None, typer.Option(min=1, help="Explain only this digit of the picture, from 1.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Where to write it: a page .html or a picture .png.")] = Path(
+        "explain.html"
+    ),
+    engine: EngineName = "auto",
+    data_dir: DataDir = None,
+    offline: Offline = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Show what moved a verdict: which ink, against which other answer, and like which training images.
+
+    Neighbours are looked for among the images that the run learned from, or the training images
+    of --data. Maps: occlusion, gradient, gradient times ink, SmoothGrad, integrated gradients, and
+    the answer against the next.
+    """
+    from tenfold.explain.explanation import explain_predictions
+    from tenfold.explain.page import check_target, write_explanation
+
+    check_target(out)
+    classifier, run = load_classifier_or_reader(model, engine=engine, quiet=quiet or as_json)
+    with progress_bar(quiet=quiet or as_json) as progress:
+        where = {"data_dir": data_dir, "offline": offline, "progress": progress}
+        subject = _subject(classifier, run, picture, index, data, split, where).only(digit)
+        dataset, rows, notes = _learned(run, data if index is None or run is None else None, where)
+        found = explain_predictions(
+            classifier,
+            list(subject.predictions),
+            dataset=dataset,
+            rows=rows,
+            truth=subject.truth,
+            progress=progress,
+        )
+    path = write_explanation(out, found, subject.shown(run.name if run else _name(model), notes))
+    if as_json:
+        explanations = [each.to_dict() for each in found]
+        emit_json({"name": subject.name, "explanations": explanations, "notes": notes, "page": str(path)})
+    else:
+        _tell(found, notes, path)
+
+
+def _name(model: Path | None) -> str:
+    return "built-in reader" if model is None or str(model) == "reader" else str(model)
+
+
+def _subject(
+    classifier: Classifier,
+    run: Run | None,
+    picture: Path | None,
+    index: int | None,
+    data: str | None,
+    split: str,
+    where: dict[str, Any],
+) -> Subject:
+    from tenfold.errors import UsageError
+    from tenfold.explain.subject import open_subject, take_subject
+
+    if (picture is None) == (index is None):
+        raise UsageError(
+            "neither a picture nor an --index was named" if picture is None else "a picture and an --index",
+            expected="one of them",
+        )
+    if picture is not None:
+        return open_subject(classifier, picture)
+    if data is None and run is None:
+        raise UsageError("--index without --data", expected="the data set that it counts in")
+    if data is not None:
+        from tenfold.data.load import load_dataset
+
+        dataset = load_dataset(data, split=split, **where)
+    else:
+        from tenfold.runs.run import load_for_run
+
+        assert run is not None
+        dataset = load_for_run(run, split=split, **where)
+    return take_subject(classifier, dataset, index or 0, split)
+
+
+def _learned(
+    run: Run | None, data: str | None, where: dict[str, Any]
+) -> tuple[ImageDataset | None, np.ndarray | None, list[str]]:
+    """The training images, those of them that were learned from, or else a line on why there are none."""
+    if data is not None:
+        from tenfold.data.load import load_dataset
+
+        return load_dataset(data, split="train", **where), None, []
+    if run is None:
+        return None, None, ["No training images came with this model: name some with --data for neighbours."]
+    from tenfold.errors import DataError, ModelError
+    from tenfold.runs.learned import load_learned
+
+    try:
+        return *load_learned(run, **where), []
+    except (DataError, ModelError) as error:
+        return None, None, [f"No neighbours: {error}."]
+
+
+def _tell(found: list[Explanation], notes: list[str], path: Path) -> None:
+    from tenfold.explain.terminal import draw_blocks, draw_marks
+    from tenfold.explain.words import explain_verdict, likeliest, tell_neighbours, tell_runner_up
+
+    out = stdout()
+    for number, each in enumerate(found, start=1):
+        out.print(f"{number}: " * (len(found) > 1) + explain_verdict(each), style="bold", markup=False)
+        out.print(likeliest(each), markup=False)
+        out.print(draw_blocks(each) if out.is_terminal else draw_marks(each), markup=False)
+        for sentence in [*tell_runner_up(each), *tell_neighbours(each)]:
+            out.print(sentence, markup=False)
+        out.print()
+    if not found:
+        out.print("Nothing was found in the picture.")
+    for note in notes:
+        out.print(note, markup=False)
+    out.print(f"explanation: {path}", markup=False)

@@ -1,0 +1,51 @@
+"""A map as block characters: two pixels a character on a terminal, marks in a pipe."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tenfold.explain.explanation import Explanation
+from tenfold.explain.overlay import lay_over
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+__all__ = ["draw_blocks", "draw_marks"]
+
+_STRONG = 0.25  # of the largest value: weaker ink is a dot
+
+
+def draw_blocks(explanation: Explanation, name: str = "lead") -> Text:
+    """The map over the ink in colours, two rows of pixels to a line."""
+    from rich.text import Text
+
+    each = explanation.map(name)
+    light = np.abs(explanation.image.astype(np.int16) - explanation.paper).astype(np.uint8)
+    pixels = np.asarray(lay_over(light, each.values, max(light.shape), least=each.least))
+    if len(pixels) % 2:
+        pixels = np.concatenate([pixels, np.zeros_like(pixels[:1])])
+    text = Text()
+    for above, below in zip(pixels[::2], pixels[1::2], strict=True):
+        for top, bottom in zip(above.tolist(), below.tolist(), strict=True):
+            text.append("▀", style=f"rgb({_rgb(top)}) on rgb({_rgb(bottom)})")
+        text.append("\n")
+    return text
+
+
+def _rgb(colour: list[int]) -> str:
+    return ",".join(map(str, colour))
+
+
+def draw_marks(explanation: Explanation, name: str = "lead") -> str:
+    """The same without colours: + ink for the answer, - ink against it, · ink that says little."""
+    values = explanation.map(name).values
+    inked = np.abs(explanation.image.astype(np.int16) - explanation.paper) > 64
+    height = len(values) // 2 * 2
+    pairs = values[:height].reshape(height // 2, 2, -1)
+    strongest = np.where(np.abs(pairs[:, 0]) >= np.abs(pairs[:, 1]), pairs[:, 0], pairs[:, 1])
+    ink = inked[:height].reshape(height // 2, 2, -1).any(axis=1)
+    strong = np.abs(strongest) >= _STRONG * max(float(np.abs(values).max()), 1e-9)
+    marks = np.where(~ink, " ", np.where(~strong, "·", np.where(strongest > 0, "+", "-")))
+    return "\n".join("".join(row).rstrip() for row in marks)
