@@ -9,6 +9,7 @@ import typer
 from tenfold.cli.adapt import adapt_command
 from tenfold.cli.data import app as data_app
 from tenfold.cli.evaluate import evaluate_command
+from tenfold.cli.explain import explain_command
 from tenfold.cli.gradcheck import gradcheck_command
 from tenfold.cli.predict import predict_command
 from tenfold.cli.read import read_command
@@ -53,6 +54,7 @@ app.command("read")(read_command)
 app.command("adapt")(adapt_command)
 app.command("serve")(serve_command)
 app.command("predict")(predict_command)
+app.command("explain")(explain_command)
 app.command("report")(report_command)
 app.add_typer(runs_app, name="runs")
 app.add_typer(recipes_app, name="recipes")
