@@ -1,0 +1,109 @@
+"""`tenfold doctor`: why does my network not learn, and what mends it?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tenfold.cli.options import DataDir, DataSource, EngineName, Json, Offline, Quiet, Seed
+from tenfold.cli.output import emit_json, percent, plain_table, progress_bar, stderr, stdout
+
+if TYPE_CHECKING:
+    from tenfold.doctor.diagnosis import Diagnosis, Finding
+    from tenfold.doctor.mend import Comparison
+
+__all__ = ["doctor_command"]
+
+_FAULT_FOUND = 3  # exit code
+_COLOURS = {"fault": "red", "warning": "yellow", "note": "cyan"}
+
+
+def doctor_command(
+    target: Annotated[str, typer.Argument(metavar="RECIPE|RUN", help="A recipe's name or file, or a run.")],
+    data: DataSource = None,
+    data_dir: DataDir = None,
+    offline: Offline = False,
+    engine: EngineName = "auto",
+    seed: Seed = 0,
+    fix: Annotated[
+        Path | None, typer.Option(help="Write the mended recipe here, and train both briefly.")
+    ] = None,
+    html: Annotated[Path | None, typer.Option(help="Write the findings with their plots as a page.")] = None,
+    checks: Annotated[bool, typer.Option(help="Also list what was looked at and found sound.")] = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Say why a network does not learn: faults of recipe, data and training, and what mends them.
+
+    Exit code 3 where a fault was found; warnings and notes leave it at 0."""
+    from tenfold.doctor.examine import examine_target
+    from tenfold.doctor.mend import compare_recipes, write_mended
+    from tenfold.doctor.page import write_page
+
+    with progress_bar(quiet=quiet) as progress:
+        diagnosis, dataset = examine_target(
+            target, source=data, data_dir=data_dir, offline=offline, engine=engine, seed=seed,
+            progress=progress, announce=lambda line: stderr().print(line, markup=False),
+        )  # fmt: skip
+        comparison = None
+        if fix is not None and diagnosis.changes:
+            comparison = compare_recipes(
+                diagnosis.recipe, diagnosis.mended, dataset, engine=engine, seed=seed
+            )
+            write_mended(diagnosis, fix)
+    if html is not None:
+        write_page(diagnosis, html, comparison)
+    if as_json:
+        extra = {"fix": str(fix) if comparison else None, "html": str(html) if html else None}
+        emit_json(diagnosis.to_dict() | {"comparison": comparison.to_dict() if comparison else None} | extra)
+    else:
+        _show(diagnosis, checks=checks)
+        _show_fix(diagnosis, comparison, fix)
+        if html is not None:
+            stdout().print(f"page: {html}", markup=False)
+    if not diagnosis.healthy:
+        raise typer.Exit(_FAULT_FOUND)
+
+
+def _show(diagnosis: Diagnosis, *, checks: bool) -> None:
+    console = stdout()
+    console.print(
+        f"{diagnosis.recipe.name} on {diagnosis.images:,} images of {diagnosis.data}, "
+        f"{diagnosis.engine} engine: {diagnosis.summary}",
+        markup=False,
+    )
+    for finding in diagnosis.findings:
+        _show_finding(finding)
+    if checks:
+        rows = [("ok" if c.passed else "look", c.name, c.seen, c.expected) for c in diagnosis.checks]
+        console.print()
+        console.print(plain_table(("", "looked at", "seen", "sound"), rows))
+
+
+def _show_finding(finding: Finding) -> None:
+    from rich.markup import escape
+
+    console = stdout()
+    colour = _COLOURS[finding.severity]
+    console.print(f"\n[bold {colour}]{finding.severity}[/]  [bold]{escape(finding.title)}[/]")
+    pairs: list[tuple[str, Any]] = [("seen", finding.seen), ("why", finding.why), ("mend", finding.remedy)]
+    pairs += [("set", f"{key} = {value}") for key, value in finding.settings()]
+    for name, value in pairs:
+        console.print(f"  [{colour}]{name:<5}[/] {escape(str(value))}", soft_wrap=False)
+
+
+def _show_fix(diagnosis: Diagnosis, comparison: Comparison | None, fix: Path | None) -> None:
+    console = stdout()
+    if comparison is not None:
+        figures = (
+            f"[bold]{percent(comparison.before)}[/] as it was, [bold]{percent(comparison.after)}[/] mended"
+        )
+        images = f"{comparison.steps} steps on {comparison.images:,} images"
+        console.print(f"\nread after {images}, of {comparison.held:,} others: {figures}")
+        console.print(f"mended recipe: {fix}  (tenfold train {fix})", markup=False)
+    elif fix is not None:
+        console.print("\nthere is nothing in the recipe to mend, so none was written")
+    elif diagnosis.changes:
+        console.print("\nwrite the mended recipe, and see before and after, with --fix mended.toml")

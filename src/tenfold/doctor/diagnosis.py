@@ -1,0 +1,163 @@
+"""What the doctor hands over: what was looked at, what was found, and what mends it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from tenfold.recipes.load import toml_value
+from tenfold.recipes.schema import Recipe
+
+__all__ = ["SEVERITIES", "Check", "Diagnosis", "Finding", "LayerReading", "RangeTest", "Severity"]
+
+Severity = Literal["fault", "warning", "note"]
+SEVERITIES: tuple[Severity, ...] = ("fault", "warning", "note")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """code: a short name that does not change. seen: the measurement in words, with its number.
+    why: why it hurts. remedy: what to do. changes: values of the recipe by dotted key that do it;
+    empty where the data have to be mended.
+    """
+
+    code: str
+    severity: Severity
+    title: str
+    seen: str
+    why: str
+    remedy: str
+    changes: Mapping[str, Any] = field(default_factory=dict)
+
+    def settings(self) -> list[tuple[str, str]]:
+        """(dotted key, value as TOML) of the changes."""
+        return [(key, toml_value(value)) for key, value in self.changes.items()]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at, found fault with or not. expected: what is sound."""
+
+    name: str
+    seen: str
+    expected: str
+    passed: bool
+
+
+@dataclass(frozen=True, eq=False)
+class LayerReading:
+    """A layer at one moment. outputs_std, gradient_std: root mean squares of what it gives on and of what
+    comes back to it (0 where nothing does). dead: share of ReLUs that are 0 for every image.
+    saturated: share of the outputs of sigmoid or tanh whose slope is below a twentieth of the steepest.
+    histogram, edges: of the outputs, shares (B,) and limits (B + 1,).
+    """
+
+    name: str
+    kind: str
+    outputs_std: float
+    gradient_std: float
+    dead: float
+    saturated: float
+    histogram: np.ndarray
+    edges: np.ndarray
+
+    def to_dict(self) -> dict[str, Any]:
+        plain = {key: getattr(self, key) for key in ("name", "kind", "dead", "saturated")}
+        return plain | {
+            "outputs_std": finite(self.outputs_std),
+            "gradient_std": finite(self.gradient_std),
+            "histogram": [round(float(share), 6) for share in self.histogram],
+            "edges": [finite(edge) for edge in self.edges],
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class RangeTest:
+    """rates (R,) that grow from step to step, and the smoothed loss (R,) met with each.
+    best: the rate at which the loss falls fastest. edge: the first at which it rises for good, or None.
+    used: the recipe's own, at its highest.
+    """
+
+    rates: np.ndarray
+    losses: np.ndarray
+    best: float
+    edge: float | None
+    used: float
+
+    def to_dict(self) -> dict[str, Any]:
+        points = zip(self.rates.tolist(), self.losses.tolist(), strict=True)
+        return {
+            "best": self.best,
+            "edge": self.edge,
+            "used": self.used,
+            "points": [[rate, finite(loss)] for rate, loss in points],
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Diagnosis:
+    """findings: the gravest first, and of equal ones the likelier cause first. checks: all that was looked
+    at. changes: those of all findings together, so that `mended` is the recipe they lead to.
+    before, after: layers at the start and after a short training (or the run's own weights).
+    updates: |change of a step| / |weights| a parameter. losses: of the short training, a step each.
+    """
+
+    recipe: Recipe
+    engine: str
+    data: str
+    images: int
+    findings: tuple[Finding, ...]
+    checks: tuple[Check, ...]
+    changes: Mapping[str, Any]
+    mended: Recipe
+    before: tuple[LayerReading, ...] = ()
+    after: tuple[LayerReading, ...] = ()
+    updates: Mapping[str, float] = field(default_factory=dict)
+    losses: tuple[float, ...] = ()
+    range_test: RangeTest | None = None
+
+    @property
+    def healthy(self) -> bool:
+        """Whether no fault was found; warnings and notes do not count."""
+        return not any(finding.severity == "fault" for finding in self.findings)
+
+    @property
+    def summary(self) -> str:
+        """ "2 faults, 1 warning", or that nothing was found."""
+        counts = [
+            (sum(finding.severity == severity for finding in self.findings), severity)
+            for severity in SEVERITIES
+        ]
+        parts = [f"{count} {severity}{'s' * (count > 1)}" for count, severity in counts if count]
+        return ", ".join(parts) or f"nothing found in {len(self.checks)} checks"
+
+    @property
+    def codes(self) -> list[str]:
+        """Of faults and warnings, in order."""
+        return [finding.code for finding in self.findings if finding.severity != "note"]
+
+    def to_dict(self) -> dict[str, Any]:
+        """What `tenfold doctor --json` prints."""
+        return {
+            "recipe": self.recipe.name,
+            "engine": self.engine,
+            "data": self.data,
+            "images": self.images,
+            "healthy": self.healthy,
+            "findings": [asdict(finding) for finding in self.findings],
+            "checks": [asdict(check) for check in self.checks],
+            "changes": dict(self.changes),
+            "before": [reading.to_dict() for reading in self.before],
+            "after": [reading.to_dict() for reading in self.after],
+            "updates": {name: finite(value) for name, value in self.updates.items()},
+            "losses": [finite(loss) for loss in self.losses],
+            "range_test": self.range_test.to_dict() if self.range_test else None,
+        }
+
+
+def finite(value: float) -> float | None:
+    """For JSON, which has no infinity."""
+    return float(value) if np.isfinite(value) else None

@@ -1,0 +1,151 @@
+"""`diagnose`: a recipe and its data, examined from the pixels to the last step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tenfold.arrays import ImageDataset
+from tenfold.data.load import load_dataset
+from tenfold.data.progress import Progress
+from tenfold.doctor.checks_data import check_data
+from tenfold.doctor.checks_learning import (
+    check_black_images,
+    check_dead,
+    check_labels,
+    check_overfit,
+    check_rate,
+    check_restraints,
+)
+from tenfold.doctor.checks_run import check_claim, check_history
+from tenfold.doctor.checks_start import check_start
+from tenfold.doctor.checks_step import check_inputs, check_loss, check_step
+from tenfold.doctor.diagnosis import Diagnosis, RangeTest
+from tenfold.doctor.examination import Examination
+from tenfold.doctor.patient import admit
+from tenfold.doctor.readings import read_layers, view_inside
+from tenfold.doctor.trials import Trial, run_trial
+from tenfold.recipes.load import get_recipe
+from tenfold.recipes.schema import EnsembleSettings, Recipe
+from tenfold.runs.folder import Run, is_run, open_run
+from tenfold.runs.run import load_for_run
+
+__all__ = ["diagnose", "examine_target"]
+
+
+def diagnose(
+    recipe: Recipe,
+    dataset: ImageDataset,
+    test: ImageDataset | None = None,
+    *,
+    engine: str = "auto",
+    seed: int = 0,
+    run: Run | None = None,
+) -> Diagnosis:
+    """Looks for what keeps `recipe` from learning `dataset`, by measuring: the data, one step of the
+    network, its start, and short trainings on a part of the images (at most 2,000 and some 80 steps).
+
+    test: test images, of which copies, pixels and the numbering of labels are looked at, never the score.
+    run: its history, weights and figures are judged too. The checks go from causes to symptoms, and each is
+    made on the recipe as mended so far. Raises RecipeError and DataError where recipe and data do not fit.
+    """
+    single = recipe.model_copy(update={"ensemble": EnsembleSettings()})
+    examination = Examination(admit(single, dataset, test, engine=engine, seed=seed))
+    check_data(examination)
+    check_inputs(examination)
+    check_loss(examination)
+    check_step(examination)
+    check_start(examination)
+    given, rates = _check_learning(examination)
+    if run is not None:
+        _check_run(examination, run)
+    return _conclude(examination, recipe, given, rates, run)
+
+
+def examine_target(
+    target: str,
+    *,
+    source: str | Path | None = None,
+    data_dir: Path | None = None,
+    offline: bool = False,
+    engine: str = "auto",
+    seed: int = 0,
+    progress: Progress | None = None,
+    announce: Callable[[str], None] = lambda _line: None,
+) -> tuple[Diagnosis, ImageDataset]:
+    """`diagnose` of a recipe by name or file, or of a run by folder, and the training images it was done on.
+
+    source: by default the recipe's own data set, or that of the run. `announce` gets the line that says
+    where another one had to be taken.
+    """
+    options: dict[str, Any] = {"data_dir": data_dir, "offline": offline, "progress": progress}
+    run = open_run(target) if is_run(Path(target)) else None
+    recipe = run.recipe if run else get_recipe(target)
+    if run is not None and source is None:
+        sets = [load_for_run(run, split=split, **options) for split in ("train", "test")]
+        seed = run.environment["seed"]
+    else:
+        wanted = source if source is not None or recipe.data.default == "mnist" else recipe.data.default
+        sets = [load_dataset(wanted, split=split, **options) for split in ("train", "test")]
+    if sets[0].note:
+        announce(sets[0].note)
+    return diagnose(recipe, *sets, engine=engine, seed=seed, run=run), sets[0]
+
+
+def _check_learning(examination: Examination) -> tuple[Trial, RangeTest]:
+    """The trial of the recipe as it was given, and the range test."""
+    patient = examination.patient
+    given = run_trial(patient, patient.recipe)
+    trial = run_trial(patient, examination.recipe) if examination.recipe != patient.recipe else given
+    test, trial = check_rate(examination, trial)
+    if not trial.finite:
+        examination.found(
+            "not-finite", "fault", f"the loss was no number after step {len(trial.losses)}",
+            expected="numbers", changes={"optimiser.clip_norm": 1.0},
+        )  # fmt: skip
+    check_dead(examination, read_layers(view_inside(patient, patient.recipe, given.weights)))
+    check_restraints(examination, trial)
+    capable = check_overfit(examination)
+    check_labels(examination, trial, capable=capable)
+    check_black_images(examination, trial)
+    return given, test
+
+
+def _check_run(examination: Examination, run: Run) -> None:
+    if (run.folder / "history.jsonl").is_file():
+        check_history(examination, run.history)
+    if run.evaluation is not None:
+        confusion = run.evaluation.confusion
+        check_claim(examination, int(np.trace(confusion)), int(confusion.sum()))
+
+
+def _conclude(
+    examination: Examination, recipe: Recipe, given: Trial, test: RangeTest, run: Run | None
+) -> Diagnosis:
+    patient = examination.patient
+    return Diagnosis(
+        recipe=recipe,
+        engine=given.engine.name,
+        data=patient.whole.name,
+        images=len(patient.whole),
+        findings=examination.ordered(),
+        checks=tuple(examination.checks),
+        changes=examination.changes,
+        mended=examination.recipe.model_copy(update={"ensemble": recipe.ensemble}),
+        before=read_layers(view_inside(patient, patient.recipe)),
+        after=read_layers(view_inside(patient, patient.recipe, _last_weights(given, run))),
+        updates=given.updates,
+        losses=tuple(given.losses.tolist()),
+        range_test=test,
+    )
+
+
+def _last_weights(given: Trial, run: Run | None) -> dict[str, np.ndarray]:
+    """The run's own where it has a model of one network, else those after the trial."""
+    if run is None or not (run.folder / "model.safetensors").is_file():
+        return given.weights
+    weights = run.model[1]
+    return weights if set(weights) == set(given.weights) else given.weights
