@@ -1,13 +1,18 @@
-"""`tenfold data`: the data sets there are, and what is in one."""
+"""`tenfold data`: the data sets there are, what is in one, and how it looks."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tenfold.cli.options import DataDir, Json, Offline, Quiet
+from tenfold.cli.options import DataDir, Json, Offline, Quiet, Seed
 from tenfold.cli.output import emit_json, plain_table, progress_bar, stdout
+
+if TYPE_CHECKING:
+    from tenfold.explore.look import Exploration
+    from tenfold.explore.record import Record
 
 __all__ = ["app"]
 
@@ -73,6 +78,75 @@ def info_command(
     if dataset.note:
         stdout().print(dataset.note, markup=False)
     stdout().print(plain_table(("class", "images"), list(counts.items()), right=("images",)))
+
+
+@app.command("show")
+def show_command(
+    source: Source,
+    split: Annotated[str, typer.Option(help="train, test or all.")] = "all",
+    record: Annotated[
+        int | None, typer.Option(min=0, help="Print this one image as numbers; on a page, show this one.")
+    ] = None,
+    duplicates: Annotated[
+        bool | None,
+        typer.Option(
+            "--duplicates/--no-duplicates",
+            help="Look for near duplicates, not only for equal images; else where that takes a second.",
+        ),
+    ] = None,
+    html: Annotated[Path | None, typer.Option(help="Write a page that opens without network.")] = None,
+    png: Annotated[Path | None, typer.Option(help="Write a picture.")] = None,
+    seed: Seed = 0,
+    data_dir: DataDir = None,
+    offline: Offline = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Look at a data set: its classes, their means and examples, its pixels, and what occurs twice."""
+    from tenfold.data.load import load_parts
+    from tenfold.explore.look import explore_dataset
+    from tenfold.explore.record import get_record
+
+    with progress_bar(quiet=quiet) as progress:
+        parts = load_parts(source, split=split, data_dir=data_dir, offline=offline, progress=progress)
+    chosen = None if record is None else get_record(parts, record)
+    if chosen is not None and html is None:
+        _show_record(chosen, as_json)
+        return
+    exploration = explore_dataset(parts, near=duplicates, seed=seed)
+    written = _write_pages(exploration, chosen, html, png)
+    if as_json:
+        emit_json(exploration.to_dict() | written)
+    elif written:
+        stdout().print("\n".join(f"{kind}: {path}" for kind, path in written.items()), markup=False)
+    else:
+        from tenfold.explore.terminal import print_exploration
+
+        print_exploration(exploration, stdout())
+
+
+def _show_record(record: Record, as_json: bool) -> None:
+    if as_json:
+        emit_json(record.to_dict())
+        return
+    from tenfold.explore.terminal import print_record
+
+    print_record(record, stdout())
+
+
+def _write_pages(
+    exploration: Exploration, record: Record | None, html: Path | None, png: Path | None
+) -> dict[str, str]:
+    written = {}
+    if html is not None:
+        from tenfold.explore.page import write_page
+
+        written["page"] = str(write_page(exploration, html, record=record))
+    if png is not None:
+        from tenfold.explore.poster import write_poster
+
+        written["picture"] = str(write_poster(exploration, png))
+    return written
 
 
 @app.command("fetch")

@@ -18,7 +18,7 @@ from tenfold.data.sources import Source, open_path
 from tenfold.data.split import split_dataset
 from tenfold.errors import DataError, DataNotFoundError, MissingDependencyError, UsageError, nearest
 
-__all__ = ["find_dataset", "load_dataset"]
+__all__ = ["find_dataset", "load_dataset", "load_parts"]
 
 SPLITS = ("train", "test", "all")
 TEST_SHARE, TEST_SEED = 0.2, 0
@@ -50,17 +50,28 @@ def load_dataset(
     Where a source has no test part, "test" is a fixed fifth of it (stratified, seed 0), "train"
     the rest. Raises DataError and DataNotFoundError naming file and remedy.
     """
-    if split not in SPLITS:
-        raise UsageError(f"split {split!r}", expected=", ".join(SPLITS), remedy=nearest(split, SPLITS))
-    open_set = partial(
-        _open_set,
-        verify=verify,
-        data_dir=data_dir,
-        offline=offline,
-        progress=progress,
-        ask_once=source is None,
-    )
-    return _take(_open(source, open_set, progress), split, source or "mnist")
+    _check_split(split)
+    opened = _open_source(source, verify, data_dir, offline, progress)
+    return _take(opened, split, source or "mnist")
+
+
+def load_parts(
+    source: str | Path | None = None,
+    *,
+    split: str = "all",
+    verify: bool = True,
+    data_dir: str | Path | None = None,
+    offline: bool = False,
+    progress: Progress | None = None,
+) -> dict[str, ImageDataset]:
+    """What `load_dataset` gives, but of "all" each part by itself: "train" and "test" as they were published,
+    or "all" where there is but one. Takes and raises what `load_dataset` does.
+    """
+    _check_split(split)
+    opened = _open_source(source, verify, data_dir, offline, progress)
+    if split != "all" or "test" not in opened.parts:
+        return {split: _take(opened, split, source or "mnist")}
+    return {part: opened.parts[part]() for part in ("train", "test") if part in opened.parts}
 
 
 def find_dataset(name: str, *, data_dir: str | Path | None = None) -> Path | None:
@@ -69,6 +80,29 @@ def find_dataset(name: str, *, data_dir: str | Path | None = None) -> Path | Non
     Raises DataNotFoundError for a name that the catalogue does not know.
     """
     return find_sample() if name == "sample" else find_entry(get_entry(name), data_dir)
+
+
+def _check_split(split: str) -> None:
+    if split not in SPLITS:
+        raise UsageError(f"split {split!r}", expected=", ".join(SPLITS), remedy=nearest(split, SPLITS))
+
+
+def _open_source(
+    source: str | Path | None,
+    verify: bool,
+    data_dir: str | Path | None,
+    offline: bool,
+    progress: Progress | None,
+) -> Source:
+    open_set = partial(
+        _open_set,
+        verify=verify,
+        data_dir=data_dir,
+        offline=offline,
+        progress=progress,
+        ask_once=source is None,
+    )
+    return _open(source, open_set, progress)
 
 
 def _open(

@@ -96,9 +96,10 @@ def _first_equals(sides: list[np.ndarray]) -> np.ndarray:
 
 def _groups(numbers: np.ndarray) -> list[np.ndarray]:
     """Rows with the same number, where two or more have it: ascending, and by their first row."""
-    order = np.argsort(numbers, kind="stable")
-    parts = np.split(order, np.flatnonzero(np.diff(numbers[order])) + 1)
-    return sorted((part for part in parts if len(part) > 1), key=lambda rows: int(rows[0]))
+    shared = np.flatnonzero(np.bincount(numbers)[numbers] > 1)
+    order = shared[np.argsort(numbers[shared], kind="stable")]
+    parts = np.split(order, np.flatnonzero(np.diff(numbers[order])) + 1) if len(order) else []
+    return sorted(parts, key=lambda rows: int(rows[0]))
 
 
 def _near_groups(sides: list[np.ndarray], first: np.ndarray) -> tuple[DuplicateGroup, ...]:

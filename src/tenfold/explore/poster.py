@@ -1,0 +1,134 @@
+"""An Exploration -> one PNG: distribution, pixel values, and of each class mean, spread and examples."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tenfold.errors import UsageError
+from tenfold.explore.blocks import shrink, stretch
+from tenfold.explore.look import ClassLook, Exploration
+from tenfold.explore.words import imbalance_sentence
+from tenfold.files import replace_file
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["draw_poster", "write_poster"]
+
+_INK, _MUTED, _ACCENT, _SECOND = "#1b2431", "#566173", "#1d5fc1", "#b8500f"
+_SIDE = 64  # pixels a side of a picture
+_EACH = 5  # examples of each kind
+_MOST = 20  # classes that are drawn; of more, the first
+_WIDTH, _ROW, _HEAD = 11.0, 0.62, 1.2  # inches
+
+
+def write_poster(exploration: Exploration, path: str | Path) -> Path:
+    """Writes the PNG, beside and renamed; returns its path. Raises UsageError where `path` is a folder."""
+    target = Path(path)
+    if target.is_dir():
+        raise UsageError(f"{target} is a folder", expected="a file's name, such as data.png")
+    figure = draw_poster(exploration)
+    with replace_file(target) as beside:
+        figure.savefig(beside, format="png", dpi=120, metadata={"Software": None})
+    return target
+
+
+def draw_poster(exploration: Exploration) -> Figure:
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    classes = exploration.classes[:_MOST]
+    upper, lower = max(2.4, 0.22 * len(classes) + 0.5), _ROW * len(classes) + 0.35
+    height = _HEAD + upper + lower + 0.15
+    plain: dict[str, object] = {
+        "text.parse_math": False,
+        "font.size": 9,
+        "text.color": _INK,
+        "axes.edgecolor": _MUTED,
+    }
+    plain |= {"xtick.labelcolor": _MUTED, "ytick.labelcolor": _INK}
+    with matplotlib.rc_context(plain):  # type: ignore[arg-type]
+        figure = Figure(figsize=(_WIDTH, height), facecolor="white")
+        _write_title(figure, exploration, height)
+        top = 1 - _HEAD / height
+        bottom = top - (upper - 0.55) / height
+        _draw_counts(figure.add_axes((0.1, bottom, 0.5, top - bottom)), exploration, classes)
+        _draw_histogram(figure.add_axes((0.68, bottom, 0.28, top - bottom)), exploration.pixels.histogram)
+        _draw_pictures(figure.add_axes((0.04, 0.2 / height, 0.92, lower / height)), exploration, classes)
+    return figure
+
+
+def _write_title(figure: Figure, exploration: Exploration, height: float) -> None:
+    rows, columns = exploration.dataset.image_shape
+    count = f"{len(exploration.dataset):,} images of {rows} x {columns} pixels"
+    figure.text(0.04, 1 - 0.42 / height, f"{exploration.dataset.name}: {count}", fontsize=15, weight="bold")
+    figure.text(0.04, 1 - 0.72 / height, imbalance_sentence(exploration), color=_MUTED)
+    left = len(exploration.classes) - _MOST
+    if left > 0:
+        figure.text(0.04, 1 - 0.92 / height, f"the first {_MOST} classes; {left} more", color=_MUTED)
+
+
+def _draw_counts(axes: Axes, exploration: Exploration, classes: tuple[ClassLook, ...]) -> None:
+    places, left = np.arange(len(classes)), np.zeros(len(classes))
+    several = len(exploration.parts) > 1
+    for name, counts, colour in zip(exploration.parts, exploration.counts, (_ACCENT, _SECOND)):
+        shown = counts[: len(classes)]
+        bars = axes.barh(places, shown, left=left, height=0.7, color=colour, label=name)
+        left = left + shown
+    axes.bar_label(bars, [f"{look.count:,}" for look in classes], padding=4, fontsize=8)
+    axes.set_yticks(places, [_short(look.name) for look in classes])
+    axes.set_ylim(len(classes) - 0.4, -0.6)
+    axes.set_xlim(0, max(float(left.max()), 1) * 1.12)
+    axes.set_xticks([])
+    axes.tick_params(length=0)
+    axes.spines[["top", "right", "bottom"]].set_visible(False)
+    axes.set_title("images a class", fontsize=9, color=_MUTED, loc="left")
+    if several:
+        axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False, borderaxespad=0.1)
+
+
+def _draw_histogram(axes: Axes, histogram: np.ndarray) -> None:
+    axes.bar(
+        np.arange(0, 256, 4), histogram.reshape(64, 4).sum(axis=1), width=3.6, align="edge", color=_ACCENT
+    )
+    axes.set_yscale("log")
+    axes.set_xlim(-2, 258)
+    axes.set_xticks([0, 64, 128, 192, 255])
+    axes.tick_params(labelsize=8, colors=_MUTED, labelcolor=_MUTED)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.set_title("pixel values (logarithmic)", fontsize=9, color=_MUTED, loc="left")
+
+
+def _draw_pictures(axes: Axes, exploration: Exploration, classes: tuple[ClassLook, ...]) -> None:
+    """One canvas in units of a row's height: a name, then mean, spread and three groups of examples."""
+    axes.set_xlim(0, 0.92 * _WIDTH / _ROW)
+    axes.set_ylim(len(classes), -0.55)
+    axes.set_axis_off()
+    kinds = ("typical", "unusual", "random")
+    heads = [(1.6, "mean"), (2.6, "spread")] + [(3.9 + 4.9 * n * 0.86, kind) for n, kind in enumerate(kinds)]
+    for left, name in heads:
+        axes.text(left, -0.12, name, color=_MUTED, fontsize=9)
+    for row, look in enumerate(classes):
+        axes.text(1.4, row + 0.47, _short(look.name), ha="right", va="center", weight="bold")
+        if not look.count:
+            continue
+        _place(axes, stretch(look.mean), 1.6, row)
+        _place(axes, stretch(look.spread), 2.6, row)
+        for (left, _), kind in zip(heads[2:], kinds):
+            for number, index in enumerate(getattr(look, kind)[:_EACH].tolist()):
+                _place(axes, exploration.dataset.images[index], left + 0.8 * number, row)
+
+
+def _place(axes: Axes, image: np.ndarray, left: float, row: float) -> None:
+    small = shrink(np.asarray(image), _SIDE)
+    width, height = (0.76 * length / max(small.shape) for length in small.shape[::-1])
+    extent = (left, left + width, row + 0.1 + height, row + 0.1)
+    axes.imshow(small, cmap="gray", vmin=0, vmax=255, extent=extent, aspect="auto", interpolation="nearest")
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 12 else name[:11] + "…"
