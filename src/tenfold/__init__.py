@@ -25,6 +25,7 @@ _EXPORTS = {
     "check_gradients": "tenfold.numpy_engine.gradcheck",
     "create_app": "tenfold.serve.app",
     "evaluate": "tenfold.evaluation.evaluate",
+    "explore_dataset": "tenfold.explore.look",
     "export_onnx": "tenfold.export.onnx_file",
     "find_duplicates": "tenfold.explore.duplicates",
     "get_recipe": "tenfold.recipes.load",
