@@ -57,7 +57,7 @@ def explain_command(
     the answer against the next.
     """
     from tenfold.explain.explanation import explain_predictions
-    from tenfold.explain.page import check_target, write_explanation
+    from tenfold.explain.write import check_target, write_explanation
 
     check_target(out)
     classifier, run = load_classifier_or_reader(model, engine=engine, quiet=quiet or as_json)

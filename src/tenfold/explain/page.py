@@ -1,27 +1,22 @@
-"""Explanations -> one HTML file that needs nothing else: no network, no script."""
+"""Explanations -> one HTML page."""
 
 from __future__ import annotations
 
 import base64
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image
 
-from tenfold.arrays import Prediction
-from tenfold.errors import UsageError
 from tenfold.explain.explanation import Explanation
 from tenfold.explain.overlay import AGAINST, FOR, lay_over
-from tenfold.explain.sheet import COLOURS, number_tag
+from tenfold.explain.shown import Shown, ink_of, mark_boxes
 from tenfold.explain.words import explain_verdict, percent, signed, tell_neighbours, tell_runner_up
-from tenfold.files import replace_file, write_text
 from tenfold.version import __version__
 
-__all__ = ["Shown", "check_target", "ink_of", "mark_boxes", "write_explanation"]
+__all__ = ["render_page"]
 
 _SEEN, _SIDE = 224, 280  # pixels of what was seen, and of a map
 _SMALL = 168  # of one of many
@@ -29,43 +24,8 @@ _LONGEST = 720  # of the picture as given
 _MOST_BARS = 12
 
 
-@dataclass(frozen=True, eq=False)
-class Shown:
-    """What is explained: its name, the model's, the picture as given (None for an image of a data set),
-    and lines that a reader should know, such as why there are no neighbours.
-
-    size: (width, height) in the pixels that the verdicts' boxes count.
-    """
-
-    name: str
-    model: str
-    picture: Image.Image | None = None
-    size: tuple[int, int] = (1, 1)
-    notes: tuple[str, ...] = ()
-
-
-def write_explanation(path: Path, explanations: Sequence[Explanation], shown: Shown) -> Path:
-    """Writes a page (.html) or a picture (.png). Raises UsageError for another name."""
-    check_target(path)
-    if path.suffix.lower() == ".png":
-        from tenfold.explain.picture import draw_explanations
-
-        buffer = io.BytesIO()
-        draw_explanations(explanations, shown).save(buffer, format="PNG", optimize=True)
-        with replace_file(path) as beside:
-            beside.write_bytes(buffer.getvalue())
-    else:
-        write_text(path, _render(explanations, shown))
-    return path
-
-
-def check_target(path: Path) -> None:
-    """Raises UsageError where the name is neither that of a page nor of a picture."""
-    if path.suffix.lower() not in (".html", ".htm", ".png"):
-        raise UsageError(f"{path} is neither a page nor a picture", expected="a name ending in .html or .png")
-
-
-def _render(explanations: Sequence[Explanation], shown: Shown) -> str:
+def render_page(explanations: Sequence[Explanation], shown: Shown) -> str:
+    """HTML in one file that needs nothing else: no network, no script."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
@@ -122,11 +82,6 @@ def _digit(explanation: Explanation, number: int) -> dict[str, Any]:
     }
 
 
-def ink_of(explanation: Explanation) -> np.ndarray:
-    """uint8 (H, W), the ink light on black whatever the paper was."""
-    return np.abs(explanation.image.astype(np.int16) - explanation.paper).astype(np.uint8)
-
-
 def _bars(explanation: Explanation) -> list[dict[str, Any]]:
     """The outputs in their order; of many only the likeliest, best first."""
     order = np.arange(len(explanation.names))
@@ -180,26 +135,6 @@ def _neighbours(explanation: Explanation) -> list[dict[str, Any]]:
             found.images, found.labels, found.distances, found.indices, strict=True
         )
     ]
-
-
-def mark_boxes(shown: Shown, digits: Sequence[Prediction], longest: int) -> Image.Image:
-    """The picture as given, at most so long, with a box and a number around each digit."""
-    assert shown.picture is not None
-    image = shown.picture.convert("RGB")
-    ratio = min(longest / max(image.size), 8.0)
-    size = (max(1, round(image.width * ratio)), max(1, round(image.height * ratio)))
-    image = image.resize(size, Image.Resampling.NEAREST if ratio >= 3 else Image.Resampling.LANCZOS)
-    scale = (image.width / shown.size[0], image.height / shown.size[1])
-    draw = ImageDraw.Draw(image)
-    for number, digit in enumerate(digits, start=1):
-        if digit.box is None:
-            continue
-        x0, y0, x1, y1 = (round(edge * scale[place % 2]) for place, edge in enumerate(digit.box))
-        box = (max(0, x0 - 3), max(0, y0 - 3), min(image.width - 1, x1 + 3), min(image.height - 1, y1 + 3))
-        draw.rectangle(box, outline=COLOURS[digit.verdict], width=2)
-        if len(digits) > 1:
-            image.paste(number_tag(number, COLOURS[digit.verdict], 16), (box[0], box[1]))
-    return image
 
 
 def _enlarged(image: np.ndarray, side: int) -> Image.Image:

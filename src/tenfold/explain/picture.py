@@ -9,7 +9,6 @@ from PIL import Image
 
 from tenfold.explain.explanation import Explanation
 from tenfold.explain.overlay import lay_over
-from tenfold.explain.page import Shown, ink_of, mark_boxes
 from tenfold.explain.sheet import (
     BLUE,
     CARD,
@@ -27,6 +26,7 @@ from tenfold.explain.sheet import (
     row,
     stack,
 )
+from tenfold.explain.shown import Shown, ink_of, mark_boxes
 from tenfold.explain.words import explain_verdict, tell_neighbours, tell_runner_up
 
 __all__ = ["draw_explanations"]

@@ -12,7 +12,7 @@ from PIL import Image
 from tenfold.arrays import ImageDataset, Prediction
 from tenfold.classifier import Classifier
 from tenfold.errors import DataError, UsageError
-from tenfold.explain.page import Shown
+from tenfold.explain.shown import Shown
 from tenfold.ink.open import open_picture
 
 __all__ = ["Subject", "open_subject", "take_subject"]
