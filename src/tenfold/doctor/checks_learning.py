@@ -61,13 +61,23 @@ def check_rate(examination: Examination, trial: Trial) -> tuple[RangeTest, Trial
         return test, trial if trial.held_accuracy >= other.held_accuracy else other
     if not trial.finite:
         seen += f". The loss was no number after step {len(trial.losses)}"
-    found, best = find_rate(patient, recipe, test)
-    changes: dict[str, Any] = {"optimiser.learning_rate": found.optimiser.learning_rate}
-    if recipe.schedule.name in ("constant", "step"):
-        changes |= {"schedule.name": "cosine", "schedule.milestones": []}
+    changes = _good_habits(recipe)
+    better_recipe = change_recipe(recipe, changes)
+    found, best = find_rate(patient, better_recipe, range_test(patient, better_recipe))
+    changes["optimiser.learning_rate"] = found.optimiser.learning_rate
     code = "rate-too-large" if large else "rate-too-small"
     examination.found(code, "fault", seen, expected=expected, changes=changes)
     return replace(test, used=used), best
+
+
+def _good_habits(recipe: Recipe) -> dict[str, Any]:
+    """What belongs to a rate that is chosen anew: it falls to 0, and plain descent gets momentum."""
+    changes: dict[str, Any] = {}
+    if recipe.optimiser.name == "sgd" and not recipe.optimiser.momentum:
+        changes |= {"optimiser.momentum": 0.9, "optimiser.nesterov": True}
+    if recipe.schedule.name in ("constant", "step"):
+        changes |= {"schedule.name": "cosine", "schedule.milestones": []}
+    return changes
 
 
 def check_dead(examination: Examination, readings: tuple[LayerReading, ...]) -> None:
@@ -142,25 +152,26 @@ def _check_test_labels(examination: Examination, trial: Trial) -> None:
         )
 
 
-def check_restraints(examination: Examination, trial: Trial) -> None:
-    """Without dropout, augmentation and weight decay the same steps must not learn much more of the training
+def check_restraints(examination: Examination, trial: Trial) -> Trial:
+    """The trial to go on with. Without dropout, augmentation and weight decay the same steps must not learn much more of the training
     images; where they do, each of the three is left out by itself."""
     patient, recipe = examination.patient, trial.recipe
     free = without_regularisers(recipe)
     if free == recipe:
-        return
+        return trial
     most = run_trial(patient, free).train_accuracy
     own = trial.train_accuracy
     seen = f"{own:.0%} of the training images are learned with it, {most:.0%} without"
     expected = f"a loss of at most {_HELD_BACK:.0%}"
     if most - own < _HELD_BACK:
         examination.passed("what dropout, augmentation and weight decay cost", seen, expected)
-        return
+        return trial
     for code, changes in _restraints(recipe).items():
         alone = run_trial(patient, change_recipe(recipe, changes)).train_accuracy
         if alone - own >= _HELD_BACK / 2:
             seen = f"{own:.0%} of the training images are learned with it, {alone:.0%} without"
             examination.found(code, "warning", seen, expected=expected, changes=changes)
+    return trial if examination.recipe == recipe else run_trial(patient, examination.recipe)
 
 
 def _restraints(recipe: Recipe) -> dict[str, dict[str, Any]]:

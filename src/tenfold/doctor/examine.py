@@ -100,6 +100,7 @@ def _check_learning(examination: Examination) -> tuple[Trial, RangeTest]:
     patient = examination.patient
     given = run_trial(patient, patient.recipe)
     trial = run_trial(patient, examination.recipe) if examination.recipe != patient.recipe else given
+    trial = check_restraints(examination, trial)
     test, trial = check_rate(examination, trial)
     if not trial.finite:
         examination.found(
@@ -107,7 +108,6 @@ def _check_learning(examination: Examination) -> tuple[Trial, RangeTest]:
             expected="numbers", changes={"optimiser.clip_norm": 1.0},
         )  # fmt: skip
     check_dead(examination, read_layers(view_inside(patient, patient.recipe, given.weights)))
-    check_restraints(examination, trial)
     capable = check_overfit(examination)
     check_labels(examination, trial, capable=capable)
     check_black_images(examination, trial)

@@ -6,8 +6,10 @@ import numpy as np
 
 from tenfold.doctor.diagnosis import LayerReading
 from tenfold.doctor.patient import Patient
+from tenfold.doctor.trials import without_dropout
 from tenfold.numpy_engine.activations import sigmoid
 from tenfold.numpy_engine.inside import InsideView, LayerView, look_inside
+from tenfold.recipes.load import change_recipe
 from tenfold.recipes.schema import Recipe
 
 __all__ = ["FLAT_SLOPE", "read_layers", "saturation", "view_inside"]
@@ -18,9 +20,10 @@ _SHOWN = ("linear", "conv", "batch-norm", "relu", "sigmoid", "tanh")
 
 
 def view_inside(patient: Patient, recipe: Recipe, weights: dict[str, np.ndarray] | None = None) -> InsideView:
-    """A batch of the training images in the NumPy engine, whichever engine trains. weights: by default the
-    first ones of `recipe`."""
-    engine = patient.setup(recipe).engine
+    """A batch of the training images in the NumPy engine, whichever engine trains; without dropout, whose
+    chance would blur what is read. weights: by default the first ones of `recipe`."""
+    plain = change_recipe(recipe, {"network.layers": without_dropout(recipe.network.layers)})
+    engine = patient.setup(plain).engine
     few = patient.train.subset(np.random.default_rng(patient.seed).permutation(len(patient.train))[:_IMAGES])
     with np.errstate(all="ignore"):
         return look_inside(

@@ -191,14 +191,15 @@ WORDS = {
         "learning rate",
         "The learning rate is too large",
         "The steps jump over the valley: the loss swings or grows instead of falling, and ReLUs may die.",
-        "Take the rate at which the loss falls fastest in the range test (Smith 2017).",
+        "Take the rate at which the loss falls fastest in the range test (Smith 2017), and let it fall "
+        "to 0; momentum carries plain descent along.",
     ),
     "rate-too-small": Words(
         "learning rate",
         "The learning rate is too small for this number of steps",
         "Each step changes next to nothing, so the training ends long before the valley's floor.",
-        "Take the rate at which the loss falls fastest in the range test (Smith 2017), and let it fall to"
-        " 0.",
+        "Take the rate at which the loss falls fastest in the range test (Smith 2017), and let it fall "
+        "to 0; momentum carries plain descent along.",
     ),
     "not-finite": Words(
         "losses that are numbers",

@@ -1,0 +1,212 @@
+"""Twelve and more broken recipes or data sets, each with its right diagnosis; as many sound ones with none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tenfold.arrays import ImageDataset
+from tenfold.doctor.diagnosis import Diagnosis
+from tenfold.doctor.examine import diagnose
+from tenfold.recipes.load import change_recipe, get_recipe
+from tenfold.recipes.schema import Recipe
+
+Case = tuple[Recipe, ImageDataset, ImageDataset]
+
+
+def shapes(
+    count: int, seed: int, *, side: int = 16, classes: int = 5, names: tuple[str, ...] = ()
+) -> ImageDataset:
+    """Strokes of one of several slants through a moving point, on noise: a linear network learns them
+    partly, one hidden layer well."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(count) % classes
+    rows, columns = np.mgrid[:side, :side]
+    angle = np.pi * labels[:, None, None] / classes + 0.1 * rng.standard_normal((count, 1, 1))
+    x, y = side / 2 - 0.5 + rng.uniform(-1.5, 1.5, (2, count, 1, 1))
+    distance = np.abs((rows - y) * np.cos(angle) - (columns - x) * np.sin(angle))
+    images = np.clip(230 - 120 * distance, 0, None) + rng.integers(0, 25, (count, side, side))
+    return ImageDataset(
+        images.clip(0, 255).astype(np.uint8), labels, names or tuple(f"slant {k}" for k in range(classes)),
+        "slants",
+    )  # fmt: skip
+
+
+TRAIN, TEST = shapes(1500, 1), shapes(300, 2)
+
+
+def recipe(*layers: str, **changes: Any) -> Recipe:
+    """784-like networks in small: one hidden layer, Adam, 10 epochs, unless changed."""
+    base = change_recipe(
+        get_recipe("mlp-small"),
+        {"network.layers": ["flatten", *(layers or ("linear 32", "relu")), "linear classes"], "name": "case"},
+    )
+    return change_recipe(base, {key.replace("__", "."): value for key, value in changes.items()})
+
+
+SGD = {"optimiser__name": "sgd", "schedule__name": "constant"}
+DEEP = ("linear 32", "sigmoid") * 6
+
+
+def with_images(images: np.ndarray, data: ImageDataset) -> ImageDataset:
+    return replace(data, images=images.astype(np.uint8))
+
+
+def shuffled() -> Case:
+    labels = np.random.default_rng(5).permutation(TRAIN.labels)
+    return recipe(), replace(TRAIN, labels=labels), TEST
+
+
+def off_by_one() -> Case:
+    return recipe(), replace(TRAIN, labels=(TRAIN.labels + 1) % 5), TEST
+
+
+def counted_from_one() -> Case:
+    names = ("nothing", *TRAIN.class_names)
+    train = ImageDataset(TRAIN.images, TRAIN.labels + 1, names)
+    return recipe(), train, ImageDataset(TEST.images, TEST.labels + 1, names)
+
+
+def leaking() -> Case:
+    images, labels = TEST.images.copy(), TEST.labels.copy()
+    images[:60], labels[:60] = TRAIN.images[:60], TRAIN.labels[:60]
+    return recipe(), TRAIN, replace(TEST, images=images, labels=labels)
+
+
+def imbalanced() -> Case:
+    kept = (TRAIN.labels == 0) | (np.arange(len(TRAIN)) // 5 % 25 < 1)
+    return recipe(), TRAIN.subset(np.flatnonzero(kept)), TEST
+
+
+def blank() -> Case:
+    images = TRAIN.images.copy()
+    images[np.random.default_rng(0).permutation(len(images))[:500]] = 0
+    return recipe(), replace(TRAIN, images=images), TEST
+
+
+BROKEN: dict[str, tuple[str, Callable[[], Case]]] = {
+    "pixels 0..255": ("inputs-unscaled", lambda: (recipe(input__scaling="none"), TRAIN, TEST)),
+    "pixels 0 and 1": (
+        "inputs-tiny",
+        lambda: (recipe(input__scaling="unit"), with_images(TRAIN.images // 100, TRAIN), with_images(TEST.images // 100, TEST)),
+    ),
+    "N(0, 1) weights": ("start-loss", lambda: (recipe(network__initialise="normal"), TRAIN, TEST)),
+    "seed D's loss": (
+        "loss-trap",
+        lambda: (recipe(network__initialise="normal", loss__name="sigmoid-distance", optimiser__learning_rate=50, **SGD), TRAIN, TEST),
+    ),
+    "summed gradients": (
+        "gradient-sum", lambda: (recipe(loss__reduction="sum", optimiser__learning_rate=1e-3, **SGD), TRAIN, TEST)
+    ),
+    "shifted columns": ("columns-shifted", lambda: (recipe(loss__label_shift=-1), TRAIN, TEST)),
+    "slow biases": (
+        "bias-rate",
+        lambda: (recipe(optimiser__groups=[{"match": "bias", "factor": 0.1}]), TRAIN, TEST),
+    ),
+    "rate too large": ("rate-too-large", lambda: (recipe(optimiser__learning_rate=3.0), TRAIN, TEST)),
+    "descent that overflows": (
+        "rate-too-large", lambda: (recipe(optimiser__learning_rate=1e4, **SGD), TRAIN, TEST)
+    ),
+    "rate too small": (
+        "rate-too-small", lambda: (recipe(optimiser__learning_rate=1e-4, **SGD), TRAIN, TEST)
+    ),
+    "six sigmoids": ("vanishing-gradients", lambda: (recipe(*DEEP, network__initialise="torch"), TRAIN, TEST)),
+    "saturated tanh": (
+        "saturated", lambda: (recipe("linear 32", "tanh", network__initialise="normal"), TRAIN, TEST)
+    ),
+    "dropout 0.97": (
+        "dropout-strong", lambda: (recipe("linear 32", "relu", "dropout 0.97"), TRAIN, TEST)
+    ),
+    "turned by any angle": (
+        "augmentation-strong", lambda: (recipe(augmentation__rotation=180.0), TRAIN, TEST)
+    ),
+    "weight decay 1": (
+        "decay-strong", lambda: (recipe(optimiser__momentum=0.9, optimiser__learning_rate=0.1, optimiser__weight_decay=1.0, **SGD), TRAIN, TEST)
+    ),
+    "labels of other images": ("labels-random", shuffled),
+    "labels off by one": ("labels-shifted", off_by_one),
+    "labels from 1": ("class-missing", counted_from_one),
+    "test images in training": ("test-leak", leaking),
+    "negative test images": ("test-inverted", lambda: (recipe(), TRAIN, with_images(255 - TEST.images, TEST))),
+    "faint test images": ("test-scale", lambda: (recipe(), TRAIN, with_images(TEST.images // 8, TEST))),
+    "one class in five": ("class-imbalance", imbalanced),
+    "blank images": ("constant-images", blank),
+    "ten to validate on": ("validation-small", lambda: (recipe(data__validation=0.01), TRAIN, TEST)),
+}  # fmt: skip
+
+
+def examine(case: Case, engine: str = "numpy") -> Diagnosis:
+    return diagnose(*case, engine=engine)
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_each_broken_case_gets_its_diagnosis(name: str) -> None:
+    code, make = BROKEN[name]
+    diagnosis = examine(make())
+    assert diagnosis.codes and diagnosis.codes[0] == code, diagnosis.codes
+    found = diagnosis.findings[0]
+    assert found.title and any(letter.isdigit() for letter in found.seen) and found.why and found.remedy
+
+
+CONV = (
+    "pixel-unshuffle 2",
+    "conv 12 3x3 padding same no-bias",
+    "batch-norm",
+    "relu",
+    "max-pool 2",
+    "flatten",
+)
+RESIDUAL = {"residual": ["linear 32", "batch-norm", "relu", "linear 32"]}
+TEN = shapes(3000, 3, side=28, classes=10), shapes(400, 4, side=28, classes=10)
+TWO = shapes(600, 5, classes=2), shapes(200, 6, classes=2)
+FEW = shapes(400, 7), shapes(100, 8)
+
+
+def bare(*layers: Any, **changes: Any) -> Recipe:
+    """These layers and no others before the last."""
+    return recipe(**{"network__layers": [*layers, "linear classes"]} | changes)
+
+
+def sgd(rate: float, **changes: Any) -> dict[str, Any]:
+    return {"optimiser__momentum": 0.9, "optimiser__learning_rate": rate} | SGD | changes
+
+
+SOUND: dict[str, tuple[str, Callable[[], Case]]] = {
+    "one hidden layer": ("numpy", lambda: (recipe(), TRAIN, TEST)),
+    "one hidden layer, PyTorch": ("torch", lambda: (recipe(), TRAIN, TEST)),
+    "softmax regression": ("numpy", lambda: (bare("flatten", **sgd(0.05)), TRAIN, TEST)),
+    "full batch": ("numpy", lambda: (bare("flatten", training__batch_size=0, training__epochs=200, **sgd(0.1)), TRAIN, TEST)),
+    "convolution": ("numpy", lambda: (bare(*CONV, network__initialise="torch"), TRAIN, TEST)),
+    "convolution, PyTorch": ("torch", lambda: (bare(*CONV, network__initialise="kaiming"), TRAIN, TEST)),
+    "residual": ("numpy", lambda: (recipe("linear 32", "relu", RESIDUAL, "relu"), TRAIN, TEST)),
+    "tanh": ("numpy", lambda: (recipe("linear 32", "tanh", network__initialise="xavier"), TRAIN, TEST)),
+    "sigmoid": ("numpy", lambda: (recipe("linear 32", "sigmoid", network__initialise="xavier", optimiser__learning_rate=0.01), TRAIN, TEST)),
+    "squared error": ("numpy", lambda: (recipe(loss__name="mean-squared-error", network__initialise="torch"), TRAIN, TEST)),
+    "smoothed labels": ("numpy", lambda: (recipe(loss__label_smoothing=0.1), TRAIN, TEST)),
+    "light dropout": ("numpy", lambda: (recipe("linear 64", "relu", "dropout 0.2"), TRAIN, TEST)),
+    "light augmentation": ("numpy", lambda: (recipe(augmentation__rotation=5.0, augmentation__shift=1.0), TRAIN, TEST)),
+    "light weight decay": ("numpy", lambda: (recipe(optimiser__name="adamw", optimiser__weight_decay=0.01), TRAIN, TEST)),
+    "descent with momentum": ("numpy", lambda: (recipe(**sgd(0.03)), TRAIN, TEST)),
+    "ten classes of 28 x 28": ("numpy", lambda: (recipe("linear 64", "relu", "linear 32", "relu"), *TEN)),
+    "two classes": ("numpy", lambda: (recipe(), *TWO)),
+    "few images": ("numpy", lambda: (recipe(data__validation=0.3), *FEW)),
+    "mlp-small": ("numpy", lambda: (get_recipe("mlp-small"), *TEN)),
+    "sigmoid-500, mended": ("numpy", lambda: (get_recipe("sigmoid-500"), *TEN)),
+    "fast": ("torch", lambda: (get_recipe("fast"), *TEN)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SOUND)
+def test_sound_cases_get_none(name: str) -> None:
+    engine, make = SOUND[name]
+    if engine == "torch":
+        pytest.importorskip("torch")
+    diagnosis = examine(make(), engine)
+    assert diagnosis.codes == [] and diagnosis.healthy and not diagnosis.changes
+    assert diagnosis.engine == engine and all(
+        check.passed for check in diagnosis.checks if "validate" not in check.name
+    )
