@@ -1,0 +1,140 @@
+"""One picture, one answer: through Python, the command, HTTP, ONNX Runtime, and the bundle in Chromium."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from browser import Page
+from browser_reading import open_bundle
+from PIL import Image
+
+from tenfold.classifier import Classifier
+from tenfold.export.onnx_file import export_onnx
+from tenfold.export.web import export_web
+from tenfold.reader.load import load_reader
+from tenfold.reader.reading import read_picture
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+TOLERANCE = 1e-3  # of a probability
+Answers = dict[str, dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The examples, and what else a picture may be: dark, transparent, turned, grey, blank, of two rows."""
+    folder = tmp_path_factory.mktemp("pictures")
+    for path in EXAMPLES.glob("*.*"):
+        (folder / path.name).write_bytes(path.read_bytes())
+    five = Image.open(EXAMPLES / "five.png").convert("L")
+    note = Image.open(EXAMPLES / "note.jpg").reduce(2)
+    Image.eval(five, lambda value: 255 - value).save(folder / "dark.png")
+    clear = Image.new("RGBA", five.size, (20, 40, 160, 0))
+    clear.putalpha(Image.eval(five, lambda value: 255 - value))
+    clear.save(folder / "clear.png")
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    note.transpose(Image.Transpose.ROTATE_90).save(folder / "turned.jpg", exif=turned, quality=90)
+    note.convert("L").save(folder / "grey.jpg", quality=60)
+    Image.new("RGB", (120, 90), (250, 250, 246)).save(folder / "blank.png")
+    rows = Image.new("L", (2 * five.width, 2 * five.height), 255)
+    rows.paste(five, (0, 0))
+    rows.paste(Image.open(EXAMPLES / "seven.png").convert("L").resize(five.size), (five.width, 0))
+    rows.paste(five, (five.width // 2, five.height))
+    rows.save(folder / "rows.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def expected(pictures: Path) -> Answers:
+    reader = load_reader()
+    return {path.name: read_picture(reader, path).to_dict() for path in sorted(pictures.iterdir())}
+
+
+def assert_same(found: Answers, expected: Answers) -> None:
+    assert set(found) == set(expected)
+    for name, answer in expected.items():
+        assert found[name]["text"] == answer["text"], name
+        assert found[name]["troubles"] == answer["troubles"], name
+        for mine, own in zip(found[name]["digits"], answer["digits"], strict=True):
+            assert (mine["label"], mine["verdict"]) == (own["label"], own["verdict"]), name
+            assert list(mine["box"]) == list(own["box"]), name
+            np.testing.assert_allclose(mine["probs"], own["probs"], rtol=0, atol=TOLERANCE, err_msg=name)
+
+
+def test_the_pictures_hold_something_of_everything(expected: Answers) -> None:
+    texts = [answer["text"] for answer in expected.values()]
+    assert "" in texts and any("\n" in text for text in texts) and any(len(text) > 2 for text in texts)
+    assert expected["turned.jpg"]["text"] == expected["note.jpg"]["text"]
+
+
+def test_the_command(pictures: Path, expected: Answers) -> None:
+    command = [sys.executable, "-m", "tenfold", "read", "--json", str(pictures)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert_same({Path(answer["path"]).name: answer for answer in json.loads(done.stdout)}, expected)
+
+
+def test_http(pictures: Path, expected: Answers) -> None:
+    pytest.importorskip("uvicorn")
+    found = {}
+    with serving() as address:
+        for name in expected:
+            body, headers = (pictures / name).read_bytes(), {"Content-Type": "application/octet-stream"}
+            request = urllib.request.Request(f"{address}/v1/read", body, headers)
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                (found[name],) = json.load(answer)["pictures"]
+    assert_same(found, expected)
+
+
+@contextmanager
+def serving() -> Iterator[str]:
+    """`tenfold serve` on a free port."""
+    command = [sys.executable, "-m", "tenfold", "serve", "--port", "0", "--workers", "1", "--quiet"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
+        try:
+            said = server.stderr.readline() if server.stderr else ""
+            yield re.findall(r"http://\S+", said)[0].rstrip("/")
+        finally:
+            server.terminate()
+
+
+class _OnnxReader(Classifier):
+    """Every judgement comes from the ONNX file, those that part digits from each other too."""
+
+    def __init__(self, path: Path) -> None:
+        onnxruntime = pytest.importorskip("onnxruntime")
+        own = load_reader()
+        super().__init__(own.engine, own.card)
+        self.session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+
+    def judge(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        probs, none = self.session.run(["probabilities", "none"], {"images": images})
+        return probs, none
+
+
+def test_onnx_runtime(pictures: Path, expected: Answers, tmp_path: Path) -> None:
+    pytest.importorskip("onnx")
+    reader = _OnnxReader(export_onnx(load_reader(), tmp_path / "reader.onnx"))
+    assert_same({name: read_picture(reader, pictures / name).to_dict() for name in expected}, expected)
+
+
+def test_the_bundle_in_chromium(
+    pictures: Path, expected: Answers, browser_page: Page, tmp_path: Path
+) -> None:
+    site = export_web(load_reader(), tmp_path / "site")
+    with open_bundle(browser_page, site, pictures) as bundle:
+        found = {name: bundle.read(name) for name in expected}
+    assert_same(found, expected)
+    for name in expected:
+        for mine, own in zip(found[name]["digits"], load_reader().read(pictures / name), strict=True):
+            seen = np.array(mine["image"], np.uint8).reshape(28, 28)
+            assert np.abs(seen.astype(int) - own.image).max() <= 1, name
