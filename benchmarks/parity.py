@@ -1,0 +1,194 @@
+"""The same pictures through every way that tenfold answers: how far apart the answers are.
+
+    python benchmarks/parity.py [--data-dir DIR] [--quick] [--readme]
+
+All pictures of `handwriting-dev` are read by the reader that comes with the package: in Python, which the
+others are held against, by `tenfold read --json`, by `tenfold serve` over HTTP, with every judgement asked
+of the exported ONNX file in ONNX Runtime, and by the browser bundle in headless Chromium, which decodes the
+files itself. Prints a table; writes parity.json to benchmarks/results/.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import subprocess
+import sys
+import tempfile
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from answers import Case, find_cases
+from common import ROOT, markdown_table, publish
+
+from tenfold.classifier import Classifier
+from tenfold.export.onnx_file import export_onnx
+from tenfold.export.web import export_web
+from tenfold.reader.load import load_reader
+from tenfold.reader.reading import read_picture
+
+sys.path.append(str(ROOT / "scripts"))
+
+Answer = dict[str, Any]  # text, digits, troubles, as `tenfold read --json` gives them
+_QUICK = 12  # pictures of each kind
+
+
+def read_in_python(cases: Sequence[Case], _: Path) -> list[Answer]:
+    reader = load_reader()
+    return [read_picture(reader, case.path).to_dict() for case in cases]
+
+
+def read_by_command(cases: Sequence[Case], _: Path) -> list[Answer]:
+    command = [sys.executable, "-m", "tenfold", "read", "--json", "--quiet"]
+    done = subprocess.run(
+        [*command, *(str(case.path) for case in cases)], capture_output=True, text=True, check=True
+    )
+    return json.loads(done.stdout)
+
+
+def read_over_http(cases: Sequence[Case], _: Path) -> list[Answer]:
+    answers = []
+    with _serving() as address:
+        for case in cases:
+            headers = {"Content-Type": "application/octet-stream"}
+            request = urllib.request.Request(f"{address}/v1/read", case.path.read_bytes(), headers)
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                answers += json.load(answer)["pictures"]
+    return answers
+
+
+@contextmanager
+def _serving() -> Iterator[str]:
+    """`tenfold serve` on a free port; yields its address."""
+    command = [sys.executable, "-m", "tenfold", "serve", "--port", "0", "--quiet"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
+        try:
+            said = server.stderr.readline() if server.stderr else ""
+            yield re.findall(r"http://\S+", said)[0].rstrip("/")
+        finally:
+            server.terminate()
+
+
+class _OnnxReader(Classifier):
+    """Every judgement comes from the ONNX file, those that part digits from each other too."""
+
+    def __init__(self, path: Path) -> None:
+        import onnxruntime
+
+        own = load_reader()
+        super().__init__(own.engine, own.card)
+        self.session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+
+    def judge(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        probs, none = self.session.run(["probabilities", "none"], {"images": images})
+        return probs, none
+
+
+def read_with_onnx(cases: Sequence[Case], place: Path) -> list[Answer]:
+    reader = _OnnxReader(export_onnx(load_reader(), place / "reader.onnx"))
+    return [read_picture(reader, case.path).to_dict() for case in cases]
+
+
+def read_in_browser(cases: Sequence[Case], place: Path) -> list[Answer]:
+    from browser import open_page
+    from browser_reading import open_bundle
+
+    site = export_web(load_reader(), place / "site")
+    root = cases[0].path.parents[1]
+    with open_page() as page, open_bundle(page, site, root) as bundle:
+        return [bundle.read(case.path.relative_to(root).as_posix()) for case in cases]
+
+
+WAYS: dict[str, Callable[[Sequence[Case], Path], list[Answer]]] = {
+    "`tenfold read --json`": read_by_command,
+    "HTTP: `POST /v1/read`": read_over_http,
+    "ONNX Runtime": read_with_onnx,
+    "browser bundle, headless Chromium": read_in_browser,
+}
+
+
+def compare(expected: Sequence[Answer], found: Sequence[Answer]) -> dict[str, Any]:
+    """same: pictures with the same marks, labels, verdicts and boxes. alike: with the same text.
+    difference: the largest of a probability, over the pictures whose marks can be paired."""
+    pairs = list(zip(expected, found, strict=True))
+    paired = [(one, other) for one, other in pairs if len(one["digits"]) == len(other["digits"])]
+    gaps = [
+        float(np.abs(np.subtract(mine["probs"], own["probs"])).max())
+        for one, other in paired
+        for own, mine in zip(one["digits"], other["digits"], strict=True)
+    ]
+    return {
+        "pictures": len(pairs),
+        "marks": sum(len(one["digits"]) for one, _ in pairs),
+        "same": sum(_told(one) == _told(other) for one, other in pairs),
+        "alike": sum(one["text"] == other["text"] for one, other in pairs),
+        "identical": sum(_told(one, probs=True) == _told(other, probs=True) for one, other in pairs),
+        "difference": max(gaps, default=0.0),
+    }
+
+
+def _told(answer: Answer, *, probs: bool = False) -> list[Any]:
+    return [
+        (digit["label"], digit["verdict"], list(digit["box"]), digit["probs"] if probs else None)
+        for digit in answer["digits"]
+    ]
+
+
+def measure(cases: Sequence[Case]) -> dict[str, dict[str, Any]]:
+    with tempfile.TemporaryDirectory() as name:
+        expected = read_in_python(cases, Path(name))
+        figures = {}
+        for way, read in WAYS.items():
+            print(way, file=sys.stderr, flush=True)
+            figures[way] = compare(expected, read(cases, Path(name)))
+    return figures
+
+
+def table_of(figures: dict[str, dict[str, Any]]) -> str:
+    columns = (
+        "way",
+        "same marks, verdicts and boxes",
+        "same probabilities to the last bit",
+        "largest difference",
+    )
+    rows = [
+        (
+            way,
+            f"{each['same']:,} of {each['pictures']:,}",
+            f"{each['identical']:,}",
+            f"{each['difference']:.1g}",
+        )
+        for way, each in figures.items()
+    ]
+    return markdown_table(columns, rows)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--data-dir", help="the folder that holds handwriting-dev (else TENFOLD_DATA_DIR)")
+    parser.add_argument("--quick", action="store_true", help="a dozen pictures of each kind; writes nothing")
+    parser.add_argument("--readme", action="store_true", help="put the table into its page")
+    arguments = parser.parse_args()
+    kinds = find_cases(arguments.data_dir, _QUICK if arguments.quick else None)
+    cases = [case for each in kinds.values() for case in each]
+    figures = measure(cases)
+    marks = next(iter(figures.values()))["marks"]
+    note = (
+        f"{len(cases):,} pictures of people's handwriting ("
+        + ", ".join(f"{len(each)} {kind}" for kind, each in kinds.items())
+        + f"; {marks:,} marks), PNG and JPEG, each way against `read_picture` in Python. Differences are of "
+        "a class's probability. The browser decodes the files itself."
+    )
+    if arguments.quick:
+        print(f"{table_of(figures)}\n\n{note}")
+        return
+    publish("parity", table_of(figures), note, {"ways": figures}, readme=arguments.readme)
+
+
+if __name__ == "__main__":
+    main()
