@@ -12,8 +12,9 @@ from pathlib import Path
 
 PAGE = Path(__file__).parents[1] / "docs" / "commands.md"
 COMMANDS = (
-    "", "train", "evaluate", "read", "adapt", "serve", "predict", "report", "runs", "runs show", "runs compare",
-    "recipes", "recipes show", "data", "data info", "data fetch", "gradcheck",
+    "", "train", "evaluate", "read", "adapt", "serve", "predict", "report", "export",
+    "runs", "runs show", "runs compare", "recipes", "recipes show",
+    "data", "data info", "data fetch", "gradcheck",
 )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from tenfold.cli.adapt import adapt_command
 from tenfold.cli.data import app as data_app
 from tenfold.cli.evaluate import evaluate_command
 from tenfold.cli.explain import explain_command
+from tenfold.cli.export import export_command
 from tenfold.cli.gradcheck import gradcheck_command
 from tenfold.cli.predict import predict_command
 from tenfold.cli.read import read_command
@@ -56,6 +57,7 @@ app.command("serve")(serve_command)
 app.command("predict")(predict_command)
 app.command("explain")(explain_command)
 app.command("report")(report_command)
+app.command("export")(export_command)
 app.add_typer(runs_app, name="runs")
 app.add_typer(recipes_app, name="recipes")
 app.add_typer(data_app, name="data")
