@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tenfold.cli.models import find_model
 from tenfold.cli.options import DataDir, DataSource, EngineName, Json, Offline, Quiet
 from tenfold.cli.output import emit_json, percent, plain_table, progress_bar, stdout
+from tenfold.cli.run_data import load_data_for
 
 if TYPE_CHECKING:
-    from tenfold.arrays import ImageDataset
     from tenfold.evaluation.evaluate import Evaluation
 
 __all__ = ["evaluate_command"]
@@ -46,9 +46,8 @@ def evaluate_command(
     bounds = [parse_required(text) for text in require or []]
     path = find_model(model, quiet=quiet)
     with progress_bar(quiet=quiet) as progress:
-        dataset = _dataset(
-            path, data, split, {"data_dir": data_dir, "offline": offline, "progress": progress}
-        )
+        options = {"data_dir": data_dir, "offline": offline, "progress": progress}
+        dataset = load_data_for(path, data, split, options)
     evaluation = evaluate(Classifier.load(path, engine=engine), dataset)
     if path.is_dir() and data is None and split == "test":
         evaluation.save(path)
@@ -57,17 +56,6 @@ def evaluate_command(
     else:
         _show(evaluation, quiet=quiet)
     check_required(evaluation, bounds)
-
-
-def _dataset(path: Path, data: str | None, split: str, options: dict[str, Any]) -> ImageDataset:
-    """The data named, else what the run was trained on."""
-    from tenfold.data.load import load_dataset
-    from tenfold.runs.folder import Run, is_run
-    from tenfold.runs.run import load_for_run
-
-    if data is None and path.is_dir() and is_run(path):
-        return load_for_run(Run(path), split=split, **options)
-    return load_dataset(data, split=split, **options)
 
 
 def _show(evaluation: Evaluation, *, quiet: bool) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["DataDir", "DataSource", "EngineName", "Json", "ModelPath", "Offline", "Quiet", "Seed"]
+__all__ = ["Changes", "DataDir", "DataSource", "EngineName", "Json", "ModelPath", "Offline", "Quiet", "Seed"]
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, progress on stderr.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only results.")]
@@ -21,6 +21,9 @@ DataSource = Annotated[
         "--data",
         help="A data set by name (see `tenfold data`), or a path: IDX, image folder, CSV, npz.",
     ),
+]
+Changes = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a value of the recipe.")
 ]
 DataDir = Annotated[
     Path | None, typer.Option("--data-dir", help="Where named data sets lie (else TENFOLD_DATA_DIR).")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tenfold.cli.options import DataDir, DataSource, EngineName, Json, Offline, Quiet, Seed
+from tenfold.cli.options import Changes, DataDir, DataSource, EngineName, Json, Offline, Quiet, Seed
 from tenfold.cli.output import emit_json, percent, progress_bar, stderr, stdout
 
 if TYPE_CHECKING:
@@ -32,9 +32,7 @@ def train_command(
         str | None,
         typer.Option(help="float32, float64, bfloat16 or auto; short for --set training.precision=..."),
     ] = None,
-    changes: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a value of the recipe.")
-    ] = None,
+    changes: Changes = None,
     start_from: Annotated[
         str | None, typer.Option(help="Transfer: a run or model to take first weights from.")
     ] = None,
@@ -47,6 +45,7 @@ def train_command(
     quiet: Quiet = False,
 ) -> None:
     """Train a recipe, measure it on the test set once, and write the report."""
+    from tenfold.cli.recipe_changes import choose_recipe
     from tenfold.cli.training_progress import TrainingProgress
     from tenfold.runs.run import resume_run, start_run
 
@@ -59,7 +58,12 @@ def train_command(
                 resume, data_dir=data_dir, offline=offline, callbacks=callbacks, progress=progress
             )
     else:
-        chosen = _recipe(recipe or "cnn", epochs, precision, changes or [], start_from)
+        short = {
+            "training.epochs": epochs,
+            "training.precision": precision,
+            "network.start_from": start_from,
+        }
+        chosen = choose_recipe(recipe or "cnn", changes, short)
         with progress_bar(quiet=quiet) as progress:
             outcome = start_run(
                 chosen,
@@ -76,22 +80,6 @@ def train_command(
                 announce=lambda line: stderr().print(line, markup=False),
             )
     _finish(outcome, report=report, as_json=as_json)
-
-
-def _recipe(
-    name: str, epochs: int | None, precision: str | None, changes: list[str], start_from: str | None
-) -> Any:
-    from tenfold.recipes.load import change_recipe, get_recipe, parse_change
-
-    wanted = dict(parse_change(change) for change in changes)
-    short = {
-        "training.epochs": epochs,
-        "training.precision": precision,
-        "network.start_from": start_from,
-    }
-    wanted |= {key: value for key, value in short.items() if value is not None}
-    recipe = get_recipe(name)
-    return change_recipe(recipe, wanted) if wanted else recipe
 
 
 def _refuse_with_resume(context: typer.Context) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
@@ -9,7 +11,7 @@ from tenfold.cli.output import percent
 from tenfold.training.history import EpochRecord
 from tenfold.training.observers import TrainingObserver, TrainingPlan
 
-__all__ = ["TrainingProgress"]
+__all__ = ["FoldProgress", "TrainingProgress"]
 
 
 class TrainingProgress(TrainingObserver):
@@ -57,3 +59,18 @@ class TrainingProgress(TrainingObserver):
             self.bar.stop()
         if status != "finished":
             self.console.print(status)
+
+
+class FoldProgress(TrainingObserver):
+    """One bar over all folds of a recipe."""
+
+    def __init__(self, folds: int, progress: Callable[[str, int, int], None]) -> None:
+        self.folds, self.progress = folds, progress
+        self.begun, self.what, self.steps = 0, "", 0
+
+    def on_start(self, plan: TrainingPlan) -> None:
+        self.what, self.steps = plan.recipe, plan.total_steps
+        self.begun += 1
+
+    def on_step(self, step: int) -> None:
+        self.progress(self.what, (self.begun - 1) * self.steps + step, self.folds * self.steps)

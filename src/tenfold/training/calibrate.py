@@ -8,8 +8,9 @@ from tenfold.arrays import ImageDataset
 from tenfold.classifier import Classifier
 from tenfold.metrics import cross_entropy
 from tenfold.numerics import log_softmax
+from tenfold.recipes.schema import Recipe
 
-__all__ = ["LEAST_IMAGES", "calibrate", "fit_temperature"]
+__all__ = ["LEAST_IMAGES", "calibrate", "fit_temperature", "suitable_temperature"]
 
 LEAST_IMAGES = 500  # validation images below which chance, not the network, would be fitted
 _LOG_RANGE = (-1.0, 3.0)
@@ -33,7 +34,16 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
 
 def calibrate(classifier: Classifier, val_set: ImageDataset | None) -> Classifier:
     """With the temperature of the validation images, where there are enough of them."""
-    softmax_trained = classifier.card.recipe.loss.name == "cross-entropy"
-    if val_set is None or len(val_set) < LEAST_IMAGES or not softmax_trained:
+    recipe = classifier.card.recipe
+    if val_set is None or not _fits(recipe, len(val_set)):
         return classifier
     return classifier.with_temperature(fit_temperature(classifier.logits(val_set.images), val_set.labels))
+
+
+def suitable_temperature(recipe: Recipe, logits: np.ndarray, labels: np.ndarray) -> float:
+    """What `fit_temperature` gives; 1 where there are too few images, or no softmax was trained."""
+    return fit_temperature(logits, labels) if _fits(recipe, len(labels)) else 1.0
+
+
+def _fits(recipe: Recipe, images: int) -> bool:
+    return images >= LEAST_IMAGES and recipe.loss.name == "cross-entropy"

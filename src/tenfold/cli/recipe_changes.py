@@ -1,0 +1,39 @@
+"""Recipes as they are named on the command line, changed as its options ask."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tenfold.recipes.schema import Recipe
+
+__all__ = ["choose_recipe", "choose_recipes"]
+
+
+def choose_recipe(
+    name: str, changes: Sequence[str] | None = None, short: Mapping[str, Any] | None = None
+) -> Recipe:
+    """changes: KEY=VALUE each; short: dotted key -> value, None where that option was not given."""
+    from tenfold.recipes.load import change_recipe, get_recipe, parse_change
+
+    wanted = dict(parse_change(change) for change in changes or [])
+    wanted |= {key: value for key, value in (short or {}).items() if value is not None}
+    recipe = get_recipe(name)
+    return change_recipe(recipe, wanted) if wanted else recipe
+
+
+def choose_recipes(names: Sequence[str], changes: Sequence[str] | None = None) -> list[Recipe]:
+    """Several to be told apart by their names, all changed alike. Raises UsageError."""
+    from tenfold.errors import UsageError
+
+    recipes = [choose_recipe(name, changes) for name in names]
+    known = [recipe.name for recipe in recipes]
+    for recipe in recipes:
+        if known.count(recipe.name) > 1:
+            raise UsageError(
+                f"{known.count(recipe.name)} of the recipes are called {recipe.name!r}",
+                expected="each once, under a name of its own",
+                remedy="change `name` in one's file",
+            )
+    return recipes

@@ -1,0 +1,32 @@
+"""The data that belong to a model on the command line, and the report that shows what was measured."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tenfold.arrays import ImageDataset
+
+__all__ = ["load_data_for", "renew_report"]
+
+
+def load_data_for(path: Path, data: str | None, split: str, options: dict[str, Any]) -> ImageDataset:
+    """The data named, else what the run at `path` was trained on."""
+    from tenfold.data.load import load_dataset
+    from tenfold.runs.folder import Run, is_run
+    from tenfold.runs.run import load_for_run
+
+    if data is None and path.is_dir() and is_run(path):
+        return load_for_run(Run(path), split=split, **options)
+    return load_dataset(data, split=split, **options)
+
+
+def renew_report(folder: Path) -> Path | None:
+    """Writes the run's report again, where there is one, so that it shows what was just added."""
+    if not (folder / "report.html").is_file():
+        return None
+    from tenfold.report.write import write_report
+    from tenfold.runs.folder import open_run
+
+    return write_report(open_run(folder))

@@ -1,0 +1,152 @@
+"""k-fold cross-validation: every image is judged once, by a network that never saw it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tenfold import metrics
+from tenfold.arrays import ImageDataset
+from tenfold.classifier import Classifier
+from tenfold.data.split import fold_indices, split_dataset
+from tenfold.numerics import softmax
+from tenfold.numpy_engine.registry import measure_loss
+from tenfold.recipes.schema import Recipe
+from tenfold.training.calibrate import suitable_temperature
+from tenfold.training.ensemble import train
+from tenfold.training.observers import TrainingObserver
+
+__all__ = ["CrossValidation", "FoldScore", "cross_validate"]
+
+
+@dataclass(frozen=True)
+class FoldScore:
+    """val_accuracy (a share) and val_loss (the recipe's own, without label smoothing) on the val_images
+    held out; seconds: of training."""
+
+    train_images: int
+    val_images: int
+    val_accuracy: float
+    val_loss: float
+    seconds: float
+
+
+@dataclass(frozen=True, eq=False)
+class CrossValidation:
+    """A recipe's scores over folds.
+
+    fold: int64 (N,), in which fold (from 0) an image was held out. probs: float32 (N, K), what the
+    network said of it that was trained on the other folds, calibrated: softmax(logits / temperature),
+    with the one temperature that suits all N best, where there are enough of them (1 elsewhere).
+    """
+
+    recipe: Recipe
+    dataset: str
+    scores: tuple[FoldScore, ...]
+    fold: np.ndarray
+    probs: np.ndarray
+    temperature: float
+
+    @property
+    def accuracies(self) -> np.ndarray:
+        """float64 (folds,)."""
+        return np.array([score.val_accuracy for score in self.scores])
+
+    @property
+    def mean(self) -> float:
+        """Accuracy, averaged over the folds."""
+        return float(self.accuracies.mean())
+
+    @property
+    def deviation(self) -> float:
+        """Standard deviation of the accuracy from fold to fold (that of a sample)."""
+        return float(self.accuracies.std(ddof=1))
+
+    @property
+    def standard_error(self) -> float:
+        """deviation / sqrt(folds): of the mean, were the folds independent. They share most of their
+        training images, so the truth is somewhat larger (Bengio & Grandvalet 2004)."""
+        return self.deviation / math.sqrt(len(self.scores))
+
+    @property
+    def loss(self) -> float:
+        """Averaged over the folds."""
+        return float(np.mean([score.val_loss for score in self.scores]))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The figures without the probabilities, as JSON takes them."""
+        return {
+            "recipe": self.recipe.name,
+            "dataset": self.dataset,
+            "images": len(self.fold),
+            "accuracy": self.mean,
+            "deviation": self.deviation,
+            "standard_error": self.standard_error,
+            "loss": self.loss,
+            "seconds": sum(score.seconds for score in self.scores),
+            "folds": [vars(score) for score in self.scores],
+        }
+
+
+def cross_validate(
+    recipe: Recipe,
+    dataset: ImageDataset,
+    *,
+    folds: int = 10,
+    seed: int = 0,
+    engine: str = "auto",
+    device: str = "cpu",
+    stratified: bool = True,
+    callbacks: Sequence[TrainingObserver] = (),
+) -> CrossValidation:
+    """Trains the recipe once a fold on all other folds, and scores it on that one.
+
+    The same data, folds, seed and `stratified` (each fold has its share of every class) give the same
+    folds for every recipe. Fold i is trained with the seed `seed * folds + i`. What is held out takes no
+    part in training: a recipe that stops early watches its own share of the other folds instead.
+    Ctrl-C raises KeyboardInterrupt. Raises UsageError for fewer than two folds, DataError for more folds
+    than images, and what `train` raises.
+    """
+    groups = dataset.labels if stratified else np.zeros(len(dataset), np.int64)
+    held_out = fold_indices(groups, folds, seed=seed)
+    fold = np.empty(len(dataset), np.int64)
+    logits = np.empty((len(dataset), len(dataset.class_names)), np.float32)
+    scores = []
+    for number, held in enumerate(held_out):
+        fold[held] = number
+        train_set = dataset.subset(np.delete(np.arange(len(dataset)), held))
+        classifier, seconds = _train_fold(
+            recipe, train_set, seed=seed * folds + number, engine=engine, device=device, callbacks=callbacks
+        )
+        logits[held] = classifier.logits(dataset.images[held])
+        accuracy = metrics.accuracy(logits[held].argmax(axis=1), dataset.labels[held])
+        loss = measure_loss(logits[held].astype(np.float64), dataset.labels[held], recipe.loss)
+        scores.append(FoldScore(len(train_set), len(held), accuracy, loss, seconds))
+    temperature = suitable_temperature(recipe, logits, dataset.labels)
+    probs = softmax(logits / np.float32(temperature))
+    return CrossValidation(recipe, dataset.name, tuple(scores), fold, probs, temperature)
+
+
+def _train_fold(
+    recipe: Recipe,
+    train_set: ImageDataset,
+    *,
+    seed: int,
+    engine: str,
+    device: str,
+    callbacks: Sequence[TrainingObserver],
+) -> tuple[Classifier, float]:
+    """The classifier and the seconds that its training took."""
+    watched = None
+    if recipe.training.patience and recipe.data.validation:
+        train_set, watched = split_dataset(
+            train_set, recipe.data.validation, seed=seed, stratified=recipe.data.stratified
+        )
+    result = train(recipe, train_set, watched, seed=seed, engine=engine, device=device, callbacks=callbacks)
+    if result.status == "interrupted":
+        raise KeyboardInterrupt
+    return result.classifier, result.seconds
