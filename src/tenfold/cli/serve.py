@@ -34,6 +34,7 @@ def serve_command(
     max_megapixels: Annotated[float, typer.Option(help="Of one picture.")] = 24,
     max_pictures: Annotated[int, typer.Option(help="Of one request.")] = 16,
     queue: Annotated[int, typer.Option(help="Requests that may wait; more are refused with 503.")] = 64,
+    max_wait: Annotated[float, typer.Option(help="Seconds that one waits before it is refused.")] = 0.15,
     timeout: Annotated[float, typer.Option(help="Seconds that an answer may take.")] = 10,
     quiet: Quiet = False,
 ) -> None:
@@ -54,6 +55,7 @@ def serve_command(
         max_pixels=int(max_megapixels * 1_000_000),
         max_pictures=max_pictures,
         queue=queue,
+        max_wait=max_wait,
         timeout=timeout,
         collect=collect,
         about=folder if folder.is_dir() else folder.parent,

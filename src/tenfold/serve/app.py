@@ -9,9 +9,11 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
+from fastapi.routing import APIRoute
 from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.types import Scope
 
 from tenfold.classifier import Classifier
 from tenfold.serve import schema
@@ -46,9 +48,24 @@ def create_app(classifier: Classifier, settings: ServeSettings | None = None) ->
     for kind in (HTTPException, Refusal, Exception):
         app.add_exception_handler(kind, _explain)
     app.add_middleware(Gate, measures=server.measures, access_log=settings.access_log)
-    if PAGE.is_dir():
-        app.mount("/", StaticFiles(directory=PAGE, html=True))
+    app.mount("/", _Page({route.path: route.methods for route in app.routes if isinstance(route, APIRoute)}))
     return app
+
+
+class _Page(StaticFiles):
+    """The page's files. It is asked after every route, so it also says which method one wants."""
+
+    def __init__(self, routes: dict[str, set[str]]) -> None:
+        super().__init__(directory=PAGE, html=True)
+        self.routes = routes
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        methods = self.routes.get(scope["path"], {"GET", "HEAD"})
+        if scope["method"] not in methods or scope["path"] in self.routes:
+            raise HTTPException(405, headers={"Allow": ", ".join(sorted(methods))})
+        response = await super().get_response(path, scope)
+        response.headers["Cache-Control"] = "no-cache"  # asked anew, and mostly answered with 304
+        return response
 
 
 def _add_routes(app: FastAPI, server: Server, settings: ServeSettings) -> None:

@@ -65,7 +65,7 @@ class Worker:
             await given.drain()
             sizes = FRAME.unpack(await answers.readexactly(FRAME.size))
             header, data = [await answers.readexactly(size) for size in sizes]
-        except (OSError, asyncio.IncompleteReadError) as error:
+        except (OSError, RuntimeError, asyncio.IncompleteReadError) as error:  # uvloop: RuntimeError
             self.end()
             raise busy("the worker that read this ended unexpectedly") from error
         except BaseException:  # out of time, or given up: its answer would be taken for the next one's

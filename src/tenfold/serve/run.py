@@ -51,6 +51,8 @@ def serve(
 
 def open_socket(host: str, port: int) -> socket.socket:
     """A listening socket. Raises UsageError where the address cannot be had."""
+    if not 0 <= port < 2**16:  # some systems would take another one for it
+        raise UsageError(f"port {port}", expected="0 to 65535")
     try:
         family, kind, proto, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listening = socket.socket(family, kind, proto)

@@ -32,7 +32,7 @@ __all__ = ["Server"]
 _KINDS = {"application/json": "json", "application/octet-stream": "raw", "application/x-npy": "npy"}
 _NPY = b"\x93NUMPY"
 _LABEL = re.compile("[0-9]{1,32}")
-NO_DIGIT = "not a digit"
+_NO_DIGIT = "not a digit"
 _LONGEST_READ = 200  # characters of what was read instead of a label
 
 
@@ -172,18 +172,15 @@ class Server:
             raise Refusal(
                 422, "not one picture", expected="either 'picture', a file, or 'image', H x W bytes"
             )
-        if not isinstance(label, str) or not _LABEL.fullmatch(label) or ("image" in document and label[1:]):
-            raise Refusal(
-                422,
-                f"the label {printable(str(label))[:40]!r}",
-                expected='the digits written on it, as in "7"',
-            )
+        if not isinstance(label, str) or not self._may_be(label, one="image" in document):
+            shown = printable(str(label))[:40]
+            raise Refusal(422, f"the label {shown!r}", expected='what is written on it, as "7"')
         if not isinstance(read, str) or len(read) > _LONGEST_READ:
             raise Refusal(422, "'read' is no short text", expected="what was read instead")
         return label, printable(read)
 
     def _may_be(self, label: str, *, one: bool) -> bool:
-        if label in self.card.class_names or label == NO_DIGIT:
+        if label in self.card.class_names or label == _NO_DIGIT:
             return True
         return self.card.reads_ink and not one and _LABEL.fullmatch(label) is not None
 

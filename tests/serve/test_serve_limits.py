@@ -1,0 +1,286 @@
+"""Every limit has its own status, and every refusal the same form; whatever is posted, never a 500."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from serving import EXAMPLES, AppClient, base64_of, png_of
+
+from tenfold.classifier import Classifier
+from tenfold.errors import UsageError
+from tenfold.reader.examples import collect_examples, label_pictures
+from tenfold.serve.settings import ServeSettings
+
+sys.path.append(str(Path(__file__).parents[1] / "ink"))
+from hostile_files import READABLE, make_hostile_files
+
+PNG, JSON = {"Content-Type": "image/png"}, {"Content-Type": "application/json"}
+RAW, NPY = {"Content-Type": "application/octet-stream"}, {"Content-Type": "application/x-npy"}
+FIVE = (EXAMPLES / "five.png").read_bytes()
+
+
+def refusal(answer: httpx.Response, status: int) -> dict[str, str]:
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/json"
+    error = answer.json()["error"]
+    assert set(error) == {"found", "expected", "remedy"} and error["found"].isprintable()
+    return error
+
+
+def as_npy(array: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    np.save(file, array)
+    return file.getvalue()
+
+
+READ_REFUSALS: list[tuple[int, str, dict[str, Any]]] = [
+    (400, "no JSON", {"content": b"{", "headers": JSON}),
+    (400, "nested too deeply", {"content": b"[" * 100_000, "headers": JSON}),
+    (400, "no JSON", {"content": b'{"pictures": [NaN]}', "headers": JSON}),
+    (400, "no JSON", {"content": b'{"pictures": ["\xff"]}', "headers": JSON}),
+    (400, "form cannot be read", {"content": b"x", "headers": {"Content-Type": "multipart/form-data"}}),
+    (
+        400,
+        "form cannot be read",
+        {"content": b"x", "headers": {"Content-Type": "multipart/form-data; boundary=y"}},
+    ),
+    (413, "bytes", {"content": bytes(2**20 + 1), "headers": PNG}),
+    (413, "3,000 x 3,000 pixels", {"content": png_of(Image.new("1", (3000, 3000))), "headers": PNG}),
+    (413, "5 pictures", {"json": {"pictures": [base64_of(FIVE)] * 5}}),
+    (413, "5 pictures", {"files": [("a", ("a.png", FIVE))] * 5}),
+    (413, "Too many", {"files": [("a", ("a.png", FIVE))] * 9}),
+    (415, "type text/plain", {"content": b"seven", "headers": {"Content-Type": "text/plain"}}),
+    (415, "type none", {"content": b"seven"}),
+    (422, "text file", {"content": b"seven" * 90, "headers": PNG}),
+    (422, "empty", {"content": b"", "headers": PNG}),
+    (422, "no 'pictures'", {"json": {}}),
+    (422, "no object", {"json": [1]}),
+    (422, "'picture'", {"json": {"picture": "x"}}),
+    (422, "no list", {"json": {"pictures": []}}),
+    (422, "no base64", {"json": {"pictures": ["%%%%"]}}),
+    (422, "no base64", {"json": {"pictures": [7]}}),
+    (422, "without a file", {"data": {"a": "b"}, "files": {}}),
+    (422, "include='colour'", {"content": FIVE, "headers": PNG, "params": {"include": "colour"}}),
+    (422, "parameter 'inlcude'", {"content": FIVE, "headers": PNG, "params": {"inlcude": "ink"}}),
+]
+
+
+@pytest.mark.parametrize(("status", "words", "asked"), READ_REFUSALS)
+def test_read_refuses(client: AppClient, status: int, words: str, asked: dict[str, Any]) -> None:
+    if "files" in asked and not asked["files"]:  # a form with a field and no file
+        body = b'--y\r\nContent-Disposition: form-data; name="a"\r\n\r\nb\r\n--y--\r\n'
+        asked = {"content": body, "headers": {"Content-Type": "multipart/form-data; boundary=y"}}
+    assert words in refusal(client.post("/v1/read", **asked), status)["found"]
+
+
+BLANK = np.zeros((1, 28, 28), np.uint8)
+PREDICT_REFUSALS: list[tuple[int, str, dict[str, Any]]] = [
+    (400, "no JSON", {"content": b"{", "headers": JSON}),
+    (400, "header", {"content": b"\x93NUMPY\x01\x00\xff\xff{", "headers": NPY}),
+    (400, "header", {"content": b"nothing", "headers": NPY}),
+    (413, "21 images", {"content": bytes(21 * 784), "headers": RAW}),
+    (413, "bytes", {"content": bytes(2**20 + 1), "headers": RAW}),
+    (415, "image/png", {"content": FIVE, "headers": PNG}),
+    (422, "0 bytes", {"content": b"", "headers": RAW}),
+    (422, "785 bytes", {"content": bytes(785), "headers": RAW}),
+    (422, "float64", {"content": as_npy(BLANK / 1), "headers": NPY}),
+    (422, "object", {"content": as_npy(np.array([None])), "headers": NPY}),
+    (422, "shape (28, 28)", {"content": as_npy(BLANK[0]), "headers": NPY}),
+    (422, "Fortran", {"content": as_npy(np.asfortranarray(np.zeros((2, 28, 28), np.uint8))), "headers": NPY}),
+    (422, "shape (1, 27, 28)", {"content": as_npy(BLANK[:, 1:]), "headers": NPY}),
+    (422, "shape (10000000000, 28, 28)", {"content": as_npy(BLANK).replace(b"(1, 28", b"(10000000000, 28", 1)
+        .replace(b" " * 10 + b"\n", b"\n", 1), "headers": NPY}),
+    (422, "no images", {"json": {"image": []}}),
+    (422, "'labels'", {"json": {"images": BLANK.tolist(), "labels": [1]}}),
+    (422, "no array", {"json": {"images": "0"}}),
+    (422, "shape (0)", {"json": {"images": []}}),
+    (422, "unequal length", {"json": {"images": [[[1, 2], [3]]]}}),
+    (422, "no numbers", {"json": {"images": [[["a"] * 28] * 28]}}),
+    (422, "no numbers", {"json": {"images": [[[None] * 28] * 28]}}),
+    (422, "no numbers", {"json": {"images": [[[True, *[0] * 27]] * 28]}}),
+    (422, "from 0 to 256", {"json": {"images": [[[256, *[0] * 27]] * 28]}}),
+    (422, "from -1 to 0", {"json": {"images": [[[-1, *[0] * 27]] * 28]}}),
+    (422, "from 0 to 0.5", {"json": {"images": [[[0.5, *[0] * 27]] * 28]}}),
+    (422, "from 0 to inf", {"content": b'{"images": [[[0, 1e999]]]}', "headers": JSON}),
+    (422, "shape (1, 784)", {"json": {"images": [[0] * 784]}}),
+    (422, "parameter 'x'", {"content": bytes(784), "headers": RAW, "params": {"x": "1"}}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("status", "words", "asked"), PREDICT_REFUSALS)
+def test_predict_refuses(client: AppClient, status: int, words: str, asked: dict[str, Any]) -> None:
+    assert words in refusal(client.post("/v1/predict", **asked), status)["found"]
+
+
+def test_other_paths_and_methods(client: AppClient) -> None:
+    assert "GET /nowhere" in refusal(client.get("/nowhere"), 404)["found"]
+    answer = client.get("/v1/read")
+    refusal(answer, 405)
+    assert answer.headers["allow"] == "POST"
+    refusal(client.get("/v1/no\x07pe"), 404)
+
+
+def test_headers_of_every_answer(client: AppClient) -> None:
+    for answer in (client.get("/"), client.get("/healthz"), client.get("/nowhere")):
+        policy = answer.headers["content-security-policy"]
+        assert "default-src 'self'" in policy and "unsafe" not in policy and "*" not in policy
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["referrer-policy"] == "no-referrer"
+        assert "camera=(self)" in answer.headers["permissions-policy"]
+
+
+def test_metrics_count(client: AppClient) -> None:
+    def value(text: str, line: str) -> float:
+        return next((float(row.split()[-1]) for row in text.splitlines() if row.startswith(line)), 0.0)
+
+    asked = 'tenfold_requests_total{method="POST",route="/v1/predict",status="200"}'
+    before = client.get("/metrics").text
+    for _ in range(3):
+        client.post("/v1/predict", content=bytes(784), headers=RAW)
+    after = client.get("/metrics").text
+    assert value(after, asked) == value(before, asked) + 3
+    assert value(after, "tenfold_batch_requests_count") == value(before, "tenfold_batch_requests_count") + 3
+    assert value(after, "tenfold_queue_depth") == 0 and value(after, "tenfold_body_bytes") == 0
+    times = [row for row in after.splitlines() if row.startswith("tenfold_request_seconds_bucket")]
+    predicted = [float(row.split()[-1]) for row in times if '"/v1/predict"' in row]
+    assert predicted == sorted(predicted) and 'le="+Inf"' in times[-1]
+    names = {row.split("{")[0].split()[0] for row in after.splitlines() if not row.startswith("#")}
+    assert all(name.startswith("tenfold_") for name in names)
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """The hostile files that are files: what is a folder, a pipe or a broken link cannot be posted."""
+    made = make_hostile_files(tmp_path_factory.mktemp("hostile"))
+    return {name: path.read_bytes() for name, path in made.items() if path.is_file()}
+
+
+def test_hostile_pictures(client: AppClient, hostile: dict[str, bytes]) -> None:
+    """As a body, in a form and in JSON: read, or refused in a line."""
+    for name, data in hostile.items():
+        answers = [
+            client.post("/v1/read", content=data, headers=PNG),
+            client.post("/v1/read", files={"a": ("a.png", data)}),
+            client.post("/v1/read", json={"pictures": [base64_of(data)]}),
+        ]
+        for answer in answers:
+            if name in READABLE:
+                assert answer.status_code == 200, name
+            else:
+                assert answer.status_code in (413, 422), (name, answer.text)
+                refusal(answer, answer.status_code)
+    assert len(hostile) > 30
+    assert "tenfold_worker_restarts 0" in client.get("/metrics").text
+
+
+def test_hostile_bodies_elsewhere(client: AppClient, hostile: dict[str, bytes]) -> None:
+    for path in ("/v1/predict", "/v1/corrections"):
+        for kind in (JSON, RAW, NPY, {"Content-Type": "multipart/form-data; boundary=a"}):
+            for data in hostile.values():
+                assert 400 <= client.post(path, content=data, headers=kind).status_code < 500
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(
+    data=st.binary(max_size=200),
+    start=st.sampled_from([b"", b'{"pictures": ["', b'{"images": [[', b"\x93NUMPY\x01\x00", b"--a\r\n"]),
+    kind=st.sampled_from(["application/json", "application/octet-stream", "multipart/form-data; boundary=a"]),
+    path=st.sampled_from(["/v1/read", "/v1/predict", "/v1/corrections"]),
+)
+def test_any_bytes(client: AppClient, data: bytes, start: bytes, kind: str, path: str) -> None:
+    answer = client.post(path, content=start + data, headers={"Content-Type": kind})
+    refusal(answer, answer.status_code)
+    assert 400 <= answer.status_code < 500
+
+
+# Corrections
+
+
+def corrections(client: AppClient) -> Path:
+    assert client.settings.collect is not None
+    return client.settings.collect
+
+
+def test_corrections_are_what_adapt_takes(client: AppClient, reader: Classifier) -> None:
+    """A picture, a framed image, and what is no digit; the first two become examples."""
+    before = client.get("/v1/model").json()["collects"]
+    image = reader.read(FIVE)[0].image
+    assert before and image is not None
+    given = [
+        {"picture": base64_of(FIVE), "label": "5", "read": "6"},
+        {"image": base64.b64encode(image.tobytes()).decode(), "label": "5", "read": "?"},
+        {"image": base64.b64encode(image.tobytes()).decode(), "label": "not a digit"},
+    ]
+    told = [client.post("/v1/corrections", json=each).json() for each in given]
+    assert all("kept" in each for each in told), told
+    first = told[0]["kept"]
+    assert [each["kept"] for each in told] == [first, first + 1, first + 2]
+    assert (told[0]["before"], told[0]["after"]) == ("6", "5")
+    folder = corrections(client)
+    rows = list(csv.DictReader((folder / "labels.csv").open(encoding="utf-8")))
+    assert [row["label"] for row in rows][-3:] == ["5", "5", "not a digit"] and rows[-3]["read"] == "6"
+    examples = collect_examples(reader, label_pictures([], str(folder / "labels.csv")))
+    assert examples.labels.tolist() == [5, 5] and len(examples.left_out) == 1
+    np.testing.assert_array_equal(examples.images[0], image)
+    assert np.abs(examples.images[1].astype(int) - image).mean() < 12  # framed once more
+
+
+def test_a_kept_picture_holds_nothing_but_its_pixels(client: AppClient) -> None:
+    picture = Image.open(io.BytesIO(FIVE)).convert("RGB")
+    exif = Image.Exif()
+    exif[0x010F] = "a telephone"
+    file = io.BytesIO()
+    picture.save(file, "JPEG", exif=exif, quality=95)
+    answer = client.post("/v1/corrections", json={"picture": base64_of(file.getvalue()), "label": "5"})
+    assert answer.status_code == 200
+    kept = max(corrections(client).glob("pictures/*.png"), key=lambda path: path.stat().st_mtime_ns)
+    assert b"a telephone" not in kept.read_bytes() and not Image.open(kept).getexif()
+
+
+IMAGE = base64.b64encode(bytes(784)).decode()
+
+
+@pytest.mark.parametrize(
+    ("status", "words", "given_as"),
+    [
+        (422, "no 'label'", {"image": IMAGE}),
+        (422, "not one picture", {"label": "7"}),
+        (422, "not one picture", {"label": "7", "image": IMAGE, "picture": IMAGE}),
+        (422, "the label 'seven'", {"label": "seven", "image": IMAGE}),
+        (422, "the label '77'", {"label": "77", "image": IMAGE}),
+        (422, "the label '7'", {"label": 7, "image": IMAGE}),
+        (422, "the label '../7'", {"label": "../7", "image": IMAGE}),
+        (422, "3 bytes", {"label": "7", "image": "AAAA"}),
+        (413, "2 images", {"label": "7", "image": base64.b64encode(bytes(1568)).decode()}),
+        (422, "'read'", {"label": "7", "image": IMAGE, "read": "x" * 201}),
+        (422, "empty", {"label": "7", "picture": ""}),
+        (422, "1 digits found", {"label": "77", "picture": base64_of(FIVE)}),
+    ],
+)
+def test_corrections_refuse(client: AppClient, status: int, words: str, given_as: dict[str, Any]) -> None:
+    before = len(list(corrections(client).glob("pictures/*")))
+    assert words in refusal(client.post("/v1/corrections", json=given_as), status)["found"]
+    assert len(list(corrections(client).glob("pictures/*"))) == before
+
+
+def test_settings_that_make_no_sense() -> None:
+    for options in (
+        {"queue": 0},
+        {"timeout": 0.0},
+        {"max_body": -1},
+        {"workers": 0},
+        {"timeout": float("nan")},
+    ):
+        with pytest.raises(UsageError, match=f"^{next(iter(options))} = "):
+            ServeSettings(**options)  # type: ignore[arg-type]
