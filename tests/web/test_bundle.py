@@ -16,7 +16,10 @@ from web_host import host
 from tenfold.errors import UsageError
 from tenfold.export.web import export_web
 from tenfold.reader.load import load_reader
+from tenfold.reader.reading import read_picture
 from tenfold.recipes.load import get_recipe
+
+TWO = Path(__file__).parents[2] / "examples" / "two.png"
 
 
 @pytest.fixture(scope="module")
@@ -52,16 +55,31 @@ def test_the_page_starts_anywhere_and_asks_only_its_own_folder(browser_page: Pag
     assert asked and all(url.startswith(address) for url in asked)
 
 
-def test_it_answers_without_its_host(browser_page: Page, bundle: Path) -> None:
+def text_read(page: Page, picture: Path) -> str:
+    """What the page says of a picture that its file button is given."""
+    root = page.call("DOM.getDocument")["root"]["nodeId"]
+    button = page.call("DOM.querySelector", nodeId=root, selector="#file")["nodeId"]
+    page.call("DOM.setFileInputFiles", files=[str(picture)], nodeId=button)
+    said = "document.querySelector('#state').textContent"
+    answered = f"/ ms$/.test({said})"
+    page.evaluate(
+        f"new Promise((done) => (function look() {{ {answered} ? done() : setTimeout(look, 20); }})())"
+    )
+    return page.evaluate("document.querySelector('#text').textContent")
+
+
+def test_it_reads_and_reads_on_without_its_host(browser_page: Page, bundle: Path) -> None:
+    expected = read_picture(load_reader(), TWO).text
     with host({"/": bundle.parents[1]}) as root:
         browser_page.show(f"{root}/some/where/", width=1000)
         browser_page.evaluate(READY)
         controlled = "navigator.serviceWorker.ready.then((found) => found.active.scriptURL)"
         assert browser_page.evaluate(controlled) == f"{root}/some/where/sw.js"
+        assert text_read(browser_page, TWO) == expected
     for name in ("", "index.html", "?utm=1"):
         browser_page.show(f"{root}/some/where/{name}", width=1000)
         assert browser_page.evaluate(READY)
-        assert browser_page.evaluate("document.querySelector('#frame') !== null")
+        assert text_read(browser_page, TWO) == expected
 
 
 def test_the_service_worker_knows_every_file(bundle: Path) -> None:
