@@ -228,7 +228,7 @@ def _entry(picture: GivenPicture, reply: Reply) -> bytes:
 def _includes(request: Request) -> list[str]:
     """The parts that ?include=image,saliency asks for, in any number of parameters."""
     _check_query(request, ("include",))
-    asked = [name for text in request.query_params.getlist("include") for name in text.split(",") if name]
+    asked = [name for text in request.query_params.getlist("include") for name in text.split(",")]
     for name in asked:
         if name not in INCLUDES:
             raise Refusal(422, f"include={printable(name)!r}", remedy=nearest(name[:40], INCLUDES))

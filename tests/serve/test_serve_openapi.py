@@ -1,0 +1,89 @@
+"""The OpenAPI document against the running server, with bodies that Schemathesis makes up from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from schemathesis import GenerationMode
+from schemathesis.schemas import BaseSchema
+from serving import EXAMPLES, Running, running
+
+PICTURES = [(EXAMPLES / name).read_bytes() for name in ("five.png", "seven.png", "two.png")]
+OPERATIONS = (
+    ("POST", "/v1/read"),
+    ("POST", "/v1/predict"),
+    ("POST", "/v1/corrections"),
+    ("GET", "/v1/model"),
+    ("GET", "/healthz"),
+    ("GET", "/readyz"),
+    ("GET", "/metrics"),
+)
+EXAMPLES_EACH = {"/v1/read": 20, "/v1/predict": 4, "/v1/corrections": 20}  # 784 numbers take their time
+
+schemathesis.openapi.media_type("image/png", st.sampled_from(PICTURES), aliases=["image/jpeg"])
+schemathesis.openapi.media_type(
+    "application/octet-stream", st.sampled_from([bytes(784), bytes(range(196)) * 8])
+)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    options = ("--workers", "1", "--max-wait", "30", "--quiet")
+    with running(*options, "--collect", str(tmp_path_factory.mktemp("kept"))) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def schema(server: Running) -> BaseSchema:
+    return schemathesis.openapi.from_url(f"{server.address}/openapi.json")
+
+
+def test_every_route_is_described(schema: BaseSchema) -> None:
+    described = {(each.ok().method.upper(), each.ok().path) for each in schema.get_all_operations()}
+    assert described == set(OPERATIONS)
+
+
+@pytest.mark.parametrize(("method", "path"), OPERATIONS, ids=str)
+@pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=["right", "wrong"])
+def test_conformance(schema: BaseSchema, method: str, path: str, mode: GenerationMode) -> None:
+    """No server error; status, type and form of every answer as described; what is wrong is refused.
+
+    That a string is the base64 of a picture is more than a schema can say: other strings may be refused.
+    """
+    operation = schema[path][method]
+    if mode is GenerationMode.NEGATIVE and method == "GET":
+        pytest.skip("nothing can be wrong about it")
+    excluded = [] if path == "/v1/predict" or method == "GET" else [_check("positive_data_acceptance")]
+
+    @settings(
+        max_examples=EXAMPLES_EACH.get(path, 1),
+        deadline=None,
+        derandomize=True,
+        database=None,
+        phases=[Phase.explicit, Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=operation.as_strategy(generation_mode=mode))
+    def run(case: schemathesis.Case) -> None:
+        case.call_and_validate(excluded_checks=excluded)
+
+    run()
+
+
+def _check(name: str) -> schemathesis.CheckFunction:
+    return next(check for check in schemathesis.checks.CHECKS.get_all() if check.__name__ == name)
+
+
+def test_examples_of_the_document_are_answered(server: Running, schema: BaseSchema) -> None:
+    for path, described in schema.raw_schema["paths"].items():
+        for operation in described.values():
+            content = operation.get("requestBody", {}).get("content", {})
+            for kind, body in content.items():
+                if "example" in body:
+                    answer = httpx.post(f"{server.address}{path}", json=body["example"])
+                    assert answer.status_code == 200 and kind == "application/json"
