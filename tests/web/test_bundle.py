@@ -105,6 +105,22 @@ def test_nothing_runs_from_within_the_page(bundle: Path) -> None:
                 re.search(r"\beval\(|new Function\(|https?://", (bundle / name).read_text())]  # fmt: skip
 
 
+def test_the_browser_is_told_to_run_nothing_else(browser_page: Page, address: str) -> None:
+    browser_page.show(address, width=1000)
+    assert browser_page.evaluate(READY)
+    assert browser_page.complaints() == []
+    browser_page.evaluate(
+        "{ const inline = document.createElement('script'); inline.textContent = 'self.intruder = 1';"
+        " document.head.append(inline); }"
+    )
+    assert browser_page.evaluate("self.intruder === undefined")
+    said = browser_page.evaluate("fetch('https://example.org/').then(() => 'sent', (error) => error.name)")
+    assert said == "TypeError"
+    violations = [text for text in browser_page.complaints() if "Content Security Policy" in text]
+    assert len(violations) >= 2
+    browser_page.events.clear()
+
+
 def test_a_bundle_is_replaced_and_what_stands_beside_it_left(tmp_path: Path) -> None:
     folder = export_web(classifier_of(get_recipe("mlp-small"), background="dark"), tmp_path / "site")
     (folder / "CNAME").write_text("digits.example")

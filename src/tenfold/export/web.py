@@ -16,6 +16,12 @@ __all__ = ["export_web", "is_bundle"]
 _WEB = Path(__file__).parents[1] / "web"
 _PAGE = _WEB / "static"
 
+# As the server sends it; a static host sends none. frame-ancestors has no effect from within a page.
+_POLICY = (
+    b"default-src 'self'; img-src 'self' blob: data:; object-src 'none'; base-uri 'none'; form-action 'none'"
+)
+_HEAD = b'<meta charset="utf-8">\n'
+
 
 def export_web(classifier: Classifier, folder: str | Path) -> Path:
     """Writes the page, the model and a service worker into a folder; returns its path.
@@ -71,9 +77,16 @@ def _copy_page(target: Path) -> list[str]:
         name = path.relative_to(_PAGE).as_posix()
         if path.is_file() and name != "config.json":
             with replace_file(target / name) as beside:
-                beside.write_bytes(path.read_bytes())
+                beside.write_bytes(
+                    _with_policy(path.read_bytes()) if name == "index.html" else path.read_bytes()
+                )
             names.append(name)
     return names
+
+
+def _with_policy(page: bytes) -> bytes:
+    meta = b'<meta http-equiv="Content-Security-Policy" content="' + _POLICY + b'">\n'
+    return page.replace(_HEAD, _HEAD + meta, 1)
 
 
 def _service_worker(target: Path, names: list[str]) -> str:
