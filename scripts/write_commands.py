@@ -14,7 +14,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "commands.md"
 COMMANDS = (
     "", "train", "evaluate", "read", "adapt", "serve", "predict", "report", "export",
     "runs", "runs show", "runs compare", "recipes", "recipes show",
-    "data", "data info", "data fetch", "gradcheck",
+    "data", "data info", "data show", "data fetch", "gradcheck",
 )  # fmt: skip
 
 

