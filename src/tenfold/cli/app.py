@@ -7,15 +7,20 @@ from typing import Annotated
 import typer
 
 from tenfold.cli.adapt import adapt_command
+from tenfold.cli.compare import compare_command
+from tenfold.cli.crossval import crossval_command
 from tenfold.cli.data import app as data_app
+from tenfold.cli.doctor import doctor_command
 from tenfold.cli.evaluate import evaluate_command
 from tenfold.cli.explain import explain_command
 from tenfold.cli.export import export_command
 from tenfold.cli.gradcheck import gradcheck_command
+from tenfold.cli.label_errors import label_errors_command
 from tenfold.cli.predict import predict_command
 from tenfold.cli.read import read_command
 from tenfold.cli.recipes import app as recipes_app
 from tenfold.cli.report import report_command
+from tenfold.cli.robustness import robustness_command
 from tenfold.cli.runs import app as runs_app
 from tenfold.cli.serve import serve_command
 from tenfold.cli.train import train_command
@@ -30,7 +35,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 ok, 1 failure, 2 usage, 3 a required figure was not met, 130 interrupted.",
+    epilog="Exit codes: 0 ok, 1 failure, 2 usage, 3 a required figure was not met or the doctor found a fault, 130 interrupted.",
 )
 
 
@@ -51,12 +56,17 @@ def _root(
 
 app.command("train")(train_command)
 app.command("evaluate")(evaluate_command)
+app.command("robustness")(robustness_command)
+app.command("crossval")(crossval_command)
+app.command("label-errors")(label_errors_command)
 app.command("read")(read_command)
 app.command("adapt")(adapt_command)
 app.command("serve")(serve_command)
 app.command("predict")(predict_command)
 app.command("explain")(explain_command)
 app.command("report")(report_command)
+app.command("compare")(compare_command)
+app.command("doctor")(doctor_command)
 app.command("export")(export_command)
 app.add_typer(runs_app, name="runs")
 app.add_typer(recipes_app, name="recipes")

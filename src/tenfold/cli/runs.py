@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from tenfold.cli.compare import compare_command, runs_table
 from tenfold.cli.options import Json
 from tenfold.cli.output import emit_json, percent, plain_table, stdout
 
@@ -31,7 +32,7 @@ def list_command(context: typer.Context, root: Root = Path("runs"), as_json: Jso
     elif not rows:
         stdout().print(f"{root} holds no run; `tenfold train` makes one", markup=False)
     else:
-        stdout().print(_table(rows))
+        stdout().print(runs_table(rows))
 
 
 @app.command("show")
@@ -46,45 +47,7 @@ def show_command(run: Annotated[Path, typer.Argument(help="A run's folder.")], a
     _show(opened)
 
 
-@app.command("compare")
-def compare_command(
-    runs: Annotated[list[Path], typer.Argument(help="Two or more runs' folders.")], as_json: Json = False
-) -> None:
-    """Compare runs side by side, and say in what their recipes differ."""
-    if len(runs) < 2:
-        raise typer.BadParameter("compare takes two runs or more")
-    from tenfold.report.compare import compare_runs, recipe_differences
-    from tenfold.runs.folder import open_run
-
-    opened = [open_run(path) for path in runs]
-    rows, differences = compare_runs(opened), recipe_differences(opened)
-    if as_json:
-        emit_json({"runs": rows, "differences": [{"key": k, "values": v} for k, v in differences]})
-        return
-    console = stdout()
-    console.print(_table(rows))
-    console.print("\nthe recipes differ in" if differences else "\nthe recipes are the same")
-    columns = ("key", *(str(row["name"]) for row in rows))
-    if differences:
-        console.print(plain_table(columns, [(key, *values) for key, values in differences]))
-
-
-def _table(rows: list[dict[str, Any]]) -> Any:
-    columns = ("run", "recipe", "engine", "seed", "epochs", "seconds", "val accuracy", "test accuracy")
-    cells = [
-        (
-            row["name"],
-            row["recipe"],
-            row["engine"],
-            row["seed"],
-            row["epochs"],
-            "-" if row["seconds"] is None else f"{row['seconds']:.1f}",
-            percent(row["val_accuracy"]),
-            percent(row["test_accuracy"]),
-        )
-        for row in rows
-    ]
-    return plain_table(columns, cells, right=columns[3:])
+app.command("compare")(compare_command)
 
 
 def _document(run: Any) -> dict[str, Any]:

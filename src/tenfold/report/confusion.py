@@ -57,7 +57,7 @@ def _cell(
     return {
         "id": f"cell-{row}-{column}",
         "count": count,
-        "text": numbers.count(count).replace(",", "\u2009") if count < 100_000 else f"{count // 1000}k",
+        "text": f"{count}" if count < 10_000 else f"{count / 1000:.0f}k",
         "right": right,
         "shade": f"{100 * shades[row, column]:.0f}",
         "said": f"{said}: {numbers.count(count)} image{'s' * (count != 1)}",

@@ -94,9 +94,13 @@ def compare_pairs(runs: Sequence[Run]) -> tuple[list[PairedTest], list[str]]:
 
 
 def run_names(runs: Sequence[Run]) -> list[str]:
-    """The runs' names, or their folders where two have the same name."""
+    """The runs' names; their folders where two have the same name, numbered where even those are the same."""
     names = [run.name for run in runs]
-    return names if len(set(names)) == len(names) else [str(run.folder) for run in runs]
+    if len(set(names)) < len(names):
+        names = [str(run.folder) for run in runs]
+    if len(set(names)) < len(names):
+        names = [f"{name} ({place})" for place, name in enumerate(names, start=1)]
+    return names
 
 
 def _test_pair(name: str, one: Evaluation, other_name: str, other: Evaluation) -> PairedTest:

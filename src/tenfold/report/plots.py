@@ -128,7 +128,9 @@ def plot_coverage_risk(coverage: np.ndarray, risk: np.ndarray) -> Figure:
         figure, axes = _blank()
         axes.plot(coverage, risk, color=ACCENT, linewidth=1.7, label="wrong among those answered")
         axes.fill_between(coverage, risk, color=ACCENT, alpha=0.1, linewidth=0)
-        axes.set(xlim=(0, 1.02), ylim=(0, max(float(np.max(risk)) * 1.1, 1e-3)))
+        faultless = float(np.max(coverage[risk == 0], initial=0.0))
+        left = min(np.floor(20 * max(2 * faultless - 1, 0.0)) / 20, 0.95)  # where nothing happens is left out
+        axes.set(xlim=(left, 1 + 0.02 * max(1 - left, 0.1)), ylim=(0, max(float(np.max(risk)) * 1.1, 1e-3)))
         axes.set(xlabel="share of the images answered, the surest first", ylabel="wrong among them")
         axes.xaxis.set_major_formatter(PercentFormatter(1.0))
         axes.yaxis.set_major_formatter(PercentFormatter(1.0))

@@ -23,7 +23,7 @@ def risk_section(evaluation: Evaluation) -> Section:
     confidence = evaluation.probs.max(axis=1).astype(np.float64)
     coverage, risk = coverage_risk(confidence, evaluation.right)
     sure = -np.unique(-confidence)  # the confidence from which on so many are answered
-    chosen = np.unique(np.linspace(0, len(coverage) - 1, _PLACES).round().astype(int))
+    chosen = _even_places(risk)
     texts = [
         f"The surest {numbers.percent(coverage[i], 1)}: {numbers.percent(risk[i])} of them wrong"
         for i in chosen
@@ -44,6 +44,12 @@ def risk_section(evaluation: Evaluation) -> Section:
             if last >= 0
         ],
     }
+
+
+def _even_places(risk: np.ndarray) -> np.ndarray:
+    """Up to so many places from where the first wrong answer comes, and the first of all."""
+    first = max(int(np.argmax(risk > 0)) - 1, 0) if risk.any() else 0
+    return np.unique(np.append(np.linspace(first, len(risk) - 1, _PLACES).round().astype(int), 0))
 
 
 def _last_within(bound: float, risk: np.ndarray) -> int:

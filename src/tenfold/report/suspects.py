@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -31,8 +32,20 @@ def suspects_section(run: Run) -> Section:
 
 
 def _of_test(evaluation: Evaluation) -> Section:
-    found = find_label_errors(evaluation.probs, evaluation.labels)
-    return _describe(found, evaluation.class_names, kept_pictures(evaluation))
+    """The labels that the network doubts most, whether confident learning counts them as wrong or not."""
+    found, probs = find_label_errors(evaluation.probs, evaluation.labels), evaluation.probs.copy()
+    doubted = found.most_suspect(_SHOWN)
+    given = evaluation.labels[doubted]
+    probs[doubted, given] = -1  # the best of the others
+    most = replace(
+        found,
+        index=doubted,
+        given=given,
+        suggested=probs[doubted].argmax(axis=1),
+        quality=found.all_quality[doubted],
+    )
+    shown = _describe(most, evaluation.class_names, kept_pictures(evaluation))
+    return shown | {"count": numbers.count(len(found)), "share": numbers.percent(len(found) / found.n)}
 
 
 def _of_train(found: LabelErrors, names: Sequence[str]) -> Section:
