@@ -153,8 +153,8 @@ def _check_test_labels(examination: Examination, trial: Trial) -> None:
 
 
 def check_restraints(examination: Examination, trial: Trial) -> Trial:
-    """The trial to go on with. Without dropout, augmentation and weight decay the same steps must not learn much more of the training
-    images; where they do, each of the three is left out by itself."""
+    """The trial to go on with. Without dropout, augmentation and weight decay the same steps must not learn
+    much more of the training images; where they do, each of the three is left out by itself."""
     patient, recipe = examination.patient, trial.recipe
     free = without_regularisers(recipe)
     if free == recipe:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from tenfold.arrays import Batch
+from tenfold.doctor.diagnosis import Severity
 from tenfold.doctor.examination import Examination
 from tenfold.doctor.patient import Patient
 from tenfold.doctor.trials import without_regularisers
@@ -18,10 +19,11 @@ from tenfold.recipes.load import change_recipe
 from tenfold.recipes.schema import Recipe
 from tenfold.settings import LossSettings
 
-__all__ = ["check_inputs", "check_loss", "check_step"]
+__all__ = ["check_inputs", "check_loss", "check_step", "judge_slope"]
 
 _FAR, _NEAR = 3.0, 0.02  # of mean and spread of the inputs
 _IMAGES = 32
+_EXACT = 0.05  # of 1
 _MOVE = 1e-5  # the length of the step along the gradient, over which the slope is measured
 _APART = 3.0  # times: the rates of weights and biases
 _GONE = 0.01  # of the gradient at the start: the loss leads nowhere any more
@@ -108,22 +110,32 @@ def _check_slope(examination: Examination, engine: NumpyEngine, batch: Batch) ->
     """The loss's slope along the gradient, by central differences, over the length of the gradient: 1 where
     the gradient is right, -1 where its sign is wrong, 1/N where it is the sum over N images."""
     slope = _slope(engine, batch)
-    seen = f"the loss falls {slope:.4g} times as fast as the gradient says"
+    code, severity, seen = judge_slope(slope, len(batch))
     expected = "1: right, and averaged over the batch"
-    if abs(slope - 1) < 0.05:
+    if not code:
         examination.passed("slope along the gradient", seen, expected)
-    elif slope < 0:
-        examination.found("gradient-sign", "fault", seen, expected=expected)
-    elif abs(slope * len(batch) - 1) < 0.05:
+    elif code == "gradient-sum":
         patient, recipe = examination.patient, examination.patient.recipe
         rate = recipe.optimiser.learning_rate * patient.batch_size(recipe)
         if recipe.optimiser.name != "sgd":
             rate = recipe.optimiser.learning_rate  # Adam does not feel the gradient's length
         changes = {"loss.reduction": "mean", "optimiser.learning_rate": rate}
-        seen += f", which is 1 / {len(batch)}, with {len(batch)} images"
-        examination.found("gradient-sum", "warning", seen, expected=expected, changes=changes)
+        examination.found(code, severity, seen, expected=expected, changes=changes)
     else:
-        examination.found("gradient-wrong", "fault", seen, expected=expected)
+        examination.found(code, severity, seen, expected=expected)
+
+
+def judge_slope(slope: float, images: int) -> tuple[str, Severity, str]:
+    """(code, severity, what was seen) of the loss's slope along the gradient over the gradient's length; no
+    code where it is 1."""
+    seen = f"the loss falls {slope:.4g} times as fast as the gradient says"
+    if abs(slope - 1) < _EXACT:
+        return "", "note", seen
+    if slope < 0:
+        return "gradient-sign", "fault", seen
+    if abs(slope * images - 1) < _EXACT:
+        return "gradient-sum", "warning", f"{seen}, which is 1 / {images}, with {images} images"
+    return "gradient-wrong", "fault", seen
 
 
 def _slope(engine: NumpyEngine, batch: Batch) -> float:

@@ -12,7 +12,16 @@ from tenfold.doctor.words import WORDS
 from tenfold.recipes.load import change_recipe
 from tenfold.recipes.schema import Recipe
 
-__all__ = ["Examination"]
+__all__ = ["Examination", "make_finding"]
+
+
+def make_finding(
+    code: str, severity: Severity, seen: str, changes: Mapping[str, Any] | None = None, **details: str
+) -> Finding:
+    """A finding in the words kept for `code`; details fill their braces."""
+    words = WORDS[code]
+    title, remedy = words.title.format(**details), words.remedy.format(**details)
+    return Finding(code, severity, title, seen, words.why, remedy, changes or {})
 
 
 @dataclass
@@ -53,8 +62,7 @@ class Examination:
         if severity != "note":
             self.changes |= changes
         self.checks.append(Check(words.check, seen, expected, False))
-        title, remedy = words.title.format(**details), words.remedy.format(**details)
-        self.findings.append(Finding(code, severity, title, seen, words.why, remedy, changes))
+        self.findings.append(make_finding(code, severity, seen, changes, **details))
 
     def ordered(self) -> tuple[Finding, ...]:
         """The gravest first; among equals in the order of looking, which goes from causes to symptoms."""

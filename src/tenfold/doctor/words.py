@@ -156,6 +156,27 @@ WORDS = {
         "Softmax with cross-entropy: the probabilities share one sum, so one of them has to rise, and the"
         " gradient p - y does not vanish while the answer is wrong.",
     ),
+    # code of one's own
+    "softmax-wrong": Words(
+        "softmax",
+        "The softmax does not give probabilities",
+        "Each row has to be exp(z - max z) over the sum of the same. With anything else below the line, "
+        "such as max z where z belongs, the rows do not sum to 1 and their logarithm is no log-likelihood.",
+        "Divide exp(z - max z) by its own sum over the classes.",
+    ),
+    "softmax-overflow": Words(
+        "softmax of large scores",
+        "The softmax overflows",
+        "exp(1000) is infinite, and infinite over infinite is no number: one confident answer ends the "
+        "training.",
+        "Subtract the largest score of each row first; it changes nothing else.",
+    ),
+    "pictures-missing": Words(
+        "a picture of each class's weights",
+        "The weights of some classes are not shown",
+        "What is not shown cannot be checked: range(1, 10) counts nine of ten classes.",
+        "One picture a row of the weights.",
+    ),
     # the start
     "saturated": Words(
         "saturated units at the start",
