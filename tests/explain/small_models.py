@@ -35,8 +35,8 @@ def small_classifier(
     recipe = recipe_from_dict(
         {"name": "small", "network": {"layers": layers}, "ensemble": {"members": members}}
     )
-    names = tuple("abcdefgh"[:classes])
     options = {"mean": 0.2, "std": 0.4, "background": "dark", **card}
+    names = options.pop("class_names", tuple("abcdefgh"[:classes]))
     full = ModelCard(recipe, names, shape, **options)
     network = recipe.plan(shape, full.outputs)
     weights: dict[str, np.ndarray] = {}

@@ -21,7 +21,7 @@ def write_explanation(path: Path, explanations: Sequence[Explanation], shown: Sh
         from tenfold.explain.picture import draw_explanations
 
         buffer = io.BytesIO()
-        draw_explanations(explanations, shown).save(buffer, format="PNG", optimize=True)
+        draw_explanations(explanations, shown).save(buffer, format="PNG")
         with replace_file(path) as beside:
             beside.write_bytes(buffer.getvalue())
     else:
