@@ -44,7 +44,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     turned = Image.Exif()
     turned[0x0112] = 6
     note.transpose(Image.Transpose.ROTATE_90).save(folder / "turned.jpg", exif=turned, quality=90)
-    note.convert("L").save(folder / "grey.jpg", quality=60)
+    five.save(folder / "grey.jpg", quality=60)
     Image.new("RGB", (120, 90), (250, 250, 246)).save(folder / "blank.png")
     rows = Image.new("L", (2 * five.width, 2 * five.height), 255)
     rows.paste(five, (0, 0))
