@@ -33,6 +33,7 @@ _EXPORTS = {
     "cross_validate": "tenfold.training.folds",
     "diagnose": "tenfold.doctor.examine",
     "evaluate": "tenfold.evaluation.evaluate",
+    "explain_image": "tenfold.explain.explanation",
     "explore_dataset": "tenfold.explore.look",
     "export_onnx": "tenfold.export.onnx_file",
     "export_web": "tenfold.export.web",

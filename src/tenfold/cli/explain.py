@@ -50,11 +50,11 @@ def explain_command(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Show what moved a verdict: which ink, against which other answer, and like which training images.
+    """Show what moved a verdict: which ink, against which other answer, like which images.
 
-    Neighbours are looked for among the images that the run learned from, or the training images
-    of --data. Maps: occlusion, gradient, gradient times ink, SmoothGrad, integrated gradients, and
-    the answer against the next.
+    Neighbours are looked for among the images that the run learned from, or the training
+    images of --data. Maps: occlusion, gradient, gradient times ink, SmoothGrad, integrated
+    gradients, and the answer against the next.
     """
     from tenfold.explain.explanation import explain_predictions
     from tenfold.explain.write import check_target, write_explanation
