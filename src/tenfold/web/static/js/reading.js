@@ -3,12 +3,10 @@
 import { readInk } from "./ink/read.js";
 import { alternatives } from "./ink/verdicts.js";
 
-export { frameInk, strokeWidth } from "./ink/frame.js";
+export { frameInk } from "./ink/frame.js";
 export { liftInk } from "./ink/lift.js";
 export { normalizeInk } from "./ink/normalize.js";
 export { openPicture } from "./ink/open.js";
-export { findNotes, markTroubles } from "./ink/troubles.js";
-export { explainVerdict, percent, toText } from "./ink/verdicts.js";
 export { readInk };
 
 /**

@@ -3,7 +3,7 @@
 import { clip, roundEven, sum32 } from "./numbers.js";
 import { boxAbove, crop, makePlane, pad } from "./plane.js";
 import { distanceToOutside } from "./regions.js";
-import { BICUBIC, BOX as AVERAGE, resizePlane } from "./resize.js";
+import { BICUBIC, BOX as AVERAGE, resize } from "./resize.js";
 import { largest } from "./strength.js";
 
 const { fround } = Math;
@@ -38,11 +38,7 @@ export function strokeWidth({ data, width, height }) {
 export function frameInk(strength) {
   const cut = cutOut(strength, EDGE / 2);
   if (!cut) return new Uint8Array(SIDE * SIDE);
-  const fine = fit(cut, BOX * FINE);
-  const distance = findDistance(fine);
-  const wider = fround(widenBy(distance));
-  const soften = (value) => clip(fround(0.5 + fround(fround(value + wider) / FINE)), 0, 1);
-  const soft = makePlane(distance.width, distance.height, distance.data.map(soften));
+  const soft = evenOut(pad(fit(cut, BOX * FINE), 3 * FINE)); // room of one stroke around
   return layCentred(fit(cutOut(soft, fround(0.01)) ?? cut, BOX * FINE));
 }
 
@@ -55,22 +51,27 @@ function cutOut(strength, least) {
 function fit(ink, side) {
   const ratio = side / Math.max(ink.width, ink.height);
   const size = [ink.width, ink.height].map((length) => Math.max(1, roundEven(length * ratio)));
-  return resizePlane(ink, ...size, ratio < 0.5 ? AVERAGE : BICUBIC);
+  return resize(ink, ...size, ratio < 0.5 ? AVERAGE : BICUBIC);
 }
 
-/** To the ink's edge in fine pixels, positive inside; room of one stroke is added around. */
-function findDistance(fine) {
-  const { data, width, height } = pad(fine, 3 * FINE);
-  const inside = Uint8Array.from(data, (value) => value >= EDGE);
-  const inner = distanceToOutside(inside, width, height);
-  const outer = distanceToOutside(inside.map((value) => 1 - value), width, height, 3 * FINE);
-  return makePlane(width, height, inner.map((value, i) => (inside[i] ? value - 0.5 : 0.5 - outer[i])));
+/** Strokes brought into the range, with an edge as soft as one pixel of 28. */
+function evenOut({ data, width, height }) {
+  const inside = data.map((value) => (value >= EDGE ? 1 : 0));
+  const wider = widenBy(makePlane(width, height, inside));
+  const reach = 0.5 + FINE / 2; // of the soft edge: farther pixels are full or empty
+  const inner = distanceToOutside(inside, width, height, Math.ceil(reach - wider));
+  const outer = distanceToOutside(inside.map((value) => 1 - value), width, height, Math.ceil(reach + wider));
+  for (let i = 0; i < inner.length; i++) {
+    const distance = inside[i] ? inner[i] - 0.5 : 0.5 - outer[i];
+    inner[i] = clip(fround(0.5 + fround(fround(distance + wider) / FINE)), 0, 1);
+  }
+  return makePlane(width, height, inner);
 }
 
 /** Fine pixels by which each edge moves out, so that strokes come into the range. */
-function widenBy({ data, width, height }) {
-  const now = strokeWidth(makePlane(width, height, data.map((value) => (value > 0 ? 1 : 0)))) / FINE;
-  return ((clip(now, ...STROKE) - now) * FINE) / 2;
+function widenBy(inside) {
+  const now = strokeWidth(inside) / FINE;
+  return fround(((clip(now, ...STROKE) - now) * FINE) / 2);
 }
 
 /** Into 28x28 with the centre of mass at MNIST's centre, as far as it stays inside. */
@@ -84,7 +85,7 @@ function layCentred(fine) {
     canvas.data.set(row, (top + y) * side + left);
   }
   const small = shrink(canvas);
-  const most = fround(Math.max(largest(small), 1e-6));
+  const most = Math.max(largest(small), fround(1e-6));
   return Uint8Array.from(small, (value) => roundEven(fround(clip(fround(value / most), 0, 1) * 255)));
 }
 

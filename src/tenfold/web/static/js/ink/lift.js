@@ -34,25 +34,22 @@ function findFlatPaper(picture) {
   return null;
 }
 
+/** Every so many pixels, three bytes each. */
 function strided(data, count, step) {
-  const places = [];
-  for (let i = 0; i < count; i += step) places.push(i);
-  return pick(data, places);
+  const picked = new Uint8Array(3 * Math.ceil(count / step));
+  for (let i = 0, from = 0; i < picked.length; from += 4 * step) {
+    for (let c = 0; c < 3; c++) picked[i++] = data[from + c];
+  }
+  return picked;
 }
 
 function border({ data, width, height }) {
-  const across = Array.from({ length: width }, (_, x) => x);
-  const down = Array.from({ length: height }, (_, y) => y * width);
-  const last = (height - 1) * width;
-  return pick(data, [...across, ...across.map((x) => last + x), ...down, ...down.map((i) => i + width - 1)]);
-}
-
-function pick(data, places) {
-  const picked = new Uint8Array(3 * places.length);
-  places.forEach((place, i) => {
-    for (let c = 0; c < 3; c++) picked[3 * i + c] = data[4 * place + c];
-  });
-  return picked;
+  const last = 4 * (height - 1) * width;
+  const lines = [[0, width, 1], [last, width, 1], [0, height, width], [4 * (width - 1), height, width]];
+  const sides = lines.map(([start, count, step]) => strided(data.subarray(start), count * step, step));
+  const all = new Uint8Array(6 * (width + height));
+  sides.reduce((at, side) => (all.set(side, at), at + side.length), 0);
+  return all;
 }
 
 function share(sample, [red, green, blue], holds) {
@@ -80,21 +77,19 @@ function liftFromFlat(picture, paper) {
   const [x0, y0, x1, y1] = findOther(picture, paper.map(roundEven));
   const departure = departures(picture, paper, x0, y0, x1, y1);
   const { part, contrast } = alongInkColour(departure, 0.004);
+  const light = contrast > 0 && isLighter(departure, part);
+  for (let i = 0; i < part.length; i++) part[i] = clip(fround(part[i] - fround(0.1)) / fround(0.8), 0, 1);
   const strength = makePlane(picture.width, picture.height);
-  for (let y = y0, i = 0; y < y1; y++) {
-    for (let x = x0; x < x1; x++, i++) {
-      strength.data[y * picture.width + x] = clip(fround(part[i] - fround(0.1)) / fround(0.8), 0, 1);
-    }
+  for (let y = y0, from = 0; y < y1; y++, from += x1 - x0) {
+    strength.data.set(part.subarray(from, from + x1 - x0), y * picture.width + x0);
   }
-  return makeInk(strength, contrast, contrast > 0 && isLighter(departure, part), true);
+  return makeInk(strength, contrast, light, true);
 }
 
-function isLighter(departure, part) {
+function isLighter([red, green, blue], part) {
   const least = fround(fround(0.8) * largest(part));
   let total = 0;
-  for (let i = 0; i < part.length; i++) {
-    if (part[i] >= least) total += departure[0][i] + departure[1][i] + departure[2][i];
-  }
+  for (let i = 0; i < part.length; i++) if (part[i] >= least) total += red[i] + green[i] + blue[i];
   return total > 0;
 }
 

@@ -34,7 +34,7 @@ export function findRows(ink) {
 function components(ink) {
   const [left, top, strength] = inkedPart(ink.strength);
   const { width, height } = strength;
-  const { labels, count } = labelRegions(strength.data.map((value) => value > EDGE), width, height);
+  const { labels, count } = labelRegions(strength, EDGE);
   const grown = growLabels(labels, width, height); // the soft edge belongs to the mark
   const found = findBoxes(grown, width, height, count).map((box, i) => ({ box, label: i + 1 }));
   const largest = found.filter(({ box }) => box).reverse().sort((a, b) => longer(b) - longer(a));

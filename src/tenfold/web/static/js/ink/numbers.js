@@ -38,23 +38,16 @@ function sumEights(values, start, count) {
 /** The value that stands at `place` when a Float32Array is sorted; counted by halves of its bits. */
 export function valueAt(values, place) {
   if (values.length <= FEW) return Float32Array.from(values).sort()[place];
+  const keys = new Uint32Array(values.length); // in the order of the floats
   const bits = new Int32Array(values.buffer, values.byteOffset, values.length);
-  const key = (i) => (bits[i] ^ ((bits[i] >> 31) | 0x80000000)) >>> 0; // in the order of the floats
-  const [high, before] = findCount(count16(bits.length, (i) => key(i) >>> 16), place);
-  const lower = (i) => (key(i) >>> 16 === high ? key(i) & 0xffff : -1);
-  const [low] = findCount(count16(bits.length, lower), place - before);
-  const found = ((high << 16) | low) >>> 0;
-  const raw = found >>> 31 ? found ^ 0x80000000 : ~found;
-  return new Float32Array(Int32Array.of(raw).buffer)[0];
-}
-
-function count16(length, digitOf) {
+  for (let i = 0; i < keys.length; i++) keys[i] = bits[i] ^ ((bits[i] >> 31) | 0x80000000);
   const counts = new Int32Array(65536);
-  for (let i = 0; i < length; i++) {
-    const digit = digitOf(i);
-    if (digit >= 0) counts[digit]++;
-  }
-  return counts;
+  for (let i = 0; i < keys.length; i++) counts[keys[i] >>> 16]++;
+  const [high, before] = findCount(counts, place);
+  counts.fill(0);
+  for (let i = 0; i < keys.length; i++) if (keys[i] >>> 16 === high) counts[keys[i] & 0xffff]++;
+  const key = ((high << 16) | findCount(counts, place - before)[0]) >>> 0;
+  return new Float32Array(Int32Array.of(key >>> 31 ? key ^ 0x80000000 : ~key).buffer)[0];
 }
 
 function findCount(counts, place) {
@@ -83,14 +76,4 @@ export function quantile(sorted, share) {
   const low = Math.floor(place);
   const high = Math.min(low + 1, sorted.length - 1);
   return sorted[low] + (sorted[high] - sorted[low]) * (place - low);
-}
-
-/** [first, last + 1] of the places from 0 to `count` where `holds`; null where it holds nowhere. */
-export function span(count, holds) {
-  let first = 0;
-  while (first < count && !holds(first)) first++;
-  if (first === count) return null;
-  let last = count - 1;
-  while (!holds(last)) last--;
-  return [first, last + 1];
 }

@@ -2,7 +2,7 @@
 
 import { median, roundEven } from "./numbers.js";
 import { boxAbove, makePlane } from "./plane.js";
-import { BILINEAR, resizeBytes, toGrey } from "./resize.js";
+import { BILINEAR, resize } from "./resize.js";
 
 const LONGEST = 1600; // pixels
 const CARD_FILL = 0.6; // share of its own bounding box that an opaque card covers at least
@@ -12,20 +12,15 @@ const CARD_SPREAD = 20; // grey levels: the least standard deviation of a card w
  * {data: bytes, 4 a pixel, the last of which says nothing; width; height; channels: 4; size: [width,
  * height] of the original; scale: original pixels per pixel}. `rgba` is not changed.
  */
-export function openPicture(rgba, width, height, { longest = LONGEST } = {}) {
-  const ratio = longest / Math.max(width, height, longest);
+export function openPicture(rgba, width, height) {
+  const ratio = LONGEST / Math.max(width, height, LONGEST);
   const target = [width, height].map((side) => (ratio < 1 ? Math.max(1, roundEven(side * ratio)) : side));
   const transparent = isTransparent(rgba);
   let picture = { data: transparent ? multiply(rgba) : rgba, width, height, channels: 4 };
-  picture = resizeBytes(picture, ...target, BILINEAR, 2);
+  picture = resize(picture, ...target, BILINEAR, 2);
   if (transparent) layOnPaper(picture.data, picture.width, picture.height);
   const scale = Math.max(1, Math.max(width, height) / Math.max(picture.width, picture.height));
   return { ...picture, size: [width, height], scale };
-}
-
-/** The same in its full size, and grey: one byte a pixel. */
-export function openGrey(rgba, width, height) {
-  return toGrey(openPicture(rgba, width, height, { longest: Infinity }));
 }
 
 function isTransparent(rgba) {
@@ -35,11 +30,13 @@ function isTransparent(rgba) {
 
 /** Colours times alpha, so that resizing mixes them rightly. */
 function multiply(rgba) {
-  const data = new Uint8Array(rgba);
-  for (let i = 0; i < data.length; i++) {
-    if (i % 4 === 3) continue;
-    const product = data[i] * data[i | 3] + 128;
-    data[i] = ((product >> 8) + product) >> 8;
+  const data = new Uint8Array(rgba.length);
+  for (let i = 0; i < data.length; i += 4) {
+    const alpha = (data[i + 3] = rgba[i + 3]);
+    for (let c = i; alpha && c < i + 3; c++) {
+      const product = rgba[c] * alpha + 128;
+      data[c] = ((product >> 8) + product) >> 8;
+    }
   }
   return data;
 }
@@ -48,8 +45,8 @@ function layOnPaper(data, width, height) {
   const paper = findPaper(data, width, height);
   for (let i = 0; i < data.length; i += 4) {
     const hidden = 255 - data[i + 3];
-    for (let c = 0; c < 3; c++) {
-      data[i + c] = Math.min(data[i + c] + Math.floor((hidden * paper[c] + 127) / 255), 255);
+    for (let c = 0; hidden && c < 3; c++) {
+      data[i + c] = Math.min(data[i + c] + (((hidden * paper[c] + 127) / 255) | 0), 255);
     }
   }
 }
@@ -60,23 +57,19 @@ function findPaper(data, width, height) {
   const lumas = [];
   let [weight, light] = [0, 0];
   for (let i = 0; i < data.length; i += 4) {
+    if (!data[i + 3]) continue;
     const luma = 0.299 * data[i] + 0.587 * data[i + 1] + 0.114 * data[i + 2];
     weight += data[i + 3];
     light += luma;
-    if (data[i + 3] !== 255) continue;
+    if (data[i + 3] < 255) continue;
     opaque.data[i / 4] = 1;
     lumas.push(luma);
   }
   if (!weight) return [255, 255, 255];
-  if (fill(opaque, lumas.length) > CARD_FILL && deviation(lumas) > CARD_SPREAD) {
-    return medianColour(data, opaque.data);
-  }
+  const box = boxAbove(opaque, 0) ?? [0, 0, 1, 1];
+  const fill = lumas.length / ((box[2] - box[0]) * (box[3] - box[1]));
+  if (fill > CARD_FILL && deviation(lumas) > CARD_SPREAD) return medianColour(data, opaque.data);
   return (255 * light) / weight > 127.5 ? [0, 0, 0] : [255, 255, 255];
-}
-
-function fill(opaque, count) {
-  const box = boxAbove(opaque, 0);
-  return box ? count / ((box[2] - box[0]) * (box[3] - box[1])) : 0;
 }
 
 function deviation(values) {

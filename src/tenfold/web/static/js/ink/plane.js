@@ -1,26 +1,26 @@
-// One number a pixel: {data: Float32Array of width x height, row by row; width; height}.
-
-import { span } from "./numbers.js";
+// Numbers of pixels, row by row: {data, width, height, channels}. A plane has one Float32 a pixel.
 
 export function makePlane(width, height, data = new Float32Array(width * height)) {
-  return { data, width, height };
+  return { data, width, height, channels: 1 };
 }
 
 /** Columns x0 to x1 and rows y0 to y1, the last ones outside. */
-export function crop({ data, width }, x0, y0, x1, y1) {
-  const cut = makePlane(x1 - x0, y1 - y0);
+export function crop({ data, width, channels }, x0, y0, x1, y1) {
+  const row = (x1 - x0) * channels;
+  const cut = new data.constructor(row * (y1 - y0));
   for (let y = y0; y < y1; y++) {
-    cut.data.set(data.subarray(y * width + x0, y * width + x1), (y - y0) * cut.width);
+    const from = (y * width + x0) * channels;
+    cut.set(data.subarray(from, from + row), (y - y0) * row);
   }
-  return cut;
+  return { data: cut, width: x1 - x0, height: y1 - y0, channels };
 }
 
 export function transpose({ data, width, height }) {
-  const turned = makePlane(height, width);
-  for (let y = 0; y < height; y++) {
-    for (let x = 0; x < width; x++) turned.data[x * height + y] = data[y * width + x];
+  const turned = new Float32Array(data.length);
+  for (let y = 0, i = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) turned[x * height + y] = data[i++];
   }
-  return turned;
+  return makePlane(height, width, turned);
 }
 
 /** With `room` pixels of 0 on each side. */
@@ -34,16 +34,15 @@ export function pad({ data, width, height }, room) {
 
 /** [x0, y0, x1, y1] around all that is above `least`; null where nothing is. */
 export function boxAbove({ data, width, height }, least) {
-  const inRow = (y) => {
-    for (let i = y * width; i < (y + 1) * width; i++) if (data[i] > least) return true;
-    return false;
-  };
-  const rows = span(height, inRow);
-  if (!rows) return null;
-  const inColumn = (x) => {
-    for (let i = rows[0] * width + x; i < rows[1] * width; i += width) if (data[i] > least) return true;
-    return false;
-  };
-  const columns = span(width, inColumn);
-  return [columns[0], rows[0], columns[1], rows[1]];
+  let [x0, y0, x1, y1] = [width, height, 0, 0];
+  for (let y = 0, i = 0; y < height; y++) {
+    for (let x = 0; x < width; x++, i++) {
+      if (!(data[i] > least)) continue;
+      if (x < x0) x0 = x;
+      if (x >= x1) x1 = x + 1;
+      if (y < y0) y0 = y;
+      y1 = y + 1;
+    }
+  }
+  return x1 ? [x0, y0, x1, y1] : null;
 }

@@ -1,15 +1,15 @@
 // Connected regions of a mask, and distances to its edge.
 
 /**
- * Mask (one number a pixel, 0 outside) -> {labels: Int32Array, count}: 1, 2, ... on regions joined by sides
- * or, with `corners`, corners, in the order of their first pixels. Rosenfeld & Pfaltz 1966.
+ * What is above `least` -> {labels: Int32Array, count}: 1, 2, ... on regions joined by sides or, with
+ * `corners`, corners, in the order of their first pixels. Rosenfeld & Pfaltz 1966.
  */
-export function labelRegions(mask, width, height, corners = true) {
+export function labelRegions({ data, width, height }, least, corners = true) {
   const labels = new Int32Array(width * height);
   const parents = [0];
   for (let y = 0, i = 0; y < height; y++) {
     for (let x = 0; x < width; x++, i++) {
-      if (!mask[i]) continue;
+      if (!(data[i] > least)) continue;
       let label = x > 0 ? labels[i - 1] : 0;
       if (y > 0) {
         label = join(parents, label, labels[i - width]);

@@ -1,6 +1,6 @@
 // Pillow's ways to make pictures smaller and larger, with its rounding: reduce, and resize by a filter.
 
-import { makePlane } from "./plane.js";
+import { clip } from "./numbers.js";
 
 const triangle = (x) => (Math.abs(x) < 1 ? 1 - Math.abs(x) : 0);
 
@@ -38,97 +38,59 @@ function mix(size, used, count, filter) {
   return mixed;
 }
 
-/** A plane at another size. */
-export function resizePlane(plane, width, height, filter) {
-  const across = width === plane.width ? plane : resizeRows(plane, width, filter);
-  return height === plane.height ? across : resizeColumns(across, height, filter);
+/** Bytes or floats at another size. gap: reduced first, to no less than `gap` times that size. */
+export function resize(picture, width, height, filter, gap = Infinity) {
+  const factor = (ratio) => Math.trunc(ratio / gap) || 1;
+  const [across, down] = [factor(picture.width / width), factor(picture.height / height)];
+  const reduced = reduceBytes(picture, across, down);
+  const wide = mixLines(reduced, width, picture.width / across, filter, false);
+  return mixLines(wide, height, picture.height / down, filter, true);
 }
 
-function resizeRows({ data, width, height }, count, filter) {
-  const { most, starts, ends, weights } = mix(width, width, count, filter);
-  const made = makePlane(count, height);
-  for (let y = 0; y < height; y++) {
-    for (let place = 0; place < count; place++) {
-      let total = 0;
-      let weight = place * most;
-      for (let x = starts[place]; x < ends[place]; x++) total += data[y * width + x] * weights[weight++];
-      made.data[y * count + place] = total;
-    }
-  }
-  return made;
-}
+const ONE = 1 << 22; // weights of bytes are counted in these parts
 
-function resizeColumns({ data, width, height }, count, filter) {
-  const { most, starts, ends, weights } = mix(height, height, count, filter);
-  const made = makePlane(width, count);
-  const row = new Float64Array(width);
-  for (let place = 0; place < count; place++) {
-    row.fill(0);
-    for (let y = starts[place]; y < ends[place]; y++) {
-      const weight = weights[place * most + y - starts[place]];
-      for (let x = 0; x < width; x++) row[x] += data[y * width + x] * weight;
-    }
-    made.data.set(row, place * width);
-  }
-  return made;
-}
-
-/** Bytes, `channels` a pixel. gap: reduced first, to no less than `gap` times the size. */
-export function resizeBytes(picture, width, height, filter, gap = 0) {
-  const whole = { ...picture, used: [picture.width, picture.height] };
-  const factor = (used, count) => (gap ? Math.trunc(used / count / gap) || 1 : 1);
-  const factors = [factor(picture.width, width), factor(picture.height, height)];
-  const start = factors[0] * factors[1] > 1 ? reduceBytes(picture, ...factors) : whole;
-  const used = [picture.width / factors[0], picture.height / factors[1]];
-  const across = mixBytes(start, width, used[0], filter, false);
-  return mixBytes(across, height, used[1], filter, true);
-}
-
-const ONE = 1 << 22; // weights are counted in these parts
-
-function mixBytes(picture, count, used, filter, down) {
+function mixLines(picture, count, used, filter, down) {
   const { data, width, height, channels } = picture;
   const size = down ? height : width;
   if (size === count && used === size) return picture;
-  const mixed = mix(size, used, count, filter);
-  mixed.parts = Int32Array.from(mixed.weights, (w) => Math.trunc(w * ONE + (w < 0 ? -0.5 : 0.5)));
+  const { most, starts, ends, weights } = mix(size, used, count, filter);
+  const bytes = !(data instanceof Float32Array);
+  if (bytes) for (let i = 0; i < weights.length; i++) weights[i] = roundAway(weights[i] * ONE);
   const made = { width: down ? width : count, height: down ? count : height, channels };
-  made.data = new Uint8Array(made.width * made.height * channels);
-  for (let y = 0; y < made.height; y++) {
-    const from = down ? 0 : y * width * channels;
-    const step = down ? width * channels : channels;
+  made.data = new (bytes ? Uint8Array : Float32Array)(made.width * made.height * channels);
+  const [row, step] = [width * channels, (down ? width : 1) * channels];
+  for (let y = 0, target = 0; y < made.height; y++) {
     for (let x = 0; x < made.width; x++) {
-      const base = down ? from + x * channels : from;
-      mixPixel(data, base, step, mixed, down ? y : x, made.data, (y * made.width + x) * channels, channels);
+      const place = down ? y : x;
+      const first = starts[place] * step + (down ? x * channels : y * row);
+      const last = first + (ends[place] - starts[place]) * step;
+      for (let channel = 0; channel < channels; channel++) {
+        let total = 0;
+        let weight = place * most;
+        for (let from = first + channel; from < last; from += step) total += data[from] * weights[weight++];
+        made.data[target++] = bytes ? clip((total + ONE / 2) >> 22, 0, 255) : total;
+      }
     }
   }
   return made;
 }
 
-function mixPixel(data, base, step, { most, starts, ends, parts }, place, made, target, channels) {
-  for (let channel = 0; channel < channels; channel++) {
-    let total = ONE >> 1;
-    let part = place * most;
-    let from = base + starts[place] * step + channel;
-    for (let i = starts[place]; i < ends[place]; i++, from += step) total += data[from] * parts[part++];
-    const value = total >> 22;
-    made[target + channel] = value < 0 ? 0 : value > 255 ? 255 : value;
-  }
-}
+const roundAway = (value) => Math.trunc(value < 0 ? value - 0.5 : value + 0.5);
 
 /** Each block of so many pixels becomes one; blocks at the right and lower edges may be cut. */
-export function reduceBytes({ data, width, height, channels }, across, down = across) {
-  if (across * down === 1) return { data, width, height, channels };
+export function reduceBytes(picture, across, down = across) {
+  if (across * down === 1) return picture;
+  const { width, height, channels } = picture;
   const made = { width: Math.ceil(width / across), height: Math.ceil(height / down), channels };
   made.data = new Uint8Array(made.width * made.height * channels);
   for (let y = 0, target = 0; y < made.height; y++) {
-    const bottom = Math.min(height, (y + 1) * down);
+    const [top, bottom] = [y * down, Math.min(height, (y + 1) * down)];
     for (let x = 0; x < made.width; x++) {
-      const box = [x * across, y * down, Math.min(width, (x + 1) * across), bottom];
-      const count = (box[2] - box[0]) * (bottom - box[1]);
+      const [left, right] = [x * across, Math.min(width, (x + 1) * across)];
+      const count = (right - left) * (bottom - top);
       const factor = Math.floor(2 ** 24 / count); // Pillow multiplies by a rounded inverse
       for (let channel = 0; channel < channels; channel++) {
-        const total = sumBlock(data, width, channels, channel, box) + (count >> 1);
+        const total = sumBlock(picture, channel, left, top, right, bottom) + (count >> 1);
         made.data[target++] = Math.floor((total * factor) / 2 ** 24);
       }
     }
@@ -136,11 +98,11 @@ export function reduceBytes({ data, width, height, channels }, across, down = ac
   return made;
 }
 
-function sumBlock(data, width, channels, channel, [x0, y0, x1, y1]) {
+function sumBlock({ data, width, channels }, channel, left, top, right, bottom) {
   let total = 0;
-  for (let y = y0; y < y1; y++) {
-    const end = (y * width + x1) * channels;
-    for (let i = (y * width + x0) * channels + channel; i < end; i += channels) total += data[i];
+  for (let y = top; y < bottom; y++) {
+    const end = (y * width + right) * channels;
+    for (let i = (y * width + left) * channels + channel; i < end; i += channels) total += data[i];
   }
   return total;
 }

@@ -8,7 +8,7 @@ const LEAST_SNR = 6; // ink must stand out of the paper's grain by this many sta
 
 /** strength: a plane, 0 paper to 1 full ink. contrast: 0..1. light: on dark. flat: one colour of paper. */
 export function makeInk(strength, contrast, light, flat) {
-  return { strength, contrast, light, flat, blank: !strength.data.some((value) => value) };
+  return { strength, contrast, light, flat, blank: !strength.data.some(Boolean) };
 }
 
 /** Three Float32Arrays -> {part: Float32Array along the colour of the strongest departure, contrast}. */
@@ -26,7 +26,9 @@ export function alongInkColour(departure, noise) {
   const [a, b, c] = colour.map((value) => fround(value / square));
   const part = new Float32Array(size.length);
   const [red, green, blue] = departure;
-  for (let i = 0; i < part.length; i++) part[i] = fround(fround(a * red[i]) + fround(b * green[i])) + fround(c * blue[i]);
+  for (let i = 0; i < part.length; i++) {
+    part[i] = fround(fround(a * red[i]) + fround(b * green[i])) + fround(c * blue[i]);
+  }
   return { part, contrast: fround(Math.sqrt(fround(square / 3))) };
 }
 
@@ -57,7 +59,8 @@ function findTop(size) {
     return fround(strongest.reduce((a, b) => fround(a + b), 0) / strongest.length);
   }
   const step = 1 + Math.floor(size.length / 60000);
-  const values = size.filter((_, i) => i % step === 0);
+  const values = new Float32Array(Math.ceil(size.length / step));
+  for (let i = 0; i < values.length; i++) values[i] = size[i * step];
   const place = values.length - Math.trunc(0.995 * values.length); // from the end
   const quarter = fround(0.25 * largest(values));
   const strong = values.filter((value) => value > quarter); // most are paper, and need no sorting

@@ -2,8 +2,8 @@
 
 import { strokeWidth } from "./frame.js";
 import { median, quantile, roundEven } from "./numbers.js";
-import { crop as cropPlane } from "./plane.js";
-import { BOX, resizeBytes, toGrey } from "./resize.js";
+import { crop } from "./plane.js";
+import { BOX, resize, toGrey } from "./resize.js";
 import { largest } from "./strength.js";
 
 const ONE_COLOUR = 8; // levels of 0..255: a picture that spans no more shows nothing at all
@@ -23,26 +23,6 @@ export function findTroubles(picture, ink, digits) {
     small(picture, digits),
     cutOff(picture, ink, digits),
     refused(digits),
-  ].filter(Boolean);
-}
-
-/** What is good to know and no trouble: how much was found, and of which polarity. */
-export function findNotes(ink, digits) {
-  if (!digits.length) return [];
-  const rows = new Set(digits.map(({ row }) => row)).size;
-  const marks = `${digits.length} mark${digits.length > 1 ? "s" : ""} found`;
-  const count = marks + (rows > 1 ? ` in ${rows} rows` : "");
-  return ink.light ? [count, "light ink on dark ground"] : [count];
-}
-
-/** The likely troubles of one mark, in a few words each. */
-export function markTroubles(picture, ink, digit) {
-  const sides = cutSides(picture, ink, digit);
-  return [
-    ink.contrast < FAINT && "faint",
-    sizeOf(digit) < SMALL && `only ${digit.box[3] - digit.box[1]} pixels tall`,
-    sides.length && `touches the ${sides.join(" and ")} edge: cut off?`,
-    softness(picture, ink, digit) > BLUR && "blurred",
   ].filter(Boolean);
 }
 
@@ -117,12 +97,12 @@ function cutSides(picture, { strength }, digit) {
   const whole = Object.values(edges(0, 0, width, height));
   if (whole.filter((values) => largest(values) > FULL).length > 2) return [];
   const box = cropBox(picture, { strength }, digit);
-  const least = MEETS * strokeWidth(cropPlane(strength, ...box));
+  const least = MEETS * strokeWidth(crop(strength, ...box));
   const isMet = (values) => values && largest(values) > FULL && total(values) >= least;
   return Object.entries(edges(...box)).flatMap(([side, values]) => (isMet(values) ? [side] : []));
 }
 
-const line = (strength, ...box) => cropPlane(strength, ...box).data;
+const line = (strength, ...box) => crop(strength, ...box).data;
 const total = (values) => values.reduce((a, b) => a + b, 0);
 
 /**
@@ -133,7 +113,8 @@ function softness(picture, ink, digit) {
   const [x0, y0, x1, y1] = cropBox(picture, ink, digit);
   const size = Math.max(y1 - y0, x1 - x0);
   const room = Math.floor(size / 8);
-  const around = cropBytes(picture, x0 - room, y0 - room, x1 + room, y1 + room);
+  const [right, bottom] = [Math.min(picture.width, x1 + room), Math.min(picture.height, y1 + room)];
+  const around = crop(picture, Math.max(0, x0 - room), Math.max(0, y0 - room), right, bottom);
   if (Math.min(around.width, around.height) < 3) return 0;
   const grey = thumbnail(toGrey(around), LOOK); // grain is no edge
   if (Math.min(grey.width, grey.height) < 3) return 0;
@@ -143,17 +124,6 @@ function softness(picture, ink, digit) {
   const reach = quantile(levels, 0.98) - quantile(levels, 0.02);
   const enlarged = Math.max(around.width, around.height) / Math.max(grey.width, grey.height);
   return ((reach / Math.max(total(steepest) / steepest.length, 1e-6)) * enlarged) / size;
-}
-
-function cropBytes({ data, width, height, channels }, left, top, right, bottom) {
-  const [x0, y0] = [Math.max(0, left), Math.max(0, top)];
-  const [x1, y1] = [Math.min(width, right), Math.min(height, bottom)];
-  const cut = new Uint8Array((x1 - x0) * (y1 - y0) * channels);
-  for (let y = y0; y < y1; y++) {
-    const row = data.subarray((y * width + x0) * channels, (y * width + x1) * channels);
-    cut.set(row, (y - y0) * (x1 - x0) * channels);
-  }
-  return { data: cut, width: x1 - x0, height: y1 - y0, channels };
 }
 
 /** No larger than `side` each way, the proportions kept: Pillow's. */
@@ -167,7 +137,7 @@ function thumbnail(picture, side) {
   };
   const across = aspect > 1 ? side : nearest(side * aspect, (n) => Math.abs(aspect - n / side));
   const down = aspect > 1 ? nearest(side / aspect, (n) => (n ? Math.abs(aspect - side / n) : 0)) : side;
-  return resizeBytes(picture, across, down, BOX, 2);
+  return resize(picture, across, down, BOX, 2);
 }
 
 /** Size of the gradient at each pixel: central differences, one-sided at the edges. */

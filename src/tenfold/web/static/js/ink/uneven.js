@@ -6,7 +6,7 @@ import { strokeWidth } from "./frame.js";
 import { clip, median, quantile, roundEven } from "./numbers.js";
 import { makePlane } from "./plane.js";
 import { labelRegions } from "./regions.js";
-import { BILINEAR, reduceBytes, resizePlane } from "./resize.js";
+import { BILINEAR, reduceBytes, resize } from "./resize.js";
 import { removeRuling } from "./ruling.js";
 import { alongInkColour, makeInk } from "./strength.js";
 
@@ -60,7 +60,7 @@ function lift(smooth, small, window, light) {
   const { width, height } = smooth[0];
   const departure = smooth.map((plane, c) => depart(plane, paper[c], darkest));
   const beside = findBeside(small, paper, darkest);
-  if (beside) blank(departure, resizePlane(beside, width, height, BILINEAR).data);
+  if (beside) blank(departure, resize(beside, width, height, BILINEAR).data);
   const noise = grain(departure, width, height);
   const { part, contrast } = alongInkColour(departure, noise);
   const least = Math.max(LOW, (3 * noise) / Math.max(contrast, 1e-6));
@@ -69,7 +69,7 @@ function lift(smooth, small, window, light) {
 }
 
 function depart({ data, width, height }, paper, darkest) {
-  const level = resizePlane(paper, width, height, BILINEAR).data;
+  const level = resize(paper, width, height, BILINEAR).data;
   const departure = new Float32Array(data.length);
   for (let i = 0; i < data.length; i++) {
     departure[i] = 1 - fround(data[i] / Math.max(level[i], darkest));
@@ -135,8 +135,9 @@ function findBeside(small, paper, least) {
 /** place(depth, along): where a pixel lies that is so deep below an edge, and so far along it. */
 function addStrip(mask, beside, deepest, length, place) {
   const depth = Math.min(deepest, Math.max(2, roundEven(MARGIN * deepest)));
-  const edge = (_, i) => mask[place(Math.floor(i / length), i % length)];
-  const { labels, count } = labelRegions(Uint8Array.from({ length: depth * length }, edge), length, depth, false);
+  const edge = makePlane(length, depth);
+  for (let i = 0; i < edge.data.length; i++) edge.data[i] = mask[place(Math.floor(i / length), i % length)];
+  const { labels, count } = labelRegions(edge, 0, false);
   const along = new Int32Array(count + 1);
   const deeper = new Int32Array(count + 1);
   for (let i = 0; i < length; i++) {
@@ -182,12 +183,15 @@ function tile(all, width, left, top, right, bottom) {
 
 /** Marks stronger than `least` that somewhere reach HIGH; soft edges kept. */
 function hysteresis({ data, width, height }, least) {
-  const low = fround(least);
-  const { labels, count } = labelRegions(data.map((value) => value > low), width, height);
+  const { labels, count } = labelRegions({ data, width, height }, fround(least));
   const kept = new Uint8Array(count + 1);
   for (let i = 0; i < data.length; i++) if (data[i] >= HIGH) kept[labels[i]] = 1;
   kept[0] = 0;
-  const near = dilate(Uint8Array.from(labels, (label) => kept[label]), width, height, true);
-  const soft = (value, i) => (near[i] ? clip(fround(value - fround(0.2)) / fround(0.6), 0, 1) : 0);
-  return makePlane(width, height, data.map(soft));
+  for (let i = 0; i < data.length; i++) labels[i] = kept[labels[i]];
+  const near = dilate(labels, width, height, true);
+  const soft = makePlane(width, height);
+  for (let i = 0; i < data.length; i++) {
+    if (near[i]) soft.data[i] = clip(fround(data[i] - fround(0.2)) / fround(0.6), 0, 1);
+  }
+  return soft;
 }
