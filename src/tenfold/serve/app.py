@@ -48,7 +48,8 @@ def create_app(classifier: Classifier, settings: ServeSettings | None = None) ->
     for kind in (HTTPException, Refusal, Exception):
         app.add_exception_handler(kind, _explain)
     app.add_middleware(Gate, measures=server.measures, access_log=settings.access_log)
-    app.mount("/", _Page({route.path: route.methods for route in app.routes if isinstance(route, APIRoute)}))
+    routes = [route for route in app.routes if isinstance(route, APIRoute)]
+    app.mount("/", _Page({route.path: set(route.methods or ()) for route in routes}))
     return app
 
 

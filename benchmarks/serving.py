@@ -1,0 +1,253 @@
+"""How much does the server answer, beside a plain FastAPI server and LitServe on the same classifier?
+
+    python benchmarks/serving.py [--seconds 4] [--repeats 5] [--minutes 10] [--quick] [--readme]
+
+Loopback only, the client on the same cores. For single 28x28 images (/v1/predict) and canvas pictures
+(/v1/read), as JSON for all three: closed loops of 1, 8 and 32 clients, the servers in turn; then twice
+what tenfold answered at most, as an open loop; then minutes of both at once, watching its memory. Every
+answer is held against the classifier's own for its picture.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import json
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from answers import find_cases
+from common import RESULTS, machine, markdown_table, publish, spread
+from http_load import Answered, closed_loop, open_loop, request_bytes
+
+from tenfold import load_reader, read_picture
+
+CLIENTS = (1, 8, 32)
+SERVERS = ("tenfold", "plain FastAPI", "LitServe")
+PICTURES = 200
+NEAR = 1e-3  # of a probability: the same answer
+
+
+@dataclass(frozen=True)
+class Task:
+    """bodies: a request each. probs: what the classifier says of the first digit of each."""
+
+    route: str
+    bodies: list[bytes]
+    probs: list[np.ndarray]
+
+    def requests(self, server: str) -> list[bytes]:
+        path = f"/v1/{self.route}" if server == "tenfold" else f"/{self.route}"
+        return [request_bytes(path, body) for body in self.bodies]
+
+    def is_right(self, answer: Answered) -> bool:
+        told = json.loads(answer.body)
+        probs = told["probs"][0] if self.route == "predict" else told["pictures"][0]["digits"][0]["probs"]
+        return bool(np.abs(np.array(probs) - self.probs[answer.number]).max() < NEAR)
+
+
+def make_tasks(data_dir: str | None) -> list[Task]:
+    classifier = load_reader()
+    files = [case.path.read_bytes() for case in find_cases(data_dir, PICTURES)["canvas"]]
+    read = [(data, reading) for data in files if (reading := read_picture(classifier, data)).digits]
+    images = [reading.digits[0].image for _, reading in read]
+    predict = [json.dumps({"images": [image.tolist()]}).encode() for image in images if image is not None]
+    pictures = [json.dumps({"pictures": [base64.b64encode(data).decode()]}).encode() for data, _ in read]
+    own = classifier.predict_proba(np.stack([image for image in images if image is not None]))
+    return [
+        Task("predict", predict, list(own)),
+        Task("read", pictures, [reading.digits[0].probs for _, reading in read]),
+    ]
+
+
+@contextmanager
+def started(server: str, route: str) -> Iterator[tuple[int, int]]:
+    """Its port and its process, when it answers."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    here, cores = Path(__file__).parent, len(os.sched_getaffinity(0))
+    if server == "tenfold":
+        command = ["-m", "tenfold", "serve", "--port", str(port), "--workers", str(cores), "--quiet"]
+    else:
+        kind = "plain" if server.startswith("plain") else "litserve"
+        command = [str(here / "serving_peers.py"), kind, route, str(port), str(cores)]
+    surroundings = os.environ | {"OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(
+        [sys.executable, *command], env=surroundings, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        _wait(port, "/readyz" if server == "tenfold" else "/openapi.json")
+        yield port, process.pid
+    finally:
+        process.terminate()
+        process.wait(timeout=60)
+
+
+def _wait(port: int, path: str) -> None:
+    until = time.monotonic() + 120
+    while time.monotonic() < until:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+                if answer.status == 200:
+                    return
+        except (urllib.error.URLError, ConnectionError):
+            pass
+        time.sleep(0.1)
+    raise SystemExit("a server did not start")
+
+
+def check(task: Task, answers: Sequence[Answered]) -> list[Answered]:
+    """The accepted ones, each held against its own picture; leaves the program at a wrong one."""
+    accepted = [answer for answer in answers if answer.status == 200]
+    if odd := {answer.status for answer in answers} - {200, 503}:
+        raise SystemExit(f"status {odd}")
+    wrong = sum(not task.is_right(answer) for answer in accepted)
+    if wrong:
+        raise SystemExit(f"{wrong} of {len(accepted)} answers are not their picture's")
+    return accepted
+
+
+def measure(answers: Sequence[Answered], seconds: float) -> dict[str, float]:
+    times = 1000 * np.array([answer.seconds for answer in answers])
+    middle, slow = np.percentile(times, [50, 99])
+    return {"per_second": len(answers) / seconds, "p50_ms": float(middle), "p99_ms": float(slow)}
+
+
+def compare(task: Task, seconds: float, repeats: int) -> dict[str, dict[int, list[dict[str, float]]]]:
+    """Server -> clients -> a measurement a repeat; the servers take turns."""
+    found: dict[str, dict[int, list[dict[str, float]]]] = {
+        name: {count: [] for count in CLIENTS} for name in SERVERS
+    }
+    with ExitStack() as stack:
+        ports = {name: stack.enter_context(started(name, task.route))[0] for name in SERVERS}
+        for name, port in ports.items():
+            check(task, closed_loop(port, task.requests(name), 4, min(1.0, seconds)))
+        for _ in range(repeats):
+            for count in CLIENTS:
+                for name, port in ports.items():
+                    answers = check(task, closed_loop(port, task.requests(name), count, seconds))
+                    found[name][count].append(measure(answers, seconds))
+    return found
+
+
+def overload(task: Task, capacity: float, seconds: float) -> dict[str, float]:
+    """Twice what it can answer, for tenfold alone."""
+    with started("tenfold", task.route) as (port, _):
+        requests = task.requests("tenfold")
+        check(task, closed_loop(port, requests, 4, 1.0))
+        answers = open_loop(port, requests, 2 * capacity, seconds)
+        accepted = check(task, answers)
+    told = measure(accepted, seconds)
+    return told | {"asked": len(answers), "refused": 1 - len(accepted) / len(answers), "crossed": 0}
+
+
+def endure(tasks: Sequence[Task], minutes: float) -> dict[str, Any]:
+    """Both routes in turn for so many minutes; MiB of the server and its workers, each half minute."""
+    held: list[float] = []
+    answered = 0
+    with started("tenfold", "read") as (port, pid):
+        until, turn = time.monotonic() + 60 * minutes, min(15.0, 60 * minutes / 8)
+        while time.monotonic() < until:
+            for task in tasks:
+                answered += len(check(task, closed_loop(port, task.requests("tenfold"), 8, turn)))
+            held.append(resident(pid))
+    return {"minutes": minutes, "answered": answered, "mib": held}
+
+
+def resident(pid: int) -> float:
+    """MiB of a process and its children."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    texts = [Path(f"/proc/{each}/status").read_text() for each in (str(pid), *children)]
+    return sum(int(text.split("VmRSS:")[1].split()[0]) for text in texts) / 1024
+
+
+def median(runs: Sequence[dict[str, float]], key: str) -> float:
+    return statistics.median(run[key] for run in runs)
+
+
+def rows_of(task: Task, found: dict[str, dict[int, list[dict[str, float]]]]) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = []
+    for count in CLIENTS:
+        for name in SERVERS:
+            runs = found[name][count]
+            pairs = zip(found["tenfold"][count], runs, strict=True)
+            times = [own["per_second"] / other["per_second"] for own, other in pairs]
+            rows.append(
+                (
+                    f"/v1/{task.route}",
+                    str(count),
+                    name,
+                    f"{median(runs, 'per_second'):,.0f}",
+                    f"{median(runs, 'p50_ms'):.1f}",
+                    f"{median(runs, 'p99_ms'):.1f}",
+                    "" if name == "tenfold" else spread(times),
+                )
+            )
+    return rows
+
+
+def say_overload(task: Task, told: dict[str, float]) -> str:
+    return (
+        f"At twice its capacity /v1/{task.route} refused {100 * told['refused']:.0f} % of "
+        f"{told['asked']:,.0f} requests; of the accepted the slowest hundredth took "
+        f"{told['p99_ms']:.0f} ms; no answer was another picture's."
+    )
+
+
+def say_endured(told: dict[str, Any]) -> str:
+    held = told["mib"]
+    return (
+        f"Over {told['minutes']:g} minutes ({told['answered']:,} requests) the server and its workers held "
+        f"{held[len(held) // 4]:.0f} MiB after a quarter and {held[-1]:.0f} MiB at the end."
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=4.0)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--quick", action="store_true", help="one repeat of a second, and half a minute")
+    parser.add_argument("--data-dir", default=None)
+    parser.add_argument("--readme", action="store_true", help="put the table into its page")
+    options = parser.parse_args()
+    if options.quick:
+        options.seconds, options.repeats, options.minutes = 1.0, 1, 0.5
+    tasks = make_tasks(options.data_dir)
+    rows: list[tuple[str, ...]] = []
+    notes, runs = [], {}
+    for task in tasks:
+        found = compare(task, options.seconds, options.repeats)
+        capacity = max(median(found["tenfold"][count], "per_second") for count in CLIENTS)
+        loaded = overload(task, capacity, 3 * options.seconds)
+        rows += rows_of(task, found)
+        notes.append(say_overload(task, loaded))
+        runs[task.route] = {"closed": found, "overload": loaded}
+    endured = endure(tasks, options.minutes)
+    host = machine()
+    columns = ("route", "clients", "server", "answers a second", "p50 ms", "p99 ms", "tenfold is faster by")
+    note = (
+        f"Medians of n = {options.repeats} repeats of {options.seconds:g} s, the servers in turn, ratios of "
+        f"the same repeat with spread; {host['processor']}, {os.cpu_count()} cores that client and server "
+        f"share. {' '.join(notes)} {say_endured(endured)} Made by `python benchmarks/serving.py`."
+    )
+    document = {"n": options.repeats, "runs": runs, "memory": endured}
+    folder = Path(tempfile.mkdtemp()) if options.quick else RESULTS
+    publish("serving", markdown_table(columns, rows), note, document, readme=options.readme, folder=folder)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+"""The servers that tenfold's is measured beside, on the same classifier: run as a program, for one route.
+
+    python serving_peers.py plain|litserve read|predict PORT WORKERS
+
+plain: FastAPI as its tutorial shows it, one forward a request. litserve: dynamic batching for /predict,
+and as many workers as tenfold's server has.
+"""
+
+from __future__ import annotations
+
+import base64
+import sys
+from typing import Any
+
+import numpy as np
+
+from tenfold import load_reader, read_picture
+
+
+def serve_plain(route: str, port: int) -> None:
+    import uvicorn
+    from fastapi import FastAPI
+    from pydantic import BaseModel
+
+    app, classifier = FastAPI(), load_reader()
+
+    class Images(BaseModel):
+        images: list[list[list[int]]]
+
+    class Pictures(BaseModel):
+        pictures: list[str]
+
+    def predict(given: Images) -> dict[str, Any]:
+        probs = classifier.predict_proba(np.array(given.images, np.uint8))
+        return {"labels": [classifier.class_names[i] for i in probs.argmax(axis=1)], "probs": probs.tolist()}
+
+    def read(given: Pictures) -> dict[str, Any]:
+        found = [read_picture(classifier, base64.b64decode(text)).to_dict() for text in given.pictures]
+        return {"pictures": found}
+
+    # The types are local names, which FastAPI cannot look up by their names.
+    predict.__annotations__["given"], read.__annotations__["given"] = Images, Pictures
+    app.post(f"/{route}", response_model=None)(predict if route == "predict" else read)
+    uvicorn.run(app, port=port, log_level="warning")
+
+
+if __name__ == "__main__":
+    kind, route, port, workers = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+    if kind == "plain":
+        serve_plain(route, port)
+    else:
+        from serving_litserve import serve_litserve
+
+        serve_litserve(route, port, workers)
