@@ -14,6 +14,8 @@ from tenfold.runs.run import load_for_run
 
 __all__ = ["complete_run"]
 
+_LONG = 20  # seconds
+
 
 def complete_run(run: Run, *, announce: Callable[[str], None] = lambda _line: None, **options: Any) -> Run:
     """Measures robustness where it is missing, and the test set again where an earlier version kept no
@@ -37,9 +39,18 @@ def complete_run(run: Run, *, announce: Callable[[str], None] = lambda _line: No
         announce(f"measuring {len(test_set):,} test images")
         evaluate(classifier, test_set).save(run.folder)
     if not robust:
-        announce("measuring robustness on up to 1,000 test images (kept in robustness.json)")
+        announce(f"measuring robustness on up to 1,000 test images{_expected(run)} (kept in robustness.json)")
         measure_robustness(classifier, test_set).save(run.folder)
     return Run(run.folder)
+
+
+def _expected(run: Run) -> str:
+    """How long fifteen corruptions of five severities may take, where one would wonder."""
+    evaluation = run.evaluation
+    if evaluation is None:
+        return ""
+    seconds = 75 * min(evaluation.n, 1000) * evaluation.seconds / evaluation.n
+    return f", about {seconds:.0f} s" if seconds > _LONG else ""
 
 
 def _refuse_other_images(run: Run, test_set: ImageDataset) -> None:
