@@ -96,6 +96,7 @@ def _draw_histogram(axes: Axes, histogram: np.ndarray) -> None:
         np.arange(0, 256, 4), histogram.reshape(64, 4).sum(axis=1), width=3.6, align="edge", color=_ACCENT
     )
     axes.set_yscale("log")
+    axes.set_ylim(bottom=1)
     axes.set_xlim(-2, 258)
     axes.set_xticks([0, 64, 128, 192, 255])
     axes.tick_params(labelsize=8, colors=_MUTED, labelcolor=_MUTED)
