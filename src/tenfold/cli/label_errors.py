@@ -102,7 +102,7 @@ def _show(found: LabelErrors, dataset: ImageDataset, *, quiet: bool) -> None:
     console.print(plain_table(columns, cells, right=("index", "quality")))
     if len(found) > len(rows):
         console.print(f"and {len(found) - len(rows):,} more: see --out")
-    if console.is_terminal and not quiet:
+    if console.is_terminal and console.encoding.startswith("utf") and not quiet:
         _print_pictures(found, dataset, console)
 
 

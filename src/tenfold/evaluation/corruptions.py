@@ -224,7 +224,7 @@ CORRUPTIONS: dict[str, _Corruption] = {
     "salt and pepper": _Corruption(_salt_and_pepper, (0.03, 0.06, 0.1, 0.15, 0.2)),
     "blur": _Corruption(_blur, (0.6, 0.9, 1.2, 1.5, 1.8)),
     "motion blur": _Corruption(_motion_blur, (2.5, 3.5, 4.5, 5.5, 6.5)),
-    "pixelate": _Corruption(_pixelate, (1.4, 1.75, 2.0, 2.33, 2.8)),
+    "pixelate": _Corruption(_pixelate, (1.4, 1.75, 2.15, 2.55, 2.8)),
     "shift": _Corruption(_shift, (1.5, 2.5, 3.5, 4.5, 5.5)),
     "rotation": _Corruption(_rotate, (8, 15, 22, 30, 40)),
     "scale": _Corruption(_scale, (0.15, 0.3, 0.5, 0.7, 1.0)),
