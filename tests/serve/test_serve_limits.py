@@ -128,7 +128,7 @@ def test_other_paths_and_methods(client: AppClient) -> None:
     answer = client.get("/v1/read")
     refusal(answer, 405)
     assert answer.headers["allow"] == "POST"
-    refusal(client.get("/v1/no\x07pe"), 404)
+    refusal(client.get("/v1/no%07pe"), 404)
 
 
 def test_headers_of_every_answer(client: AppClient) -> None:
@@ -228,7 +228,8 @@ def test_corrections_are_what_adapt_takes(client: AppClient, reader: Classifier)
     assert [each["kept"] for each in told] == [first, first + 1, first + 2]
     assert (told[0]["before"], told[0]["after"]) == ("6", "5")
     folder = corrections(client)
-    rows = list(csv.DictReader((folder / "labels.csv").open(encoding="utf-8")))
+    with (folder / "labels.csv").open(encoding="utf-8", newline="") as table:
+        rows = list(csv.DictReader(table))
     assert [row["label"] for row in rows][-3:] == ["5", "5", "not a digit"] and rows[-3]["read"] == "6"
     examples = collect_examples(reader, label_pictures([], str(folder / "labels.csv")))
     assert examples.labels.tolist() == [5, 5] and len(examples.left_out) == 1
