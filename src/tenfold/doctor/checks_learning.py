@@ -27,7 +27,9 @@ __all__ = [
 ]
 
 _GAP = 0.15  # of the accuracy on images held out: what a better rate must gain to be worth a word
-_WORSE = 1.5  # times the loss at a better rate
+# Where accuracies are alike, a rate this many times that of the fastest fall, with so much more loss. In few
+# small batches a sound rate of one-cycle may lie ten times above.
+_FAR, _WORSE = 30.0, 1.5
 _PATIENCE = 3.0  # times the way that a trial at the good rate goes: what a small rate may take longer
 _HELD_BACK = 0.15  # of the accuracy on the training images
 _DEAD, _MOSTLY_DEAD = 0.5, 0.9  # of a layer's ReLUs
@@ -49,7 +51,7 @@ def check_rate(examination: Examination, trial: Trial) -> tuple[RangeTest, Trial
     way, good_way = used * patient.planned_steps(recipe), test.best * patient.sizing.steps
     small = test.best > 3 * used and way < _PATIENCE * good_way
     large = test.best < used / 3 or (test.best < used and not trial.finite)
-    better = gain >= _GAP or (large and trial.last_loss > _WORSE * other.last_loss)
+    better = gain >= _GAP or (used > _FAR * test.best and trial.last_loss > _WORSE * other.last_loss)
     seen = (
         f"{used:.2g}; the loss falls fastest at {test.best:.2g}. After {patient.sizing.steps} steps the one "
         f"reads {trial.held_accuracy:.0%} of images held out (loss {trial.last_loss:.3g}), the other "
