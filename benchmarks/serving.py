@@ -14,6 +14,7 @@ import argparse
 import base64
 import json
 import os
+import signal
 import socket
 import statistics
 import subprocess
@@ -23,7 +24,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -86,7 +87,11 @@ def started(server: str, route: str) -> Iterator[tuple[int, int]]:
         command = [str(here / "serving_peers.py"), kind, route, str(port), str(cores)]
     surroundings = os.environ | {"OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(
-        [sys.executable, *command], env=surroundings, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [sys.executable, *command],
+        env=surroundings,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
     try:
         _wait(port, "/readyz" if server == "tenfold" else "/openapi.json")
@@ -94,6 +99,8 @@ def started(server: str, route: str) -> Iterator[tuple[int, int]]:
     finally:
         process.terminate()
         process.wait(timeout=60)
+        with suppress(ProcessLookupError):  # LitServe leaves its workers behind
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def _wait(port: int, path: str) -> None:
