@@ -49,6 +49,7 @@ _EXPORTS = {
     "read_picture": "tenfold.reader.reading",
     "split_dataset": "tenfold.data.split",
     "train": "tenfold.training.ensemble",
+    "write_comparison": "tenfold.report.compare_page",
     "write_report": "tenfold.report.write",
 }
 
