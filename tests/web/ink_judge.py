@@ -19,7 +19,7 @@ NAMES = tuple("0123456789")
 
 
 class _Means:
-    """An engine: logits fall with the squared distance to a class's mean, in whole numbers; last a constant."""
+    """An engine: a logit falls with the squared distance to its class's mean; all are whole / 65025."""
 
     name = "means"
 
@@ -51,4 +51,4 @@ def mean_reader() -> Classifier:
         recipe=get_recipe("cnn"), class_names=NAMES, image_shape=(28, 28), mean=0.0, std=1.0,
         temperature=4.0, background="dark", rejects=True, least_confidence=0.5, most_none=0.5,
     )  # fmt: skip
-    return Classifier(_Means(), card)  # type: ignore[arg-type]
+    return Classifier(_Means(), card)

@@ -1,4 +1,4 @@
-"""A page of a real browser that runs the ink code, under a strict policy, and what Python says of the same."""
+"""A page of a real browser that runs the ink code, under a strict policy; and what Python says."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def expected(picture: Any) -> dict[str, Any]:
 @contextmanager
 def open_lab(page: Page, folder: Path) -> Iterator[InkLab]:
     reader = mean_reader()
-    judge = {"card": reader.card.to_dict(), "means": reader.engine.means.tolist()}  # type: ignore[attr-defined]
+    judge = {"card": reader.card.to_dict(), "means": reader.engine.means.tolist()}
     (folder / "judge.json").write_text(json.dumps(judge))
     (folder / "ink.html").write_text(HTML)
     (folder / "favicon.ico").touch()

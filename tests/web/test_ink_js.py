@@ -20,7 +20,7 @@ from tenfold.pens.scenes import canvas_picture, paper_picture
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted((ROOT / "examples").glob("*.*"))
-DEV_SAMPLE = {"canvas": 12, "photo": 12, "field": 8, "other": 8}
+DEV_SAMPLE = {"canvas": 14, "photo": 10, "field": 6, "other": 8}
 
 
 @pytest.fixture(scope="module")

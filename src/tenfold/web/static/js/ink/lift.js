@@ -108,12 +108,8 @@ function findOther({ data, width, height }, [red, green, blue]) {
   let [x0, y0, x1, y1] = [width, height, 0, 0];
   for (let y = 0, i = 0; y < height; y++) {
     for (let x = 0; x < width; x++, i += 4) {
-      if (
-        Math.abs(data[i] - red) <= SAME &&
-        Math.abs(data[i + 1] - green) <= SAME &&
-        Math.abs(data[i + 2] - blue) <= SAME
-      )
-        continue;
+      const away = Math.max(Math.abs(data[i] - red), Math.abs(data[i + 1] - green));
+      if (away <= SAME && Math.abs(data[i + 2] - blue) <= SAME) continue;
       if (x < x0) x0 = x;
       if (x >= x1) x1 = x + 1;
       if (y < y0) y0 = y;

@@ -18,6 +18,8 @@ export const widthOf = ({ box }) => box[2] - box[0];
 export const heightOf = ({ box }) => box[3] - box[1];
 const longer = (mark) => Math.max(widthOf(mark), heightOf(mark));
 
+const shift = ([x0, y0, x1, y1], left, top) => [left + x0, top + y0, left + x1, top + y1];
+
 /** The marks of a picture, specks and borders left out: rows from the top, each left to right. */
 export function findRows(ink) {
   const marks = dropSpecks(components(ink)).sort((a, b) => heightOf(b) - heightOf(a));
@@ -40,7 +42,7 @@ function components(ink) {
   const largest = found.filter(({ box }) => box).reverse().sort((a, b) => longer(b) - longer(a));
   const marks = largest.slice(0, MOST_MARKS).map(({ box, label }) => {
     const own = keep(crop(strength, ...box), grown, width, box, label);
-    return makeMark([left + box[0], top + box[1], left + box[2], top + box[3]], own);
+    return makeMark(shift(box, left, top), own);
   });
   return marks.filter((mark) => ink.flat || !isBorder(mark, ink.strength));
 }
@@ -159,8 +161,6 @@ function pieces(mark, paths) {
   }
   return owned.flatMap((own) => {
     const box = boxAbove(own, EDGE);
-    const [left, top] = mark.box;
-    if (!box) return [];
-    return [makeMark([left + box[0], top + box[1], left + box[2], top + box[3]], crop(own, ...box))];
+    return box ? [makeMark(shift(box, ...mark.box), crop(own, ...box))] : [];
   });
 }

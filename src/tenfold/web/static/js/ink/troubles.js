@@ -17,7 +17,8 @@ const MEETS = 0.7; // of the stroke's width: a round end that just touches the e
 /** What makes the answer on a whole picture doubtful, and its remedy; [] for a good picture. */
 export function findTroubles(picture, ink, digits) {
   if (!digits.length) return [whyNothing(picture, ink)];
-  const blurred = isBlurred(picture, ink, digits); // which takes contrast away, too
+  // Blur takes contrast away, too.
+  const blurred = median(digits.map((digit) => softness(picture, ink, digit))) > BLUR;
   return [
     blurred ? "blurred: hold the camera still and let it focus" : faint(ink),
     small(picture, digits),
@@ -26,20 +27,17 @@ export function findTroubles(picture, ink, digits) {
   ].filter(Boolean);
 }
 
-function whyNothing({ data, width, height }, ink) {
+function whyNothing({ data, width }, ink) {
   if (!ink.blank) return "nothing found: only lines or edges; leave free room around the digits";
   const [low, high] = [[255, 255, 255], [0, 0, 0]];
-  for (let y = 0; y < height; y += 2) {
-    for (let x = 0; x < width; x += 2) {
-      for (let c = 0; c < 3; c++) {
-        const value = data[4 * (y * width + x) + c];
-        low[c] = Math.min(low[c], value);
-        high[c] = Math.max(high[c], value);
-      }
-    }
+  for (let i = 0; i < data.length; i++) {
+    const [x, y, c] = [(i >> 2) % width, Math.floor((i >> 2) / width), i % 4];
+    if (x % 2 || y % 2 || c === 3) continue;
+    low[c] = Math.min(low[c], data[i]);
+    high[c] = Math.max(high[c], data[i]);
   }
-  const span = Math.max(...high.map((value, c) => value - low[c]));
-  if (span <= ONE_COLOUR) return "nothing found: the picture is blank";
+  const blank = high.every((value, c) => value - low[c] <= ONE_COLOUR);
+  if (blank) return "nothing found: the picture is blank";
   return "nothing found: the paper is blank or its ink too pale; use a darker pen or more light";
 }
 
@@ -59,10 +57,6 @@ function cutOff(picture, ink, digits) {
   const sides = [...new Set(digits.flatMap((digit) => cutSides(picture, ink, digit)))].sort();
   if (!sides.length) return "";
   return `ink runs into the ${sides.join(" and ")} edge: if it is cut off, leave room around it`;
-}
-
-function isBlurred(picture, ink, digits) {
-  return median(digits.map((digit) => softness(picture, ink, digit))) > BLUR;
 }
 
 function refused(digits) {
@@ -94,12 +88,13 @@ function cutSides(picture, { strength }, digit) {
     right: x1 === width && line(strength, width - 1, y0, width, y1),
     top: y0 === 0 && line(strength, x0, 0, x1, 1),
   });
-  const whole = Object.values(edges(0, 0, width, height));
-  if (whole.filter((values) => largest(values) > FULL).length > 2) return [];
+  const isInked = ([, values]) => values && largest(values) > FULL;
+  const inked = (...box) => Object.entries(edges(...box)).filter(isInked);
   const box = cropBox(picture, { strength }, digit);
+  const met = inked(...box);
+  if (!met.length || inked(0, 0, width, height).length > 2) return [];
   const least = MEETS * strokeWidth(crop(strength, ...box));
-  const isMet = (values) => values && largest(values) > FULL && total(values) >= least;
-  return Object.entries(edges(...box)).flatMap(([side, values]) => (isMet(values) ? [side] : []));
+  return met.filter(([, values]) => total(values) >= least).map(([side]) => side);
 }
 
 const line = (strength, ...box) => crop(strength, ...box).data;

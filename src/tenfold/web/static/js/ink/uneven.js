@@ -4,7 +4,7 @@
 import { closing, dilate, gaussian, uniform } from "./filters.js";
 import { strokeWidth } from "./frame.js";
 import { clip, median, quantile, roundEven } from "./numbers.js";
-import { makePlane } from "./plane.js";
+import { crop, makePlane } from "./plane.js";
 import { labelRegions } from "./regions.js";
 import { BILINEAR, reduceBytes, resize } from "./resize.js";
 import { removeRuling } from "./ruling.js";
@@ -152,33 +152,26 @@ function addStrip(mask, beside, deepest, length, place) {
 
 /** Standard deviation of the paper's grain, from the median deviation, where it is coarsest. */
 function grain(departure, width, height) {
-  const coarse = departure.map((data) => everyNth(data, width, height, 2).map(Math.abs));
   const [columns, rows] = [(width + 1) >> 1, (height + 1) >> 1];
+  const size = (data) => everyNth(data, width, height, 2).map(Math.abs);
+  const planes = departure.map((data) => makePlane(columns, rows, size(data)));
   const grains = [];
-  for (const [top, bottom] of sixths(rows)) {
-    for (const [left, right] of sixths(columns)) {
-      if (bottom > top && right > left) grains.push(median(tile(coarse, columns, left, top, right, bottom)));
-    }
+  for (let tile = 0; tile < 36; tile++) {
+    const [top, bottom] = sixth(rows, Math.floor(tile / 6));
+    const [left, right] = sixth(columns, tile % 6);
+    const parts = planes.map((plane) => crop(plane, left, top, right, bottom).data);
+    const all = new Float32Array(3 * parts[0].length);
+    parts.forEach((part, c) => all.set(part, c * part.length));
+    if (all.length) grains.push(median(all));
   }
   const sorted = Float32Array.from(grains).sort();
   return 1.4826 * Math.min(fround(quantile(sorted, 0.9)), fround(FULL_OF_INK * median(sorted)));
 }
 
-/** [start, end] of six parts, the first ones longer by one where they cannot be equal. */
-function sixths(length) {
-  const start = (part) => part * Math.floor(length / 6) + Math.min(part, length % 6);
-  return [0, 1, 2, 3, 4, 5].map((part) => [start(part), start(part + 1)]);
-}
-
-function tile(all, width, left, top, right, bottom) {
-  const taken = new Float32Array(all.length * (right - left) * (bottom - top));
-  let at = 0;
-  for (const data of all) {
-    for (let y = top; y < bottom; y++, at += right - left) {
-      taken.set(data.subarray(y * width + left, y * width + right), at);
-    }
-  }
-  return taken;
+/** [start, end] of one of six parts, the first ones longer by one where they cannot be equal. */
+function sixth(length, part) {
+  const start = (number) => number * Math.floor(length / 6) + Math.min(number, length % 6);
+  return [start(part), start(part + 1)];
 }
 
 /** Marks stronger than `least` that somewhere reach HIGH; soft edges kept. */
