@@ -47,7 +47,7 @@ class Remedy:
 REMEDIES = (
     Remedy("start", "better start: weights for ReLU (He et al. 2015)", False),
     Remedy("loss", "better loss: cross-entropy, with its own learning rate", False),
-    Remedy("schedule", "schedule: one cycle", True),
+    Remedy("schedule", "schedule: one cycle, up to three times the rate", True),
     Remedy("layers", "more layers: a residual block", True),
     Remedy("width", "more weights: 1,000 hidden units", True),
     Remedy("dropout", "dropout of 0.3", True),
@@ -85,13 +85,13 @@ def layers(active: Sequence[str]) -> tuple[Any, ...]:
     """784-500-10, and what the remedies make of it."""
     hidden = f"linear {1000 if 'width' in active else 500}"
     front = (
-        "pixel-unshuffle 2", "conv 32 3x3 padding same", "relu",
-        "conv 64 3x3 padding same", "max-pool 2", "relu",
+        "pixel-unshuffle 2", "conv 32 3x3 padding same", "max-pool 2", "relu",
+        "conv 64 3x3 padding same", "relu",
     )  # fmt: skip
     return (
         *(front if "convolutions" in active else ()),
         "flatten", hidden, "relu",
-        *(({"residual": [hidden, "relu", hidden]}, "relu") if "layers" in active else ()),
+        *(({"residual": ["linear 200", "relu", hidden]}, "relu") if "layers" in active else ()),
         *(("dropout 0.3",) if "dropout" in active else ()),
         "linear classes",
     )  # fmt: skip
@@ -106,7 +106,10 @@ def recipe_of(row: Row, epochs: int) -> Recipe:
     if "loss" in active:
         changes |= {"loss.name": "cross-entropy", "optimiser.learning_rate": 0.2}
     if "schedule" in active:
-        changes["schedule.name"] = "one-cycle"
+        rate = changes.get("optimiser.learning_rate", get_recipe(BASE).optimiser.learning_rate)
+        changes |= {"schedule.name": "one-cycle", "optimiser.learning_rate": 3 * rate}
+    if "convolutions" in active:
+        changes["training.precision"] = "auto"
     if "rates" in active:
         last = "linear3" if "layers" not in active and "convolutions" in active else "linear2"
         last = "linear4" if "layers" in active else last

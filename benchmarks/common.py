@@ -15,7 +15,8 @@ __all__ = ["RESULTS", "ROOT", "machine", "markdown_table", "publish", "spread"]
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
-PAGES = (ROOT / "README.md", ROOT / "docs" / "speed.md")  # where tables stand
+# Where tables stand.
+PAGES = (ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in ("speed", "figures", "mending")))
 
 
 def machine() -> dict[str, Any]:
