@@ -1,6 +1,7 @@
 // Reads pictures beside the page, so that drawing never waits.
 
 import { loadModel } from "./network.js";
+import { remembering } from "./memory.js";
 import { read } from "./reading.js";
 
 let model;
@@ -15,6 +16,7 @@ self.addEventListener("message", async ({ data }) => {
 
 async function load(address) {
   model = await loadModel(address);
+  model.judge = remembering(model.judge, model.height * model.width);
   return { card: model.card };
 }
 
