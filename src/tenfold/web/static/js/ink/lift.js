@@ -1,6 +1,6 @@
 // Ink from paper or canvas: any polarity and colour, under even or uneven light.
 
-import { clip, median, roundEven } from "./numbers.js";
+import { median, roundEven } from "./numbers.js";
 import { makePlane } from "./plane.js";
 import { alongInkColour, largest, makeInk } from "./strength.js";
 import { liftFromUneven } from "./uneven.js";
@@ -78,7 +78,10 @@ function liftFromFlat(picture, paper) {
   const departure = departures(picture, paper, x0, y0, x1, y1);
   const { part, contrast } = alongInkColour(departure, 0.004);
   const light = contrast > 0 && isLighter(departure, part);
-  for (let i = 0; i < part.length; i++) part[i] = clip(fround(part[i] - fround(0.1)) / fround(0.8), 0, 1);
+  const least = fround(0.1);
+  for (let i = 0; i < part.length; i++) {
+    part[i] = part[i] > least ? Math.min(fround(part[i] - least) / fround(0.8), 1) : 0;
+  }
   const strength = makePlane(picture.width, picture.height);
   for (let y = y0, from = 0; y < y1; y++, from += x1 - x0) {
     strength.data.set(part.subarray(from, from + x1 - x0), y * picture.width + x0);
