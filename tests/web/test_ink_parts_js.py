@@ -57,7 +57,7 @@ def test_resize(lab: InkLab, shape: tuple[int, int], size: tuple[int, int], meth
     made = floats(lab, "resize", f"m.resize(a, {size[0]}, {size[1]}, m.{method}).data", a=plane(shape))
     wanted = Image.fromarray(plane(shape)).resize(size, Image.Resampling[method])
     # Pillow goes down before across where a picture is tall: the last bit of a float may differ.
-    assert made == pytest.approx(np.asarray(wanted).ravel(), rel=1e-6)
+    assert made == pytest.approx(np.asarray(wanted).ravel(), abs=1e-4)
 
 
 @pytest.mark.parametrize("factor", [2, 3, 7])
