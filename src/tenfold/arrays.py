@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, cast
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
@@ -16,7 +16,16 @@ from tenfold.errors import DataError
 if TYPE_CHECKING:
     from tenfold.augmentation.draws import AugmentationDraws
 
-__all__ = ["Batch", "ImageDataset", "ImageRows", "Prediction", "Verdict", "count_pixels", "iterate_pieces"]
+__all__ = [
+    "Batch",
+    "ImageDataset",
+    "ImageRows",
+    "Prediction",
+    "Verdict",
+    "WeightedDataset",
+    "count_pixels",
+    "iterate_pieces",
+]
 
 Verdict = Literal["digit", "unsure", "not a digit"]
 
@@ -81,12 +90,14 @@ class ImageDataset:
     name: str = "data"
     note: str = ""
 
+    pixel_types: ClassVar[tuple[type, ...]] = (np.uint8,)
+
     def __post_init__(self) -> None:
         images, labels = self.images, self.labels
-        if images.ndim != 3 or images.dtype != np.uint8:
+        if images.ndim != 3 or images.dtype not in self.pixel_types:
             raise DataError(
                 f"{self.name}: images are {images.dtype} of shape {images.shape}",
-                expected="uint8 of shape (N, height, width)",
+                expected=f"{' or '.join(t.__name__ for t in self.pixel_types)} of shape (N, height, width)",
             )
         if labels.shape != images.shape[:1] or not np.issubdtype(labels.dtype, np.integer):
             raise DataError(
@@ -153,15 +164,65 @@ class ImageDataset:
 
 
 @dataclass(frozen=True, eq=False)
+class WeightedDataset(ImageDataset):
+    """Images that do not all count alike, and whose pixels need not be whole numbers.
+
+    images: pixels from 0 to 255 (N, H, W), uint8 or float32. image_weights: float (N,), see Batch; None is 1
+    for each. Raises DataError as ImageDataset does, and for weights that are negative or not finite.
+    """
+
+    image_weights: np.ndarray | None = None
+
+    pixel_types: ClassVar[tuple[type, ...]] = (np.uint8, np.float32)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        weights = self.image_weights
+        if weights is None:
+            return
+        if weights.shape != self.labels.shape or not np.isfinite(weights).all() or weights.min() < 0:
+            raise DataError(
+                f"{self.name}: weights of shape {weights.shape} for {len(self)} images",
+                expected="one finite number an image, none below 0",
+            )
+        object.__setattr__(self, "image_weights", _read_only(weights))
+
+    def subset(self, indices: np.ndarray, *, name: str | None = None) -> WeightedDataset:
+        return replace(
+            self,
+            images=_subset(self.images, indices),
+            labels=self.labels[indices],
+            name=name or self.name,
+            image_weights=None if self.image_weights is None else self.image_weights[indices],
+        )
+
+    def pixel_moments(self) -> tuple[float, float]:
+        """Mean and standard deviation of the pixels; an image of weight 2 counts twice."""
+        sums = [
+            (piece.sum(axis=(1, 2)), np.square(piece).sum(axis=(1, 2)))
+            for piece in (piece.astype(np.float64) for piece in iterate_pieces(self.images))
+        ]
+        pixels = self.images[0].size
+        mean, square = (
+            float(np.average(np.concatenate(part), weights=self.image_weights)) / pixels
+            for part in zip(*sums)
+        )
+        return mean, max(square - mean**2, 0.0) ** 0.5
+
+
+@dataclass(frozen=True, eq=False)
 class Batch:
     """What one training step takes.
 
-    images: uint8 (N, H, W); labels: int64 (N,); augmentation: how to change each image, or None.
+    images: pixels from 0 to 255 (N, H, W), uint8 or float32; labels: int64 (N,).
+    augmentation: how to change each image, or None. image_weights: float (N,), the factor of each image's
+    loss in the mean (or sum) over the batch; None is 1 for each.
     """
 
     images: np.ndarray
     labels: np.ndarray
     augmentation: AugmentationDraws | None = None
+    image_weights: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.images)
@@ -199,6 +260,7 @@ class Prediction:
             "verdict": self.verdict,
             "alternatives": [{"label": name, "confidence": value} for name, value in self.alternatives()],
             "probs": [float(value) for value in self.probs],
+            "none": float(self.none),
             "box": self.box,
         }
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tenfold.arrays import Batch, ImageDataset
+from tenfold.arrays import Batch, ImageDataset, WeightedDataset
 from tenfold.augmentation.draws import draw_augmentation
 from tenfold.settings import AugmentationSettings
 
@@ -35,13 +35,15 @@ def iterate_batches(
     seed: int,
     epoch: int,
 ) -> Iterator[Batch]:
-    """The batches of epoch 0, 1, ...: pixels still uint8, augmentation drawn but not yet applied."""
+    """The batches of epoch 0, 1, ...: pixels as they are, augmentation drawn but not yet applied."""
     size = min(batch_size, len(dataset)) or len(dataset)
     order = np.random.default_rng([seed, epoch, _ORDER]).permutation(len(dataset)) if shuffle else None
     rng = np.random.default_rng([seed, epoch, _AUGMENTATION])
+    all_weights = dataset.image_weights if isinstance(dataset, WeightedDataset) else None
     for number in range(count_batches(len(dataset), batch_size, drop_last=drop_last)):
         part = slice(number * size, (number + 1) * size)
         chosen = part if order is None else order[part]
         images = dataset.images[chosen]
         draws = draw_augmentation(augmentation, len(images), dataset.image_shape, rng)
-        yield Batch(images, dataset.labels[chosen], draws)
+        weights = None if all_weights is None else all_weights[chosen]
+        yield Batch(images, dataset.labels[chosen], draws, weights)

@@ -44,8 +44,11 @@ class BlockGradients:
         self.length = max(1, BLOCK_NUMBERS // widest_layer(network))
         self.workers: list[_Worker] = []
 
-    def add_up(self, images: np.ndarray, labels: np.ndarray) -> tuple[float, int]:
-        """(N, H, W) pixels and the columns that are right -> mean loss, number of right answers."""
+    def add_up(
+        self, images: np.ndarray, labels: np.ndarray, image_weights: np.ndarray | None = None
+    ) -> tuple[float, int]:
+        """(N, H, W) pixels and the columns that are right -> mean loss, number of right answers.
+        image_weights: as in a Batch."""
         parts = even_parts(len(images), self.length)
         with one_blas_thread() as threads:
             workers = self._staff(min(threads, len(parts), MOST_WORKERS))
@@ -53,7 +56,7 @@ class BlockGradients:
             contexts = [copy_context() for _ in workers]  # they hold np.errstate
             with ThreadPoolExecutor(len(workers)) as pool:
                 futures = [
-                    pool.submit(context.run, worker.add_up, images, labels, share)
+                    pool.submit(context.run, worker.add_up, images, labels, image_weights, share)
                     for context, worker, share in zip(contexts, workers, shares, strict=True)
                 ]
                 sums = [future.result() for future in futures]
@@ -81,14 +84,18 @@ class _Worker:
             first.factor = 1 / (255 * options.std)
             self.options = replace(options, std=1 / 255)  # the pixels as they are
 
-    def add_up(self, images: np.ndarray, labels: np.ndarray, parts: Sequence[slice]) -> tuple[float, int]:
+    def add_up(
+        self, images: np.ndarray, labels: np.ndarray, image_weights: np.ndarray | None, parts: Sequence[slice]
+    ) -> tuple[float, int]:
         """The sum of the images' losses, how many are right; `total` is these blocks' gradient."""
         losses, correct = 0.0, 0
         self.total.fill(0)
         for part in parts:
             inputs = scale_pixels(images[part], self.options, self.buffers)
             logits = self.layers.forward(inputs, training=True)
-            loss, gradient = self.loss(logits, labels[part])
+            loss, gradient = self.loss(
+                logits, labels[part], None if image_weights is None else image_weights[part]
+            )
             if self.options.loss.reduction == "mean":
                 gradient *= len(inputs) / len(images)
             losses += loss * len(inputs)

@@ -63,9 +63,9 @@ class NumpyEngine:
         if self.options.loss.label_shift:
             labels = (labels + self.options.loss.label_shift) % self.network.classes
         if self.blocks is not None and len(batch) > self.blocks.length:
-            return StepResult(*self.blocks.add_up(images, labels))
+            return StepResult(*self.blocks.add_up(images, labels, batch.image_weights))
         logits = self.layers.forward(self.scaled(images), training=True)
-        loss, gradient = self.loss(logits, labels)
+        loss, gradient = self.loss(logits, labels, batch.image_weights)
         correct = int(np.count_nonzero(logits.argmax(axis=1) == labels))
         self.layers.backward(gradient)
         return StepResult(loss, correct)

@@ -72,7 +72,10 @@ class TorchEngine:
         inputs = self._inputs(batch.images, batch.augmentation)
         labels = torch.tensor(batch.labels, device=self.device)
         logits = self._forward(self._module.train(), inputs)
-        result = compute_loss(logits, labels, self.options.loss)
+        weights = None
+        if batch.image_weights is not None:
+            weights = torch.tensor(batch.image_weights, device=self.device, dtype=self._stored)
+        result = compute_loss(logits, labels, self.options.loss, weights)
         result.objective.backward()
         self._optimiser.step(learning_rate)
         if self._average:

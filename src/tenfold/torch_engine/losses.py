@@ -21,16 +21,22 @@ class LossResult(NamedTuple):
     correct: torch.Tensor
 
 
-def compute_loss(logits: torch.Tensor, labels: torch.Tensor, settings: LossSettings) -> LossResult:
-    """logits (N, K) as the network gives them, labels int64 (N,) as the data has them."""
+def compute_loss(
+    logits: torch.Tensor,
+    labels: torch.Tensor,
+    settings: LossSettings,
+    image_weights: torch.Tensor | None = None,
+) -> LossResult:
+    """logits (N, K) as the network gives them, labels int64 (N,) as the data has them; image_weights (N,): of
+    the images' losses before the mean (or sum) is taken, None is 1 for each."""
     columns = labels
     if settings.label_shift:
         columns = (labels + settings.label_shift) % logits.shape[1]
-    mean = _MEANS[settings.name](logits, columns, settings)
+    mean = _mean(_LOSSES[settings.name](logits, columns, settings), image_weights)
     objective = mean if settings.reduction == "mean" else mean * len(labels)
     reported = mean.detach()
     if settings.name == "cross-entropy" and settings.probability_floor:
-        reported = _clipped_cross_entropy(logits.detach(), columns, settings)
+        reported = _mean(_clipped_cross_entropy(logits.detach(), columns, settings), image_weights)
     return LossResult(objective, reported, (logits.detach().argmax(dim=1) == columns).sum())
 
 
@@ -39,20 +45,28 @@ def restore_columns(logits: torch.Tensor, settings: LossSettings) -> torch.Tenso
     return logits.roll(-settings.label_shift, dims=1) if settings.label_shift else logits
 
 
+def _mean(losses: torch.Tensor, image_weights: torch.Tensor | None) -> torch.Tensor:
+    """Of the images' losses (N,), each times its weight."""
+    return (losses if image_weights is None else losses * image_weights).mean()
+
+
 def _cross_entropy(logits: torch.Tensor, columns: torch.Tensor, settings: LossSettings) -> torch.Tensor:
-    return functional.cross_entropy(logits, columns, label_smoothing=settings.label_smoothing)
+    return functional.cross_entropy(
+        logits, columns, label_smoothing=settings.label_smoothing, reduction="none"
+    )
 
 
 def _sigmoid_distance(logits: torch.Tensor, columns: torch.Tensor, _: LossSettings) -> torch.Tensor:
     """1 - p where the target is 1, else p: in both cases |target - p| (seed D)."""
-    return (_one_hot(columns, logits) - torch.sigmoid(logits)).abs().mean()
+    return (_one_hot(columns, logits) - torch.sigmoid(logits)).abs().mean(dim=1)
 
 
 def _mean_squared_error(logits: torch.Tensor, columns: torch.Tensor, _: LossSettings) -> torch.Tensor:
-    return functional.mse_loss(logits, _one_hot(columns, logits))
+    return functional.mse_loss(logits, _one_hot(columns, logits), reduction="none").mean(dim=1)
 
 
-_MEANS = {
+# of each image, (N,)
+_LOSSES = {
     "cross-entropy": _cross_entropy,
     "sigmoid-distance": _sigmoid_distance,
     "mean-squared-error": _mean_squared_error,
@@ -66,7 +80,7 @@ def _clipped_cross_entropy(
     floor, smoothing = settings.probability_floor, settings.label_smoothing
     targets = _one_hot(columns, logits) * (1 - smoothing) + smoothing / logits.shape[1]
     probs = torch.softmax(logits, dim=1).clamp(floor, 1 - floor)
-    return -(targets * probs.log()).sum(dim=1).mean()
+    return -(targets * probs.log()).sum(dim=1)
 
 
 def _one_hot(columns: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:

@@ -37,7 +37,8 @@ def calibrate(classifier: Classifier, val_set: ImageDataset | None) -> Classifie
     recipe = classifier.card.recipe
     if val_set is None or not _fits(recipe, len(val_set)):
         return classifier
-    return classifier.with_temperature(fit_temperature(classifier.logits(val_set.images), val_set.labels))
+    logits = classifier.engine.logits(val_set.images)  # their pixels may be float32
+    return classifier.with_temperature(fit_temperature(logits, val_set.labels))
 
 
 def suitable_temperature(recipe: Recipe, logits: np.ndarray, labels: np.ndarray) -> float:

@@ -6,9 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from tenfold.arrays import ImageDataset
 from tenfold.classifier import Classifier
-from tenfold.engines.ensemble import combine_engines
+from tenfold.engines.ensemble import combine_engines, split_members
 from tenfold.files import remove_parts
 from tenfold.recipes.schema import EnsembleSettings, Recipe
 from tenfold.training import loop
@@ -34,11 +36,13 @@ def train(
     run_dir: str | Path | None = None,
     resume: bool = False,
     callbacks: Sequence[TrainingObserver] = (),
+    weights: dict[str, np.ndarray] | None = None,
 ) -> TrainResult:
     """Trains a recipe; with the same seed, data, engine and threads the weights are bit-identical.
 
     run_dir: gets a checkpoint and the history after each epoch, and the model at the end.
     resume: goes on from the checkpoint in run_dir (from the start where there is none yet).
+    weights: what to start from instead of the recipe's first weights, named as in a saved model.
     Ctrl-C stops after the current step and keeps the weights of that moment; the checkpoint stays
     that of the last whole epoch. Raises RecipeError, DataError, ModelError; and TenfoldError where the
     loss is no number any more, which leaves the checkpoint of the epoch before.
@@ -51,10 +55,11 @@ def train(
     if members == 1:
         return loop.train(
             recipe, train_set, val_set, seed=seed, engine=engine, device=device, run_dir=run_dir,
-            resume=resume, callbacks=callbacks,
+            resume=resume, callbacks=callbacks, weights=weights,
         )  # fmt: skip
     single = recipe.model_copy(update={"ensemble": EnsembleSettings()})
     folders = [None if folder is None else _member_folder(folder, index) for index in range(members)]
+    starts = split_members(weights) if weights is not None else [None] * members
     together = _Together(folder, _saved_histories(folder, folders) if resume else {}, members, callbacks)
     with stop_on_interrupt() as stop:
         for index, place in enumerate(folders):
@@ -62,7 +67,7 @@ def train(
                 break
             result = loop.train(
                 single, train_set, val_set, seed=seed * members + index, engine=engine, device=device,
-                run_dir=place, resume=resume, callbacks=[together],
+                run_dir=place, resume=resume, callbacks=[together], weights=starts[index],
             )  # fmt: skip
             together.results.append(result)
         with tell_of_failure(callbacks):

@@ -16,7 +16,7 @@ from tenfold.data.batches import iterate_batches
 from tenfold.engines.ensemble import combine_engines
 from tenfold.errors import RecipeError, TenfoldError
 from tenfold.files import remove_parts
-from tenfold.recipes.schema import Recipe
+from tenfold.recipes.schema import NOT_TRAINED, Recipe
 from tenfold.schedules import learning_rate_at
 from tenfold.training.calibrate import calibrate
 from tenfold.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
@@ -69,6 +69,7 @@ def train(
     run_dir: str | Path | None = None,
     resume: bool = False,
     callbacks: Sequence[TrainingObserver] = (),
+    weights: dict[str, np.ndarray] | None = None,
 ) -> TrainResult:
     """Trains one network; arguments, files, interruption and errors are those of the public
     `tenfold.train`, which calls this once for each network of a recipe.
@@ -85,6 +86,7 @@ def train(
         device=device,
         precision=precision,
         fresh=saved is None,
+        weights=weights,
     )
     val_set = prepare_validation(recipe, val_set, seed=seed)
     job = _Job(recipe, train_set, val_set, seed, folder, callbacks, setup)
@@ -115,7 +117,7 @@ def _read_saved(folder: Path | None) -> Checkpoint | None:
 def _start(job: _Job, saved: Checkpoint | None) -> Checkpoint:
     """A fresh start, or the checkpoint of the run's folder, loaded into the engine."""
     identity = {
-        "recipe": job.recipe.model_dump_json(exclude={"published", "title", "source", "description"}),
+        "recipe": job.recipe.model_dump_json(exclude=set(NOT_TRAINED)),
         "engine": job.setup.engine.name,
         "precision": job.setup.engine.precision,
         "seed": str(job.seed),

@@ -7,7 +7,7 @@ from math import ceil
 
 import numpy as np
 
-from tenfold.arrays import ImageDataset, count_pixels
+from tenfold.arrays import ImageDataset, WeightedDataset, count_pixels
 from tenfold.classifier import ModelCard, read_model
 from tenfold.data.batches import count_batches
 from tenfold.engines.base import Engine, EngineOptions
@@ -43,9 +43,11 @@ def prepare_training(
     device: str,
     precision: str,
     fresh: bool = True,
+    weights: dict[str, np.ndarray] | None = None,
 ) -> Setup:
     """precision: the recipe's, or what "auto" was found to mean when a run that is resumed began.
     fresh: False where a checkpoint's weights replace the first ones, which then need no source.
+    weights: what to start from instead of the recipe's first weights.
 
     Raises RecipeError or DataError where recipe and data do not fit each other."""
     _check(recipe, train_set, val_set)
@@ -70,8 +72,10 @@ def prepare_training(
         std=std,
         background=find_background(train_set.images),
     )
+    if weights is None:
+        weights = _first_weights(recipe, network, seed, transfer=fresh)
     return Setup(
-        engine=create_engine(engine, network, _first_weights(recipe, network, seed, transfer=fresh), options),
+        engine=create_engine(engine, network, weights, options),
         card=card,
         epochs=epochs,
         steps_per_epoch=steps_per_epoch,
@@ -118,6 +122,9 @@ def input_scaling(recipe: Recipe, train_set: ImageDataset) -> tuple[float, float
         return recipe.input.mean, recipe.input.std
     if scaling == "unit":
         return 0.0, 1.0
+    if isinstance(train_set, WeightedDataset):
+        center, spread = train_set.pixel_moments()
+        return center / 255, max(spread / 255, 1e-6)
     counts = count_pixels(train_set.images).astype(np.float64)
     values = np.arange(256) / 255
     mean = float(counts @ values / counts.sum())
