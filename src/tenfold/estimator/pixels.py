@@ -1,0 +1,84 @@
+"""scikit-learn's X -> the pixels that engines take: settled when fitted, the same ever after."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import isqrt, prod
+from typing import Any
+
+import numpy as np
+
+from tenfold.estimator.mistakes import EstimatorDataError
+
+__all__ = ["PixelMap", "flatten_pictures", "learn_pixels"]
+
+_CHUNK = 4096  # rows that are float64 at a time
+
+
+@dataclass(frozen=True)
+class PixelMap:
+    """image_shape: (H, W). black, white: the values of X that become the pixels 0 and 255."""
+
+    image_shape: tuple[int, int]
+    black: float
+    white: float
+
+    def to_images(self, rows: np.ndarray) -> np.ndarray:
+        """(N, H * W) -> (N, H, W): the bytes themselves where 0 is black and 255 white, else float32.
+
+        Nothing is rounded or cut off: a value beyond black or white is a pixel below 0 or above 255.
+        """
+        shape = (len(rows), *self.image_shape)
+        if rows.dtype == np.uint8 and (self.black, self.white) == (0, 255):
+            return np.ascontiguousarray(rows).reshape(shape)
+        pixels = np.empty(rows.shape, np.float32)
+        factor = 255 / (self.white - self.black)
+        for start in range(0, len(rows), _CHUNK):
+            part = slice(start, start + _CHUNK)
+            pixels[part] = (rows[part].astype(np.float64) - self.black) * factor
+        return pixels.reshape(shape)
+
+
+def learn_pixels(rows: np.ndarray, shape: Any, value_range: Any) -> PixelMap:
+    """What `fit` settles about its rows (N, F).
+
+    shape: (H, W), or None for a square if F is a square number, else for a single row.
+    value_range: (black, white), or None for 0 and 255 where rows are uint8, else for the smallest and
+    the largest value of all. Raises EstimatorDataError.
+    """
+    return PixelMap(_settle_shape(rows.shape[1], shape), *_settle_range(rows, value_range))
+
+
+def flatten_pictures(values: Any) -> tuple[Any, tuple[int, int] | None]:
+    """(N, H, W) -> (N, H * W) and (H, W); anything else as it is, and None."""
+    array = values if isinstance(values, np.ndarray) else None
+    if array is None and isinstance(values, list | tuple) and np.ndim(values) == 3:
+        array = np.asarray(values)
+    if array is None or array.ndim != 3:
+        return values, None
+    return array.reshape(len(array), prod(array.shape[1:])), (array.shape[1], array.shape[2])
+
+
+def _settle_shape(features: int, shape: Any) -> tuple[int, int]:
+    if shape is None:
+        side = isqrt(features)
+        return (side, side) if side * side == features else (1, features)
+    height, width = (int(side) for side in shape)
+    if height * width != features:
+        raise EstimatorDataError(
+            f"image_shape {height} x {width} is {height * width} pixels, and X has {features} features",
+            expected="as many pixels as features",
+        )
+    return height, width
+
+
+def _settle_range(rows: np.ndarray, value_range: Any) -> tuple[float, float]:
+    if value_range is not None:
+        black, white = (float(value) for value in value_range)
+        if not np.isfinite((black, white)).all() or black == white:
+            raise EstimatorDataError(f"value_range is {value_range}", expected="two numbers that differ")
+        return black, white
+    if rows.dtype == np.uint8:
+        return 0.0, 255.0
+    low, high = float(rows.min()), float(rows.max())
+    return low, high if high > low else low + 1
