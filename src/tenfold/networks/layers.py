@@ -16,10 +16,12 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
 
-from tenfold.errors import RecipeError
+from tenfold.errors import RecipeError, nearest
 
-__all__ = ["LAYER_KINDS", "LayerSpec", "parse_layers"]
+__all__ = ["LAYER_KINDS", "LayerSpec", "change_layers", "layer_numbers", "parse_layers"]
 
 LAYER_KINDS = (
     "flatten", "linear", "relu", "sigmoid", "tanh", "dropout", "conv", "batch-norm", "max-pool",
@@ -63,6 +65,59 @@ def parse_layers(lines: Sequence[str | Mapping[str, Sequence]], prefix: str = ""
             _parse_residual(line, name) if isinstance(line, Mapping) else _parse_line(str(line), name)
         )
     return tuple(specs)
+
+
+def layer_numbers(lines: Sequence[str | Mapping[str, Sequence]], prefix: str = "") -> dict[str, int | float]:
+    """The number after the first word of a line (UNITS, CHANNELS, K or P), by kind and by name.
+
+    linear1 is the first linear layer, residual1.conv1 one inside; of a kind it is the first one's number.
+    Layers without a number ("linear classes" too) are left out.
+    """
+    numbers: dict[str, int | float] = {}
+    for line, spec in zip(lines, parse_layers(lines, prefix), strict=True):
+        if isinstance(line, Mapping):
+            inside = layer_numbers(line["residual"], f"{spec.name}.")
+            numbers = inside | numbers
+            continue
+        word = [*line.split(), ""][1]
+        if word and word != "classes":
+            number = float(word) if "." in word else int(word)
+            numbers |= {spec.kind: numbers.get(spec.kind, number), spec.name: number}
+    return numbers
+
+
+def change_layers(
+    lines: Sequence[str | Mapping[str, Sequence]], which: str, number: float
+) -> list[str | dict[str, Any]]:
+    """The lines with another number in the layers meant: `which` is a key of `layer_numbers`, and a kind
+    means every layer of that kind. Raises RecipeError.
+    """
+    if isinstance(number, bool) or not isinstance(number, int | float):
+        raise RecipeError(f"layer {which!r} with {number!r}", expected="a number")
+    known = layer_numbers(lines)
+    if which not in known:
+        raise RecipeError(f"no layer {which!r} has a number to change", remedy=nearest(which, known))
+    return _change(lines, which, _plainly(number), "")
+
+
+def _change(
+    lines: Sequence[str | Mapping[str, Sequence]], which: str, number: str, prefix: str
+) -> list[str | dict[str, Any]]:
+    changed: list[str | dict[str, Any]] = []
+    for line, spec in zip(lines, parse_layers(lines, prefix), strict=True):
+        if isinstance(line, Mapping):
+            changed.append({"residual": _change(line["residual"], which, number, f"{spec.name}.")})
+            continue
+        words = line.split()
+        if which in (spec.kind, spec.name) and len(words) > 1 and words[1] != "classes":
+            words[1] = number
+        changed.append(" ".join(words))
+    return changed
+
+
+def _plainly(number: float) -> str:
+    """Never as 1e-05, which a line cannot have."""
+    return format(Decimal(repr(number)), "f")
 
 
 def _parse_residual(line: Mapping[str, Sequence], name: str) -> LayerSpec:

@@ -12,8 +12,8 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 
 from tenfold.errors import RecipeError, nearest
-from tenfold.networks.layers import parse_layers
-from tenfold.recipes.schema import Recipe
+from tenfold.networks.layers import change_layers, layer_numbers, parse_layers
+from tenfold.recipes.schema import Recipe, SearchRange
 
 __all__ = [
     "change_recipe",
@@ -24,9 +24,11 @@ __all__ = [
     "recipe_from_dict",
     "recipe_to_toml",
     "toml_value",
+    "value_at",
 ]
 
 _FOLDER = Path(__file__).parent
+_IN_LAYERS = "network.layers."
 
 
 @cache
@@ -86,6 +88,9 @@ def recipe_from_dict(values: Mapping[str, Any], *, where: str = "recipe") -> Rec
 def _refuse_unknown(values: Mapping[str, Any], model: type[BaseModel], where: str, prefix: str) -> None:
     """Pydantic would refuse them too, but without naming the nearest known key."""
     for key, value in values.items():
+        if key == "search" and model is Recipe:
+            _refuse_unknown_ranges(value, where)
+            continue
         if key not in model.model_fields:
             raise RecipeError(
                 f"{where}: unknown key '{prefix}{key}'", remedy=nearest(key, model.model_fields)
@@ -97,6 +102,23 @@ def _refuse_unknown(values: Mapping[str, Any], model: type[BaseModel], where: st
                 _refuse_unknown(table, inner, where, f"{prefix}{key}.")
 
 
+def _refuse_unknown_ranges(ranges: Any, where: str) -> None:
+    """[search] has keys of the user's choosing, and a range in each; `tenfold.search` looks at the keys."""
+    for key, value in ranges.items() if isinstance(ranges, Mapping) else []:
+        if not isinstance(value, Mapping):
+            continue
+        if not set(value) & set(SearchRange.model_fields) and any(map(_is_table, value.values())):
+            inner = next(iter(value))
+            raise RecipeError(
+                f"{where}: search.{key}.{inner} stands without quotes", expected=f'"{key}.{inner}" = ...'
+            )
+        _refuse_unknown(value, SearchRange, where, f"search.{key}.")
+
+
+def _is_table(value: Any) -> bool:
+    return isinstance(value, Mapping)
+
+
 def _section_of(annotation: Any) -> type[BaseModel] | None:
     """The section that a field holds, or a tuple of which it holds."""
     for candidate in (annotation, *get_args(annotation)):
@@ -106,9 +128,18 @@ def _section_of(annotation: Any) -> type[BaseModel] | None:
 
 
 def change_recipe(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
-    """A copy with values replaced by dotted key: {"training.epochs": 3}. Raises RecipeError."""
+    """A copy with values replaced by dotted key: {"training.epochs": 3}. Raises RecipeError.
+
+    "network.layers.dropout" is the number of every dropout layer, "network.layers.linear1" that of the
+    first linear layer (see tenfold.networks.layers).
+    """
     values = recipe.model_dump()
     for dotted, value in changes.items():
+        if dotted.startswith(_IN_LAYERS):
+            network = values["network"]
+            which = dotted.removeprefix(_IN_LAYERS)
+            network["layers"] = change_layers(network["layers"], which, value)
+            continue
         table: Any = values
         *path, last = dotted.split(".")
         for part in path:
@@ -117,6 +148,22 @@ def change_recipe(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
             raise RecipeError(f"unknown key {dotted!r}", remedy=nearest(dotted, _dotted_keys(recipe)))
         table[last] = value
     return recipe_from_dict(values, where=recipe.name)
+
+
+def value_at(recipe: Recipe, dotted: str) -> Any:
+    """What `change_recipe` would replace. Raises RecipeError."""
+    if dotted.startswith(_IN_LAYERS):
+        known = layer_numbers(recipe.network.layers)
+        which = dotted.removeprefix(_IN_LAYERS)
+        if which in known:
+            return known[which]
+        raise RecipeError(f"no layer {which!r} has a number", remedy=nearest(which, known))
+    value: Any = recipe.model_dump()
+    for part in dotted.split("."):
+        if not isinstance(value, Mapping) or part not in value:
+            raise RecipeError(f"unknown key {dotted!r}", remedy=nearest(dotted, _dotted_keys(recipe)))
+        value = value[part]
+    return value
 
 
 def parse_change(text: str) -> tuple[str, Any]:
@@ -149,7 +196,10 @@ def recipe_to_toml(recipe: Recipe) -> str:
         else:
             lines.append(f"{key} = {toml_value(value)}")
     for name, table in tables:
-        lines += ["", f"[{name}]", *(f"{key} = {toml_value(value)}" for key, value in table.items())]
+        if name == "search" and not table:
+            continue
+        pairs = ((json.dumps(key) if "." in key else key, value) for key, value in table.items())
+        lines += ["", f"[{name}]", *(f"{key} = {toml_value(value)}" for key, value in pairs)]
     return "\n".join(lines) + "\n"
 
 

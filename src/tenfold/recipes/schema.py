@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from tenfold.networks.layers import parse_layers
 from tenfold.networks.shapes import Network, plan_network
@@ -20,16 +20,20 @@ from tenfold.settings import (
 )
 
 __all__ = [
+    "NOT_TRAINED",
     "DataSettings",
     "EnsembleSettings",
     "NetworkSettings",
     "Published",
     "PublishedEpoch",
     "Recipe",
+    "SearchRange",
     "TrainingSettings",
 ]
 
 Count = Annotated[int, Field(ge=0)]
+# What is written about a recipe or for `tenfold search`, and makes no difference to a training.
+NOT_TRAINED = frozenset({"title", "source", "description", "published", "search"})
 
 
 class DataSettings(Section):
@@ -110,8 +114,48 @@ class Published(Section):
     epochs: tuple[PublishedEpoch, ...] = ()
 
 
+class SearchRange(Section):
+    """Where `tenfold search` looks for one value: from low to high, both included, or among choices.
+
+    log: powers of ten are equally likely, as suits learning rates. integer: whole numbers only.
+    """
+
+    low: int | float | None = None
+    high: int | float | None = None
+    log: bool = False
+    integer: bool = False
+    choices: tuple[Any, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        ends = (self.low, self.high)
+        if self.choices:
+            if ends != (None, None) or self.log or self.integer:
+                raise ValueError("choices stand alone, without low, high, log and integer")
+            return self
+        if self.low is None or self.high is None:
+            raise ValueError("low and high are needed, or choices")
+        if not self.low < self.high:
+            raise ValueError(f"low ({self.low:g}) must be less than high ({self.high:g})")
+        if self.log and self.low <= 0:
+            raise ValueError(f"with log, low ({self.low:g}) must be greater than 0")
+        if self.integer and (self.low % 1 or self.high % 1):
+            raise ValueError("with integer, low and high must be whole numbers")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _only_what_counts(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """What was not written is not written again: {"low": 0.0, "high": 0.4}."""
+        flags = [flag for flag in ("log", "integer") if getattr(self, flag)]
+        values = handler(self)
+        return {key: values[key] for key in (("choices",) if self.choices else ("low", "high", *flags))}
+
+
 class Recipe(Section):
-    """What to train. `tenfold recipes show NAME` prints one; write your own and train it by path."""
+    """What to train. `tenfold recipes show NAME` prints one; write your own and train it by path.
+
+    search: dotted key (as --set takes it, in quotes) -> where `tenfold search` looks for its value.
+    """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
     title: str = ""
@@ -127,6 +171,7 @@ class Recipe(Section):
     augmentation: AugmentationSettings = AugmentationSettings()
     ensemble: EnsembleSettings = EnsembleSettings()
     published: Published = Published()
+    search: dict[str, SearchRange] = Field(default_factory=dict)
 
     @model_validator(mode="before")
     @classmethod

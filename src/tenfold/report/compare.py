@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tenfold.recipes.schema import Recipe
+from tenfold.recipes.schema import NOT_TRAINED, Recipe
 from tenfold.report.parts import final_record, history_of, parameters_of
 from tenfold.runs.folder import Run
 
 __all__ = ["compare_runs", "recipe_differences"]
-
-# What is written about a recipe, not what it does.
-_PROSE = {"title", "source", "description", "published"}
 
 
 def compare_runs(runs: list[Run]) -> list[dict[str, Any]]:
@@ -54,7 +51,7 @@ def recipe_differences(runs: list[Run]) -> list[tuple[str, list[Any]]]:
 
 
 def _flatten(recipe: Recipe) -> dict[str, Any]:
-    whole = recipe.model_dump(mode="json", exclude=_PROSE)
+    whole = recipe.model_dump(mode="json", exclude=set(NOT_TRAINED))
     flat: dict[str, Any] = {}
     for key, value in whole.items():
         if isinstance(value, Mapping):

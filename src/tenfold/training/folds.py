@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -102,12 +102,14 @@ def cross_validate(
     device: str = "cpu",
     stratified: bool = True,
     callbacks: Sequence[TrainingObserver] = (),
+    after_fold: Callable[[FoldScore], None] = lambda _score: None,
 ) -> CrossValidation:
     """Trains the recipe once a fold on all other folds, and scores it on that one.
 
     The same data, folds, seed and `stratified` (each fold has its share of every class) give the same
     folds for every recipe. Fold i is trained with the seed `seed * folds + i`. What is held out takes no
     part in training: a recipe that stops early watches its own share of the other folds instead.
+    after_fold: sees the score of each fold; an error raised there ends the whole.
     Ctrl-C raises KeyboardInterrupt. Raises UsageError for fewer than two folds, DataError for more folds
     than images, and what `train` raises.
     """
@@ -126,6 +128,7 @@ def cross_validate(
         accuracy = metrics.accuracy(logits[held].argmax(axis=1), dataset.labels[held])
         loss = measure_loss(logits[held].astype(np.float64), dataset.labels[held], recipe.loss)
         scores.append(FoldScore(len(train_set), len(held), accuracy, loss, seconds))
+        after_fold(scores[-1])
     temperature = suitable_temperature(recipe, logits, dataset.labels)
     probs = softmax(logits / np.float32(temperature))
     return CrossValidation(recipe, dataset.name, tuple(scores), fold, probs, temperature)

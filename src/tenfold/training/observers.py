@@ -34,7 +34,8 @@ class TrainingPlan:
 
 
 class TrainingObserver:
-    """Override what you want to see."""
+    """Override what you want to see. An error raised here ends the training and goes on its way: so does a
+    search give a training up."""
 
     def on_start(self, plan: TrainingPlan) -> None:
         """Before the first step."""

@@ -1,0 +1,155 @@
+"""A study in Optuna: opened (or gone on with), asked for trials, told their scores, read again."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.pruners import MedianPruner
+from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.study import Study
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from tenfold.errors import ModelError, RecipeError, TenfoldError
+from tenfold.recipes.load import change_recipe
+from tenfold.recipes.schema import NOT_TRAINED, Recipe
+from tenfold.search.result import HIGHER_IS_BETTER, SearchTrial
+from tenfold.search.sampler import TrialSampler
+from tenfold.search.space import distribution, own_picks, values_of
+from tenfold.search.trial import MARKS, Bench
+
+__all__ = ["importances", "open_study", "read_trials", "run_trial", "trials_done"]
+
+_IDENTITY = "tenfold search"
+_STARTUP = 5  # complete trials before any is given up
+_WARM_UP = 3  # marks (of MARKS) that each trial is let reach
+_FEWEST = 10  # complete trials from which importances are told
+_OVER = (TrialState.COMPLETE, TrialState.PRUNED)
+_NAMES = {
+    TrialState.COMPLETE: "complete",
+    TrialState.PRUNED: "pruned",
+    TrialState.FAIL: "interrupted",
+    TrialState.RUNNING: "running",
+    TrialState.WAITING: "running",
+}
+
+
+def open_study(recipe: Recipe, bench: Bench, journal: Path | None) -> Study:
+    """A new study, or the one that is in the journal; None keeps it in memory.
+
+    Raises ModelError for a file that is no journal, RecipeError for the journal of another search.
+    """
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    identity = _identity(recipe, bench)
+    try:
+        study = optuna.create_study(
+            storage=_storage(journal),
+            study_name="tenfold",
+            load_if_exists=True,
+            direction="maximize" if HIGHER_IS_BETTER[bench.metric] else "minimize",
+            sampler=TrialSampler(bench.seed, own_picks(recipe)),
+            pruner=MedianPruner(_STARTUP, 0 if bench.folds else _WARM_UP),
+        )
+        known = study.user_attrs.get(_IDENTITY)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError(f"{journal} cannot be read ({error!r})", expected="a journal of Optuna") from error
+    if known is None:
+        study.set_user_attr(_IDENTITY, identity)
+    elif known != identity:
+        differing = [key for key, value in identity.items() if known.get(key) != value]
+        raise RecipeError(
+            f"{journal} holds a search with another {' and '.join(differing)}",
+            remedy="name another file or folder, or delete it",
+        )
+    return study
+
+
+def _storage(journal: Path | None) -> BaseStorage:
+    if journal is None:
+        return InMemoryStorage()
+    journal.parent.mkdir(parents=True, exist_ok=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # early versions of Optuna 4 call it experimental
+        return JournalStorage(JournalFileBackend(str(journal)))
+
+
+def _identity(recipe: Recipe, bench: Bench) -> dict[str, Any]:
+    """What trials of one study must have in common."""
+    return {
+        "recipe": recipe.model_dump_json(exclude=set(NOT_TRAINED) | {"name"}),
+        "table [search]": json.dumps({key: place.model_dump() for key, place in recipe.search.items()}),
+        "data set": bench.dataset.sha256(),
+        "number of folds": bench.folds,
+        "metric": bench.metric,
+        "seed": bench.seed,
+        "engine": bench.engine,
+    }
+
+
+def run_trial(study: Study, recipe: Recipe, bench: Bench) -> int:
+    """Asks for a setting, trains it, tells its score; returns the trial's number. Ctrl-C is told, and raised.
+
+    A loss that is no number, or values that do not go together,
+    count as given up.
+    """
+    trial = study.ask({key: distribution(place) for key, place in recipe.search.items()})
+    try:
+        score = bench.run(change_recipe(recipe, values_of(recipe, trial.params)), _reporter(trial))
+        trial.set_user_attr("score", vars(score))
+        study.tell(trial, score.accuracy if bench.metric == "accuracy" else score.loss)
+    except optuna.TrialPruned:
+        study.tell(trial, state=TrialState.PRUNED)
+    except KeyboardInterrupt:
+        study.tell(trial, state=TrialState.FAIL)
+        raise
+    except TenfoldError as error:
+        if type(error) not in (TenfoldError, RecipeError):  # the data or the machine: no setting's fault
+            study.tell(trial, state=TrialState.FAIL)
+            raise
+        trial.set_user_attr("reason", str(error))
+        study.tell(trial, state=TrialState.PRUNED)
+    return trial.number
+
+
+def _reporter(trial: Trial) -> Callable[[int, float], None]:
+    def report(mark: int, score: float) -> None:
+        trial.report(score, mark)
+        if mark < MARKS and trial.should_prune():
+            raise optuna.TrialPruned
+
+    return report
+
+
+def trials_done(study: Study) -> int:
+    """Complete or given up, by any process."""
+    return len(study.get_trials(deepcopy=False, states=_OVER))
+
+
+def read_trials(study: Study, recipe: Recipe) -> tuple[SearchTrial, ...]:
+    return tuple(_read(trial, recipe) for trial in study.get_trials(deepcopy=False))
+
+
+def _read(trial: FrozenTrial, recipe: Recipe) -> SearchTrial:
+    reason = trial.user_attrs.get("reason", "")
+    status = "failed" if reason else _NAMES[trial.state]
+    score: Mapping[str, float] = trial.user_attrs.get("score", {})
+    values = values_of(recipe, trial.params)
+    return SearchTrial(trial.number, status, values, **score, reason=reason)
+
+
+def importances(study: Study) -> dict[str, float]:
+    """By dotted key, the largest first; nothing where there are too few trials, or but one key."""
+    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    if len(complete) < _FEWEST or len(complete[0].params) < 2:
+        return {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = optuna.importance.get_param_importances(
+            study, evaluator=optuna.importance.PedAnovaImportanceEvaluator()
+        )
+    return {key: value for key, value in found.items() if value == value}
