@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from reading_scores import area_under_curve, coverage_risk, roc_area
 
-from tenfold.report.svg import ACCENT, SECOND, chart_style
+from tenfold.pages.svg import ACCENT, SECOND, chart_style
 
 __all__ = ["Confidences", "draw_curves"]
 

@@ -20,10 +20,10 @@ from tenfold.explain.words import (
     explain_verdict,
     likeliest,
     percent,
-    signed,
     tell_neighbours,
     tell_runner_up,
 )
+from tenfold.pages.numbers import difference
 
 NAMES = ("a", "b", "c", "d")
 
@@ -199,7 +199,7 @@ def test_shares_are_never_all_and_never_nothing() -> None:
     assert [percent(share) for share in (1.0, 0.9994, 0.5, 0.0005, 0.0)] == [
         "over 99.9 %", "99.9 %", "50.0 %", "0.1 %", "under 0.1 %",
     ]  # fmt: skip
-    assert [signed(value) for value in (1.25, -0.3, -0.001)] == ["+1.25", "−0.30", "0.00"]
+    assert [difference(value, 2) for value in (1.25, -0.3, -0.001)] == ["+1.25", "−0.30", "0.00"]
 
 
 def two_bars(above: float, below: float, wall: float = 0.0) -> tuple[Classifier, np.ndarray]:

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from looked_at import explorations, letters
 from rich.console import Console
 
-from tenfold.explore.blocks import bar, half_blocks, number_lines, shrink, skyline
+from tenfold.explore.blocks import bar, number_lines, shrink, skyline
 from tenfold.explore.record import Record, get_record
 from tenfold.explore.terminal import print_exploration, print_record
+from tenfold.pages.blocks import half_blocks
 
 
 def printed(kind: str, *, colours: bool) -> str:

@@ -24,7 +24,7 @@ TOP = 10  # tenfold/__init__.py, which names everything lazily
 FLOORS: dict[int, tuple[str, ...]] = {
     0: ("errors", "numerics", "version", "files"),
     1: ("settings", "arrays", "metrics", "schedules", "networks", "augmentation", "engines", "engines.base"),
-    2: ("data", "ink", "pens", "recipes", "numpy_engine", "torch_engine", "web"),
+    2: ("data", "ink", "pens", "recipes", "numpy_engine", "torch_engine", "web", "pages"),
     3: ("engines.create", "engines.ensemble", "engines.check"),
     4: ("classifier", "explain.occlusion", "explain.overlay", "explain.sheet"),
     5: ("training", "evaluation", "explore", "export", "reader", "explain"),

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from PIL import Image
 from report_runs import make_history
 
-from tenfold.report import numbers, plots
-from tenfold.report.pictures import grey_picture, picture_row, signed_picture
-from tenfold.report.svg import figure_to_svg
+from tenfold.pages import numbers
+from tenfold.pages.pictures import grey_picture, picture_row, signed_picture
+from tenfold.pages.svg import figure_to_svg
+from tenfold.report import plots
 
 
 def _open(uri: str) -> Image.Image:

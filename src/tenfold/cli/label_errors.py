@@ -111,7 +111,8 @@ def _print_pictures(found: LabelErrors, dataset: ImageDataset, console: Console)
     from rich.columns import Columns
     from rich.text import Text
 
-    from tenfold.explore.blocks import half_blocks, shrink
+    from tenfold.explore.blocks import shrink
+    from tenfold.pages.blocks import half_blocks
 
     grey, names, cells = console.color_system in ("truecolor", "256"), dataset.class_names, []
     for index, given, suggested in list(zip(found.index, found.given, found.suggested, strict=True))[

@@ -11,41 +11,33 @@ from tenfold.doctor.charts import Mark, draw_histogram, draw_line, draw_ratios
 from tenfold.doctor.diagnosis import Diagnosis
 from tenfold.doctor.mend import Comparison, describe_changes
 from tenfold.files import write_text
+from tenfold.pages.render import render_page
 from tenfold.recipes.load import toml_value
-from tenfold.version import __version__
 
-__all__ = ["render_page", "write_page"]
+__all__ = ["write_page"]
 
-_TEMPLATES = Path(__file__).parent / "templates"
 _MOST_ROWS = 40  # parameters in a chart
 
 
 def write_page(diagnosis: Diagnosis, path: str | Path, comparison: Comparison | None = None) -> Path:
-    """Writes the page and returns where."""
+    """Writes one HTML file: no script, nothing from elsewhere, light and dark. Returns where."""
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    write_text(target, render_page(diagnosis, comparison))
+    write_text(target, render_page("tenfold.doctor", "doctor.html.j2", _context(diagnosis, comparison)))
     return target
 
 
-def render_page(diagnosis: Diagnosis, comparison: Comparison | None = None) -> str:
-    """One HTML file: no script, nothing from elsewhere, light and dark."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
-    )  # fmt: skip
-    return environment.get_template("doctor.html.j2").render(
-        version=__version__,
-        diagnosis=diagnosis,
-        comparison=comparison,
-        changes=[(key, toml_value(old), toml_value(new)) for key, old, new in describe_changes(diagnosis)],
-        layers=_layers(diagnosis),
-        ratios=draw_ratios(dict(list(diagnosis.updates.items())[:_MOST_ROWS])) if diagnosis.updates else "",
-        range_chart=_range_chart(diagnosis),
-        loss_chart=_loss_chart(diagnosis),
-    )
+def _context(diagnosis: Diagnosis, comparison: Comparison | None) -> dict[str, Any]:
+    ratios = dict(list(diagnosis.updates.items())[:_MOST_ROWS])
+    return {
+        "diagnosis": diagnosis,
+        "comparison": comparison,
+        "changes": [(key, toml_value(old), toml_value(new)) for key, old, new in describe_changes(diagnosis)],
+        "layers": _layers(diagnosis),
+        "ratios": draw_ratios(ratios) if ratios else "",
+        "range_chart": _range_chart(diagnosis),
+        "loss_chart": _loss_chart(diagnosis),
+    }
 
 
 def _layers(diagnosis: Diagnosis) -> list[dict[str, Any]]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,10 +11,12 @@ from PIL import Image
 from tenfold.explain.explanation import Explanation
 from tenfold.explain.overlay import AGAINST, FOR, lay_over
 from tenfold.explain.shown import Shown, ink_of, mark_boxes
-from tenfold.explain.words import explain_verdict, percent, signed, tell_neighbours, tell_runner_up
-from tenfold.version import __version__
+from tenfold.explain.words import explain_verdict, percent, tell_neighbours, tell_runner_up
+from tenfold.pages.numbers import difference
+from tenfold.pages.pictures import png_uri
+from tenfold.pages.render import render_page
 
-__all__ = ["render_page"]
+__all__ = ["render_explanations"]
 
 _SEEN, _SIDE = 224, 280  # pixels of what was seen, and of a map
 _SMALL = 168  # of one of many
@@ -24,28 +24,19 @@ _LONGEST = 720  # of the picture as given
 _MOST_BARS = 12
 
 
-def render_page(explanations: Sequence[Explanation], shown: Shown) -> str:
+def render_explanations(explanations: Sequence[Explanation], shown: Shown) -> str:
     """HTML in one file that needs nothing else: no network, no script."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("tenfold.explain", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     picture = None
     if shown.picture is not None:
-        picture = _data_uri(mark_boxes(shown, [each.prediction for each in explanations], _LONGEST))
-    return environment.get_template("explain.html.j2").render(
-        shown=shown,
-        picture=picture,
-        digits=[_digit(each, number) for number, each in enumerate(explanations, start=1)],
-        warm="rgb({}, {}, {})".format(*FOR),
-        cool="rgb({}, {}, {})".format(*AGAINST),
-        version=__version__,
-    )
+        picture = png_uri(mark_boxes(shown, [each.prediction for each in explanations], _LONGEST))
+    context = {
+        "shown": shown,
+        "picture": picture,
+        "digits": [_digit(each, number) for number, each in enumerate(explanations, start=1)],
+        "warm": FOR,
+        "cool": AGAINST,
+    }
+    return render_page("tenfold.explain", "explain.html.j2", context)
 
 
 def _digit(explanation: Explanation, number: int) -> dict[str, Any]:
@@ -58,7 +49,7 @@ def _digit(explanation: Explanation, number: int) -> dict[str, Any]:
         "kind": explanation.prediction.verdict.replace(" ", "-"),
         "truth": explanation.truth,
         "right": explanation.truth == explanation.prediction.label,
-        "seen": _data_uri(_enlarged(ink_of(explanation), _SEEN)),
+        "seen": png_uri(_enlarged(ink_of(explanation), _SEEN)),
         "bars": _bars(explanation),
         "other": explanation.called(explanation.runner_up),
         "runner_up": tell_runner_up(explanation),
@@ -67,8 +58,8 @@ def _digit(explanation: Explanation, number: int) -> dict[str, Any]:
                 "title": each.title,
                 "reading": each.reading,
                 "limit": each.limit,
-                "sum": signed(float(each.values.sum())) if each.additive else None,
-                "picture": _data_uri(
+                "sum": difference(float(each.values.sum()), 2) if each.additive else None,
+                "picture": png_uri(
                     lay_over(
                         ink_of(explanation), each.values, _SIDE, least=each.least, everywhere=each.everywhere
                     )
@@ -109,10 +100,10 @@ def _linear(explanation: Explanation) -> list[dict[str, Any]]:
     return [
         {
             "name": name,
-            "picture": _data_uri(lay_over(ink_of(explanation), parts.pixels[k], _SMALL, least=largest)),
-            "ink": signed(ink[k]),
-            "blank": signed(float(parts.blank[k])),
-            "score": signed(float(explanation.logits[k])),
+            "picture": png_uri(lay_over(ink_of(explanation), parts.pixels[k], _SMALL, least=largest)),
+            "ink": difference(ink[k], 2),
+            "blank": difference(float(parts.blank[k]), 2),
+            "score": difference(float(explanation.logits[k]), 2),
             "winner": k == explanation.winner,
         }
         for k, name in enumerate(explanation.names)
@@ -125,7 +116,7 @@ def _neighbours(explanation: Explanation) -> list[dict[str, Any]]:
         return []
     return [
         {
-            "picture": _data_uri(_enlarged(image, _SMALL)),
+            "picture": png_uri(_enlarged(image, _SMALL)),
             "label": found.class_names[label],
             "distance": f"{distance:.3f}",
             "index": f"{index:,}",
@@ -142,9 +133,3 @@ def _enlarged(image: np.ndarray, side: int) -> Image.Image:
     ratio = max(1, side // max(image.shape))
     picture = Image.fromarray(np.ascontiguousarray(image))
     return picture.resize((picture.width * ratio, picture.height * ratio), Image.Resampling.NEAREST)
-
-
-def _data_uri(picture: Image.Image) -> str:
-    buffer = io.BytesIO()
-    picture.save(buffer, format="PNG")
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

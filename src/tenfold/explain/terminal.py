@@ -8,6 +8,8 @@ import numpy as np
 
 from tenfold.explain.explanation import Explanation
 from tenfold.explain.overlay import lay_over
+from tenfold.explain.shown import ink_of
+from tenfold.pages.blocks import colour_blocks
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -22,26 +24,15 @@ def draw_blocks(explanation: Explanation, name: str = "lead") -> Text:
     from rich.text import Text
 
     each = explanation.map(name)
-    light = np.abs(explanation.image.astype(np.int16) - explanation.paper).astype(np.uint8)
+    light = ink_of(explanation)
     pixels = np.asarray(lay_over(light, each.values, max(light.shape), least=each.least))
-    if len(pixels) % 2:
-        pixels = np.concatenate([pixels, np.zeros_like(pixels[:1])])
-    text = Text()
-    for above, below in zip(pixels[::2], pixels[1::2], strict=True):
-        for top, bottom in zip(above.tolist(), below.tolist(), strict=True):
-            text.append("▀", style=f"rgb({_rgb(top)}) on rgb({_rgb(bottom)})")
-        text.append("\n")
-    return text
-
-
-def _rgb(colour: list[int]) -> str:
-    return ",".join(map(str, colour))
+    return Text("\n").join(colour_blocks(pixels))
 
 
 def draw_marks(explanation: Explanation, name: str = "lead") -> str:
     """The same without colours: + ink for the answer, - ink against it, · ink that says little."""
     values = explanation.map(name).values
-    inked = np.abs(explanation.image.astype(np.int16) - explanation.paper) > 64
+    inked = ink_of(explanation) > 64
     height = len(values) // 2 * 2
     pairs = values[:height].reshape(height // 2, 2, -1)
     strongest = np.where(np.abs(pairs[:, 0]) >= np.abs(pairs[:, 1]), pairs[:, 0], pairs[:, 1])

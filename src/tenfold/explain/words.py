@@ -12,7 +12,6 @@ __all__ = [
     "likeliest",
     "name_kinds",
     "percent",
-    "signed",
     "tell_neighbours",
     "tell_runner_up",
 ]
@@ -25,12 +24,6 @@ def percent(share: float) -> str:
     if share >= 0.9995:
         return "over 99.9 %"
     return f"{100 * share:.1f} %" if share >= 0.0005 else "under 0.1 %"
-
-
-def signed(value: float, digits: int = 2) -> str:
-    """ "+1.25", "−0.30", "0.00"."""
-    text = f"{abs(value):.{digits}f}"
-    return text if not float(text) else f"{'−' if value < 0 else '+'}{text}"
 
 
 def explain_verdict(explanation: Explanation) -> str:

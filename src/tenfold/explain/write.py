@@ -25,9 +25,9 @@ def write_explanation(path: Path, explanations: Sequence[Explanation], shown: Sh
         with replace_file(path) as beside:
             beside.write_bytes(buffer.getvalue())
     else:
-        from tenfold.explain.page import render_page
+        from tenfold.explain.page import render_explanations
 
-        write_text(path, render_page(explanations, shown))
+        write_text(path, render_explanations(explanations, shown))
     return path
 
 

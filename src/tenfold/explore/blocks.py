@@ -1,19 +1,14 @@
-"""Pictures, bars and numbers as lines of text: half blocks, two pixels a character."""
+"""Bars and numbers as lines of text, and the pictures for them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
-if TYPE_CHECKING:
-    from rich.text import Text
+__all__ = ["bar", "number_lines", "shrink", "skyline", "stretch"]
 
-__all__ = ["bar", "half_blocks", "number_lines", "shrink", "skyline", "stretch"]
-
-_HALVES = " ▀▄█"  # upper half lit: 1, lower half lit: 2
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _STEPS = " ▁▂▃▄▅▆▇█"
 
@@ -30,32 +25,6 @@ def shrink(image: np.ndarray, side: int) -> np.ndarray:
 def stretch(values: np.ndarray) -> np.ndarray:
     """float (H, W) of 0 and more -> uint8, the largest 255."""
     return np.rint(values * (255 / max(float(values.max()), 1e-9))).astype(np.uint8)
-
-
-def half_blocks(image: np.ndarray, *, grey: bool) -> list[Text]:
-    """uint8 (H, W) -> ceil(H / 2) lines of W characters.
-
-    grey: each half in its own grey, for terminals with enough colours. Otherwise a half is lit that is
-    brighter than the middle between the picture's darkest and its brightest pixel.
-    """
-    from rich.text import Text
-
-    padded = np.pad(image, ((0, len(image) % 2), (0, 0)), constant_values=image.min(initial=255))
-    upper, lower = padded[::2], padded[1::2]
-    if grey:
-        return [_grey_line(*pair) for pair in zip(upper.tolist(), lower.tolist(), strict=True)]
-    middle = (int(image.min()) + int(image.max())) / 2
-    lit = (upper > middle) + 2 * (lower > middle)
-    return [Text("".join(_HALVES[value] for value in line)) for line in lit.tolist()]
-
-
-def _grey_line(upper: list[int], lower: list[int]) -> Text:
-    from rich.text import Text
-
-    line = Text()
-    for top, bottom in zip(upper, lower, strict=True):
-        line.append("▀", style=f"rgb({top},{top},{top}) on rgb({bottom},{bottom},{bottom})")
-    return line
 
 
 def bar(share: float, width: int) -> str:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from tenfold.errors import UsageError
-from tenfold.explore.blocks import shrink, stretch
+from tenfold.explore.blocks import stretch
 from tenfold.explore.duplicates import DuplicateGroup
 from tenfold.explore.look import ClassLook, Exploration
 from tenfold.explore.record import Record
@@ -25,14 +22,22 @@ from tenfold.explore.words import (
     pixel_rows,
 )
 from tenfold.files import write_text
-from tenfold.version import __version__
+from tenfold.pages import numbers
+from tenfold.pages.pictures import LARGEST, grey_picture
+from tenfold.pages.render import render_page
 
 __all__ = ["write_page"]
 
-_SIDE = 64  # pixels a side of a picture: larger ones are made smaller, so that the file stays small
 _PICTURES = 3_000  # of examples, so that it does with many classes too
 _GROUPS, _MEMBERS = 30, 6  # of duplicates that are shown
 _BARS = 64  # of the histogram
+_CONTENTS = (
+    ("distribution", "Distribution"),
+    ("classes", "Classes"),
+    ("pixels", "Pixels"),
+    ("duplicates", "Duplicates"),
+    ("record", "One image as numbers"),
+)
 
 
 def write_page(exploration: Exploration, path: str | Path, *, record: Record | None = None) -> Path:
@@ -41,7 +46,8 @@ def write_page(exploration: Exploration, path: str | Path, *, record: Record | N
     target = Path(path)
     if target.is_dir():
         raise UsageError(f"{target} is a folder", expected="a file's name, such as data.html")
-    write_text(target, _render(_context(exploration, record or _first_record(exploration))))
+    context = _context(exploration, record or _first_record(exploration))
+    write_text(target, render_page("tenfold.explore", "explore.html.j2", context))
     return target
 
 
@@ -51,28 +57,15 @@ def _first_record(exploration: Exploration) -> Record:
     return Record(dataset.name, split, index, exploration.label(0), np.asarray(dataset.images[0]))
 
 
-def _render(context: dict[str, Any]) -> str:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("tenfold.explore", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("page.html.j2").render(context)
-
-
 def _context(exploration: Exploration, record: Record) -> dict[str, Any]:
     dataset = exploration.dataset
     height, width = dataset.image_shape
     return {
-        "version": __version__,
+        "contents": _CONTENTS,
         "name": dataset.name,
         "note": dataset.note,
         "count": f"{len(dataset):,}",
-        "size": f"{height} × {width}",
+        "size": numbers.times((height, width)),
         "facts": _facts(exploration),
         "parts": [name for name in exploration.parts if len(exploration.parts) > 1],
         "rows": _class_rows(exploration),
@@ -111,7 +104,7 @@ def _class_rows(exploration: Exploration) -> list[dict[str, Any]]:
             "count": f"{look.count:,}",
             "parts": [f"{count:,}" for count in exploration.counts[:, number].tolist()],
             "widths": [f"{100 * count / most:.2f}" for count in exploration.counts[:, number].tolist()],
-            "share": f"{100 * look.count / len(exploration.dataset):.2f} %",
+            "share": numbers.percent(look.count / len(exploration.dataset)),
         }
         for number, look in enumerate(exploration.classes)
     ]
@@ -123,9 +116,9 @@ def _class_cards(exploration: Exploration) -> list[dict[str, Any]]:
         {
             "name": look.name,
             "count": count_of(look.count, "image"),
-            "ink": f"{100 * look.ink:.1f} %",
-            "mean": picture_uri(stretch(look.mean)),
-            "spread": picture_uri(stretch(look.spread)),
+            "ink": numbers.percent(look.ink, 1),
+            "mean": grey_picture(stretch(look.mean)),
+            "spread": grey_picture(stretch(look.spread)),
             "kinds": _kinds(exploration, look, each),
         }
         for look in exploration.classes
@@ -142,19 +135,12 @@ def _pictures(exploration: Exploration, rows: Iterable[int]) -> list[dict[str, s
     images = exploration.dataset.images
     return [
         {
-            "picture": picture_uri(images[row]),
+            "picture": grey_picture(images[row]),
             "place": name_row(exploration, row),
             "label": exploration.label(row),
         }
         for row in rows
     ]
-
-
-def picture_uri(image: np.ndarray) -> str:
-    """uint8 (H, W) -> a PNG's data URI."""
-    buffer = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(shrink(image, _SIDE))).save(buffer, format="PNG")
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
 def _histogram(values: np.ndarray) -> list[dict[str, Any]]:
@@ -184,11 +170,11 @@ def _group(exploration: Exploration, group: DuplicateGroup) -> dict[str, Any]:
 
 def _record(record: Record) -> dict[str, Any]:
     image = record.image
-    large = max(image.shape) > _SIDE
+    large = max(image.shape) > LARGEST
     return {
         "title": record.title,
         "label": record.label,
-        "picture": picture_uri(image),
-        "size": f"{image.shape[0]} × {image.shape[1]}",
+        "picture": grey_picture(image),
+        "size": numbers.times(image.shape),
         "cells": None if large else image.tolist(),
     }

@@ -12,6 +12,7 @@ from tenfold.explore.blocks import shrink, stretch
 from tenfold.explore.look import ClassLook, Exploration
 from tenfold.explore.words import imbalance_sentence
 from tenfold.files import replace_file
+from tenfold.pages.svg import ACCENT, INK, MUTED, SECOND
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_poster", "write_poster"]
 
-_INK, _MUTED, _ACCENT, _SECOND = "#1b2431", "#566173", "#1d5fc1", "#b8500f"
 _SIDE = 64  # pixels a side of a picture
 _EACH = 5  # examples of each kind
 _MOST = 20  # classes that are drawn; of more, the first
@@ -47,10 +47,10 @@ def draw_poster(exploration: Exploration) -> Figure:
     plain: dict[str, object] = {
         "text.parse_math": False,
         "font.size": 9,
-        "text.color": _INK,
-        "axes.edgecolor": _MUTED,
+        "text.color": INK,
+        "axes.edgecolor": MUTED,
     }
-    plain |= {"xtick.labelcolor": _MUTED, "ytick.labelcolor": _INK}
+    plain |= {"xtick.labelcolor": MUTED, "ytick.labelcolor": INK}
     with matplotlib.rc_context(plain):  # type: ignore[arg-type]
         figure = Figure(figsize=(_WIDTH, height), facecolor="white")
         _write_title(figure, exploration, height)
@@ -66,16 +66,16 @@ def _write_title(figure: Figure, exploration: Exploration, height: float) -> Non
     rows, columns = exploration.dataset.image_shape
     count = f"{len(exploration.dataset):,} images of {rows} x {columns} pixels"
     figure.text(0.04, 1 - 0.42 / height, f"{exploration.dataset.name}: {count}", fontsize=15, weight="bold")
-    figure.text(0.04, 1 - 0.72 / height, imbalance_sentence(exploration), color=_MUTED)
+    figure.text(0.04, 1 - 0.72 / height, imbalance_sentence(exploration), color=MUTED)
     left = len(exploration.classes) - _MOST
     if left > 0:
-        figure.text(0.04, 1 - 0.92 / height, f"the first {_MOST} classes; {left} more", color=_MUTED)
+        figure.text(0.04, 1 - 0.92 / height, f"the first {_MOST} classes; {left} more", color=MUTED)
 
 
 def _draw_counts(axes: Axes, exploration: Exploration, classes: tuple[ClassLook, ...]) -> None:
     places, left = np.arange(len(classes)), np.zeros(len(classes))
     several = len(exploration.parts) > 1
-    for name, counts, colour in zip(exploration.parts, exploration.counts, (_ACCENT, _SECOND)):
+    for name, counts, colour in zip(exploration.parts, exploration.counts, (ACCENT, SECOND)):
         shown = counts[: len(classes)]
         bars = axes.barh(places, shown, left=left, height=0.7, color=colour, label=name)
         left = left + shown
@@ -86,22 +86,22 @@ def _draw_counts(axes: Axes, exploration: Exploration, classes: tuple[ClassLook,
     axes.set_xticks([])
     axes.tick_params(length=0)
     axes.spines[["top", "right", "bottom"]].set_visible(False)
-    axes.set_title("images a class", fontsize=9, color=_MUTED, loc="left")
+    axes.set_title("images a class", fontsize=9, color=MUTED, loc="left")
     if several:
         axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False, borderaxespad=0.1)
 
 
 def _draw_histogram(axes: Axes, histogram: np.ndarray) -> None:
     axes.bar(
-        np.arange(0, 256, 4), histogram.reshape(64, 4).sum(axis=1), width=3.6, align="edge", color=_ACCENT
+        np.arange(0, 256, 4), histogram.reshape(64, 4).sum(axis=1), width=3.6, align="edge", color=ACCENT
     )
     axes.set_yscale("log")
     axes.set_ylim(bottom=1)
     axes.set_xlim(-2, 258)
     axes.set_xticks([0, 64, 128, 192, 255])
-    axes.tick_params(labelsize=8, colors=_MUTED, labelcolor=_MUTED)
+    axes.tick_params(labelsize=8, colors=MUTED, labelcolor=MUTED)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.set_title("pixel values (logarithmic)", fontsize=9, color=_MUTED, loc="left")
+    axes.set_title("pixel values (logarithmic)", fontsize=9, color=MUTED, loc="left")
 
 
 def _draw_pictures(axes: Axes, exploration: Exploration, classes: tuple[ClassLook, ...]) -> None:
@@ -112,7 +112,7 @@ def _draw_pictures(axes: Axes, exploration: Exploration, classes: tuple[ClassLoo
     kinds = ("typical", "unusual", "random")
     heads = [(1.6, "mean"), (2.6, "spread")] + [(3.9 + 4.9 * n * 0.86, kind) for n, kind in enumerate(kinds)]
     for left, name in heads:
-        axes.text(left, -0.12, name, color=_MUTED, fontsize=9)
+        axes.text(left, -0.12, name, color=MUTED, fontsize=9)
     for row, look in enumerate(classes):
         axes.text(1.4, row + 0.47, _short(look.name), ha="right", va="center", weight="bold")
         if not look.count:

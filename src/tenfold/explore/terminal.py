@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tenfold.explore.blocks import bar, half_blocks, number_lines, shrink, skyline, stretch
+from tenfold.explore.blocks import bar, number_lines, shrink, skyline, stretch
 from tenfold.explore.look import ClassLook, Exploration
 from tenfold.explore.record import Record
 from tenfold.explore.words import count_of, duplicate_sentences, group_line, imbalance_sentence, pixel_rows
+from tenfold.pages.blocks import half_blocks
 
 if TYPE_CHECKING:
     from rich.console import Console

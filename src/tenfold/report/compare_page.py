@@ -10,14 +10,16 @@ import numpy as np
 
 from tenfold.evaluation.evaluate import Evaluation
 from tenfold.files import write_text
-from tenfold.report import numbers, plots
+from tenfold.pages import numbers
+from tenfold.pages.pictures import grey_picture
+from tenfold.report import plots
 from tenfold.report.compare import compare_runs, recipe_differences
 from tenfold.report.curves import HISTORY_NAMES, history_figure
 from tenfold.report.hover import Chart, draw_chart
 from tenfold.report.page import render_page
 from tenfold.report.paired import PairedTest, compare_pairs, run_names
 from tenfold.report.parts import history_of
-from tenfold.report.pictures import grey_picture, kept_pictures
+from tenfold.report.pictures import kept_pictures
 from tenfold.runs.folder import Run
 from tenfold.training.history import EpochRecord
 

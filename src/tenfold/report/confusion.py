@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from tenfold.evaluation.evaluate import Evaluation
-from tenfold.report import numbers
-from tenfold.report.pictures import picture_row
+from tenfold.pages import numbers
+from tenfold.pages.pictures import picture_row
 
 __all__ = ["confused_pairs", "confusion_section"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tenfold.report import numbers
+from tenfold.pages import numbers
 from tenfold.report.parts import history_of, parameters_of
 from tenfold.runs.folder import Run
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tenfold.report import numbers, plots
+from tenfold.pages import numbers
+from tenfold.report import plots
 from tenfold.report.hover import Chart, draw_chart
 from tenfold.report.parts import history_of
 from tenfold.runs.folder import Run

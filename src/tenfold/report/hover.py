@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from markupsafe import Markup
 
-from tenfold.report.svg import figure_to_svg
+from tenfold.pages.svg import figure_to_svg
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,9 +8,9 @@ from pathlib import Path
 from tenfold.arrays import ImageDataset
 from tenfold.evaluation.label_errors import LabelErrors
 from tenfold.files import write_text
-from tenfold.report import numbers
+from tenfold.pages import numbers
+from tenfold.pages.pictures import grey_picture
 from tenfold.report.page import render_page
-from tenfold.report.pictures import grey_picture
 
 __all__ = ["write_label_errors_page"]
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from tenfold.evaluation.evaluate import Evaluation
 from tenfold.metrics import holm_adjust, mcnemar_p
-from tenfold.report import numbers
+from tenfold.pages import numbers
 from tenfold.runs.folder import Run
 
 __all__ = ["PairedTest", "compare_pairs", "run_names"]

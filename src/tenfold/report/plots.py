@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from tenfold.pages.svg import ACCENT, BAD, GOOD, INK, MUTED, SECOND, chart_style
 from tenfold.recipes.schema import PublishedEpoch
-from tenfold.report.svg import ACCENT, BAD, GOOD, INK, MUTED, SECOND, chart_style
 from tenfold.training.history import EpochRecord
 
 if TYPE_CHECKING:

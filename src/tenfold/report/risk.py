@@ -8,7 +8,8 @@ import numpy as np
 
 from tenfold.evaluation.evaluate import Evaluation
 from tenfold.metrics import coverage_risk
-from tenfold.report import numbers, plots
+from tenfold.pages import numbers
+from tenfold.report import plots
 from tenfold.report.hover import draw_chart
 
 __all__ = ["risk_section"]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from tenfold.report import numbers
+from tenfold.pages import numbers
+from tenfold.pages.pictures import picture_row
 from tenfold.report.parts import class_names_of, robustness_of
-from tenfold.report.pictures import picture_row
 from tenfold.runs.folder import Run
 
 __all__ = ["robustness_section"]

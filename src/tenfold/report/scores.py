@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 
 from tenfold.evaluation.evaluate import Evaluation
-from tenfold.report import numbers, plots
+from tenfold.pages import numbers
+from tenfold.pages.pictures import grey_picture
+from tenfold.pages.svg import figure_to_svg
+from tenfold.report import plots
 from tenfold.report.confusion import confused_pairs, confusion_section
-from tenfold.report.pictures import grey_picture
 from tenfold.report.risk import risk_section
-from tenfold.report.svg import figure_to_svg
 from tenfold.runs.folder import Run
 
 __all__ = ["evaluation_section"]

@@ -13,7 +13,10 @@ import numpy as np
 
 from tenfold.engines.ensemble import split_members
 from tenfold.networks.shapes import Layer, Network
-from tenfold.report import numbers, plots
+from tenfold.pages import numbers
+from tenfold.pages.pictures import grey_picture, picture_row
+from tenfold.pages.svg import figure_to_svg
+from tenfold.report import plots
 from tenfold.report.curves import HISTORY_NAMES, history_figure, progress_facts
 from tenfold.report.parts import (
     class_names_of,
@@ -23,8 +26,6 @@ from tenfold.report.parts import (
     network_of,
     parameters_of,
 )
-from tenfold.report.pictures import grey_picture, picture_row
-from tenfold.report.svg import figure_to_svg
 from tenfold.report.weights import draw_first_weights
 from tenfold.runs.folder import Run
 

@@ -10,9 +10,10 @@ import numpy as np
 
 from tenfold.evaluation.evaluate import Evaluation
 from tenfold.evaluation.label_errors import LabelErrors, find_label_errors
-from tenfold.report import numbers
+from tenfold.pages import numbers
+from tenfold.pages.pictures import grey_picture
 from tenfold.report.parts import class_names_of, label_errors_of
-from tenfold.report.pictures import grey_picture, kept_pictures
+from tenfold.report.pictures import kept_pictures
 from tenfold.runs.folder import Run
 
 __all__ = ["suspects_section"]

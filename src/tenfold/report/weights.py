@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from tenfold.networks.shapes import Layer, Network
+from tenfold.pages.pictures import signed_picture
 from tenfold.recipes.schema import Recipe
-from tenfold.report.pictures import signed_picture
 
 __all__ = ["WeightPicture", "WeightPictures", "draw_first_weights"]
 
