@@ -129,3 +129,12 @@ def test_cutting_loses_no_ink(seed: int) -> None:
     if len(pieces) > 1:
         again = join_marks(pieces)
         np.testing.assert_allclose(again.strength.sum(), whole.weight, rtol=1e-4)
+
+
+@pytest.mark.parametrize("pen", [5, 9, 22])
+@pytest.mark.parametrize("rise", [0, 40])
+def test_a_line_is_one_mark_however_long(pen: int, rise: int) -> None:
+    image = Image.new("L", (640, 400), 255)
+    ImageDraw.Draw(image).line([(60, 180), (240, 200 - rise), (420, 190), (600, 180 + rise)], 0, pen, "curve")
+    ((mark,),) = find_rows(lift_ink(np.asarray(image.convert("RGB"))))
+    assert cut_mark(mark, mark.height) == [mark]

@@ -20,6 +20,7 @@ _SPECK = 0.16  # of the largest mark's longer side: smaller marks are specks
 _FAINT = 0.45  # of the strongest mark's strength: paler ones are lines and shadows
 _SLICE = 0.125  # of a digit's height: how far apart cuts are tried
 _CROSSED = 2.5  # strokes that a cut may cross
+_LINE = 1.5  # strokes that a column of a line holds on average; of digits it holds two or more
 _MOST_MARKS = 400
 
 
@@ -129,9 +130,11 @@ def cut_mark(mark: Mark, height: float) -> list[Mark]:
 
     height: of a digit in this row, in pixels. The cuts are paths of least ink from top to bottom, an
     eighth of a digit's height apart, that may wander as far to the side, so that leaning neighbours come
-    apart. Which of them part digits is for the classifier to say.
+    apart. Which of them part digits is for the classifier to say. A line is never cut.
     """
     stroke = max(stroke_width(mark.strength), 1.0)
+    if mark.weight < _LINE * stroke * mark.width:
+        return [mark]
     step = max(2, round(_SLICE * height))
     columns = range(step, mark.width - step + 1, step)
     paths = [_least_path(mark.strength, column, step) for column in columns]

@@ -11,6 +11,7 @@ const EDGE = fround(0.35); // strength at which ink begins
 const SPECK = 0.16; // of the largest mark's longer side: smaller marks are specks
 const SLICE = 0.125; // of a digit's height: how far apart cuts are tried
 const CROSSED = 2.5; // strokes that a cut may cross
+const LINE = 1.5; // strokes that a column of a line holds on average; of digits it holds two or more
 const MOST_MARKS = 400;
 
 const makeMark = (box, strength) => ({ box, strength, weight: sum32(strength.data) });
@@ -109,6 +110,7 @@ export function joinMarks(marks) {
  */
 export function cutMark(mark, height) {
   const stroke = Math.max(strokeWidth(mark.strength), 1);
+  if (mark.weight < LINE * stroke * widthOf(mark)) return [mark];
   const step = Math.max(2, roundEven(SLICE * height));
   const paths = [];
   for (let column = step; column <= widthOf(mark) - step; column += step) {
