@@ -68,7 +68,7 @@ def check_document(document: Any) -> None:
 
 
 def check_digit(digit: Any) -> None:
-    assert set(digit) == {"label", "confidence", "verdict", "alternatives", "box", "probs"}
+    assert set(digit) == {"label", "confidence", "verdict", "alternatives", "box", "probs", "none"}
     assert digit["verdict"] in ("digit", "unsure", "not a digit")
     assert len(digit["probs"]) == 10 and sum(digit["probs"]) == pytest.approx(1, abs=1e-5)
     assert digit["label"] == str(int(np.argmax(digit["probs"]))) == digit["alternatives"][0]["label"]

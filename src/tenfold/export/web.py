@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from hashlib import sha256
 from pathlib import Path
 
@@ -20,6 +21,7 @@ _PAGE = _WEB / "static"
 _POLICY = (
     b"default-src 'self'; img-src 'self' blob: data:; object-src 'none'; base-uri 'none'; form-action 'none'"
 )
+_COMMENT = re.compile(rb"^ *(?://.*|/\*\*(?s:.)*?\*/)\n", re.MULTILINE)  # those that fill their lines
 _HEAD = b'<meta charset="utf-8">\n'
 
 
@@ -77,11 +79,16 @@ def _copy_page(target: Path) -> list[str]:
         name = path.relative_to(_PAGE).as_posix()
         if path.is_file() and name != "config.json":
             with replace_file(target / name) as beside:
-                beside.write_bytes(
-                    _with_policy(path.read_bytes()) if name == "index.html" else path.read_bytes()
-                )
+                beside.write_bytes(_prepare(name, path.read_bytes()))
             names.append(name)
     return names
+
+
+def _prepare(name: str, data: bytes) -> bytes:
+    """A file as it travels: the page with its policy, code without its comments."""
+    if name == "index.html":
+        return _with_policy(data)
+    return _COMMENT.sub(b"", data) if name.endswith(".js") else data
 
 
 def _with_policy(page: bytes) -> bytes:

@@ -38,14 +38,16 @@ class Alternative(BaseModel):
 
 
 class Digit(BaseModel):
-    """box: x0, y0, x1, y1 in the upright picture's pixels. image: base64 of H*W bytes. saliency: H*W numbers,
-    above 0 where ink speaks for the answer."""
+    """probs: of the classes, in the order of class_names. none: of being none of them. box: x0, y0, x1, y1
+    in the upright picture's pixels. image: base64 of H*W bytes. saliency: H*W numbers, above 0 where ink
+    speaks for the answer."""
 
     label: str
     confidence: float = Field(ge=0, le=1)
     verdict: Literal["digit", "unsure", "not a digit"]
     alternatives: list[Alternative]
     probs: list[float]
+    none: float = Field(ge=0, le=1)
     box: list[int] | None
     image: str | None = None
     saliency: list[float] | None = None

@@ -1,16 +1,32 @@
 // Who reads: the server that sent this page, or the model beside it in a worker. Both give
-// {text, digits, troubles, milliseconds}, each digit with image (Uint8Array) and, if asked, saliency.
+// {text, digits, troubles, milliseconds}, each digit with image (Uint8Array), and tell of a digit which ink
+// decided: {saliency}, a number a pixel.
 
-const asked = async (address, options) => {
-  const answer = await fetch(address, options);
+const [BUSY, TRIES, PAUSE] = [503, 4, 300]; // status; times; milliseconds
+
+async function asked(address, options) {
+  const answer = await fetch(address, options).catch(() => {
+    throw new Error("the server does not answer");
+  });
   const document = await answer.json().catch(() => ({}));
-  if (!answer.ok) throw new Error(tellError(document.error, answer));
-  return document;
-};
+  if (answer.ok) return document;
+  throw Object.assign(new Error(tellError(document.error, answer)), { status: answer.status });
+}
+
+/** A server that is busy says so and is asked again, a few times. */
+async function askedAgain(address, options) {
+  for (let left = TRIES; ; left -= 1) {
+    try {
+      return await asked(address, options);
+    } catch (error) {
+      if (error.status !== BUSY || !left) throw error;
+    }
+    await new Promise((done) => setTimeout(done, PAUSE));
+  }
+}
 
 function tellError(error, answer) {
   if (!error) return `the server answered ${answer.status} ${answer.statusText}`;
-  if (typeof error === "string") return error;
   return [error.found, error.expected && `expected ${error.expected}`, error.remedy].filter(Boolean).join("; ");
 }
 
@@ -24,6 +40,7 @@ export async function connect() {
 
 class ServerBackend {
   where = "answers from this server";
+  api = true;
 
   constructor(config) {
     this.collects = Boolean(config.collect);
@@ -31,23 +48,28 @@ class ServerBackend {
 
   async start() {
     this.model = await asked("v1/model");
-    this.classes = this.model.class_names ?? this.model.card?.class_names;
+    this.classes = this.model.class_names;
+    this.rejects = this.model.rejects;
   }
 
   async read(source, { explain }) {
     const body = source.blob ?? (await new Promise((done) => source.canvas.toBlob(done, "image/png")));
     const started = performance.now();
-    const document = await asked(`v1/read?include=image${explain ? ",saliency" : ""}`, {
+    const document = await askedAgain(`v1/read?include=image${explain ? ",saliency" : ""}`, {
       method: "POST", body, headers: { "Content-Type": body.type || "application/octet-stream" },
     });
     const [picture] = document.pictures;
-    if (picture.error) throw new Error(tellError(picture.error, {}));
     const digits = picture.digits.map((digit) => ({
       ...digit,
       image: fromBase64(digit.image),
       saliency: digit.saliency ? Float32Array.from(digit.saliency) : null,
     }));
     return { ...picture, digits, milliseconds: performance.now() - started };
+  }
+
+  /** It comes with the reading, where that was asked to explain. */
+  async explain(digit) {
+    return digit.saliency;
   }
 
   /** Keeps what a mark really is. Gives how many are kept. */
@@ -71,14 +93,19 @@ class LocalBackend {
 
   async start() {
     const { card } = await this.ask({ load: new URL("../model/", import.meta.url).href });
-    this.model = { card };
+    this.model = { name: card.recipe.name };
     this.classes = card.class_names;
+    this.rejects = card.verdict.rejects;
     navigator.serviceWorker?.register("sw.js").catch(() => {}); // only for reading offline
   }
 
-  async read(source, { explain }) {
+  async read(source) {
     const { data, width, height } = pixelsOf(source);
-    return this.ask({ read: data.buffer, width, height, explain }, [data.buffer]);
+    return this.ask({ read: data.buffer, width, height }, [data.buffer]);
+  }
+
+  async explain(digit) {
+    return (await this.ask({ explain: digit })).saliency;
   }
 
   ask(message, moved = []) {

@@ -2,11 +2,13 @@
 
 const UNIT = 1000; // a stroke's points are in thousandths of the area's width, whatever its size
 const STEP = 12; // of the keyboard's pen
+const LONG_STEP = 60; // with Shift
+const CLICK = 8; // pixels that a pointer may move and still have clicked
 const READ_SIDE = 640; // pixels of the longer side of what is read
 const LONGEST_UNDO = 200;
 
 export class Pad extends EventTarget {
-  /** Sends "draw" while a stroke grows and "change" when something is finished. */
+  /** Sends "draw" while a stroke grows, "change" when something is finished, "pick" when a picture is clicked. */
   constructor(canvas, place) {
     super();
     this.canvas = canvas;
@@ -16,7 +18,9 @@ export class Pad extends EventTarget {
     this.picture = null; // {bitmap, blob}
     this.penWidth = 24;
     this.past = [];
+    this.sheet = 0; // grows when something that was there is there no more
     this.growing = null;
+    this.pressed = null; // {id, x, y}: a pointer on a picture, which may be a click
     this.cursor = { x: UNIT / 2, y: UNIT / 3, stroke: null };
     this.listen();
     new ResizeObserver(() => this.resize()).observe(canvas);
@@ -49,13 +53,24 @@ export class Pad extends EventTarget {
     this.past.splice(0, this.past.length - LONGEST_UNDO);
   }
 
+  /** Before a stroke: a picture makes room for it. */
+  prepare() {
+    this.remember();
+    if (this.picture) this.sheet += 1;
+    this.picture = null;
+  }
+
   begin(event) {
-    if (event.button !== 0 || this.growing) return;
+    if (event.button !== 0 || this.growing || this.pressed) return;
     this.canvas.setPointerCapture(event.pointerId);
     this.liftKeyPen();
     this.showPlace(false);
-    this.remember();
-    this.picture = null; // writing begins a new sheet
+    if (this.picture) this.pressed = { id: event.pointerId, x: event.clientX, y: event.clientY };
+    else this.beginStroke(event);
+  }
+
+  beginStroke(event) {
+    this.prepare();
     this.growing = { id: event.pointerId, points: [] };
     this.strokes.push(this.growing.points);
     this.add(event);
@@ -64,6 +79,7 @@ export class Pad extends EventTarget {
   }
 
   extend(event) {
+    if (this.pressed?.id === event.pointerId) this.drag(event);
     if (this.growing?.id !== event.pointerId) return;
     const events = event.getCoalescedEvents?.() ?? [];
     for (const each of events.length ? events : [event]) this.add(each);
@@ -71,10 +87,29 @@ export class Pad extends EventTarget {
     this.tell("draw");
   }
 
+  /** A drag over a picture begins a new sheet. */
+  drag(event) {
+    if (Math.hypot(event.clientX - this.pressed.x, event.clientY - this.pressed.y) < CLICK) return;
+    this.pressed = null;
+    this.beginStroke(event);
+  }
+
   end(event) {
+    if (this.pressed?.id === event.pointerId) this.pick(event);
     if (this.growing?.id !== event.pointerId) return;
     this.growing = null;
     this.tell("change");
+  }
+
+  /** Sends "pick" with the place in the picture's own pixels. */
+  pick(event) {
+    this.pressed = null;
+    if (event.type !== "pointerup" || !this.picture) return;
+    const [area, place] = [this.canvas.getBoundingClientRect(), this.pictureBox()];
+    const x = ((event.clientX - area.left) / area.width - place.left) / place.width;
+    const y = ((event.clientY - area.top) / area.height - place.top) / place.height;
+    const { width, height } = this.picture.bitmap;
+    this.dispatchEvent(new CustomEvent("pick", { detail: { x: x * width, y: y * height } }));
   }
 
   add(event) {
@@ -91,7 +126,7 @@ export class Pad extends EventTarget {
   key(event) {
     const moves = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
     const move = moves[event.key];
-    if (move && !event.ctrlKey && !event.metaKey && !event.altKey) this.moveCursor(...move);
+    if (move && !event.ctrlKey && !event.metaKey && !event.altKey) this.moveCursor(...move.map((way) => way * (event.shiftKey ? LONG_STEP : STEP)));
     else if (event.key === " ") this.toggleKeyPen();
     else return;
     event.preventDefault();
@@ -99,8 +134,8 @@ export class Pad extends EventTarget {
 
   moveCursor(right, down) {
     const cursor = this.cursor;
-    cursor.x = Math.min(UNIT, Math.max(0, cursor.x + STEP * right));
-    cursor.y = Math.min(this.height, Math.max(0, cursor.y + STEP * down));
+    cursor.x = Math.min(UNIT, Math.max(0, cursor.x + right));
+    cursor.y = Math.min(this.height, Math.max(0, cursor.y + down));
     this.showPlace(true);
     if (!cursor.stroke) return;
     cursor.stroke.push({ x: cursor.x, y: cursor.y, width: this.penWidth });
@@ -113,8 +148,7 @@ export class Pad extends EventTarget {
       this.liftKeyPen();
       return;
     }
-    this.remember();
-    this.picture = null;
+    this.prepare();
     this.cursor.stroke = [{ x: this.cursor.x, y: this.cursor.y, width: this.penWidth }];
     this.strokes.push(this.cursor.stroke);
     this.redraw();
@@ -141,6 +175,7 @@ export class Pad extends EventTarget {
     const before = this.past.pop();
     if (!before || this.growing) return;
     this.cursor.stroke = null;
+    this.sheet += 1;
     ({ strokes: this.strokes, picture: this.picture } = before);
     this.redraw();
     this.tell("change");
@@ -150,6 +185,7 @@ export class Pad extends EventTarget {
     if (this.empty || this.growing) return;
     this.remember();
     this.cursor.stroke = null;
+    this.sheet += 1;
     this.strokes = [];
     this.picture = null;
     this.redraw();
@@ -159,6 +195,8 @@ export class Pad extends EventTarget {
   /** Shows a picture in place of what is there. blob: its file, as it came. */
   show(bitmap, blob) {
     this.remember();
+    this.sheet += 1;
+    this.cursor.stroke = null;
     this.strokes = [];
     this.picture = { bitmap, blob };
     this.redraw();

@@ -3,22 +3,24 @@
 import { connect } from "./backends.js";
 import { Pad } from "./pad.js";
 import { listenForPictures } from "./pictures.js";
-import { $, Result, drawSeen, element, tell } from "./result.js";
+import { $, Result, barsOf, drawSeen, element, inWords, tell } from "./result.js";
 
 const LIVE_EVERY = 120; // milliseconds between readings while the pen is down
 
 const pad = new Pad($("pad"), $("pen-place"));
-const result = new Result((number) => show(number));
+const result = new Result(choose);
 let backend = null;
 let reading = null; // the last answer
 let chosen = 0;
 let busy = false;
-let wanted = null; // {explain}: what changed since the reading that is under way
+let wanted = null; // {explain, since}: what changed since the reading that is under way
 let lastLive = 0;
+const page = document.documentElement.dataset; // ready, busy: for whoever waits for the page
 
 function say(text, trouble = false) {
   $("state").textContent = text;
   $("state").classList.toggle("trouble", trouble);
+  if (trouble) $("said").textContent = text;
 }
 
 async function start() {
@@ -35,7 +37,8 @@ async function start() {
     ? "Corrections are kept by this server; pictures are not, unless you correct them."
     : "Nothing that you write or show is kept.";
   if (backend.collects) prepareCorrections();
-  document.documentElement.dataset.ready = "yes";
+  $("asking").hidden = !backend.api;
+  page.ready = "yes";
   if (!pad.empty) ask({ explain: true });
 }
 
@@ -46,12 +49,14 @@ async function ask(wish) {
   wanted = { explain: wish.explain || Boolean(wanted?.explain), since: wish.since ?? performance.now() };
   if (busy || !backend) return;
   busy = true;
+  page.busy = "yes";
   while (wanted) {
     const now = wanted;
     wanted = null;
     await readOnce(now);
   }
   busy = false;
+  delete page.busy;
 }
 
 async function readOnce({ explain, since }) {
@@ -61,17 +66,35 @@ async function readOnce({ explain, since }) {
     return;
   }
   const source = pad.source();
+  const { sheet } = pad;
   try {
     const answer = await backend.read(source, { explain });
-    if (pad.empty) return; // cleared meanwhile: the next round says so
+    if (pad.sheet !== sheet) return; // of what is there no more; the next round reads what is
     const { width, height } = source;
-    reading = { ...answer, width, height, digits: answer.digits.map((digit) => ({ ...digit, names: backend.classes })) };
+    reading = { ...answer, width, height, settled: explain };
+    for (const digit of reading.digits) digit.bars = barsOf(digit, backend);
     show(Math.min(chosen, Math.max(0, reading.digits.length - 1)));
     say(`${backend.where}, in ${Math.max(1, Math.round(reading.milliseconds))} ms`);
-    if (explain) performance.measure("answer", { start: since, end: performance.now() });
+    if (!explain) return;
+    performance.measure("answer", { start: since, end: performance.now() });
+    $("said").textContent = inWords(reading);
+    await explainChosen();
   } catch (error) {
     say(error.message, true);
   }
+}
+
+/** Which ink decided is worked out after the answer, and of the mark that is looked at. */
+async function explainChosen() {
+  const digit = reading?.digits[chosen];
+  if (!digit || !reading.settled) return;
+  digit.saliency ??= await backend.explain(digit);
+  if (reading?.digits[chosen] === digit) show(chosen);
+}
+
+function choose(number) {
+  show(number);
+  explainChosen().catch((error) => say(error.message, true));
 }
 
 function show(number) {
@@ -123,7 +146,16 @@ pad.addEventListener("change", () => {
   } else show(chosen);
   ask({ explain: true });
 });
-$("undo").addEventListener("click", () => pad.undo());
+pad.addEventListener("pick", ({ detail }) => {
+  const { x, y } = detail; // in the picture's pixels
+  const within = ({ box }) => box && x >= box[0] && x <= box[2] && y >= box[1] && y <= box[3];
+  const found = reading?.digits.findIndex(within) ?? -1;
+  if (found >= 0) choose(found);
+});
+$("undo").addEventListener("click", () => {
+  pad.undo();
+  if ($("undo").disabled) $("pad").focus({ preventScroll: true });
+});
 $("clear").addEventListener("click", () => {
   pad.clear();
   $("pad").focus({ preventScroll: true });

@@ -1,5 +1,6 @@
 // What was read, shown: the text, a box on every mark, and of one mark what the network saw and how sure it is.
 
+const NO_DIGIT = "not a digit";
 const CLASS_OF = { digit: "digit", unsure: "unsure", "not a digit": "refused" };
 
 export const $ = (id) => document.getElementById(id);
@@ -12,14 +13,26 @@ export function element(name, properties = {}, ...children) {
 
 /** "98.7 %"; never a full hundred, which no network can know. */
 export function percent(share) {
-  if (share >= 0.9995) return "> 99.9 %";
-  return share < 0.0005 ? "0 %" : `${(100 * share).toFixed(1)} %`;
+  if (share >= 0.9995) return ">\u202f99.9\u00a0%";
+  return share < 0.0005 ? "0\u00a0%" : `${(100 * share).toFixed(1)}\u00a0%`;
 }
 
 /** The name of a verdict, for the eye and for a screen reader. */
 export function tell(digit) {
   if (digit.verdict === "digit") return digit.label;
-  return digit.verdict === "not a digit" ? "not a digit" : `unsure, perhaps ${digit.label}`;
+  return digit.verdict === NO_DIGIT ? NO_DIGIT : `unsure, perhaps ${digit.label}`;
+}
+
+/** A reading as one says it, each mark by itself. */
+export function inWords({ digits, troubles }) {
+  const read = digits.length ? `Read: ${digits.map(tell).join(", ")}` : "Nothing found";
+  return [read, ...troubles].join(". ");
+}
+
+/** [{name, share}]: every class, and "not a digit" where the network can say so; together they are 1. */
+export function barsOf(digit, { classes, rejects }) {
+  const bars = classes.map((name, i) => ({ name, share: digit.probs[i] * (1 - digit.none) }));
+  return rejects ? [...bars, { name: NO_DIGIT, share: digit.none }] : bars;
 }
 
 export const sign = (digit) => (digit.verdict === "digit" ? digit.label : "?");
@@ -64,6 +77,7 @@ export class Result {
   showMarks(digits, chosen) {
     const group = $("marks");
     group.hidden = digits.length < 2;
+    group.classList.toggle("many", digits.length > 16);
     const focused = [...group.children].indexOf(document.activeElement);
     group.replaceChildren(
       ...digits.map((digit, number) => {
@@ -99,21 +113,24 @@ function showText(reading) {
     column += sign(digit).length;
   }
   place.classList.toggle("long", reading.text.length > 10);
+  place.classList.toggle("longest", reading.text.length > 60);
   place.replaceChildren(...parts);
 }
 
 function showDetail(digit) {
   drawSeen($("seen"), digit, $("why").checked);
   $("seen").setAttribute("aria-label", `What the network sees, 28 by 28 pixels: ${tell(digit)}`);
-  const best = digit.probs.indexOf(Math.max(...digit.probs));
-  const bars = $("bars");
-  if (bars.children.length !== digit.probs.length) bars.replaceChildren(...digit.probs.map(() => emptyBar()));
-  digit.probs.forEach((share, number) => {
-    const [name, bar, text] = bars.children[number].children;
-    bars.children[number].classList.toggle("best", number === best && digit.verdict !== "not a digit");
-    name.textContent = digit.names[number];
-    bar.style.setProperty("--share", share.toFixed(4));
-    text.textContent = percent(share);
+  const best = digit.bars.reduce((high, bar) => (bar.share > high.share ? bar : high));
+  const rows = $("bars");
+  if (rows.children.length !== digit.bars.length) rows.replaceChildren(...digit.bars.map(() => emptyBar()));
+  digit.bars.forEach((bar, number) => {
+    const row = rows.children[number];
+    const [name, line, text] = row.children;
+    row.classList.toggle("best", bar === best);
+    row.classList.toggle("none", bar.name === NO_DIGIT);
+    name.textContent = bar.name;
+    line.style.setProperty("--share", bar.share.toFixed(4));
+    text.textContent = percent(bar.share);
   });
 }
 

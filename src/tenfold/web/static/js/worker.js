@@ -8,7 +8,7 @@ let model;
 
 self.addEventListener("message", async ({ data }) => {
   try {
-    self.postMessage({ id: data.id, ...(data.load ? await load(data.load) : answer(data)) });
+    self.postMessage({ id: data.id, ...(await answer(data)) });
   } catch (error) {
     self.postMessage({ id: data.id, error: String(error?.message ?? error) });
   }
@@ -20,15 +20,19 @@ async function load(address) {
   return { card: model.card };
 }
 
-function answer({ read: buffer, width, height, explain }) {
-  const started = performance.now();
-  const reading = read(new Uint8ClampedArray(buffer), width, height, model);
-  const milliseconds = performance.now() - started;
-  if (explain) for (const digit of reading.digits) digit.saliency = model.saliency(digit.image, winner(digit));
-  return { ...reading, milliseconds };
+function answer(asked) {
+  if (asked.load) return load(asked.load);
+  return asked.explain ? explain(asked.explain) : readPixels(asked);
 }
 
-/** The column of the answer: a class, or the one after the last for "none of them". */
-function winner(digit) {
-  return digit.verdict === "not a digit" ? digit.probs.length : digit.probs.indexOf(Math.max(...digit.probs));
+function readPixels({ read: buffer, width, height }) {
+  const started = performance.now();
+  const reading = read(new Uint8ClampedArray(buffer), width, height, model);
+  return { ...reading, milliseconds: performance.now() - started };
+}
+
+/** Of its verdict: a class, or the column after the last for "none of them". */
+function explain({ image, probs, verdict }) {
+  const column = verdict === "not a digit" ? probs.length : probs.indexOf(Math.max(...probs));
+  return { saliency: model.saliency(image, column) };
 }
