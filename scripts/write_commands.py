@@ -13,6 +13,7 @@ from pathlib import Path
 PAGE = Path(__file__).parents[1] / "docs" / "commands.md"
 COMMANDS = (
     "", "train", "evaluate", "read", "adapt", "serve", "predict", "explain", "report", "doctor", "export",
+    "crossval", "search",
     "runs", "runs show", "runs compare", "recipes", "recipes show",
     "data", "data info", "data show", "data fetch", "gradcheck",
 )  # fmt: skip

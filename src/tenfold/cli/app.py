@@ -22,6 +22,7 @@ from tenfold.cli.recipes import app as recipes_app
 from tenfold.cli.report import report_command
 from tenfold.cli.robustness import robustness_command
 from tenfold.cli.runs import app as runs_app
+from tenfold.cli.search import search_command
 from tenfold.cli.serve import serve_command
 from tenfold.cli.train import train_command
 from tenfold.version import __version__
@@ -59,6 +60,7 @@ app.command("train")(train_command)
 app.command("evaluate")(evaluate_command)
 app.command("robustness")(robustness_command)
 app.command("crossval")(crossval_command)
+app.command("search")(search_command)
 app.command("label-errors")(label_errors_command)
 app.command("read")(read_command)
 app.command("adapt")(adapt_command)

@@ -11,7 +11,7 @@ from tenfold.cli.output import percent
 from tenfold.training.history import EpochRecord
 from tenfold.training.observers import TrainingObserver, TrainingPlan
 
-__all__ = ["FoldProgress", "TrainingProgress"]
+__all__ = ["FoldProgress", "TrainingProgress", "TrialProgress"]
 
 
 class TrainingProgress(TrainingObserver):
@@ -74,3 +74,19 @@ class FoldProgress(TrainingObserver):
 
     def on_step(self, step: int) -> None:
         self.progress(self.what, (self.begun - 1) * self.steps + step, self.folds * self.steps)
+
+
+class TrialProgress(TrainingObserver):
+    """One bar a training of a search, which may be given up before its end."""
+
+    def __init__(self, progress: Callable[[str, int, int], None]) -> None:
+        self.progress, self.what, self.steps = progress, "", 1
+
+    def on_start(self, plan: TrainingPlan) -> None:
+        self.what, self.steps = plan.recipe, plan.total_steps
+
+    def on_step(self, step: int) -> None:
+        self.progress(self.what, step, self.steps)
+
+    def on_end(self, status: str) -> None:  # noqa: ARG002
+        self.progress(self.what, self.steps, self.steps)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -32,14 +33,19 @@ def check_space(recipe: Recipe, image_shape: tuple[int, int], classes: int) -> N
         if key.partition(".")[0] in _NOT_SEARCHED:
             raise RecipeError(f"{recipe.name}: [search] names {key!r}", expected="what a training depends on")
         value_at(recipe, key)
-        for value in place.choices or (place.low, place.high):
+        for value in place.choices or _probes(place):
             try:
                 change_recipe(recipe, {key: value}).plan(image_shape, classes)
             except RecipeError as error:
-                # The key's own error would repeat itself: "training.epochs = 0" stands in both.
                 raise RecipeError(
                     f"{recipe.name}: [search] {key!r} may be {toml_value(value)}: {error}"
                 ) from error
+
+
+def _probes(place: SearchRange) -> list[float]:
+    """Both ends; and where it is not for whole numbers only, a fraction."""
+    low, high = _ends(place)
+    return [int(low), int(high)] if place.integer else [low, low + (high - low) / math.e, high]
 
 
 def distribution(place: SearchRange) -> BaseDistribution:
