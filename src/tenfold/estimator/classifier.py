@@ -226,7 +226,8 @@ class DigitClassifier(ClassifierMixin, BaseEstimator):
         labels = np.searchsorted(self.classes_, targets).clip(max=len(self.classes_) - 1)
         if (unknown := self.classes_[labels] != targets).any():
             raise EstimatorDataError(
-                f"y holds the label {targets[unknown][0]!r}", expected=f"one of the classes {self.classes_}"
+                f"y holds the label {targets[unknown].tolist()[0]!r}",
+                expected=f"one of the classes {self.classes_}",
             )
         weights = self._weigh(rows, targets, sample_weight)
         if weights is not None:
@@ -242,8 +243,11 @@ class DigitClassifier(ClassifierMixin, BaseEstimator):
     def _weigh(self, rows: np.ndarray, targets: np.ndarray, sample_weight: Any) -> np.ndarray | None:
         if sample_weight is None and self.class_weight is None:
             return None
-        weights = _check_sample_weight(sample_weight, rows, dtype=np.float64, ensure_non_negative=True)
-        return weights * compute_sample_weight(self.class_weight, targets)
+        weights = _check_sample_weight(sample_weight, rows, dtype=np.float64)
+        weights = weights * compute_sample_weight(self.class_weight, targets)
+        if (weights < 0).any():
+            raise EstimatorDataError("negative sample weights", expected="none below zero")
+        return weights
 
     def _hold_out(
         self, dataset: WeightedDataset, recipe: Recipe
