@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check reader bench clean
+.PHONY: demo test check reader bench docs clean
 
 demo: .venv/installed
 	$(BIN)/tenfold train cnn
@@ -19,6 +19,9 @@ bench: .venv/installed
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
 	set -e; for name in time_to_99 fast_profile accuracy epoch_speed augmentation_speed inference growth ladder; do \
 	  $(BIN)/python benchmarks/$$name.py --quick --out build/bench; done
+
+docs: .venv/installed
+	$(BIN)/mkdocs build --strict --quiet --site-dir build/site
 
 test check: .venv/installed
 	scripts/check

@@ -26,7 +26,16 @@ from ablation_plot import draw_ablation
 from accuracy import digest, keep, kept_seeds
 from common import RESULTS, ROOT, machine, markdown_table, publish, spread
 
-from tenfold import ImageDataset, Recipe, change_recipe, evaluate, get_recipe, load_dataset, split_dataset, train
+from tenfold import (
+    ImageDataset,
+    Recipe,
+    change_recipe,
+    evaluate,
+    get_recipe,
+    load_dataset,
+    split_dataset,
+    train,
+)
 from tenfold.pens.glyphs import DIGITS, LETTERS, load_glyphs
 from tenfold.reader.lessons import draw_lessons
 
@@ -51,7 +60,7 @@ REMEDIES = (
     Remedy("layers", "more layers: a residual block", True),
     Remedy("width", "more weights: 1,000 hidden units", True),
     Remedy("dropout", "dropout of 0.3", True),
-    Remedy("convolutions", "convolutions: 32 and 64, with max-pool", True),
+    Remedy("convolutions", "convolutions: 24 and 48, with max-pool", True),
     Remedy("rates", "discriminative rates: the last layer at a third", True),
     Remedy("transfer", "transfer: started from drawn letters and digits", True),
     Remedy("stopping", "early stopping: train while the validation loss falls", True),
@@ -85,8 +94,8 @@ def layers(active: Sequence[str]) -> tuple[Any, ...]:
     """784-500-10, and what the remedies make of it."""
     hidden = f"linear {1000 if 'width' in active else 500}"
     front = (
-        "pixel-unshuffle 2", "conv 32 3x3 padding same", "max-pool 2", "relu",
-        "conv 64 3x3 padding same", "relu",
+        "pixel-unshuffle 2", "conv 24 3x3 padding same", "max-pool 2", "relu",
+        "conv 48 3x3 padding same", "max-pool 2", "relu",
     )  # fmt: skip
     return (
         *(front if "convolutions" in active else ()),
