@@ -80,7 +80,7 @@ def _predict(classifier: Classifier, path: Path) -> dict[str, Any]:
         verdict = classifier.classify(path).to_dict()
     except DataError as error:
         return empty | {"error": str(error)}
-    del verdict["box"], verdict["verdict"]
+    del verdict["box"], verdict["verdict"], verdict["none"]
     return empty | verdict | {"error": None}
 
 
