@@ -57,24 +57,17 @@ def search_recipe(
     bench = Bench(dataset, folds, metric, seed, engine, device, callbacks)
     study = studies.open_study(recipe, bench, None if journal is None else Path(journal))
     until = None if seconds is None else time.monotonic() + seconds
-
-    def result(interrupted: bool = False) -> SearchResult:
-        return SearchResult(
-            recipe, dataset.name, len(dataset), folds, metric, seed,
-            studies.read_trials(study, recipe), studies.importances(study), interrupted,
-        )  # fmt: skip
-
     with stop_on_interrupt() as stop:
         while studies.trials_done(study) < trials and (until is None or time.monotonic() < until):
             try:
                 number = studies.run_trial(study, recipe, bench)
             except KeyboardInterrupt:
-                return result(interrupted=True)
-            now = result()
-            after_trial(now.trials[number], now.ranked[0] if now.ranked else None)
+                return studies.read_result(study, recipe, bench, interrupted=True)
+            result = studies.read_result(study, recipe, bench, interrupted=bool(stop))
+            after_trial(result.trials[number], result.ranked[0] if result.ranked else None)
             if stop:
-                return result(interrupted=True)
-    return result()
+                return result
+    return studies.read_result(study, recipe, bench)
 
 
 def _check(recipe: Recipe, dataset: ImageDataset, trials: int, folds: int, metric: str) -> None:

@@ -18,12 +18,12 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from tenfold.errors import ModelError, RecipeError, TenfoldError
 from tenfold.recipes.load import change_recipe
 from tenfold.recipes.schema import NOT_TRAINED, Recipe
-from tenfold.search.result import HIGHER_IS_BETTER, SearchTrial
+from tenfold.search.result import HIGHER_IS_BETTER, SearchResult, SearchTrial
 from tenfold.search.sampler import TrialSampler
 from tenfold.search.space import distribution, own_picks, values_of
 from tenfold.search.trial import MARKS, Bench
 
-__all__ = ["importances", "open_study", "read_trials", "run_trial", "trials_done"]
+__all__ = ["open_study", "read_result", "run_trial", "trials_done"]
 
 _IDENTITY = "tenfold search"
 _STARTUP = 5  # complete trials before any is given up
@@ -130,8 +130,13 @@ def trials_done(study: Study) -> int:
     return len(study.get_trials(deepcopy=False, states=_OVER))
 
 
-def read_trials(study: Study, recipe: Recipe) -> tuple[SearchTrial, ...]:
-    return tuple(_read(trial, recipe) for trial in study.get_trials(deepcopy=False))
+def read_result(study: Study, recipe: Recipe, bench: Bench, *, interrupted: bool = False) -> SearchResult:
+    """All trials so far, those of other processes too."""
+    trials = tuple(_read(trial, recipe) for trial in study.get_trials(deepcopy=False))
+    return SearchResult(
+        recipe, bench.dataset.name, len(bench.dataset), bench.folds, bench.metric, bench.seed, trials,
+        _importances(study), interrupted,
+    )  # fmt: skip
 
 
 def _read(trial: FrozenTrial, recipe: Recipe) -> SearchTrial:
@@ -142,7 +147,7 @@ def _read(trial: FrozenTrial, recipe: Recipe) -> SearchTrial:
     return SearchTrial(trial.number, status, values, **score, reason=reason)
 
 
-def importances(study: Study) -> dict[str, float]:
+def _importances(study: Study) -> dict[str, float]:
     """By dotted key, the largest first; nothing where there are too few trials, or but one key."""
     complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     if len(complete) < _FEWEST or len(complete[0].params) < 2:
