@@ -34,8 +34,8 @@ class Section(BaseModel):
 class InputSettings(Section):
     """How uint8 pixels become the network's input: (pixel / 255 - mean) / std.
 
-    unit: 0..1. none: pixels stay 0..255. standardise: mean and std of the training images.
-    fixed: the mean and std given here, in units of 0..1.
+    scaling: unit is 0..1; with none pixels stay 0..255; standardise takes mean and std of the training
+    images; fixed takes those given here. mean, std: in units of 0..1, for fixed.
     """
 
     scaling: Literal["unit", "none", "standardise", "fixed"] = "unit"
@@ -44,15 +44,17 @@ class InputSettings(Section):
 
 
 class LossSettings(Section):
-    """cross-entropy: softmax, then -log p, averaged (or summed) over the batch.
-    sigmoid-distance (seed D): mean over images and outputs of 1 - p where the target is 1, else p,
-    with p = sigmoid(logit). mean-squared-error: mean over images and outputs of (logit - target)^2.
+    """What training makes small.
 
+    name: cross-entropy is softmax, then -log p, averaged (or summed) over the batch. Sigmoid-distance
+    (seed D) is the mean over images and outputs of 1 - p where the target is 1, else p, with
+    p = sigmoid(logit). Mean-squared-error is the mean over images and outputs of (logit - target)^2.
+    label_smoothing: the share of each target that is spread evenly over all classes.
     probability_floor: cross-entropy reports -log of p clipped to [floor, 1 - floor] (seed A);
     the gradient stays that of the unclipped loss.
     label_shift: the class c is put into column (c + shift) mod K (seed A has -1); logits are
     turned back, so that nobody outside the engine sees it.
-    reduction: what the *gradient* does over the batch; the loss reported is always the mean.
+    reduction: what the gradient does over the batch; the loss reported is always the mean.
     """
 
     name: Literal["cross-entropy", "sigmoid-distance", "mean-squared-error"] = "cross-entropy"
@@ -63,17 +65,23 @@ class LossSettings(Section):
 
 
 class ParameterGroup(Section):
-    """Parameters whose name contains `match` learn at learning_rate * factor (0 freezes them)."""
+    """Parameters that learn at a rate of their own.
+
+    match: a part of their names. factor: of the learning rate; 0 freezes them.
+    """
 
     match: str
     factor: NotNegative
 
 
 class OptimiserSettings(Section):
-    """sgd, adam or adamw, as in PyTorch. The first group that matches a parameter counts.
+    """How the weights move along their gradients, as in PyTorch.
 
-    weight_decay: L2 added to the gradient (sgd, adam) or decoupled (adamw); only for weights of
-    linear and convolution layers, unless decay_all.
+    name: sgd, adam or adamw. learning_rate: its largest value; the schedule multiplies it.
+    momentum, nesterov: of sgd. betas, epsilon: of adam and adamw. groups: parameters that learn at
+    another rate; the first group that matches a parameter counts. weight_decay: L2 added to the gradient
+    (sgd, adam) or decoupled (adamw); only for weights of linear and convolution layers.
+    decay_all: for all parameters.
     clip_norm: gradients are scaled down to this global Euclidean norm; 0 is off.
     """
 
@@ -92,10 +100,11 @@ class OptimiserSettings(Section):
 class ScheduleSettings(Section):
     """What the learning rate is multiplied by, from the first step (0) to the last.
 
-    constant; cosine and linear fall to final_factor; step multiplies by gamma at each milestone;
+    name: constant; cosine and linear fall to final_factor; step multiplies by gamma at each milestone;
     one-cycle rises from start_factor to 1 over `rise`, then falls to final_factor (cosine).
     warm_up: share of all steps over which the factor first grows linearly from 0 (not one-cycle).
-    milestones: shares of all steps when below 1, step numbers from 1 on.
+    final_factor: at the last step. milestones: shares of all steps when below 1, step numbers from 1 on.
+    gamma: of step. rise: of one-cycle, a share of all steps. start_factor: of one-cycle, at step 0.
     """
 
     name: Literal["constant", "cosine", "linear", "step", "one-cycle"] = "constant"
@@ -113,7 +122,8 @@ class AugmentationSettings(Section):
     rotation, shear: degrees, uniform in +-value. shift: pixels, uniform in +-value each way.
     scale: uniform in 1 +- value, each way alike. crop_padding: pixels of black around, then a
     random crop of the old size. elastic: displacement in pixels (standard deviation), smoothed
-    over elastic_smoothness pixels (Simard et al. 2003). stroke_width: pixels by which strokes grow
+    over elastic_smoothness pixels (Simard et al. 2003). elastic_smoothness: in pixels, standard deviation
+    of the Gaussian. stroke_width: pixels by which strokes grow
     or shrink, uniform in +-value. erasing: probability of blacking out a random rectangle, whose
     sides are uniform between 1/8 and 1/3 of the image's. untouched: share of the images that stay as
     they are: resampling smooths, and a network that has never seen a crisp image does worse on it.

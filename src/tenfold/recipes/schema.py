@@ -49,7 +49,8 @@ class DataSettings(Section):
 
 
 class NetworkSettings(Section):
-    """layers: see tenfold.networks.layers. initialise: normal, xavier, kaiming or torch.
+    """layers: from the image to the logits, one line each, as below. initialise: first weights; normal is
+    N(0, 1), xavier after Glorot & Bengio 2010, kaiming after He et al. 2015, torch as PyTorch starts.
     start_from: a run folder or model whose weights of the same name and shape are taken over
     (transfer learning); the others, such as a head for other classes, start as initialised.
     """
@@ -60,13 +61,14 @@ class NetworkSettings(Section):
 
 
 class TrainingSettings(Section):
-    """epochs: passes over the training images; more where min_steps asks for it (small data sets).
-    steps: exactly so many of the optimiser's steps instead, be it a part of an epoch; 0 is off.
-    batch_size: images a step; 0 is all of them. drop_last: leave out an incomplete last batch.
-    patience: stop after so many epochs without a lower validation loss and keep the best weights;
-    0 is off. average_decay: see EngineOptions. precision: float32; float64, with which both
-    engines give the same figures on any machine; bfloat16 (PyTorch engine); or auto, which takes
-    bfloat16 in the PyTorch engine where a probe finds the machine faster at it.
+    """epochs: passes over the training images. min_steps: more epochs where they would be fewer steps, as
+    on small data sets. steps: exactly so many of the optimiser's steps instead, be it a part of an epoch;
+    0 is off. batch_size: images a step; 0 is all of them. shuffle: anew every epoch. drop_last: leave out
+    an incomplete last batch. patience: stop after so many epochs without a lower validation loss and keep
+    the best weights; 0 is off. average_decay: of the running average of the weights, which is what is
+    kept at the end; 0 is off. precision: float32; float64, with which both engines give the same figures
+    on any machine; bfloat16 (PyTorch engine); or auto, which takes bfloat16 in the PyTorch engine where a
+    probe finds the machine faster at it.
     """
 
     epochs: Annotated[int, Field(ge=1)] = 10
@@ -117,7 +119,8 @@ class Published(Section):
 class SearchRange(Section):
     """Where `tenfold search` looks for one value: from low to high, both included, or among choices.
 
-    log: powers of ten are equally likely, as suits learning rates. integer: whole numbers only.
+    low, high: the ends of a range. log: powers of ten are equally likely, as suits learning rates.
+    integer: whole numbers only. choices: values to choose among, in place of a range.
     """
 
     low: int | float | None = None
@@ -154,6 +157,7 @@ class SearchRange(Section):
 class Recipe(Section):
     """What to train. `tenfold recipes show NAME` prints one; write your own and train it by path.
 
+    name: of letters, digits, dots and dashes. title, description: in words. source: where it comes from.
     search: dotted key (as --set takes it, in quotes) -> where `tenfold search` looks for its value.
     """
 
