@@ -60,7 +60,7 @@ REMEDIES = (
     Remedy("layers", "more layers: a residual block", True),
     Remedy("width", "more weights: 1,000 hidden units", True),
     Remedy("dropout", "dropout of 0.3", True),
-    Remedy("convolutions", "convolutions: 24 and 48, with max-pool", True),
+    Remedy("convolutions", "convolutions: 24 and 48, with batch norm and max-pool", True),
     Remedy("rates", "discriminative rates: the last layer at a third", True),
     Remedy("transfer", "transfer: started from drawn letters and digits", True),
     Remedy("stopping", "early stopping: train while the validation loss falls", True),
@@ -94,8 +94,8 @@ def layers(active: Sequence[str]) -> tuple[Any, ...]:
     """784-500-10, and what the remedies make of it."""
     hidden = f"linear {1000 if 'width' in active else 500}"
     front = (
-        "pixel-unshuffle 2", "conv 24 3x3 padding same", "max-pool 2", "relu",
-        "conv 48 3x3 padding same", "max-pool 2", "relu",
+        "pixel-unshuffle 2", "conv 24 3x3 padding same", "batch-norm", "max-pool 2", "relu",
+        "conv 48 3x3 padding same", "batch-norm", "max-pool 2", "relu",
     )  # fmt: skip
     return (
         *(front if "convolutions" in active else ()),
@@ -209,10 +209,10 @@ def table(rows: Sequence[Row], found: dict[str, list[dict[str, Any]]]) -> str:
                 spread([one["accuracy"] for one in found[row.name]], scale=100, unit=" %"),
                 f"{100 * gain:+.2f}" if row.added else "",
                 f"{found[row.name][0]['parameters']:,}",
-                f"{statistics.fmean(one['seconds'] for one in found[row.name]):.0f}",
+                f"{statistics.fmean(one['epochs'] for one in found[row.name]):.0f}",
             )
         )
-    return markdown_table(("", "remedy", "accuracy", "gain", "parameters", "seconds"), cells)
+    return markdown_table(("", "remedy", "accuracy", "gain", "parameters", "epochs"), cells)
 
 
 def _mean(results: Sequence[dict[str, Any]]) -> float:
