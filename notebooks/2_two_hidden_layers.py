@@ -202,6 +202,8 @@ print(f"best {best:.0e}; the recipe has {recipe.optimiser.learning_rate:.0e}")
 published = tenfold.get_recipe("mlp-120-84-published")
 first = tenfold.train(published, train_set, val_set, seed=0, engine="numpy")
 second = tenfold.train(recipe, train_set, val_set, seed=0, engine="numpy")
+
+# %%
 runs = {"mended": second, "as published": first}
 
 

@@ -162,7 +162,7 @@ assert scores.accuracy == by_hand
 
 # %% [markdown]
 # The first layer's 64 units, as pictures: each is a little detector of ink here (red) and none there
-# (blue).
+# (blue). After so few images, much of it is still the noise it started from.
 
 # %%
 first = result.classifier.engine.weights()[network.parameters()[0].name].reshape(-1, 28, 28)

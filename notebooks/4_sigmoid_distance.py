@@ -85,6 +85,7 @@ def slope(z, y):
     return np.where(y == 1, -1, 1) * s * (1 - s) / z.size
 
 
+# %%
 from tenfold.numpy_engine.losses import SigmoidDistance
 from tenfold.settings import LossSettings
 
@@ -277,7 +278,7 @@ axis.set_xlim(0, 110)
 lesson.finish()
 
 # %% [markdown]
-# None of the listed remedies helps by itself (red): they give a network that gets no slope more of what
+# None of the listed remedies gets far by itself (red): they give a network that gets no slope more of what
 # gets no slope. Nor does the better start alone: the loss still rewards silence. Loss and start
 # together let it learn (green); after that the list is right, and each adds its share (blue). The full
 # table, with all of MNIST, three seeds a row and every remedy, is in [what would mend

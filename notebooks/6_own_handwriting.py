@@ -132,8 +132,8 @@ assert np.mean(again == labels) > right.mean() + 0.2
 # ## How the ink is lifted
 #
 # Take the photo with the most uneven light. Paper is not white, and shadow is darker than paper, so a
-# fixed threshold takes shadow for ink. tenfold estimates the paper at every place, and measures how far each pixel departs from it towards
-# the ink's own colour: 0 is paper, 1 is full ink.
+# fixed threshold takes shadow for ink. tenfold estimates the paper at every place, and measures how far
+# each pixel departs from it towards the ink's own colour: 0 is paper, 1 is full ink.
 
 # %%
 from tenfold.ink.lift import lift_ink
@@ -223,7 +223,14 @@ axis.imshow(note.picture.pixels)
 for digit in note.digits:
     x0, y0, x1, y1 = (edge / note.picture.scale for edge in digit.box)
     axis.add_patch(plt.Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, color=lesson.GOOD))
-    axis.text(x0, y0 - 4, f"{digit.label}  {digit.confidence:.0%}", color=lesson.GOOD, fontsize=8)
+    axis.text(
+        x0,
+        y0,
+        f"{digit.label}  {digit.confidence:.0%}",
+        color="white",
+        backgroundcolor=lesson.GOOD,
+        fontsize=6,
+    )
 axis.axis("off")
 lesson.finish()
 print(note.text)
@@ -237,7 +244,7 @@ print(note.text)
 # has an eleventh, "none of them", and says how sure it is.
 
 # %%
-letters = [glyph for glyph in load_glyphs() if glyph.label in "AEFGHKMNPRTWXYbdfhkmnprtwxy"][::4]
+letters = [glyph for glyph in load_glyphs() if glyph.label in set("AEFGHKMNPRTWXYbdfhkmnprtwxy")][::7][:32]
 sheets = [canvas_picture(vary(glyph, rng), rng, style="black-on-white") for glyph in letters]
 named = tutorial.predict_proba(np.stack([tenfold.normalize_ink(sheet) for sheet in sheets]))
 answers = [tenfold.read_picture(reader, sheet) for sheet in sheets]

@@ -62,6 +62,7 @@ def show_curves(
     for colour, (name, (across, up)) in zip(colours, curves.items()):
         kind = {"linestyle": "--", "marker": "o", "markersize": 3} if name in dashed else {}
         plt.plot(across, up, color=colour, label=name, **kind)
+    plt.gca().xaxis.get_major_locator().set_params(integer=True)
     plt.xlabel(x)
     plt.ylabel(y)
     plt.legend()

@@ -26,7 +26,7 @@ _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 def read_notebook(path: Path) -> Any:
     """The text as an nbformat notebook, to be run by Python 3's kernel."""
-    import jupytext
+    import jupytext  # type: ignore[import-untyped]
 
     notebook = jupytext.reads(path.read_text(encoding="utf-8"), fmt="py:percent")
     notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
@@ -41,7 +41,10 @@ def render_notebook(path: Path, out: Path) -> Path:
     notebook = read_notebook(path)
     where = {"metadata": {"path": str(path.parent)}}
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    ExecutePreprocessor(timeout=SECONDS, kernel_name="python3").preprocess(notebook, where)
+    quiet = ["--log-level=40"]  # without its remark that it listens on this machine alone, unencrypted
+    ExecutePreprocessor(timeout=SECONDS, kernel_name="python3", extra_arguments=quiet).preprocess(
+        notebook, where
+    )
     _drop_figure_names(notebook)
     names = {"output_files_dir": path.stem, "unique_key": path.stem}
     body, resources = MarkdownExporter().from_notebook_node(notebook, resources=names)
@@ -76,7 +79,7 @@ def _drop_figure_names(notebook: Any) -> None:
 
 
 def tidy(body: str) -> str:
-    """nbconvert's Markdown as the site wants it. Printed text, which nbconvert indents, in fences; without colours and runs of empty lines."""
+    """nbconvert's Markdown with printed text, which it indents, in fences; without colours."""
     parts = re.split(r"(^```python\n.*?^```$)", _COLOURS.sub("", body), flags=re.MULTILINE | re.DOTALL)
     fenced = "".join(part if part.startswith("```python") else _fence(part) for part in parts)
     tidied = fenced.replace("![png](", "![What the cell above draws](")

@@ -13,7 +13,7 @@ import nbformat
 import pytest
 from render_notebooks import NOTEBOOKS, read_notebook, tidy
 
-CELL_LINES = 20
+CELL_LINES = 18
 
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
