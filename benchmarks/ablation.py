@@ -158,7 +158,9 @@ def measure(row: Row, seed: int, options: argparse.Namespace) -> dict[str, Any]:
         return kept[seed]
     used = recipe
     if "transfer" in row.active:
-        used = change_recipe(recipe, {"network.start_from": str(pretrain(recipe, options.parts, options.drawn))})
+        used = change_recipe(
+            recipe, {"network.start_from": str(pretrain(recipe, options.parts, options.drawn))}
+        )
     train_set, val_set, judged = _sets(used, options, seed)
     started = time.perf_counter()
     result = train(used, train_set, val_set, seed=seed, engine="torch")
@@ -243,16 +245,17 @@ def main() -> None:
         print(table(rows, found))
         return
     options.out.mkdir(parents=True, exist_ok=True)
-    draw_ablation(
-        PUBLISHED,
-        [(row.kind, row.added.title if row.added else "as published", *_points(found[row.name])) for row in rows],
-        options.out / "ablation.png",
-    )
+    bars = [
+        (row.kind, row.added.title if row.added else "as published", *_points(found[row.name]))
+        for row in rows
+    ]
+    draw_ablation(PUBLISHED, bars, options.out / "ablation.png")
     host = machine()
     note = (
-        f"Mean ± standard deviation, n = {options.seeds} seeds, 10,000 test images; published: 34.81 %. gain: points, "
-        "over the network as published (alone) or over the row before (on top). * not on the document's list. "
-        f"{host['processor']}, {host['threads']} thread(s), torch {host['torch']}. Made by `python benchmarks/ablation.py`."
+        f"Mean ± standard deviation, n = {options.seeds} seeds, 10,000 test images; published: 34.81 %. "
+        "gain: points, over the network as published (alone) or over the row before (on top). * not on "
+        f"the document's list. {host['processor']}, {host['threads']} thread(s), torch {host['torch']}. "
+        "Made by `python benchmarks/ablation.py`."
     )
     publish("ablation", table(rows, found), note, {"rows": found}, readme=options.readme, folder=options.out)
 

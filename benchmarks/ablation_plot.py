@@ -19,7 +19,9 @@ _TICKS = (100, 50, 20, 10, 5, 2, 1, 0.5)  # % of misses
 
 def draw_ablation(published: float, bars: Sequence[Bar], path: Path) -> None:
     """Writes a PNG on a light ground. published: the document's own accuracy, as a line."""
-    base, alone, together = ([bar for bar in bars if bar[0] == kind] for kind in ("published", "alone", "together"))
+    base, alone, together = (
+        [bar for bar in bars if bar[0] == kind] for kind in ("published", "alone", "together")
+    )
     with chart_style():
         figure = Figure(figsize=(8.4, 7.6), dpi=110)
         FigureCanvasAgg(figure)
@@ -74,8 +76,8 @@ def _bar(axes: Axes, place: int, start: float, end: float, colour: str) -> None:
 def _name(axes: Axes, place: int, mean: float, deviation: float, edge: float) -> None:
     """The accuracy beyond the bar's better end (to the right: fewer misses)."""
     axes.annotate(
-        f"{100 * mean:.2f} ± {100 * deviation:.2f} %", (edge, place), xytext=(4, 0), textcoords="offset points",
-        va="center", fontsize=8, color=INK,
+        f"{100 * mean:.2f} ± {100 * deviation:.2f} %", (edge, place), xytext=(4, 0),
+        textcoords="offset points", va="center", fontsize=8, color=INK,
     )  # fmt: skip
 
 
