@@ -141,6 +141,7 @@ by_digit = train_set.subset(ordered)
 unshuffled = tenfold.change_recipe(recipe, {"training.shuffle": False})
 sorted_run = tenfold.train(unshuffled, by_digit, val_set, seed=0, engine="numpy")
 print("digits in the first batch:", np.unique(by_digit.labels[:128]))
+assert len(np.unique(by_digit.labels[:128])) <= 2
 for name, run in (("shuffled", result), ("sorted", sorted_run)):
     print(f"{name}: validation accuracy {run.history[-1].val_accuracy:.1%}")
 assert sorted_run.history[-1].val_accuracy < result.history[-1].val_accuracy
