@@ -20,8 +20,9 @@ bench: .venv/installed
 	set -e; for name in time_to_99 fast_profile accuracy epoch_speed augmentation_speed inference growth ladder; do \
 	  $(BIN)/python benchmarks/$$name.py --quick --out build/bench; done
 
+# The documentation site, into build/site; the notebooks are executed.
 docs: .venv/installed
-	$(BIN)/mkdocs build --strict --quiet --site-dir build/site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 test check: .venv/installed
 	scripts/check

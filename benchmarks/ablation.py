@@ -117,7 +117,7 @@ def recipe_of(row: Row, epochs: int) -> Recipe:
     if "schedule" in active:
         rate = changes.get("optimiser.learning_rate", get_recipe(BASE).optimiser.learning_rate)
         changes |= {"schedule.name": "one-cycle", "optimiser.learning_rate": 3 * rate}
-    if "convolutions" in active:
+    if "loss" in active or "convolutions" in active:  # without saturation the lower bits do not matter
         changes["training.precision"] = "auto"
     if "rates" in active:
         last = "linear3" if "layers" not in active and "convolutions" in active else "linear2"
