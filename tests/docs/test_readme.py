@@ -24,15 +24,21 @@ def _blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", README, flags=re.DOTALL | re.MULTILINE)
 
 
-def test_python_code_runs() -> None:
-    (code,) = _blocks("python")
+def _run(code: str) -> list[str]:
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    scores, digit = done.stdout.splitlines()
+    return done.stdout.splitlines()
+
+
+def test_python_code_runs() -> None:
+    training, estimator = _blocks("python")
+    scores, digit = _run(training)
     assert float(scores.partition("%")[0]) > 85
     assert digit == "7"
+    (score,) = _run(estimator)
+    assert 0.9 < float(score) < 1
 
 
 def test_recipe_loads_and_fits_digits() -> None:
