@@ -26,7 +26,7 @@ _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 def read_notebook(path: Path) -> Any:
     """The text as an nbformat notebook, to be run by Python 3's kernel."""
-    import jupytext  # type: ignore[import-untyped]
+    import jupytext
 
     notebook = jupytext.reads(path.read_text(encoding="utf-8"), fmt="py:percent")
     notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
