@@ -9,9 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 from browser import Page
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 from ink_lab import InkLab, expected, open_lab
 from PIL import Image, ImageDraw, ImageFilter
 
@@ -158,18 +155,15 @@ def test_odd_pictures(lab: InkLab, name: str) -> None:
     assert_same(lab, ODD[name])
 
 
-@settings(
-    max_examples=25,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
-@given(
-    pixels=st.tuples(st.integers(1, 24), st.integers(1, 24), st.sampled_from([3, 4])).flatmap(
-        lambda shape: arrays(np.uint8, shape, elements=st.sampled_from([0, 1, 90, 200, 254, 255]))
-    )
-)
-def test_any_pixels(lab: InkLab, pixels: np.ndarray) -> None:
+@pytest.mark.parametrize("seed", range(24))
+def test_any_pixels(lab: InkLab, seed: int) -> None:
+    """Noise of few values, dense or sparse, of any small size, with and without transparency."""
+    rng = np.random.default_rng(seed)
+    shape = (*rng.integers(1, 25, 2), rng.choice([3, 4]))
+    values = rng.choice(np.array([0, 1, 90, 200, 254, 255], np.uint8), rng.integers(2, 7), replace=False)
+    pixels = np.full(shape, values[0], np.uint8)
+    noisy = rng.random(shape) < rng.choice([0.02, 0.3, 1])
+    pixels[noisy] = rng.choice(values, noisy.sum())
     assert_same(lab, Image.fromarray(pixels))
 
 
