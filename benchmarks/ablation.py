@@ -180,6 +180,11 @@ def measure(row: Row, seed: int, options: argparse.Namespace) -> dict[str, Any]:
     return found
 
 
+def _kept(row: Row, options: argparse.Namespace) -> list[dict[str, Any]]:
+    recipe = recipe_of(row, options.epochs)
+    return [result for _, result in sorted(kept_seeds(recipe, options.parts).items())]
+
+
 def _sets(
     recipe: Recipe, options: argparse.Namespace, seed: int
 ) -> tuple[ImageDataset, ImageDataset | None, ImageDataset]:
@@ -210,11 +215,12 @@ def table(rows: Sequence[Row], found: dict[str, list[dict[str, Any]]]) -> str:
                 row.added.title + (" *" if not row.added.listed else "") if row.added else "as published",
                 spread([one["accuracy"] for one in found[row.name]], scale=100, unit=" %"),
                 f"{100 * gain:+.2f}" if row.added else "",
+                str(len(found[row.name])),
                 f"{found[row.name][0]['parameters']:,}",
                 f"{statistics.fmean(one['epochs'] for one in found[row.name]):.0f}",
             )
         )
-    return markdown_table(("", "remedy", "accuracy", "gain", "parameters", "epochs"), cells)
+    return markdown_table(("", "remedy", "accuracy", "gain", "n", "parameters", "epochs"), cells)
 
 
 def _mean(results: Sequence[dict[str, Any]]) -> float:
@@ -227,6 +233,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=30, help="passes; twice as many for early stopping")
     parser.add_argument("--drawn", type=int, default=25, help="pictures of each glyph, for transfer")
     parser.add_argument("--only", choices=("alone", "together"), default=None)
+    parser.add_argument("--kept", action="store_true", help="train nothing: the table of what is there")
     parser.add_argument("--validate", action="store_true", help="judge by held-out training images")
     parser.add_argument("--quick", action="store_true", help="one seed, few images and passes: does it run?")
     parser.add_argument("--parts", type=Path, default=PARTS, help="folder of the results of single trainings")
@@ -240,7 +247,11 @@ def main() -> None:
     elif options.validate:
         options.parts = options.parts / "validation"
     rows = rows_of((options.only,) if options.only else ("alone", "together"))
-    found = {row.name: [measure(row, seed, options) for seed in range(options.seeds)] for row in rows}
+    if options.kept:
+        found = {row.name: _kept(row, options) for row in rows}
+        rows = [row for row in rows if found[row.name]]
+    else:
+        found = {row.name: [measure(row, seed, options) for seed in range(options.seeds)] for row in rows}
     if options.validate or options.only:
         print(table(rows, found))
         return
@@ -252,7 +263,7 @@ def main() -> None:
     draw_ablation(PUBLISHED, bars, options.out / "ablation.png")
     host = machine()
     note = (
-        f"Mean ± standard deviation, n = {options.seeds} seeds, 10,000 test images; published: 34.81 %. "
+        "Mean ± standard deviation over n seeds, 10,000 test images; published: 34.81 %. "
         "gain: points, over the network as published (alone) or over the row before (on top). * not on "
         f"the document's list. {host['processor']}, {host['threads']} thread(s), torch {host['torch']}. "
         "Made by `python benchmarks/ablation.py`."
