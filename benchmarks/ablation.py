@@ -57,7 +57,7 @@ REMEDIES = (
     Remedy("start", "better start: weights for ReLU (He et al. 2015)", False),
     Remedy("loss", "better loss: cross-entropy, with its own learning rate", False),
     Remedy("schedule", "schedule: one cycle, up to three times the rate", True),
-    Remedy("layers", "more layers: a residual block", True),
+    Remedy("layers", "more layers: a residual block with batch norm", True),
     Remedy("width", "more weights: 1,000 hidden units", True),
     Remedy("dropout", "dropout of 0.3", True),
     Remedy("convolutions", "convolutions: 24 and 48, with batch norm and max-pool", True),
@@ -97,10 +97,11 @@ def layers(active: Sequence[str]) -> tuple[Any, ...]:
         "pixel-unshuffle 2", "conv 24 3x3 padding same", "batch-norm", "max-pool 2", "relu",
         "conv 48 3x3 padding same", "batch-norm", "max-pool 2", "relu",
     )  # fmt: skip
+    block = {"residual": ["linear 200", "batch-norm", "relu", hidden, "batch-norm"]}
     return (
         *(front if "convolutions" in active else ()),
         "flatten", hidden, "relu",
-        *(({"residual": ["linear 200", "relu", hidden]}, "relu") if "layers" in active else ()),
+        *((block, "relu") if "layers" in active else ()),
         *(("dropout 0.3",) if "dropout" in active else ()),
         "linear classes",
     )  # fmt: skip
@@ -251,7 +252,8 @@ def main() -> None:
         found = {row.name: _kept(row, options) for row in rows}
         rows = [row for row in rows if found[row.name]]
     else:
-        found = {row.name: [measure(row, seed, options) for seed in range(options.seeds)] for row in rows}
+        runs = [[measure(row, seed, options) for row in rows] for seed in range(options.seeds)]
+        found = {row.name: list(each) for row, each in zip(rows, zip(*runs, strict=True), strict=True)}
     if options.validate or options.only:
         print(table(rows, found))
         return
