@@ -121,9 +121,8 @@ def recipe_of(row: Row, epochs: int) -> Recipe:
     if "loss" in active or "convolutions" in active:  # without saturation the lower bits do not matter
         changes["training.precision"] = "auto"
     if "rates" in active:
-        last = "linear3" if "layers" not in active and "convolutions" in active else "linear2"
-        last = "linear4" if "layers" in active else last
-        changes["optimiser.groups"] = ({"match": last, "factor": 1 / 3},)
+        last = ({"match": "residual", "factor": 1.0}, {"match": "linear2", "factor": 1 / 3})
+        changes["optimiser.groups"] = last
     if "stopping" in active:
         changes |= {"training.epochs": 2 * epochs, "training.patience": 6, "data.validation": 1 / 12}
     return change_recipe(get_recipe(BASE), changes)
