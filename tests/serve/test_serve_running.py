@@ -133,7 +133,7 @@ def test_sigterm_answers_what_is_in_flight_and_the_log_is_a_line_a_request() -> 
         asked = [
             pool.submit(httpx.post, f"{server.address}/v1/read", json=many, timeout=30) for _ in range(3)
         ]
-        while "tenfold_queue_depth 4" not in httpx.get(f"{server.address}/metrics").text:
+        while "tenfold_workers_busy 1" not in httpx.get(f"{server.address}/metrics").text:
             assert not all(each.done() for each in asked)
         server.process.send_signal(signal.SIGTERM)
         answers = [each.result() for each in asked]
