@@ -5,7 +5,7 @@
 Examines every carried recipe on full MNIST, then trains seed D's published network and the recipe that the
 doctor makes of it, n seeds each, on all 60,000 images, and reads the test set once a training. The doctor
 itself sees training images (and of the test images their pixels and the numbering of their labels, no
-score). Prints the table and writes benchmarks/results/doctor.json. About four minutes on one core.
+score). Prints the table and writes benchmarks/results/doctor.json.
 """
 
 from __future__ import annotations

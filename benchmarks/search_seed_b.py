@@ -7,7 +7,7 @@ chose is then trained n times on 50,000 (as `tenfold train` does) and n times on
 as it is, and each of these networks reads the test set once. There are two searches: of the three numbers
 that the seed tuned, and of rotation and shift of the training images besides.
 The studies lie in build/search-seed-b and are gone on with; delete them after a change of the code.
-Everything in float32 on the NumPy engine; about an hour on one core.
+Everything in float32 on the NumPy engine.
 """
 
 from __future__ import annotations
@@ -103,6 +103,24 @@ def settings(recipe: Recipe) -> Mapping[str, Any]:
     }
 
 
+def _document(
+    found: Mapping[str, SearchResult],
+    chosen: Mapping[str, tuple[Recipe, float | None]],
+    tested: Mapping[str, dict[int, list[float]]],
+) -> dict[str, Any]:
+    """For the JSON: the settings with their figures, every test accuracy, and the searches."""
+    rows = {
+        name: {
+            **settings(recipe),
+            "validation": validation,
+            "mean": {str(images): statistics.fmean(values) for images, values in tested[name].items()},
+        }
+        for name, (recipe, validation) in chosen.items()
+    }
+    searches = {name: result.to_dict() for name, result in found.items()}
+    return {"rows": rows, "test": dict(tested), "searches": searches}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--trials", type=int, default=30, help="settings tried in a search")
@@ -137,18 +155,7 @@ def main() -> None:
         f"Seed B reports 97.21 %. {host['processor']}, NumPy {host['numpy']}, float32. Made by "
         f"`python benchmarks/search_seed_b.py`."
     )
-    document = {
-        "rows": {
-            name: {
-                **settings(recipe),
-                "validation": validation,
-                "mean": {str(images): statistics.fmean(values) for images, values in tested[name].items()},
-            }
-            for name, (recipe, validation) in chosen.items()
-        },
-        "test": tested,
-        "searches": {name: result.to_dict() for name, result in found.items()},
-    }
+    document = _document(found, chosen, tested)
     publish("search", table, note, document, readme=options.readme, folder=options.out)
 
 

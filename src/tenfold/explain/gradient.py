@@ -25,7 +25,7 @@ __all__ = [
 def gradient_saliency(classifier: Classifier, image: np.ndarray, winner: int | None = None) -> np.ndarray:
     """uint8 (H, W) -> float32 (H, W): what each pixel's ink adds to the lead of the answer, to first order.
 
-    The quick map, about 2 ms for the built-in reader: gradient times ink of the winning logit minus that
+    The quick map, for live use: gradient times ink of the winning logit minus that
     of the runner-up. Above 0 ink speaks for the answer, below 0 for the runner-up; paper is 0.
     winner: an output's column, see `winner_of`; None is the largest output.
     """

@@ -1,6 +1,6 @@
 // A judge that remembers: while one draws, most marks are those of the last reading.
 
-const MOST = 3000; // images kept, about 5 MB
+const MOST = 3000; // images kept
 
 /** judge: (images Uint8Array n*size, n) -> {probs n*K, none n}, as a model has it; the same, remembering. */
 export function remembering(judge, size) {
