@@ -11,11 +11,9 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,37 +30,12 @@ if TYPE_CHECKING:
     from browser import Page
     from page_hand import Hand
 
-PORT = 8177
 TIMES = "performance.getEntriesByName('answer').map((entry) => entry.duration)"
 BYTES = (
     "performance.getEntriesByType('resource').concat(performance.getEntriesByType('navigation'))"
     ".filter((entry) => !entry.name.includes('/model/') && !entry.name.includes('/v1/'))"
     ".reduce((sum, entry) => sum + entry.decodedBodySize, 0)"
 )
-
-
-@contextmanager
-def served() -> Iterator[str]:
-    """The address of `tenfold serve` with the built-in reader."""
-    command = [sys.executable, "-m", "tenfold", "serve", "--port", str(PORT), "--quiet"]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        try:
-            _wait(f"http://127.0.0.1:{PORT}/readyz")
-            yield f"http://127.0.0.1:{PORT}/"
-        finally:
-            process.terminate()
-
-
-def _wait(address: str, seconds: float = 60) -> None:
-    until = time.monotonic() + seconds
-    while True:
-        try:
-            with urllib.request.urlopen(address, timeout=2):
-                return
-        except OSError:
-            if time.monotonic() > until:
-                raise
-            time.sleep(0.1)
 
 
 @contextmanager
@@ -73,7 +46,7 @@ def bundled() -> Iterator[str]:
     with tempfile.TemporaryDirectory() as folder:
         export_web(load_reader(), Path(folder) / "page")
         with host({"/": Path(folder) / "page"}) as address:
-            yield f"{address}/"
+            yield address
 
 
 def measure(address: str, repeats: int) -> dict[str, Any]:
@@ -123,10 +96,12 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=25, help="digits drawn")
     parser.add_argument("--readme", action="store_true", help="put the table into docs/speed.md")
     options = parser.parse_args()
+    from other_ways import serving
+
     found = {}
-    for name, place in (("`tenfold serve`", served), ("browser bundle", bundled)):
+    for name, place in (("`tenfold serve`", serving), ("browser bundle", bundled)):
         with place() as address:
-            found[name] = measure(address, options.repeats)
+            found[name] = measure(f"{address}/", options.repeats)
     columns = ("page of", "n", "median ms", "least", "worst tenth from", "first", "kB before the model")
     table = markdown_table(columns, [row(name, each) for name, each in found.items()])
     host_ = machine()

@@ -12,13 +12,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import subprocess
 import sys
 import tempfile
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +24,6 @@ import numpy as np
 from answers import Case, find_cases
 from common import ROOT, markdown_table, publish
 
-from tenfold.classifier import Classifier
 from tenfold.export.onnx_file import export_onnx
 from tenfold.export.web import export_web
 from tenfold.reader.load import load_reader
@@ -52,8 +49,10 @@ def read_by_command(cases: Sequence[Case], _: Path) -> list[Answer]:
 
 
 def read_over_http(cases: Sequence[Case], _: Path) -> list[Answer]:
+    from other_ways import serving
+
     answers = []
-    with _serving() as address:
+    with serving() as address:
         for case in cases:
             headers = {"Content-Type": "application/octet-stream"}
             request = urllib.request.Request(f"{address}/v1/read", case.path.read_bytes(), headers)
@@ -62,35 +61,10 @@ def read_over_http(cases: Sequence[Case], _: Path) -> list[Answer]:
     return answers
 
 
-@contextmanager
-def _serving() -> Iterator[str]:
-    """`tenfold serve` on a free port; yields its address."""
-    command = [sys.executable, "-m", "tenfold", "serve", "--port", "0", "--quiet"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
-        try:
-            said = server.stderr.readline() if server.stderr else ""
-            yield re.findall(r"http://\S+", said)[0].rstrip("/")
-        finally:
-            server.terminate()
-
-
-class _OnnxReader(Classifier):
-    """Every judgement comes from the ONNX file, those that part digits from each other too."""
-
-    def __init__(self, path: Path) -> None:
-        import onnxruntime
-
-        own = load_reader()
-        super().__init__(own.engine, own.card)
-        self.session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-
-    def judge(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        probs, none = self.session.run(["probabilities", "none"], {"images": images})
-        return probs, none
-
-
 def read_with_onnx(cases: Sequence[Case], place: Path) -> list[Answer]:
-    reader = _OnnxReader(export_onnx(load_reader(), place / "reader.onnx"))
+    from other_ways import OnnxReader
+
+    reader = OnnxReader(export_onnx(load_reader(), place / "reader.onnx"))
     return [read_picture(reader, case.path).to_dict() for case in cases]
 
 

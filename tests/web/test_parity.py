@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +13,9 @@ import numpy as np
 import pytest
 from browser import Page
 from browser_reading import open_bundle
+from other_ways import OnnxReader, serving
 from PIL import Image
 
-from tenfold.classifier import Classifier
 from tenfold.export.onnx_file import export_onnx
 from tenfold.export.web import export_web
 from tenfold.reader.load import load_reader
@@ -86,7 +83,7 @@ def test_the_command(pictures: Path, expected: Answers) -> None:
 def test_http(pictures: Path, expected: Answers) -> None:
     pytest.importorskip("uvicorn")
     found = {}
-    with serving() as address:
+    with serving("--workers", "1") as address:
         for name in expected:
             body, headers = (pictures / name).read_bytes(), {"Content-Type": "application/octet-stream"}
             request = urllib.request.Request(f"{address}/v1/read", body, headers)
@@ -95,35 +92,10 @@ def test_http(pictures: Path, expected: Answers) -> None:
     assert_same(found, expected)
 
 
-@contextmanager
-def serving() -> Iterator[str]:
-    """`tenfold serve` on a free port."""
-    command = [sys.executable, "-m", "tenfold", "serve", "--port", "0", "--workers", "1", "--quiet"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
-        try:
-            said = server.stderr.readline() if server.stderr else ""
-            yield re.findall(r"http://\S+", said)[0].rstrip("/")
-        finally:
-            server.terminate()
-
-
-class _OnnxReader(Classifier):
-    """Every judgement comes from the ONNX file, those that part digits from each other too."""
-
-    def __init__(self, path: Path) -> None:
-        onnxruntime = pytest.importorskip("onnxruntime")
-        own = load_reader()
-        super().__init__(own.engine, own.card)
-        self.session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-
-    def judge(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        probs, none = self.session.run(["probabilities", "none"], {"images": images})
-        return probs, none
-
-
 def test_onnx_runtime(pictures: Path, expected: Answers, tmp_path: Path) -> None:
     pytest.importorskip("onnx")
-    reader = _OnnxReader(export_onnx(load_reader(), tmp_path / "reader.onnx"))
+    pytest.importorskip("onnxruntime")
+    reader = OnnxReader(export_onnx(load_reader(), tmp_path / "reader.onnx"))
     assert_same({name: read_picture(reader, pictures / name).to_dict() for name in expected}, expected)
 
 
