@@ -46,7 +46,7 @@ def as_npy(array: np.ndarray) -> bytes:
 
 READ_REFUSALS: list[tuple[int, str, dict[str, Any]]] = [
     (400, "no JSON", {"content": b"{", "headers": JSON}),
-    (400, "nested too deeply", {"content": b"[" * 100_000, "headers": JSON}),
+    (400, "recursion limit exceeded", {"content": b"[" * 100_000, "headers": JSON}),
     (400, "no JSON", {"content": b'{"pictures": [NaN]}', "headers": JSON}),
     (400, "no JSON", {"content": b'{"pictures": ["\xff"]}', "headers": JSON}),
     (400, "form cannot be read", {"content": b"x", "headers": {"Content-Type": "multipart/form-data"}}),
@@ -113,6 +113,7 @@ PREDICT_REFUSALS: list[tuple[int, str, dict[str, Any]]] = [
     (422, "from -1 to 0", {"json": {"images": [[[-1, *[0] * 27]] * 28]}}),
     (422, "from 0 to 0.5", {"json": {"images": [[[0.5, *[0] * 27]] * 28]}}),
     (422, "from 0 to inf", {"content": b'{"images": [[[0, 1e999]]]}', "headers": JSON}),
+    (422, "shape (1, 28)", {"json": {"images": [[28] * 28]}}),
     (422, "shape (1, 784)", {"json": {"images": [[0] * 784]}}),
     (422, "parameter 'x'", {"content": bytes(784), "headers": RAW, "params": {"x": "1"}}),
 ]  # fmt: skip

@@ -68,25 +68,25 @@ class Server:
         finally:
             await self.pool.stop()
 
-    async def healthz(self) -> Response:
+    async def healthz(self, _: Request) -> Response:
         """Whether the server lives"""
         return to_json({"status": "ok"})
 
-    async def readyz(self) -> Response:
+    async def readyz(self, _: Request) -> Response:
         """Whether every worker is warm"""
         if not self.pool.ready:
             raise Refusal(503, "the workers are starting", remedy="ask again", headers={"Retry-After": "1"})
         return to_json({"status": "ok"})
 
-    async def metrics(self) -> Response:
+    async def metrics(self, _: Request) -> Response:
         """Counts and times, as Prometheus reads them"""
         return Response(self.measures.registry.text(), media_type="text/plain; version=0.0.4")
 
-    async def model(self) -> Response:
+    async def model(self, _: Request) -> Response:
         """The model: card, figures, preprocessing"""
         return to_json(self.about)
 
-    async def page_config(self) -> Response:
+    async def page_config(self, _: Request) -> Response:
         """What the page must know before it asks"""
         return to_json({"backend": "server", "collect": self.corrections is not None})
 
