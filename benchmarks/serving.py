@@ -2,10 +2,11 @@
 
     python benchmarks/serving.py [--seconds 4] [--repeats 5] [--minutes 10] [--quick] [--readme]
 
-Loopback only, the client on the same cores. For single 28x28 images (/v1/predict) and canvas pictures
-(/v1/read), as JSON for all three: closed loops of 1, 8 and 32 clients, the servers in turn; then twice
-what tenfold answered at most, as an open loop; then minutes of both at once, watching its memory. Every
-answer is held against the classifier's own for its picture.
+LitServe stands twice: with its defaults (one worker, no batches), and tuned (as many workers as tenfold,
+and batches for /v1/predict). Loopback only, the client on the same cores. For single 28x28 images
+(/v1/predict) and canvas pictures (/v1/read), as JSON for all: closed loops of 1, 8 and 32 clients, the
+servers in turn; then twice what tenfold answered at most, as an open loop; then minutes of both at once,
+watching its memory. Every answer is held against the classifier's own for its picture.
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ from http_load import Answered, closed_loop, open_loop, request_bytes
 from tenfold import load_reader, read_picture
 
 CLIENTS = (1, 8, 32)
-SERVERS = ("tenfold", "plain FastAPI", "LitServe")
+PEERS = {"plain FastAPI": "plain", "LitServe": "litserve", "LitServe, tuned": "litserve-tuned"}
+SERVERS = ("tenfold", *PEERS)
 PICTURES = 200
 NEAR = 1e-3  # of a probability: the same answer
 
@@ -83,8 +85,7 @@ def started(server: str, route: str) -> Iterator[tuple[int, int]]:
     if server == "tenfold":
         command = ["-m", "tenfold", "serve", "--port", str(port), "--workers", str(cores), "--quiet"]
     else:
-        kind = "plain" if server.startswith("plain") else "litserve"
-        command = [str(here / "serving_peers.py"), kind, route, str(port), str(cores)]
+        command = [str(here / "serving_peers.py"), PEERS[server], route, str(port), str(cores)]
     surroundings = os.environ | {"OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(
         [sys.executable, *command],

@@ -22,18 +22,20 @@ class Predict(litserve.LitAPI):
     def decode_request(self, request):  # type: ignore[no-untyped-def]  # LitServe takes a type for a form
         return np.array(request["images"], np.uint8)
 
-    def batch(self, inputs: list[np.ndarray]) -> np.ndarray:
-        return np.concatenate(inputs)  # a request holds one image here
-
     def predict(self, images: np.ndarray) -> np.ndarray:
         return self.classifier.predict_proba(images)
-
-    def unbatch(self, output: np.ndarray) -> list[np.ndarray]:
-        return list(output[:, None])
 
     def encode_response(self, output: np.ndarray) -> dict[str, Any]:
         names = self.classifier.class_names
         return {"labels": [names[i] for i in output.argmax(axis=1)], "probs": output.tolist()}
+
+
+class PredictInBatches(Predict):
+    def batch(self, inputs: list[np.ndarray]) -> np.ndarray:
+        return np.concatenate(inputs)  # a request holds one image here
+
+    def unbatch(self, output: np.ndarray) -> list[np.ndarray]:
+        return list(output[:, None])
 
 
 class Read(litserve.LitAPI):
@@ -50,11 +52,14 @@ class Read(litserve.LitAPI):
         return {"pictures": output}
 
 
-def serve_litserve(route: str, port: int, workers: int) -> None:
+def serve_litserve(route: str, port: int, workers: int | None) -> None:
+    """workers: tuned to as many, with batches; None: LitServe's defaults."""
     api: litserve.LitAPI
-    if route == "predict":
-        api = Predict(max_batch_size=_BATCH, batch_timeout=_BATCH_WAIT, api_path="/predict")
-    else:
+    if route == "read":
         api = Read(api_path="/read")
-    server = litserve.LitServer(api, accelerator="cpu", workers_per_device=workers)
+    elif workers is None:
+        api = Predict(api_path="/predict")
+    else:
+        api = PredictInBatches(max_batch_size=_BATCH, batch_timeout=_BATCH_WAIT, api_path="/predict")
+    server = litserve.LitServer(api, accelerator="cpu", workers_per_device=workers or 1)
     server.run(host="127.0.0.1", port=port, log_level="warning", generate_client_file=False)

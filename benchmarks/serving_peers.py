@@ -1,9 +1,9 @@
 """The servers that tenfold's is measured beside, on the same classifier: run as a program, for one route.
 
-    python serving_peers.py plain|litserve read|predict PORT WORKERS
+    python serving_peers.py plain|litserve|litserve-tuned read|predict PORT WORKERS
 
-plain: FastAPI as its tutorial shows it, one forward a request. litserve: dynamic batching for /predict,
-and as many workers as tenfold's server has.
+plain: FastAPI as its tutorial shows it, one forward a request. litserve: with its defaults, one worker
+and no batches. litserve-tuned: WORKERS of them, and dynamic batching for /predict.
 """
 
 from __future__ import annotations
@@ -51,4 +51,4 @@ if __name__ == "__main__":
     else:
         from serving_litserve import serve_litserve
 
-        serve_litserve(route, port, workers)
+        serve_litserve(route, port, workers if kind == "litserve-tuned" else None)
