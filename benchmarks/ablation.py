@@ -60,7 +60,7 @@ REMEDIES = (
     Remedy("layers", "more layers: a residual block with batch norm", True),
     Remedy("width", "more weights: 1,000 hidden units", True),
     Remedy("dropout", "dropout of 0.3", True),
-    Remedy("convolutions", "convolutions: 24 and 48, with batch norm and max-pool", True),
+    Remedy("convolutions", "convolutions: 24 and 48, batch norm, max-pool; 2.5 times the rate, clipped", True),
     Remedy("rates", "discriminative rates: the last layer at a third", True),
     Remedy("transfer", "transfer: started from drawn letters and digits", True),
     Remedy("stopping", "early stopping: train while the validation loss falls", True),
@@ -115,9 +115,14 @@ def recipe_of(row: Row, epochs: int) -> Recipe:
         changes["network.initialise"] = "kaiming"
     if "loss" in active:
         changes |= {"loss.name": "cross-entropy", "optimiser.learning_rate": 0.2}
+    rate = changes.get("optimiser.learning_rate", get_recipe(BASE).optimiser.learning_rate)
     if "schedule" in active:
-        rate = changes.get("optimiser.learning_rate", get_recipe(BASE).optimiser.learning_rate)
-        changes |= {"schedule.name": "one-cycle", "optimiser.learning_rate": 3 * rate}
+        changes["schedule.name"] = "one-cycle"
+        rate *= 3
+    if "convolutions" in active:
+        changes["optimiser.clip_norm"] = 1.0
+        rate *= 2.5
+    changes["optimiser.learning_rate"] = rate
     if "loss" in active or "convolutions" in active:  # without saturation the lower bits do not matter
         changes["training.precision"] = "auto"
     if "rates" in active:

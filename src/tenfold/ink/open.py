@@ -307,10 +307,26 @@ def _from_array(array: np.ndarray) -> Image.Image:
 
 
 def _lay_on_paper(layers: np.ndarray) -> Image.Image:
-    """RGBa (H, W, 4), colours multiplied by alpha -> RGB."""
-    colour, alpha = layers[..., :3].astype(np.uint16), layers[..., 3]
-    seen = ((255 - alpha.astype(np.uint16))[..., None] * _paper(colour, alpha) + 127) // 255
-    return Image.fromarray(np.minimum(colour + seen, 255).astype(np.uint8))
+    """RGBa (H, W, 4), colours multiplied by alpha -> RGB. Where alpha is 0 there is only paper."""
+    height, width = layers.shape[:2]
+    place = _visible_part(layers[..., 3])
+    colour, alpha = layers[place][..., :3].astype(np.uint16), layers[place][..., 3]
+    paper = _paper(colour, alpha)
+    seen = ((255 - alpha.astype(np.uint16))[..., None] * paper + 127) // 255
+    laid = Image.new("RGB", (width, height), tuple(paper.tolist()))
+    laid.paste(
+        Image.fromarray(np.minimum(colour + seen, 255).astype(np.uint8)),
+        (place[1].start or 0, place[0].start or 0),
+    )
+    return laid
+
+
+def _visible_part(alpha: np.ndarray) -> tuple[slice, slice]:
+    """Rows and columns that hold all of what is not quite transparent; all of them where nothing is."""
+    rows, columns = np.flatnonzero(alpha.any(axis=1)), np.flatnonzero(alpha.any(axis=0))
+    if not len(rows):
+        return slice(None), slice(None)
+    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
 
 
 def _paper(colour: np.ndarray, alpha: np.ndarray) -> np.ndarray:
