@@ -60,7 +60,7 @@ REMEDIES = (
     Remedy("layers", "more layers: a residual block with batch norm", True),
     Remedy("width", "more weights: 1,000 hidden units", True),
     Remedy("dropout", "dropout of 0.3", True),
-    Remedy("convolutions", "convolutions: 24 and 48, batch norm, max-pool; 2.5 times the rate, clipped", True),
+    Remedy("convolutions", "convolutions: 24 and 48, batch norm; 2.5 times the rate, clipped", True),
     Remedy("rates", "discriminative rates: the last layer at a third", True),
     Remedy("transfer", "transfer: started from drawn letters and digits", True),
     Remedy("stopping", "early stopping: train while the validation loss falls", True),
@@ -129,7 +129,7 @@ def recipe_of(row: Row, epochs: int) -> Recipe:
         last = ({"match": "residual", "factor": 1.0}, {"match": "linear2", "factor": 1 / 3})
         changes["optimiser.groups"] = last
     if "stopping" in active:
-        changes |= {"training.epochs": 2 * epochs, "training.patience": 6, "data.validation": 1 / 12}
+        changes |= {"training.epochs": 2 * epochs, "training.patience": 30, "data.validation": 1 / 12}
     return change_recipe(get_recipe(BASE), changes)
 
 
