@@ -31,6 +31,7 @@ from tenfold.networks.layers import parse_layers
 from tenfold.networks.shapes import plan_network
 from tenfold.numpy_engine.engine import NumpyEngine
 from tenfold.numpy_engine.registry import build_layer
+from tenfold.numpy_engine.sharing import own_threads
 from tenfold.numpy_engine.store import ParameterStore
 
 Epoch = Callable[[], object]
@@ -213,18 +214,23 @@ def convolution(line: str, channels: int, size: int, images: int) -> tuple[dict[
     product = np.empty((rows, units), np.float32)
 
     def both() -> None:
-        layer.forward(inputs, training=True)
-        layer.backward(gradient)
+        with own_threads():  # as the engine does
+            layer.forward(inputs, training=True)
+            layer.backward(gradient)
 
     tasks: dict[str, Epoch] = {"layer": both, "product": lambda: np.matmul(left, right, out=product)}
     return tasks, 2.0 * rows * numbers * units
 
 
-def take_turns(tasks: dict[str, Epoch], repeats: int) -> dict[str, dict[str, list[float]]]:
-    """Wall and CPU seconds of each, in turn; once before that to warm up."""
+def take_turns(
+    tasks: dict[str, Epoch], repeats: int, *, pause: float = 0.0
+) -> dict[str, dict[str, list[float]]]:
+    """Wall and CPU seconds of each, in turn; once before that to warm up. pause: seconds before each, in
+    which the threads of the one before can come to rest: OpenBLAS's wait for work in busy loops."""
     times: dict[str, dict[str, list[float]]] = {name: {"wall": [], "cpu": []} for name in tasks}
     for turn in range(repeats + 1):
         for name, task in tasks.items():
+            time.sleep(pause)
             wall, cpu = time.perf_counter(), time.process_time()
             task()
             spent = {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu}
@@ -262,7 +268,7 @@ def convolution_rows(repeats: int) -> tuple[list[tuple[str, ...]], list[dict[str
         for case in CONVOLUTIONS:
             tasks, work = convolution(*case)
             with threadpool_limits(threads):
-                times = take_turns(tasks, repeats)
+                times = take_turns(tasks, repeats, pause=0.1)
             rates = {"layer": [3 * work / t / 1e9 for t in times["layer"]["wall"]]}
             rates["product"] = [work / t / 1e9 for t in times["product"]["wall"]]
             shares = [a / b for a, b in zip(rates["layer"], rates["product"], strict=True)]

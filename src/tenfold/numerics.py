@@ -25,10 +25,11 @@ def log_softmax(logits: np.ndarray) -> np.ndarray:
     """log(softmax(logits)) (..., K), without ever taking the logarithm of a rounded zero.
 
     A few columns are worked through one after the other: NumPy is slow along rows of ten."""
-    columns = np.array(np.moveaxis(logits, -1, 0), order="C")
+    last = logits.ndim - 1
+    columns = np.array(logits.transpose(last, *range(last)), order="C")
     columns -= columns.max(axis=0)
     columns -= np.log(np.exp(columns).sum(axis=0))
-    return np.moveaxis(columns, 0, -1)
+    return columns.transpose(*range(1, last + 1), 0)
 
 
 def one_hot(labels: np.ndarray, classes: int, dtype: type = np.float32) -> np.ndarray:

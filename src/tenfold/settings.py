@@ -143,5 +143,4 @@ class AugmentationSettings(Section):
     @property
     def active(self) -> bool:
         """Whether anything is changed at all."""
-        amounts = self.model_dump(exclude={"elastic_smoothness", "untouched"})
-        return any(value > 0 for value in amounts.values())
+        return any(value > 0 for name, value in self if name not in ("elastic_smoothness", "untouched"))

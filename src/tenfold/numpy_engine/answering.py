@@ -14,13 +14,13 @@ from tenfold.numpy_engine.blas import one_blas_thread
 from tenfold.numpy_engine.buffers import Buffers
 from tenfold.numpy_engine.fold import fold_network
 from tenfold.numpy_engine.network import RunningNetwork
+from tenfold.numpy_engine.sharing import MOST_WORKERS, share_out
 from tenfold.numpy_engine.store import ParameterStore
 
-__all__ = ["CHUNK_NUMBERS", "MOST_WORKERS", "AnsweringNetwork", "even_parts", "scale_pixels", "widest_layer"]
+__all__ = ["CHUNK_NUMBERS", "AnsweringNetwork", "even_parts", "scale_pixels", "widest_layer"]
 
 # Numbers in the largest array between two layers: 512 Ki of float32 are 2 MiB.
 CHUNK_NUMBERS = 1 << 19
-MOST_WORKERS = 4
 
 
 class AnsweringNetwork:
@@ -78,24 +78,16 @@ class AnsweringNetwork:
         """Does the work on all parts of `count` images, on as many threads as it pays for."""
         parts = even_parts(count, self.chunk)
         with one_blas_thread() as threads:
-            workers = min(threads, len(parts), MOST_WORKERS)
-            if workers < 2:
-                self._do(work, parts)
-                return
-            from concurrent.futures import ThreadPoolExecutor  # 5 ms that one image does not pay
+            workers = max(1, min(threads, len(parts), MOST_WORKERS))
+            runners = [self._take_runner() for _ in range(workers)]
+            share_out(parts, workers, lambda worker, part: work(runners[worker], part))
+        self._idle += runners
 
-            with ThreadPoolExecutor(workers) as pool:
-                shares = [parts[worker::workers] for worker in range(workers)]
-                list(pool.map(lambda share: self._do(work, share), shares))
-
-    def _do(self, work: _Work, parts: list[slice]) -> None:
+    def _take_runner(self) -> _Runner:
         try:
-            runner = self._idle.pop()
+            return self._idle.pop()
         except IndexError:
-            runner = _Runner(self.network, self.store, self.options)
-        for part in parts:
-            work(runner, part)
-        self._idle.append(runner)
+            return _Runner(self.network, self.store, self.options)
 
 
 class _Runner:

@@ -6,7 +6,6 @@ as NumPy's matrix products would take, because NumPy lets go of Python's lock wh
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 
 import numpy as np
@@ -15,13 +14,13 @@ from tenfold.augmentation.draws import AugmentationDraws
 from tenfold.augmentation.sources import Sources, find_sources
 from tenfold.numpy_engine.blas import one_blas_thread
 from tenfold.numpy_engine.buffers import Buffers
+from tenfold.numpy_engine.sharing import MOST_WORKERS, share_out
 
 __all__ = ["augment"]
 
 # Pixels in a piece: 256 images of 28x28. Smaller pieces fit a nearer cache, but threads meet more often.
 PIECE_PIXELS = 256 * 784
 PIECES_A_WORKER = 2  # fewer are not worth a thread's start
-MOST_WORKERS = 4
 
 
 def augment(images: np.ndarray, draws: AugmentationDraws, *, buffers: Buffers | None = None) -> np.ndarray:
@@ -34,18 +33,13 @@ def augment(images: np.ndarray, draws: AugmentationDraws, *, buffers: Buffers | 
     step = max(1, PIECE_PIXELS // (images.shape[1] * images.shape[2]))
     parts = [slice(start, start + step) for start in range(0, len(images), step)]
 
-    def change(share: list[slice], own: Buffers) -> None:
-        for part in share:
-            _change(images[part], _part(draws, part), results[part], own)
+    kept = buffers or Buffers(np.float32)
+
+    def change(worker: int, part: slice) -> None:
+        _change(images[part], _part(draws, part), results[part], kept.of_worker(worker))
 
     with one_blas_thread() as threads:
-        workers = min(threads, MOST_WORKERS, len(parts) // PIECES_A_WORKER)
-        if workers < 2:
-            change(parts, buffers or Buffers(np.float32))
-        else:
-            with ThreadPoolExecutor(workers) as pool:
-                shares = [parts[worker::workers] for worker in range(workers)]
-                list(pool.map(change, shares, [Buffers(np.float32) for _ in shares]))
+        share_out(parts, max(1, min(threads, MOST_WORKERS, len(parts) // PIECES_A_WORKER)), change)
     return results
 
 

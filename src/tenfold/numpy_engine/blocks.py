@@ -8,21 +8,20 @@ threads as NumPy's matrix products would take; NumPy lets go of Python's lock wh
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextvars import copy_context
 from dataclasses import replace
 
 import numpy as np
 
 from tenfold.engines.base import EngineOptions
 from tenfold.networks.shapes import Layer, Network
-from tenfold.numpy_engine.answering import MOST_WORKERS, even_parts, scale_pixels, widest_layer
+from tenfold.numpy_engine.answering import even_parts, scale_pixels, widest_layer
 from tenfold.numpy_engine.blas import one_blas_thread
 from tenfold.numpy_engine.buffers import Buffers
 from tenfold.numpy_engine.flatten import Flatten
 from tenfold.numpy_engine.linear import Linear
 from tenfold.numpy_engine.network import RunningNetwork
 from tenfold.numpy_engine.registry import LOSSES
+from tenfold.numpy_engine.sharing import MOST_WORKERS, share_out
 from tenfold.numpy_engine.store import ParameterStore
 
 __all__ = ["BLOCK_NUMBERS", "BlockGradients", "learns_by_image"]
@@ -52,27 +51,31 @@ class BlockGradients:
         parts = even_parts(len(images), self.length)
         with one_blas_thread() as threads:
             workers = self._staff(min(threads, len(parts), MOST_WORKERS))
-            shares = [parts[index :: len(workers)] for index in range(len(workers))]
-            contexts = [copy_context() for _ in workers]  # they hold np.errstate
-            with ThreadPoolExecutor(len(workers)) as pool:
-                futures = [
-                    pool.submit(context.run, worker.add_up, images, labels, image_weights, share)
-                    for context, worker, share in zip(contexts, workers, shares, strict=True)
-                ]
-                sums = [future.result() for future in futures]
+
+            def add_up(index: int, part: slice) -> None:
+                weights = None if image_weights is None else image_weights[part]
+                workers[index].add_up(images[part], labels[part], weights, len(images))
+
+            share_out(parts, len(workers), add_up)
         np.copyto(self.store.gradients, workers[0].total)
         for worker in workers[1:]:
             self.store.gradients += worker.total
-        return sum(loss for loss, _ in sums) / len(images), sum(correct for _, correct in sums)
+        return sum(w.losses for w in workers) / len(images), sum(w.correct for w in workers)
 
     def _staff(self, count: int) -> list[_Worker]:
+        """So many workers, with nothing added up yet."""
         while len(self.workers) < count:
             self.workers.append(_Worker(self.network, self.store.twin(), self.options))
+        for worker in self.workers[:count]:
+            worker.begin()
         return self.workers[:count]
 
 
 class _Worker:
-    """Layers, gradients and the memory they work in: for one thread."""
+    """Layers, gradients and the memory they work in: for one thread.
+
+    losses, correct, total: of the blocks since `begin`.
+    """
 
     def __init__(self, network: Network, store: ParameterStore, options: EngineOptions) -> None:
         self.layers, self.store, self.options = RunningNetwork(network, store), store, options
@@ -84,25 +87,24 @@ class _Worker:
             first.factor = 1 / (255 * options.std)
             self.options = replace(options, std=1 / 255)  # the pixels as they are
 
-    def add_up(
-        self, images: np.ndarray, labels: np.ndarray, image_weights: np.ndarray | None, parts: Sequence[slice]
-    ) -> tuple[float, int]:
-        """The sum of the images' losses, how many are right; `total` is these blocks' gradient."""
-        losses, correct = 0.0, 0
+    def begin(self) -> None:
+        self.losses, self.correct = 0.0, 0
         self.total.fill(0)
-        for part in parts:
-            inputs = scale_pixels(images[part], self.options, self.buffers)
-            logits = self.layers.forward(inputs, training=True)
-            loss, gradient = self.loss(
-                logits, labels[part], None if image_weights is None else image_weights[part]
-            )
-            if self.options.loss.reduction == "mean":
-                gradient *= len(inputs) / len(images)
-            losses += loss * len(inputs)
-            correct += int(np.count_nonzero(logits.argmax(axis=1) == labels[part]))
-            self.layers.backward(gradient)
-            self.total += self.store.gradients
-        return losses, correct
+
+    def add_up(
+        self, images: np.ndarray, labels: np.ndarray, image_weights: np.ndarray | None, count: int
+    ) -> None:
+        """A block of a batch of `count` images: adds the sum of its losses, how many are right, and its
+        part of the gradient."""
+        inputs = scale_pixels(images, self.options, self.buffers)
+        logits = self.layers.forward(inputs, training=True)
+        loss, gradient = self.loss(logits, labels, image_weights)
+        if self.options.loss.reduction == "mean":
+            gradient *= len(inputs) / count
+        self.losses += loss * len(inputs)
+        self.correct += int(np.count_nonzero(logits.argmax(axis=1) == labels))
+        self.layers.backward(gradient)
+        self.total += self.store.gradients
 
 
 def learns_by_image(network: Network) -> bool:

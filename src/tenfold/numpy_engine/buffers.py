@@ -20,6 +20,11 @@ class Buffers:
         self.dtype = np.dtype(dtype)
         self._memory: dict[str, np.ndarray] = {}
         self._views: dict[str, np.ndarray] = {}
+        self._others: dict[int, Buffers] = {}
+
+    def of_worker(self, worker: int) -> Buffers:
+        """The arrays of a thread of its own, kept here; those of worker 0 are these."""
+        return self._others.setdefault(worker, Buffers(self.dtype)) if worker else self
 
     def take(self, name: str, shape: tuple[int, ...], dtype: DTypeLike | None = None) -> np.ndarray:
         """A contiguous array of `shape`, the same one each time it is asked for."""

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import nullcontext
+
 import numpy as np
 
 from tenfold.arrays import Batch
 from tenfold.engines.base import EngineOptions, StepResult, output_weights
 from tenfold.errors import ModelError
-from tenfold.networks.shapes import Network
+from tenfold.networks.shapes import Layer, Network
 from tenfold.numpy_engine.answering import AnsweringNetwork, scale_pixels
 from tenfold.numpy_engine.blocks import BlockGradients, learns_by_image
 from tenfold.numpy_engine.buffers import Buffers
 from tenfold.numpy_engine.network import RunningNetwork
 from tenfold.numpy_engine.random_state import pack_random_state, unpack_random_state
 from tenfold.numpy_engine.registry import LOSSES, OPTIMISERS
+from tenfold.numpy_engine.sharing import own_threads
 from tenfold.numpy_engine.store import ParameterStore
 
 __all__ = ["NumpyEngine"]
@@ -46,18 +50,25 @@ class NumpyEngine:
         self.average = ParameterStore.of(network, weights, dtype) if options.average_decay else None
         self.answering: AnsweringNetwork | None = None  # made when asked, dropped when weights change
         self.buffers = Buffers(dtype)
+        # Convolutions share out images to threads of ours; a perceptron's products are for OpenBLAS's.
+        self.threads = own_threads if _convolves(network.layers) else nullcontext
         self.blocks = BlockGradients(network, self.store, options) if learns_by_image(network) else None
 
     def train_step(self, batch: Batch, learning_rate: float) -> StepResult:
         """Forward, loss, backward, one step of the optimiser."""
-        loss, correct = self.differentiate(batch)
-        self.optimiser.step(self.store.learned, self.store.gradients, learning_rate)
-        if self.average is not None:
-            self._follow(self.average)
+        with self.threads():
+            loss, correct = self._differentiate(batch)
+            self.optimiser.step(self.store.learned, self.store.gradients, learning_rate)
+            if self.average is not None:
+                self._follow(self.average)
         return StepResult(loss, correct)
 
     def differentiate(self, batch: Batch) -> StepResult:
         """The loss of a batch; its gradient is left in the store."""
+        with self.threads():
+            return self._differentiate(batch)
+
+    def _differentiate(self, batch: Batch) -> StepResult:
         self.answering = None
         images, labels = self._augmented(batch), batch.labels
         if self.options.loss.label_shift:
@@ -162,6 +173,10 @@ class NumpyEngine:
         )
         change *= 1 - decay
         average.learned += change
+
+
+def _convolves(layers: Sequence[Layer]) -> bool:
+    return any(layer.spec.kind == "conv" or _convolves(layer.inner) for layer in layers)
 
 
 def _section(state: dict[str, np.ndarray], title: str) -> dict[str, np.ndarray]:

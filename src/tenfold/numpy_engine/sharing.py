@@ -1,0 +1,80 @@
+"""Work on a batch, shared out to threads part by part.
+
+OpenBLAS's own threads share out one product at a time: where each is small, as those of a few images'
+windows are, they wait for each other more than they compute; and they go on waiting in busy loops
+afterwards, on the cores that others could use. Here each thread takes whole parts, with products on one
+thread. NumPy lets go of Python's lock while it computes.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar, copy_context
+from functools import cache
+from typing import TYPE_CHECKING
+
+from tenfold.numpy_engine.blas import one_blas_thread
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
+
+__all__ = ["MOST_WORKERS", "count_workers", "own_threads", "share_out"]
+
+MOST_WORKERS = 4
+# Multiplications that a worker should have at least: it takes some fifty microseconds to begin.
+LEAST_WORK = 3_000_000
+
+_allowed: ContextVar[int] = ContextVar("threads that work may be shared out to", default=1)
+
+
+@contextmanager
+def own_threads() -> Iterator[int]:
+    """Inside, matrix products take one thread, and work may be shared out to as many as they had; yields
+    that number."""
+    with one_blas_thread() as threads:
+        token = _allowed.set(threads)
+        try:
+            yield threads
+        finally:
+            _allowed.reset(token)
+
+
+def count_workers(parts: int, multiplications: int) -> int:
+    """How many threads `share_out` should take for so many parts and multiplications; 1 outside
+    `own_threads`, and where the work is itself a share."""
+    return max(1, min(_allowed.get(), MOST_WORKERS, parts, multiplications // LEAST_WORK))
+
+
+def share_out(parts: Sequence[slice], workers: int, work: Callable[[int, slice], None]) -> None:
+    """work(worker, part) for every part; worker w takes parts w, w + workers, ... in this order, so that
+    the same number of workers gives the same bits. Raises what a worker raised."""
+
+    def do(worker: int) -> None:
+        token = _allowed.set(1)
+        try:
+            for part in parts[worker::workers]:
+                work(worker, part)
+        finally:
+            _allowed.reset(token)
+
+    others = [_pool().submit(copy_context().run, do, worker) for worker in range(1, workers)]
+    try:
+        do(0)
+    finally:  # nobody works on after this
+        raised = [future.exception() for future in others]
+    for error in raised:
+        if error is not None:
+            raise error
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    from concurrent.futures import ThreadPoolExecutor  # 5 ms that one image does not pay
+
+    return ThreadPoolExecutor(MOST_WORKERS - 1, thread_name_prefix="tenfold")
+
+
+if hasattr(os, "register_at_fork"):  # a child has none of its parent's threads
+    os.register_at_fork(after_in_child=_pool.cache_clear)

@@ -1,0 +1,113 @@
+"""Work shared out to threads: every part once, the same answers, and nothing left hanging."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from contextlib import nullcontext
+
+import numpy as np
+import pytest
+
+from tenfold.networks.initialise import initial_weights
+from tenfold.networks.layers import parse_layers
+from tenfold.networks.shapes import plan_network
+from tenfold.numpy_engine import conv, sharing
+from tenfold.numpy_engine.registry import build_layer
+from tenfold.numpy_engine.sharing import count_workers, own_threads, share_out
+from tenfold.numpy_engine.store import ParameterStore
+
+PARTS = [slice(start, start + 3) for start in range(0, 30, 3)]
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3, 4])
+def test_every_part_once_and_each_worker_in_order(workers: int) -> None:
+    seen: list[tuple[int, int]] = []
+    share_out(PARTS, workers, lambda worker, part: seen.append((worker, part.start)))
+    for worker in range(workers):
+        own = [start for who, start in seen if who == worker]
+        assert own == [part.start for part in PARTS[worker::workers]]
+    assert len(seen) == len(PARTS)
+
+
+def test_workers_are_threads_of_their_own_and_know_errstate() -> None:
+    both_are_here = threading.Barrier(2, timeout=20)
+
+    def work(worker: int, part: slice) -> None:
+        if part.start < 6:  # the first part of each
+            both_are_here.wait()
+        assert np.geterr()["divide"] == "raise"
+
+    with np.errstate(divide="raise"):
+        share_out(PARTS, 2, work)
+
+
+@pytest.mark.parametrize("failing", [0, 1, 2])
+def test_what_a_worker_raised_is_raised_when_all_have_ended(failing: int) -> None:
+    ended = [threading.Event() for _ in range(3)]
+
+    def work(worker: int, part: slice) -> None:
+        if part.start // 3 == worker + 6:  # the third part of each
+            ended[worker].set()
+            if worker == failing:
+                raise ValueError("a mistake")
+
+    with pytest.raises(ValueError, match="a mistake"):
+        share_out(PARTS, 3, work)
+    assert all(event.is_set() for event in ended)
+    share_out(PARTS, 3, lambda *_: None)  # and it goes on working
+
+
+def test_work_is_shared_only_inside_own_threads_and_not_again_within(monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[int] = []
+    assert count_workers(10, 10**12) == 1
+    monkeypatch.setattr(sharing, "one_blas_thread", lambda: nullcontext(3))
+    with own_threads() as threads:
+        assert threads == 3 and count_workers(10, 10**12) == 3
+        assert count_workers(2, 10**12) == 2  # no more than there are parts
+        assert count_workers(10, sharing.LEAST_WORK) == 1  # too little to share
+        share_out(PARTS, 3, lambda *_: found.append(count_workers(10, 10**12)))
+        assert count_workers(10, 10**12) == 3
+    assert found == [1] * len(PARTS) and count_workers(10, 10**12) == 1
+
+
+LINES = ["conv 6 3x3 padding same", "conv 6 3x3 stride 2", "conv 6 5x5 padding 1 no-bias"]
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_a_shared_convolution_is_the_same(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = plan_network(parse_layers(["conv 3 1x1", line, "flatten", "linear classes"]), (11, 9), 10)
+    monkeypatch.setattr(conv, "WINDOW_NUMBERS", 4000)  # several parts
+    rng = np.random.default_rng(0)
+    weights = initial_weights(network, "torch", seed=0)
+    inputs = rng.standard_normal((13, 11, 9, 3)).astype(np.float32)
+    found = []
+    for workers in (1, 3, 3):
+        monkeypatch.setattr(conv, "count_workers", lambda parts, _, n=workers: min(n, parts))
+        layer = build_layer(network.layers[1], ParameterStore.of(network, weights))
+        outputs = layer.forward(inputs, training=True).copy()
+        gradient = np.cos(np.arange(outputs.size, dtype=np.float32)).reshape(outputs.shape)
+        back = layer.backward(gradient)
+        assert back is not None
+        found.append([outputs, back.copy(), *(slope.copy() for slope in layer.slopes.values())])
+    for alone, shared, again in zip(*found, strict=True):
+        np.testing.assert_allclose(shared, alone, rtol=1e-5, atol=1e-5)
+        np.testing.assert_array_equal(again, shared)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_forked_child_has_threads_of_its_own() -> None:
+    program = (
+        "import os\n"
+        "from tenfold.numpy_engine.sharing import share_out\n"
+        "parts, seen = [slice(0, 1), slice(1, 2)], []\n"
+        "share_out(parts, 2, lambda worker, part: seen.append(worker))\n"
+        "child = os.fork()\n"
+        "share_out(parts, 2, lambda worker, part: seen.append(worker))\n"
+        "assert sorted(seen) == [0, 0, 1, 1], seen\n"
+        "if not child: os._exit(0)\n"
+        "assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0\n"
+    )
+    subprocess.run([sys.executable, "-W", "ignore", "-c", program], check=True, timeout=60)
