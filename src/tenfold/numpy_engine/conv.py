@@ -137,11 +137,11 @@ class Convolution(Layer):
     def _copied(self, windows: np.ndarray, worker: int) -> np.ndarray:
         """The windows as numbers of their own; the worker's next copy overwrites them."""
         count, high, wide, k, run = windows.shape
-        name = f"windows {worker}"
+        buffers = self.buffers.of_worker(worker)
         if run < FEW_CHANNELS * k:  # such short runs are slow to copy; a column of the matrix is long
-            copy = self.buffers.take(name, (k, run, count, high, wide)).transpose(2, 3, 4, 0, 1)
+            copy = buffers.take("windows", (k, run, count, high, wide)).transpose(2, 3, 4, 0, 1)
         else:
-            copy = self.buffers.take(name, windows.shape)
+            copy = buffers.take("windows", windows.shape)
         np.copyto(copy, windows)
         return copy
 
