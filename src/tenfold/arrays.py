@@ -24,7 +24,10 @@ __all__ = [
     "Verdict",
     "WeightedDataset",
     "count_pixels",
+    "image_place",
     "iterate_pieces",
+    "pack_files",
+    "unpack_files",
 ]
 
 Verdict = Literal["digit", "unsure", "not a digit"]
@@ -80,6 +83,8 @@ class ImageDataset:
     images: uint8 (N, H, W), 0 is black; an array, a memory map of a file, or ImageRows of one.
     labels: int64 (N,), indices into class_names.
     note: one line on where the data came from when that is not what was asked for.
+    files: of each image the file that it came from, within the folder of its part, such as
+    "7/scan 12.png"; none where images have no files of their own.
     Raises DataError when the arrays do not fit each other.
     Usable as a PyTorch map-style data set: `dataset[i]` is (image, label).
     """
@@ -89,6 +94,7 @@ class ImageDataset:
     class_names: tuple[str, ...]
     name: str = "data"
     note: str = ""
+    files: tuple[str, ...] = field(default=(), kw_only=True)
 
     pixel_types: ClassVar[tuple[type, ...]] = (np.uint8,)
 
@@ -117,6 +123,7 @@ class ImageDataset:
         object.__setattr__(self, "labels", _read_only(labels.astype(np.int64, copy=False)))
         object.__setattr__(self, "images", _read_only(images))
         object.__setattr__(self, "class_names", tuple(self.class_names))
+        object.__setattr__(self, "files", _check_files(self))
 
     def __len__(self) -> int:
         return len(self.images)
@@ -152,6 +159,7 @@ class ImageDataset:
             self.class_names,
             name or self.name,
             self.note,
+            files=_subset_files(self.files, indices),
         )
 
     def sha256(self) -> str:
@@ -193,6 +201,7 @@ class WeightedDataset(ImageDataset):
             images=_subset(self.images, indices),
             labels=self.labels[indices],
             name=name or self.name,
+            files=_subset_files(self.files, indices),
             image_weights=None if self.image_weights is None else self.image_weights[indices],
         )
 
@@ -265,6 +274,24 @@ class Prediction:
         }
 
 
+def image_place(index: int, files: Sequence[str] = ()) -> dict[str, Any]:
+    """What names an image of a data set: {"index": 3}, and where it came from a file also "file".
+
+    files: of every image of the set, or none.
+    """
+    return {"index": int(index)} | ({"file": files[index]} if files else {})
+
+
+def pack_files(files: Sequence[str]) -> np.ndarray:
+    """uint8 (bytes,): the names as .npz keeps them, a quarter of a unicode array or less."""
+    return np.frombuffer("\0".join(files).encode("utf-8", "surrogatepass"), np.uint8)
+
+
+def unpack_files(packed: np.ndarray) -> tuple[str, ...]:
+    """What `pack_files` was given."""
+    return tuple(packed.tobytes().decode("utf-8", "surrogatepass").split("\0")) if packed.size else ()
+
+
 def iterate_pieces(images: np.ndarray) -> Iterator[np.ndarray]:
     """(N, H, W) a few images at a time, contiguous: memory does not grow with N."""
     step = max(1, _PIECE_BYTES // (images.itemsize * images[0].size)) if len(images) else 1
@@ -291,6 +318,19 @@ def _subset(images: np.ndarray | ImageRows, indices: np.ndarray) -> np.ndarray:
     if isinstance(images, np.memmap):
         return cast(np.ndarray, ImageRows(images, np.arange(len(images))[indices]))
     return images[indices]
+
+
+def _subset_files(files: tuple[str, ...], indices: np.ndarray) -> tuple[str, ...]:
+    return tuple(np.array(files, dtype=object)[indices]) if files else ()
+
+
+def _check_files(dataset: ImageDataset) -> tuple[str, ...]:
+    files = tuple(dataset.files)
+    if files and len(files) != len(dataset):
+        raise DataError(
+            f"{dataset.name}: {len(dataset)} images but {len(files)} files", expected="one an image, or none"
+        )
+    return files
 
 
 def _read_only(array: np.ndarray | ImageRows) -> np.ndarray:

@@ -187,3 +187,19 @@ def test_split_folders(tmp_path, names, parts):
     for name in names:
         (tmp_path / name).mkdir()
     assert {part: path.name for part, path in split_folders(tmp_path).items()} == parts
+
+
+def test_every_image_knows_its_file(pictures, cache):
+    expected = tuple(f"{label}/{number + 1}.png" for label in range(10) for number in range(label + 2))
+    assert read_image_folder(pictures, cache=cache).files == expected
+    assert len(list(cache.iterdir())) == 1
+    assert read_image_folder(pictures, cache=cache).files == expected  # images from the kept array
+
+
+def test_names_of_files_fit_on_a_line(tmp_path, cache):
+    for name in ("a b.png", "é'\".png", "new\nline\x1b.png", os.fsdecode(b"caf\xe9.png")):
+        save(tmp_path / "digits" / "1" / name, np.zeros((4, 3), np.uint8))
+    save(tmp_path / "digits" / "2" / "a.png", np.zeros((4, 3), np.uint8))
+    assert set(read_image_folder(tmp_path / "digits", cache=cache).files) == {
+        "1/a b.png", "1/é'\".png", r"1/new\nline\x1b.png", r"1/caf\udce9.png", "2/a.png",
+    }  # fmt: skip

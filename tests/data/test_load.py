@@ -288,6 +288,12 @@ def test_picture_folders(tmp_path):
     train, test, both = (load_dataset(tmp_path / "split", split=split) for split in ("train", "test", "all"))
     assert (len(train), len(test), len(both)) == (30, 6, 36)
     assert train.class_names == test.class_names == ("a", "b", "c") and test.name == "split"
+    for part, folder in ((train, "train"), (test, "t10k")):  # both have an a/0.png
+        assert len(part.files) == len(part)
+        for file, image in zip(part.files, part.images, strict=True):
+            np.testing.assert_array_equal(Image.open(tmp_path / "split" / folder / file), image)
+    for file, image in zip(both.files, both.images, strict=True):
+        np.testing.assert_array_equal(Image.open(tmp_path / "split" / file), image)
     assert test.class_counts().tolist() == [3, 0, 3]
 
 

@@ -10,7 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tenfold.arrays import Batch, ImageDataset, Prediction
+from tenfold.arrays import (
+    Batch,
+    ImageDataset,
+    Prediction,
+    WeightedDataset,
+    image_place,
+    pack_files,
+    unpack_files,
+)
 from tenfold.data.batches import count_batches, iterate_batches
 from tenfold.errors import DataError, FigureNotMetError, RecipeError, TenfoldError, UsageError, nearest
 from tenfold.files import remove_parts, replace_file, write_text
@@ -52,6 +60,37 @@ def test_subset_keeps_order_and_names() -> None:
     part = make().subset(np.array([4, 1]), name="part")
     assert part.labels.tolist() == [0, 1] and part.name == "part" and part.class_names == ("a", "b", "c")
     assert make().subset(np.array([0])).name == "thing"
+
+
+@pytest.mark.parametrize("kind", [ImageDataset, WeightedDataset])
+@pytest.mark.parametrize(
+    ("indices", "files"),
+    [
+        (np.array([4, 1, 1]), ("e.png", "b.png", "b.png")),
+        (np.array([True, False, False, True, False]), ("a.png", "d.png")),
+        (slice(1, 3), ("b.png", "c.png")),
+    ],
+)
+def test_subset_keeps_files(kind: type[ImageDataset], indices: Any, files: tuple[str, ...]) -> None:
+    dataset = kind(IMAGES, LABELS, ("a", "b", "c"), files=tuple(f"{letter}.png" for letter in "abcde"))
+    assert dataset.subset(indices).files == files
+    assert dataset.sha256() == make().sha256() and make().subset(indices).files == ()
+
+
+def test_files_are_as_many_as_images() -> None:
+    with pytest.raises(DataError, match="5 images but 2 files"):
+        ImageDataset(IMAGES, LABELS, ("a", "b", "c"), files=("1.png", "2.png"))
+
+
+def test_what_names_an_image() -> None:
+    assert image_place(np.int64(1), ("a/1.png", "a/2.png")) == {"index": 1, "file": "a/2.png"}
+    assert image_place(1) == {"index": 1}
+
+
+@given(st.lists(st.text(st.characters(exclude_characters="\0"), min_size=1)))
+def test_files_are_packed_and_unpacked(files: list[str]) -> None:
+    packed = pack_files(files)
+    assert packed.dtype == np.uint8 and unpack_files(packed) == tuple(files)
 
 
 def test_sha256_tells_content_order_and_shape_apart() -> None:

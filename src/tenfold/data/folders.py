@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
@@ -27,13 +28,15 @@ TEST_NAMES = ("test", "testing", "t10k")
 VALIDATION_NAMES = ("val", "validation")  # taken for the test part where there is no other
 IGNORED = ("thumbs.db", "desktop.ini")
 CACHE_VERSION = "1"  # of what read_grey makes of a file
+UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # in names: control characters, broken UTF-8
 LAYOUT = "a folder for each class with pictures in it"
 
 
 class _Picture(NamedTuple):
     path: str
     label: int
-    stamp: str  # name within the folder, size and time
+    name: str  # within the folder
+    stamp: str  # name, size and time
 
 
 def split_folders(folder: Path) -> dict[str, Path]:
@@ -60,7 +63,7 @@ def read_image_folder(
     progress: Progress | None = None,
     cache: Path | None = None,
 ) -> ImageDataset:
-    """`<class>/*` pictures as grey images; class_names: when more are known than lie here.
+    """`<class>/*` pictures as grey images, with their files; class_names: when more are known than lie here.
 
     The array is kept in `cache` (None: the XDG cache's folder `tenfold/folders`), named after the
     files' names, sizes and times; a broken one is made anew. Raises DataError naming the first
@@ -78,7 +81,8 @@ def read_image_folder(
         images = np.stack(pictures)
         _keep(kept, images)
     labels = np.array([picture.label for picture in listing], dtype=np.int64)
-    return ImageDataset(images, labels, names, folder.name)
+    files = tuple(_printable(picture.name) for picture in listing)
+    return ImageDataset(images, labels, names, folder.name, files=files)
 
 
 def _subfolders(folder: Path) -> list[Path]:
@@ -123,7 +127,13 @@ def _picture(entry: os.DirEntry[str], class_name: str, label: int) -> _Picture:
         about = entry.stat()
     except OSError as error:
         raise DataError(f"{entry.path} cannot be read ({error.strerror})", remedy="delete it") from error
-    return _Picture(entry.path, label, f"{class_name}/{entry.name}|{about.st_size}|{about.st_mtime_ns}")
+    name = f"{class_name}/{entry.name}"
+    return _Picture(entry.path, label, name, f"{name}|{about.st_size}|{about.st_mtime_ns}")
+
+
+def _printable(name: str) -> str:
+    """As it can stand on one line of a terminal, a table or a page: what cannot is spelled out, as \\x1b."""
+    return UNPRINTABLE.sub(lambda found: ascii(found[0])[1:-1], name)
 
 
 def _key(listing: list[_Picture]) -> str:

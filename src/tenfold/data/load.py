@@ -190,14 +190,17 @@ def _take(source: Source, split: str, where: str | Path) -> ImageDataset:
     if "train" not in parts and split == "train":
         raise DataNotFoundError(f"{where} has no training images", remedy="take split 'test' or 'all'")
     if "test" in parts:
-        return parts[split]() if split != "all" else _join([read() for read in parts.values()], where)
+        return parts[split]() if split != "all" else _join(source, where)
     whole = parts["train"]()
     if split == "all":
         return whole
     return split_dataset(whole, TEST_SHARE, seed=TEST_SEED)[split == "test"]
 
 
-def _join(parts: list[ImageDataset], where: str | Path) -> ImageDataset:
+def _join(source: Source, where: str | Path) -> ImageDataset:
+    """All parts as one; the files of each with its folder before them, for both may have a 7/1.png."""
+    named = {name: read() for name, read in source.parts.items()}
+    parts = list(named.values())
     sizes = {part.image_shape for part in parts}
     if len(sizes) > 1:
         raise DataError(
@@ -206,4 +209,5 @@ def _join(parts: list[ImageDataset], where: str | Path) -> ImageDataset:
             remedy="take the parts one by one",
         )
     images, labels = (np.concatenate([getattr(part, key) for part in parts]) for key in ("images", "labels"))
-    return replace(parts[0], images=images, labels=labels)
+    files = tuple(f"{source.folders[name]}/{file}" for name, part in named.items() for file in part.files)
+    return replace(parts[0], images=images, labels=labels, files=files)

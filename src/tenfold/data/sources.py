@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -24,9 +24,12 @@ KNOWN = "a folder of IDX files or of pictures, an IDX images file, .csv, .csv.gz
 
 @dataclass(frozen=True)
 class Source:
-    """parts: "train" and perhaps "test" -> what reads it; "train" alone is everything there is."""
+    """parts: "train" and perhaps "test" -> what reads it; "train" alone is everything there is.
+
+    folders: part -> the name of its folder, where pictures lie in one for each part."""
 
     parts: Mapping[str, Callable[[], ImageDataset]]
+    folders: Mapping[str, str] = field(default_factory=dict)
 
 
 def open_path(path: Path, *, progress: Progress | None = None) -> Source:
@@ -99,6 +102,8 @@ def _picture_source(folder: Path, progress: Progress | None) -> Source:
     def read(part: str) -> ImageDataset:
         names = class_folders(*splits.values())
         dataset = read_image_folder(splits[part], class_names=names, progress=progress)
-        return ImageDataset(dataset.images, dataset.labels, names, folder.name)
+        return replace(dataset, name=folder.name)
 
-    return Source({part: partial(read, part) for part in splits})
+    return Source(
+        {part: partial(read, part) for part in splits}, {part: place.name for part, place in splits.items()}
+    )

@@ -24,7 +24,9 @@ def prepare_validation(recipe: Recipe, val_set: ImageDataset | None, *, seed: in
     from tenfold.numpy_engine.augment import augment
 
     images = np.rint(augment(val_set.images, draws)).astype(np.uint8)
-    return ImageDataset(images, val_set.labels, val_set.class_names, val_set.name, val_set.note)
+    return ImageDataset(
+        images, val_set.labels, val_set.class_names, val_set.name, val_set.note, files=val_set.files
+    )
 
 
 def validate(
