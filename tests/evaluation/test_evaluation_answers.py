@@ -26,7 +26,8 @@ def _measure(
     rng = np.random.default_rng(count)
     names = tuple(f"class {k}" for k in range(classes))
     images = rng.integers(0, 256, (count, side, side), dtype=np.uint8)
-    dataset = ImageDataset(images, rng.integers(0, classes, count), names)
+    files = tuple(f"class {k % 3}/größe {k}.png" for k in range(count))
+    dataset = ImageDataset(images, rng.integers(0, classes, count), names, files=files)
     logits = rng.normal(0, 3, (count, classes)).astype(np.float32)
     recipe = recipe_from_dict({"name": "plain", "network": {"layers": ["flatten", "linear classes"]}})
     engine: Any = SimpleNamespace(logits=lambda _images: logits)
@@ -75,18 +76,24 @@ def test_what_was_saved_is_loaded(tmp_path: Path) -> None:
     loaded = Evaluation.load(tmp_path)
     for name in ("labels", "probs", "cell_index", "cell_predicted", "cell_confidence", "cell_images"):
         np.testing.assert_array_equal(getattr(loaded, name), getattr(evaluation, name))
+    assert loaded.files == evaluation.files and loaded.files[7] == "class 1/größe 7.png"
+    for row in loaded.to_dict()["most_confident_misses"]:
+        assert row["file"] == f"class {row['index'] % 3}/größe {row['index']}.png"
 
 
 def test_files_of_an_earlier_version_are_still_read(tmp_path: Path) -> None:
     evaluation, _ = _measure()
     evaluation.save(tmp_path)
     with np.load(tmp_path / "evaluation.npz") as arrays:
-        old = {key: arrays[key] for key in arrays if not key.startswith(("cell_", "probs", "labels"))}
+        old = {
+            key: arrays[key] for key in arrays if not key.startswith(("cell_", "probs", "labels", "files"))
+        }
     np.savez_compressed(tmp_path / "evaluation.npz", **old)
     loaded = Evaluation.load(tmp_path)
     assert not loaded.has_probs and loaded.probs.shape == (0, 3) and len(loaded.cell_index) == 0
     np.testing.assert_array_equal(loaded.right, evaluation.right)
-    assert loaded.to_dict() == evaluation.to_dict()
+    assert loaded.files == () and "file" not in loaded.to_dict()["most_confident_misses"][0]
+    assert loaded.to_dict() == replace(evaluation, files=()).to_dict()
     replace(loaded, dataset="again").save(tmp_path)
     assert Evaluation.load(tmp_path).dataset == "again"
 

@@ -122,6 +122,22 @@ def test_saved_and_loaded(tmp_path: Path) -> None:
         LabelErrors.load(tmp_path)
 
 
+def test_files_are_kept_and_may_be_missing(tmp_path: Path) -> None:
+    probs, labels, _ = noisy()
+    files = tuple(f"{label}/scan {k}.png" for k, label in enumerate(labels))
+    found = find_label_errors(probs, labels, files=files)
+    found.save(tmp_path, images=np.zeros((len(labels), 2, 2), np.uint8))
+    loaded = LabelErrors.load(tmp_path)
+    assert loaded.files == files
+    assert all(row["file"] == files[row["index"]] for row in loaded.to_dict()["most_suspect"])
+    with np.load(tmp_path / "label_errors.npz") as arrays:  # as earlier versions wrote them
+        np.savez(tmp_path / "label_errors.npz", **{key: arrays[key] for key in arrays if key != "files"})
+    loaded = LabelErrors.load(tmp_path)
+    assert loaded.files == () and "file" not in loaded.to_dict()["most_suspect"][0]
+    with pytest.raises(DataError, match="3 files for 2000 labels"):
+        find_label_errors(probs, labels, files=files[:3])
+
+
 def test_flipped_labels_of_mnist_are_found(mnist_dir: Path) -> None:
     """The bound: of 300 of 10,000 at least 90 % among the 350 most suspect."""
     torch = pytest.importorskip("torch")

@@ -83,7 +83,8 @@ def _show(evaluation: Evaluation, *, quiet: bool) -> None:
     if evaluation.misses:
         console.print("\nthe most confident misses")
         worst = evaluation.to_dict()["most_confident_misses"][:10]
-        misses = [(w["index"], w["label"], w["predicted"], percent(w["confidence"], 1)) for w in worst]
+        named = "file" if evaluation.files else "index"
+        misses = [(w[named], w["label"], w["predicted"], percent(w["confidence"], 1)) for w in worst]
         console.print(
-            plain_table(("index", "is", "read as", "confidence"), misses, right=("index", "confidence"))
+            plain_table((named, "is", "read as", "confidence"), misses, right=("index", "confidence"))
         )

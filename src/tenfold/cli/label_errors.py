@@ -97,8 +97,9 @@ def _show(found: LabelErrors, dataset: ImageDataset, *, quiet: bool) -> None:
     if not len(found):
         return
     rows = suspect_rows(found, dataset.class_names, _LISTED)
-    cells = [(row["index"], row["given"], row["suggested"], f"{row['quality']:.4f}") for row in rows]
-    columns = ("index", "given", "suggested", "quality")
+    named = "file" if found.files else "index"
+    cells = [(row[named], row["given"], row["suggested"], f"{row['quality']:.4f}") for row in rows]
+    columns = (named, "given", "suggested", "quality")
     console.print(plain_table(columns, cells, right=("index", "quality")))
     if len(found) > len(rows):
         console.print(f"and {len(found) - len(rows):,} more: see --out")

@@ -43,14 +43,15 @@ def percent(share: float | None, digits: int = 2) -> str:
 def plain_table(
     columns: Sequence[str], rows: Sequence[Sequence[object]], *, right: Sequence[str] = ()
 ) -> Table:
-    """A table without lines; the first column is never folded, those named in `right` are flush right."""
+    """A table without lines; those named in `right` are flush right. They are never folded, nor is the first
+    column, unless it holds files, whose names have any length."""
     from rich.markup import escape
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         justify: Literal["left", "right"] = "right" if column in right else "left"
-        whole = column in right or column == columns[0]
+        whole = column in right or (column == columns[0] and column != "file")
         table.add_column(escape(column), justify=justify, overflow="fold", no_wrap=whole)
     for row in rows:
         table.add_row(*(escape(str(cell)) for cell in row))

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tenfold import metrics
-from tenfold.arrays import ImageDataset
+from tenfold.arrays import ImageDataset, image_place, pack_files, unpack_files
 from tenfold.classifier import Classifier
 from tenfold.errors import DataError, ModelError
 from tenfold.files import replace_file, write_text
@@ -39,7 +39,7 @@ class Evaluation:
     labels: int64 (N,) and probs: float32 (N, K), calibrated, of every image; none of them (0,) and
     (0, K) in files of an earlier version. cell_*: what the cells of the confusion matrix hold, at most
     twelve images each: off the diagonal the surest, on it the least sure ones; index, true class,
-    predicted class, confidence, images.
+    predicted class, confidence, images. files: of every image, or none (see ImageDataset).
     """
 
     dataset: str
@@ -70,6 +70,7 @@ class Evaluation:
     cell_predicted: np.ndarray
     cell_confidence: np.ndarray
     cell_images: np.ndarray
+    files: tuple[str, ...] = ()
 
     @property
     def misses(self) -> int:
@@ -113,8 +114,8 @@ class Evaluation:
             "per_class": self.per_class(),
             "confusion": self.confusion.tolist(),
             "most_confident_misses": [
-                {
-                    "index": int(index),
+                image_place(index, self.files)
+                | {
                     "label": self.class_names[label],
                     "predicted": self.class_names[predicted],
                     "confidence": float(confidence),
@@ -132,7 +133,8 @@ class Evaluation:
     def save(self, folder: Path, name: str = "evaluation") -> None:
         """Writes `<name>.json` and `<name>.npz`."""
         with replace_file(folder / f"{name}.npz") as beside, beside.open("wb") as file:
-            np.savez_compressed(file, **{key: getattr(self, key) for key in _ARRAYS})
+            arrays = {key: getattr(self, key) for key in _ARRAYS}
+            np.savez_compressed(file, **arrays, files=pack_files(self.files))
         write_text(folder / f"{name}.json", json.dumps(self.to_dict(), indent=2) + "\n")
 
     @classmethod
@@ -142,8 +144,9 @@ class Evaluation:
             values = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
             with np.load(folder / f"{name}.npz", allow_pickle=False) as arrays:
                 loaded = {key: arrays[key] for key in _ARRAYS if key in arrays or key not in _LATER}
+                files = unpack_files(arrays["files"]) if "files" in arrays else ()
             loaded = _empty_answers(loaded) | loaded
-            scalars = {key: values[key] for key in _SCALARS}
+            scalars = {key: values[key] for key in _SCALARS} | {"files": files}
         except (OSError, ValueError, KeyError) as error:
             raise ModelError(
                 f"{folder} holds no evaluation that can be read ({error})",
@@ -204,6 +207,7 @@ def evaluate(classifier: Classifier, test_set: ImageDataset) -> Evaluation:
         calibration_bins=metrics.calibration_bins(confidence, right),
         labels=labels,
         probs=classifier.to_probs(logits),
+        files=test_set.files,
         **_misses(test_set, predicted, confidence),
         **_hits(test_set, predicted, confidence),
         **_cells(test_set, predicted, confidence),

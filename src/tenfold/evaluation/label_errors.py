@@ -6,12 +6,14 @@ After Northcutt, Jiang & Chuang 2021: Confident Learning: Estimating Uncertainty
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from tenfold.arrays import image_place, pack_files, unpack_files
 from tenfold.errors import DataError, ModelError
 from tenfold.files import replace_file, write_text
 
@@ -33,7 +35,7 @@ class LabelErrors:
     thresholds: float64 (K,), mean probability of a class among the records that bear it, 2 where none
     does. joint: int64 (K, K), records given class i (row) that confidently belong to class j (column).
     images: uint8 (S, H, W), pictures of the first S suspects; none but in what was saved and loaded.
-    note: a line on where the probabilities came from.
+    note: a line on where the probabilities came from. files: of all N records, or none (see ImageDataset).
     """
 
     n: int
@@ -46,6 +48,7 @@ class LabelErrors:
     joint: np.ndarray
     images: np.ndarray | None = None
     note: str = ""
+    files: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.index)
@@ -65,7 +68,8 @@ class LabelErrors:
             "thresholds": self.thresholds.tolist(),
             "joint": self.joint.tolist(),
             "most_suspect": [
-                {"index": int(index), "given": int(given), "suggested": int(suggested), "quality": float(q)}
+                image_place(index, self.files)
+                | {"given": int(given), "suggested": int(suggested), "quality": float(q)}
                 for index, given, suggested, q in rows
             ],
         }
@@ -80,7 +84,8 @@ class LabelErrors:
             raise DataError(f"{len(images)} images", expected=f"the {self.n} whose labels were looked at")
         kept = replace(self, images=np.asarray(images[self.index[:_KEPT_PICTURES]]), note=note or self.note)
         with replace_file(folder / f"{_FILE}.npz") as beside, beside.open("wb") as file:
-            np.savez_compressed(file, **{key: getattr(kept, key) for key in _ARRAYS})
+            arrays = {key: getattr(kept, key) for key in _ARRAYS}
+            np.savez_compressed(file, **arrays, files=pack_files(kept.files))
         write_text(folder / f"{_FILE}.json", json.dumps(kept.to_dict(), indent=2) + "\n")
         return kept
 
@@ -91,7 +96,8 @@ class LabelErrors:
             values = json.loads((folder / f"{_FILE}.json").read_text(encoding="utf-8"))
             with np.load(folder / f"{_FILE}.npz", allow_pickle=False) as arrays:
                 loaded = {key: arrays[key] for key in _ARRAYS}
-            return cls(n=int(values["n"]), note=str(values["note"]), **loaded)
+                files = unpack_files(arrays["files"]) if "files" in arrays else ()  # once not kept
+            return cls(n=int(values["n"]), note=str(values["note"]), files=files, **loaded)
         except Exception as error:  # json, zipfile and NumPy raise a dozen kinds on broken bytes
             raise ModelError(
                 f"{folder} holds no label errors that can be read ({error})",
@@ -103,8 +109,12 @@ class LabelErrors:
 _ARRAYS = ("index", "given", "suggested", "quality", "all_quality", "thresholds", "joint", "images")
 
 
-def find_label_errors(probs: np.ndarray, labels: np.ndarray, *, note: str = "") -> LabelErrors:
+def find_label_errors(
+    probs: np.ndarray, labels: np.ndarray, *, note: str = "", files: Sequence[str] = ()
+) -> LabelErrors:
     """Probabilities (N, K) of a network that never saw the record it judges, labels (N,) -> suspects.
+
+    files: those of the N records, to name them by (a data set's `files`), or none.
 
     A record confidently belongs to a class where it is at least as probable as it is, on average,
     among the records that bear it; of several such classes, to the most probable. Counted by given
@@ -115,6 +125,8 @@ def find_label_errors(probs: np.ndarray, labels: np.ndarray, *, note: str = "") 
     Raises DataError.
     """
     _check(probs, labels)
+    if files and len(files) != len(labels):
+        raise DataError(f"{len(files)} files for {len(labels)} labels", expected="one a record, or none")
     exact, classes = np.asarray(probs, dtype=np.float64), probs.shape[1]
     quality = exact[np.arange(len(labels)), labels]
     thresholds = _thresholds(quality, labels, classes)
@@ -133,6 +145,7 @@ def find_label_errors(probs: np.ndarray, labels: np.ndarray, *, note: str = "") 
         thresholds=thresholds,
         joint=joint,
         note=note,
+        files=tuple(files),
     )
 
 

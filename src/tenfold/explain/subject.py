@@ -68,5 +68,5 @@ def take_subject(classifier: Classifier, dataset: ImageDataset, index: int, spli
         )
     image, label = dataset[index]
     found = tuple(classifier.predictions(np.asarray(image)[None]))
-    name = f"{dataset.name} ({split}), image {index:,}"
+    name = f"{dataset.name} ({split}), {dataset.files[index] if dataset.files else f'image {index:,}'}"
     return Subject(name, found, truth=dataset.class_names[label])

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tenfold.arrays import ImageDataset, count_pixels, iterate_pieces
+from tenfold.arrays import ImageDataset, count_pixels, image_place, iterate_pieces
 from tenfold.errors import DataError
 from tenfold.explore.duplicates import DuplicateGroup, Duplicates, find_duplicates
 
@@ -66,7 +66,8 @@ class ClassLook:
 
 @dataclass(frozen=True, eq=False)
 class Exploration:
-    """A data set looked at. dataset: all its parts, one after the other, as rows count them.
+    """A data set looked at. dataset: all its parts, one after the other, as rows count them; its files are
+    those of the parts, each within the folder of its own.
 
     parts: name -> images. counts: int64 (parts, K), images of each class. duplicates: of the first part,
     the others being everything after it.
@@ -150,7 +151,8 @@ class Exploration:
         return document
 
     def _image(self, row: int) -> dict[str, Any]:
-        return dict(zip(("split", "index"), self.place(row), strict=True))
+        part, index = self.place(row)
+        return {"split": part} | image_place(row, self.dataset.files) | {"index": index}
 
     def _group(self, group: DuplicateGroup) -> dict[str, Any]:
         images = [self._image(row) | {"label": self.label(row)} for row in group.rows.tolist()]
@@ -201,7 +203,9 @@ def _join(parts: dict[str, ImageDataset]) -> ImageDataset:
     images, labels = (
         np.concatenate([getattr(part, key) for part in parts.values()]) for key in ("images", "labels")
     )
-    return ImageDataset(images, labels, first.class_names, first.name, first.note)
+    files = [file for part in parts.values() for file in part.files]
+    whole = tuple(files) if len(files) == len(labels) else ()
+    return ImageDataset(images, labels, first.class_names, first.name, first.note, files=whole)
 
 
 def _look_at(dataset: ImageDataset, label: int, examples: int, rng: np.random.Generator) -> ClassLook:

@@ -54,7 +54,8 @@ def write_page(exploration: Exploration, path: str | Path, *, record: Record | N
 def _first_record(exploration: Exploration) -> Record:
     dataset = exploration.dataset
     split, index = exploration.place(0)
-    return Record(dataset.name, split, index, exploration.label(0), np.asarray(dataset.images[0]))
+    file = dataset.files[0] if dataset.files else ""
+    return Record(dataset.name, split, index, exploration.label(0), np.asarray(dataset.images[0]), file)
 
 
 def _context(exploration: Exploration, record: Record) -> dict[str, Any]:

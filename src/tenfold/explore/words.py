@@ -25,9 +25,11 @@ def count_of(number: int, what: str, plural: str = "") -> str:
 
 
 def name_row(exploration: Exploration, row: int) -> str:
-    """ "test 17", or "17" where there is one part."""
+    """ "test 17", or "17" where there is one part; "test 7/scan 12.png" where it came from a file."""
     part, index = exploration.place(row)
-    return f"{part} {index}" if len(exploration.parts) > 1 else str(index)
+    files = exploration.dataset.files
+    name = files[row] if files else str(index)
+    return f"{part} {name}" if len(exploration.parts) > 1 else name
 
 
 def imbalance_sentence(exploration: Exploration) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tenfold.arrays import image_place
 from tenfold.evaluation.evaluate import Evaluation
 from tenfold.files import write_text
 from tenfold.pages import numbers
@@ -160,8 +161,8 @@ def _side(right: str, wrong: str, places: np.ndarray, misread: Evaluation | None
         strict=True,
     )  # fmt: skip
     shown = [
-        {
-            "index": index,
+        image_place(index, misread.files)
+        | {
             "label": misread.class_names[label],
             "predicted": misread.class_names[predicted],
             "confidence": numbers.percent(float(sure), 1),
@@ -170,4 +171,10 @@ def _side(right: str, wrong: str, places: np.ndarray, misread: Evaluation | None
         for index, label, predicted, sure in columns
         if index in wanted and index in pictures
     ]
-    return {"right": right, "wrong": wrong, "count": len(places), "shown": shown[:_SHOWN]}
+    return {
+        "right": right,
+        "wrong": wrong,
+        "count": len(places),
+        "files": bool(misread.files),
+        "shown": shown[:_SHOWN],
+    }

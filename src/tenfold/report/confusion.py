@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from tenfold.arrays import image_place
 from tenfold.evaluation.evaluate import Evaluation
 from tenfold.pages import numbers
 from tenfold.pages.pictures import picture_row
@@ -84,7 +85,8 @@ def _cell_pictures(evaluation: Evaluation) -> dict[tuple[int, int], Section]:
             "strip": picture_row(evaluation.cell_images[places], gap=0),
             "ratio": f"{width} / {height}",
             "items": [
-                (int(evaluation.cell_index[i]), numbers.percent(float(evaluation.cell_confidence[i]), 1))
+                image_place(evaluation.cell_index[i], evaluation.files)
+                | {"confidence": numbers.percent(float(evaluation.cell_confidence[i]), 1)}
                 for i in places
             ],
         }

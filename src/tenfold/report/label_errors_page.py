@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from tenfold.arrays import ImageDataset
+from tenfold.arrays import ImageDataset, image_place
 from tenfold.evaluation.label_errors import LabelErrors
 from tenfold.files import write_text
 from tenfold.pages import numbers
@@ -23,8 +23,8 @@ def write_label_errors_page(found: LabelErrors, dataset: ImageDataset, path: Pat
     names = dataset.class_names
     columns = zip(found.index, found.given, found.suggested, found.quality, strict=True)
     shown = [
-        {
-            "index": int(index),
+        image_place(index, found.files)
+        | {
             "given": names[given],
             "suggested": names[suggested],
             "quality": numbers.percent(float(quality), 2),
@@ -39,6 +39,7 @@ def write_label_errors_page(found: LabelErrors, dataset: ImageDataset, path: Pat
         "count": numbers.count(len(found)),
         "share": numbers.percent(len(found) / found.n),
         "note": found.note,
+        "files": bool(found.files),
         "shown": shown,
         "hidden": len(found) - len(shown),
         "pairs": _pairs(found, dataset),

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from tenfold.arrays import image_place
 from tenfold.evaluation.evaluate import Evaluation
 from tenfold.pages import numbers
 from tenfold.pages.pictures import grey_picture
@@ -41,6 +42,7 @@ def evaluation_section(run: Run) -> Section | None:
         ],
         "n": numbers.count(evaluation.n),
         "dataset": evaluation.dataset,
+        "files": bool(evaluation.files),
         "ece": ece,
         "small": len(evaluation.class_names) <= 12 and max(map(len, evaluation.class_names)) <= 3,
         "confusion": confusion_section(evaluation),
@@ -68,7 +70,8 @@ def _bare(share: float) -> str:
 def _pictures(evaluation: Evaluation) -> Section:
     names = evaluation.class_names
     hits = [
-        {"index": int(index), "label": names[label], "predicted": names[label],
+        image_place(index, evaluation.files)
+        | {"label": names[label], "predicted": names[label],
          "confidence": numbers.percent(sure, 1), "picture": grey_picture(image)}
         for index, label, sure, image in zip(
             evaluation.hit_index, evaluation.hit_label, evaluation.hit_confidence,
@@ -89,8 +92,7 @@ def _pictures(evaluation: Evaluation) -> Section:
 def _miss(evaluation: Evaluation, place: int) -> Section:
     """The miss at a place in the order of confidence; its picture only where it was kept."""
     kept = np.flatnonzero(evaluation.miss_shown == place)
-    return {
-        "index": int(evaluation.miss_index[place]),
+    return image_place(evaluation.miss_index[place], evaluation.files) | {
         "label": evaluation.class_names[evaluation.miss_label[place]],
         "predicted": evaluation.class_names[evaluation.miss_predicted[place]],
         "confidence": numbers.percent(float(evaluation.miss_confidence[place]), 1),

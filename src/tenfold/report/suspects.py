@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tenfold.arrays import image_place
 from tenfold.evaluation.evaluate import Evaluation
 from tenfold.evaluation.label_errors import LabelErrors, find_label_errors
 from tenfold.pages import numbers
@@ -34,7 +35,7 @@ def suspects_section(run: Run) -> Section:
 
 def _of_test(evaluation: Evaluation) -> Section:
     """The labels that the network doubts most, whether confident learning counts them as wrong or not."""
-    found, probs = find_label_errors(evaluation.probs, evaluation.labels), evaluation.probs.copy()
+    found, probs = _judge(evaluation), evaluation.probs.copy()
     doubted = found.most_suspect(_SHOWN)
     given = evaluation.labels[doubted]
     probs[doubted, given] = -1  # the best of the others
@@ -49,6 +50,10 @@ def _of_test(evaluation: Evaluation) -> Section:
     return shown | {"count": numbers.count(len(found)), "share": numbers.percent(len(found) / found.n)}
 
 
+def _judge(evaluation: Evaluation) -> LabelErrors:
+    return find_label_errors(evaluation.probs, evaluation.labels, files=evaluation.files)
+
+
 def _of_train(found: LabelErrors, names: Sequence[str]) -> Section:
     images = found.images if found.images is not None else ()
     pictures = {int(index): image for index, image in zip(found.index, images, strict=False)}
@@ -59,8 +64,8 @@ def _describe(found: LabelErrors, names: Sequence[str], pictures: Mapping[int, n
     """The most suspect records, as far as their pictures are kept."""
     columns = zip(found.index.tolist(), found.given, found.suggested, found.quality, strict=True)
     shown = [
-        {
-            "index": index,
+        image_place(index, found.files)
+        | {
             "label": names[given],
             "suggested": names[suggested],
             "quality": numbers.percent(float(quality), 2),
@@ -73,6 +78,7 @@ def _describe(found: LabelErrors, names: Sequence[str], pictures: Mapping[int, n
         "n": numbers.count(found.n),
         "count": numbers.count(len(found)),
         "share": numbers.percent(len(found) / found.n),
+        "files": bool(found.files),
         "shown": shown[:_SHOWN],
         "note": found.note,
     }

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from tenfold.arrays import ImageDataset
+from tenfold.arrays import ImageDataset, image_place
 from tenfold.errors import RecipeError
 from tenfold.evaluation.label_errors import LabelErrors, find_label_errors
 from tenfold.files import replace_file, write_text
@@ -53,17 +53,17 @@ def search_labels(
         f"Every image was judged by a network that never saw it: recipe {chosen.name} over {folds} folds, "
         f"which answers {100 * result.mean:.2f} % as labelled."
     )
-    return find_label_errors(result.probs, dataset.labels, note=note)
+    return find_label_errors(result.probs, dataset.labels, note=note, files=dataset.files)
 
 
 def suspect_rows(
     found: LabelErrors, class_names: Sequence[str], count: int | None = None
 ) -> list[dict[str, Any]]:
-    """A row a suspect, the most suspect first: index, given, suggested (names), quality."""
+    """A row a suspect, the most suspect first: index, file (where there are), given, suggested, quality."""
     columns = zip(found.index, found.given, found.suggested, found.quality, strict=True)
     return [
-        {
-            "index": int(index),
+        image_place(index, found.files)
+        | {
             "given": class_names[given],
             "suggested": class_names[suggested],
             "quality": round(float(quality), 6),
@@ -80,6 +80,7 @@ def write_suspects(found: LabelErrors, class_names: Sequence[str], path: Path) -
         write_text(path, json.dumps(document, indent=2) + "\n")
         return
     with replace_file(path) as beside, beside.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, ("index", "given", "suggested", "quality"))
+        named = ("index", "file") if found.files else ("index",)
+        writer = csv.DictWriter(file, (*named, "given", "suggested", "quality"))
         writer.writeheader()
         writer.writerows(rows)
