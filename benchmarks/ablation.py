@@ -129,7 +129,7 @@ def recipe_of(row: Row, epochs: int) -> Recipe:
         last = ({"match": "residual", "factor": 1.0}, {"match": "linear2", "factor": 1 / 3})
         changes["optimiser.groups"] = last
     if "stopping" in active:
-        changes |= {"training.epochs": 2 * epochs, "training.patience": 30, "data.validation": 1 / 12}
+        changes |= {"training.patience": epochs // 2, "data.validation": 1 / 12}
     return change_recipe(get_recipe(BASE), changes)
 
 
@@ -235,7 +235,7 @@ def _mean(results: Sequence[dict[str, Any]]) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--epochs", type=int, default=30, help="passes; twice as many for early stopping")
+    parser.add_argument("--epochs", type=int, default=30, help="passes over the training images")
     parser.add_argument("--drawn", type=int, default=25, help="pictures of each glyph, for transfer")
     parser.add_argument("--only", choices=("alone", "together"), default=None)
     parser.add_argument("--kept", action="store_true", help="train nothing: the table of what is there")
