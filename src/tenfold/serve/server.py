@@ -19,6 +19,7 @@ from tenfold.serve.about import describe_model
 from tenfold.serve.answer import INCLUDES
 from tenfold.serve.batches import Batches
 from tenfold.serve.bodies import Bodies, GivenPicture, check_keys, decode_base64, media_type, printable
+from tenfold.serve.collecting import collect_rarely
 from tenfold.serve.corrections import Corrections, image_to_png
 from tenfold.serve.counters import Gauge
 from tenfold.serve.gate import Measures
@@ -64,7 +65,8 @@ class Server:
     async def lifespan(self, _: FastAPI) -> AsyncIterator[None]:
         self.pool.start()
         try:
-            yield
+            with collect_rarely():
+                yield
         finally:
             await self.pool.stop()
 

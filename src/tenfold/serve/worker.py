@@ -17,6 +17,7 @@ import sys
 from typing import Any, BinaryIO
 
 from tenfold.errors import DataError
+from tenfold.serve.collecting import collect_rarely
 from tenfold.serve.refusal import Refusal
 
 __all__ = ["FRAME", "join_frame", "main"]
@@ -36,15 +37,16 @@ def main() -> None:
     given = sys.stdin.buffer
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    worker: _Worker | None = None
-    while frame := _read_frame(given):
-        header, data = frame
-        if worker is None:
-            worker = _Worker(header, data)
-            answers.write(join_frame({"status": 200}))
-        else:
-            answers.write(worker.answer(header, data))
-        answers.flush()
+    if not (frame := _read_frame(given)):
+        return
+    worker, answer = _Worker(*frame), join_frame({"status": 200})
+    with collect_rarely():
+        while True:
+            answers.write(answer)
+            answers.flush()
+            if not (frame := _read_frame(given)):
+                return
+            answer = worker.answer(*frame)
 
 
 def _read_frame(file: BinaryIO) -> tuple[dict[str, Any], bytes] | None:
