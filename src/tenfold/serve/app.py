@@ -55,8 +55,8 @@ def create_app(classifier: Classifier, settings: ServeSettings | None = None) ->
 
 
 class _Direct(APIRoute):
-    """Hands the request to its handler, which answers with a Response: nothing to solve, to parse or to
-    validate on the way, which is most of what a small request would cost."""
+    """Hands the request to its handler, which answers with a Response: no dependencies to solve, no body to
+    parse and no answer to validate on the way."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         return self.endpoint
