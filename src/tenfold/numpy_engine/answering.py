@@ -14,7 +14,7 @@ from tenfold.numpy_engine.blas import one_blas_thread
 from tenfold.numpy_engine.buffers import Buffers
 from tenfold.numpy_engine.fold import fold_network
 from tenfold.numpy_engine.network import RunningNetwork
-from tenfold.numpy_engine.sharing import MOST_WORKERS, share_out
+from tenfold.numpy_engine.sharing import limit_workers, share_out
 from tenfold.numpy_engine.store import ParameterStore
 
 __all__ = ["CHUNK_NUMBERS", "AnsweringNetwork", "even_parts", "scale_pixels", "widest_layer"]
@@ -78,7 +78,7 @@ class AnsweringNetwork:
         """Does the work on all parts of `count` images, on as many threads as it pays for."""
         parts = even_parts(count, self.chunk)
         with one_blas_thread() as threads:
-            workers = max(1, min(threads, len(parts), MOST_WORKERS))
+            workers = limit_workers(threads, len(parts))
             runners = [self._take_runner() for _ in range(workers)]
             share_out(parts, workers, lambda worker, part: work(runners[worker], part))
         self._idle += runners

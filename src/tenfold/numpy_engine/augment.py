@@ -14,7 +14,7 @@ from tenfold.augmentation.draws import AugmentationDraws
 from tenfold.augmentation.sources import Sources, find_sources
 from tenfold.numpy_engine.blas import one_blas_thread
 from tenfold.numpy_engine.buffers import Buffers
-from tenfold.numpy_engine.sharing import MOST_WORKERS, share_out
+from tenfold.numpy_engine.sharing import limit_workers, share_out
 
 __all__ = ["augment"]
 
@@ -39,7 +39,7 @@ def augment(images: np.ndarray, draws: AugmentationDraws, *, buffers: Buffers | 
         _change(images[part], _part(draws, part), results[part], kept.of_worker(worker))
 
     with one_blas_thread() as threads:
-        share_out(parts, max(1, min(threads, MOST_WORKERS, len(parts) // PIECES_A_WORKER)), change)
+        share_out(parts, limit_workers(threads, len(parts) // PIECES_A_WORKER), change)
     return results
 
 

@@ -21,7 +21,7 @@ from tenfold.numpy_engine.flatten import Flatten
 from tenfold.numpy_engine.linear import Linear
 from tenfold.numpy_engine.network import RunningNetwork
 from tenfold.numpy_engine.registry import LOSSES
-from tenfold.numpy_engine.sharing import MOST_WORKERS, share_out
+from tenfold.numpy_engine.sharing import limit_workers, share_out
 from tenfold.numpy_engine.store import ParameterStore
 
 __all__ = ["BLOCK_NUMBERS", "BlockGradients", "learns_by_image"]
@@ -50,7 +50,7 @@ class BlockGradients:
         image_weights: as in a Batch."""
         parts = even_parts(len(images), self.length)
         with one_blas_thread() as threads:
-            workers = self._staff(min(threads, len(parts), MOST_WORKERS))
+            workers = self._staff(limit_workers(threads, len(parts)))
 
             def add_up(index: int, part: slice) -> None:
                 weights = None if image_weights is None else image_weights[part]

@@ -20,10 +20,10 @@ from tenfold.numpy_engine.blas import one_blas_thread
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
-__all__ = ["MOST_WORKERS", "count_workers", "own_threads", "share_out"]
+__all__ = ["count_workers", "limit_workers", "own_threads", "share_out"]
 
 MOST_WORKERS = 4
-# Multiplications that a worker should have at least: it takes some fifty microseconds to begin.
+# Multiplications that a worker should have at least: to begin takes time, too.
 LEAST_WORK = 3_000_000
 
 _allowed: ContextVar[int] = ContextVar("threads that work may be shared out to", default=1)
@@ -41,10 +41,15 @@ def own_threads() -> Iterator[int]:
             _allowed.reset(token)
 
 
+def limit_workers(threads: int, parts: int) -> int:
+    """How many workers there are to be for so many parts, where the machine has `threads` for them."""
+    return max(1, min(threads, MOST_WORKERS, parts))
+
+
 def count_workers(parts: int, multiplications: int) -> int:
     """How many threads `share_out` should take for so many parts and multiplications; 1 outside
     `own_threads`, and where the work is itself a share."""
-    return max(1, min(_allowed.get(), MOST_WORKERS, parts, multiplications // LEAST_WORK))
+    return limit_workers(_allowed.get(), min(parts, multiplications // LEAST_WORK))
 
 
 def share_out(parts: Sequence[slice], workers: int, work: Callable[[int, slice], None]) -> None:
@@ -71,7 +76,7 @@ def share_out(parts: Sequence[slice], workers: int, work: Callable[[int, slice],
 
 @cache
 def _pool() -> ThreadPoolExecutor:
-    from concurrent.futures import ThreadPoolExecutor  # 5 ms that one image does not pay
+    from concurrent.futures import ThreadPoolExecutor  # not for who asks for one image
 
     return ThreadPoolExecutor(MOST_WORKERS - 1, thread_name_prefix="tenfold")
 

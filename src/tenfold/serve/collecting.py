@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 __all__ = ["collect_rarely"]
 
-_NEW_OBJECTS = 50_000  # before they are looked through: those of some hundred requests
+_NEW_OBJECTS = 50_000  # before they are looked through
 
 
 @contextmanager
