@@ -49,6 +49,7 @@ _EXPORTS = {
     "normalize_ink": "tenfold.ink.normalize",
     "preload_engine": "tenfold.engines.create",
     "read_picture": "tenfold.reader.reading",
+    "read_pictures": "tenfold.reader.many",
     "search_recipe": "tenfold.search.search",
     "split_dataset": "tenfold.data.split",
     "train": "tenfold.training.ensemble",

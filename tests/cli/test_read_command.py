@@ -17,7 +17,7 @@ import pytest
 from cli_chain import Command, Done
 from PIL import Image
 
-import tenfold.reader.reading as reading_module
+import tenfold.reader.many as reading_module
 
 for room in ("ink", "reader"):  # their helpers
     sys.path.append(str(Path(__file__).parents[1] / room))
@@ -392,3 +392,24 @@ def test_the_reader_that_ships_reads_at_once(place: Path) -> None:
     check_document(document)
     assert document[0]["text"] == "1" and document[0]["troubles"] == []
     assert (place / "sheets" / "one.png").is_file()
+
+
+def test_several_processes_answer_in_the_order_of_the_pictures(place: Path) -> None:
+    names = [save(f"{number}.png", str(number)) for number in range(12)]
+    broken("5.png")
+    outcomes = [
+        subprocess.run(
+            [sys.executable, "-m", "tenfold", "read", *names, "missing.png", "-", "--csv", *option],
+            cwd=place,
+            input=Path("7.png").read_bytes(),
+            capture_output=True,
+            timeout=60,
+            check=False,
+        )
+        for option in ([], ["--workers", "3"])
+    ]
+    alone, together = outcomes
+    assert (together.returncode, together.stdout, together.stderr) == (1, alone.stdout, alone.stderr)
+    rows = list(csv.DictReader(io.StringIO(together.stdout.decode())))
+    assert [row["path"] for row in rows] == [*names, "missing.png", "-"]
+    assert rows[-1]["text"] == "7" and rows[5]["error"]

@@ -6,7 +6,7 @@ from PIL import Image
 
 from tenfold.data import folders
 from tenfold.data.folders import class_folders, read_image_folder, split_folders
-from tenfold.data.workers import read_pictures
+from tenfold.data.workers import decode_pictures
 from tenfold.errors import DataError
 
 RNG = np.random.default_rng(0)
@@ -56,7 +56,7 @@ def test_what_systems_leave_behind_is_passed_over(pictures, cache):
 
 def test_the_second_time_no_picture_is_opened(pictures, cache, monkeypatch):
     first = read_image_folder(pictures, cache=cache)
-    monkeypatch.setattr(folders, "read_pictures", None)
+    monkeypatch.setattr(folders, "decode_pictures", None)
     assert read_image_folder(pictures, cache=cache).sha256() == first.sha256()
 
 
@@ -111,8 +111,8 @@ def test_progress(pictures, cache):
 def test_several_processes_give_the_same(pictures, monkeypatch):
     monkeypatch.setattr("tenfold.data.workers.CHUNK", 7)
     paths = [str(path) for path in sorted(pictures.glob("*/*.png"))]
-    several = read_pictures(paths, processes=2)
-    for one, other in zip(read_pictures(paths, processes=1), several, strict=True):
+    several = decode_pictures(paths, processes=2)
+    for one, other in zip(decode_pictures(paths, processes=1), several, strict=True):
         np.testing.assert_array_equal(one, other)
 
 
@@ -121,13 +121,13 @@ def test_several_processes_name_the_first_file_that_is_broken(pictures, monkeypa
     for name in ("2/1.png", "9/5.png"):
         (pictures / name).write_bytes(b"no picture")
     with pytest.raises(DataError, match=r"2/1\.png"):
-        read_pictures([str(path) for path in sorted(pictures.glob("*/*.png"))], processes=2)
+        decode_pictures([str(path) for path in sorted(pictures.glob("*/*.png"))], processes=2)
 
 
 def test_workers_that_do_not_start_are_no_matter(pictures, monkeypatch):
     monkeypatch.setattr("sys.executable", "/bin/false")
     paths = [str(path) for path in pictures.glob("*/*.png")]
-    assert len(read_pictures(paths, processes=2)) == len(paths)
+    assert len(decode_pictures(paths, processes=2)) == len(paths)
 
 
 def test_mixed_sizes(pictures, cache):

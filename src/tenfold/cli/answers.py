@@ -10,7 +10,7 @@ import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from tenfold.reader.reading import Reading
+    from tenfold.reader.reading import Transcript
 
 __all__ = ["Answer", "Answers", "open_answers"]
 
@@ -19,10 +19,10 @@ _NTH = ["first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eigh
 
 
 class Answer(NamedTuple):
-    """A picture's path as given, and its reading, or else what is wrong with it."""
+    """A picture's path as given, and what stands in it, or else what is wrong with it."""
 
     path: str
-    reading: Reading | None
+    reading: Transcript | None
     error: str
 
 
@@ -112,7 +112,7 @@ def open_answers(*, as_json: bool, as_csv: bool) -> Answers:
     return _Json() if as_json else _Csv() if as_csv else Answers()
 
 
-def _tell(reading: Reading) -> str:
+def _tell(reading: Transcript) -> str:
     """ "1049  (98.7 %)", or "10?9  third mark: 4 or 9 (51 % / 47 %)"."""
     from tenfold.reader.troubles import percent
 
@@ -125,7 +125,7 @@ def _tell(reading: Reading) -> str:
     return "  ".join([text, "; ".join(doubts)]) if doubts else text
 
 
-def _doubts(reading: Reading) -> list[str]:
+def _doubts(reading: Transcript) -> list[str]:
     from tenfold.reader.troubles import explain_verdict
 
     told = [

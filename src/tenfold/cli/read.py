@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -39,6 +39,10 @@ def read_command(
         Path | None,
         typer.Option(help="Write a picture of every step, one for each picture, into this folder."),
     ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Processes that read side by side; else one a core, for 25 pictures each."),
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Read handwritten digits from any picture: drawings, scans, photographs of paper.
@@ -52,9 +56,12 @@ def read_command(
     sheets = _open_sheets(explain) if explain else None
     paths = [found for given in pictures for found in _find(given)]
     failed = 0
-    with _to_the_end(answers), progress_bar(quiet=quiet or len(paths) < 20) as progress:
-        for number, (path, error) in enumerate(paths, start=1):
-            answer = Answer(path, None, error) if error else _read(classifier, path, sheets)
+    with (
+        _to_the_end(answers),
+        progress_bar(quiet=quiet or len(paths) < 20) as progress,
+        closing(_answer_all(classifier, paths, sheets, workers)) as answered,
+    ):
+        for number, answer in enumerate(answered, start=1):
             failed += bool(answer.error)
             answers.add(answer)
             if progress:
@@ -110,7 +117,29 @@ def _find(given: str) -> list[tuple[str, str]]:
     return sorted(found) or [(given, f"{given} holds no picture; expected {', '.join(SUFFIXES)}")]
 
 
-def _read(classifier: Classifier, path: str, sheets: SheetFolder | None) -> Answer:
+def _answer_all(
+    classifier: Classifier, paths: Sequence[tuple[str, str]], sheets: SheetFolder | None, workers: int | None
+) -> Generator[Answer]:
+    """paths: as `_find` gives them. Sheets are drawn one after another, in this process."""
+    from tenfold.errors import DataError
+    from tenfold.reader.many import read_pictures
+
+    files = [] if sheets else [path for path, error in paths if not error and path != "-"]
+    with closing(read_pictures(classifier, files, workers=workers)) as transcripts:
+        for path, error in paths:
+            if error:
+                yield Answer(path, None, error)
+            elif sheets or path == "-":
+                yield _answer(classifier, path, sheets)
+            else:
+                found = next(transcripts)
+                if isinstance(found, DataError):
+                    yield Answer(path, None, str(found))
+                else:
+                    yield Answer(path, found, "")
+
+
+def _answer(classifier: Classifier, path: str, sheets: SheetFolder | None) -> Answer:
     from tenfold.errors import DataError
     from tenfold.reader.reading import read_picture
 

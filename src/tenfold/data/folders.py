@@ -16,7 +16,7 @@ from tenfold.arrays import ImageDataset
 from tenfold.data.places import cache_folder
 from tenfold.data.progress import Progress
 from tenfold.data.tables import natural_key
-from tenfold.data.workers import read_pictures
+from tenfold.data.workers import decode_pictures
 from tenfold.errors import DataError
 from tenfold.files import replace_file
 
@@ -76,7 +76,7 @@ def read_image_folder(
     images = _load_kept(kept, len(listing))
     if images is None:
         paths = [picture.path for picture in listing]
-        pictures = read_pictures(paths, progress=progress)
+        pictures = decode_pictures(paths, progress=progress)
         _check_sizes(paths, pictures)
         images = np.stack(pictures)
         _keep(kept, images)

@@ -14,22 +14,20 @@ from tenfold.ink.lift import Ink, lift_ink
 from tenfold.ink.open import Picture, open_picture
 from tenfold.reader.troubles import find_troubles
 
-__all__ = ["Reading", "read_picture", "to_text"]
+__all__ = ["Reading", "Transcript", "check_reads_ink", "read_picture", "to_text"]
 
 
 @dataclass(frozen=True, eq=False)
-class Reading:
+class Transcript:
     """text: the digits in reading order, "?" for a mark that is no sure digit, rows parted by newlines.
 
     digits: boxes in the pixels of the upright original. troubles: what makes the answer doubtful, in
-    words. picture, ink: the steps, for explaining.
+    words.
     """
 
     text: str
     digits: tuple[Prediction, ...]
     troubles: tuple[str, ...]
-    picture: Picture = field(repr=False)
-    ink: Ink = field(repr=False)
 
     @property
     def confidence(self) -> float | None:
@@ -44,11 +42,32 @@ class Reading:
         }
 
 
+@dataclass(frozen=True, eq=False)
+class Reading(Transcript):
+    """A transcript with the steps that led to it, for explaining: picture, ink."""
+
+    picture: Picture = field(repr=False)
+    ink: Ink = field(repr=False)
+
+    def transcript(self) -> Transcript:
+        """Without the steps, which are as large as the picture."""
+        return Transcript(self.text, self.digits, self.troubles)
+
+
 def read_picture(classifier: Classifier, picture: Any) -> Reading:
     """Any picture (path, file, PIL image, array) -> what is written there.
 
     Raises DataError for what is no picture, UsageError for a classifier that reads no ink.
     """
+    check_reads_ink(classifier)
+    opened = open_picture(picture)
+    ink = lift_ink(opened.pixels)
+    digits = tuple(classifier.read_ink(ink, scale=opened.scale))
+    return Reading(to_text(digits), digits, find_troubles(opened, ink, digits), opened, ink)
+
+
+def check_reads_ink(classifier: Classifier) -> None:
+    """Raises UsageError for a classifier that reads no ink."""
     if not classifier.card.reads_ink:
         height, width = classifier.card.image_shape
         raise UsageError(
@@ -56,10 +75,6 @@ def read_picture(classifier: Classifier, picture: Any) -> Reading:
             expected="one that reads handwriting: light ink on 28x28 dark pixels",
             remedy="ask it with `tenfold predict`",
         )
-    opened = open_picture(picture)
-    ink = lift_ink(opened.pixels)
-    digits = tuple(classifier.read_ink(ink, scale=opened.scale))
-    return Reading(to_text(digits), digits, find_troubles(opened, ink, digits), opened, ink)
 
 
 def to_text(digits: Sequence[Prediction]) -> str:

@@ -15,6 +15,7 @@ import numpy as np
 
 from tenfold.engines.create import describe_engine
 from tenfold.files import write_text
+from tenfold.helpers import count_cores
 from tenfold.version import __version__
 
 __all__ = ["describe_environment", "peak_memory_mib", "write_environment"]
@@ -22,8 +23,7 @@ __all__ = ["describe_environment", "peak_memory_mib", "write_environment"]
 
 def describe_environment(engine: str, device: str = "cpu") -> dict[str, Any]:
     """Versions, cores and threads; and what the engine says of itself."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    cores = count_cores()
     return {
         "tenfold": __version__,
         "python": platform.python_version(),

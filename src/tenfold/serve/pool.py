@@ -14,6 +14,7 @@ import numpy as np
 from safetensors.numpy import save
 
 from tenfold.classifier import Classifier
+from tenfold.helpers import ONE_CORE
 from tenfold.serve.refusal import Refusal, busy
 from tenfold.serve.settings import ServeSettings
 from tenfold.serve.worker import FRAME, join_frame
@@ -37,14 +38,13 @@ class Worker:
     @classmethod
     async def start(cls, load: bytes) -> Worker:
         """A process that has loaded the model and answered once."""
-        one_core = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             *("-m", "tenfold.serve.worker"),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             limit=_PIPE,
-            env=os.environ | one_core,
+            env=os.environ | ONE_CORE,
         )
         worker = cls(process)
         async with asyncio.timeout(_START):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from tenfold.errors import UsageError
+from tenfold.helpers import count_cores
 
 __all__ = ["ServeSettings"]
 
@@ -54,14 +54,9 @@ class ServeSettings:
 
     @property
     def worker_count(self) -> int:
-        return self.workers or min(_MOST_WORKERS, _cores())
+        return self.workers or min(_MOST_WORKERS, count_cores())
 
     @property
     def max_buffered(self) -> int:
         """Bytes of all bodies that are held at one time."""
         return 8 * self.max_body
-
-
-def _cores() -> int:
-    affinity = getattr(os, "sched_getaffinity", None)  # what a container or taskset leaves us
-    return len(affinity(0)) if affinity else os.cpu_count() or 1

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import torch
 
 from tenfold.errors import UsageError, nearest
+from tenfold.helpers import count_cores
 from tenfold.torch_engine.precision import bfloat16_gain
 
 __all__ = ["DEVICES", "choose_device", "describe", "set_threads"]
@@ -42,8 +42,7 @@ def set_threads(count: int | None = None) -> int:
     """
     if count is not None and count < 1:
         raise UsageError(f"{count} threads", expected="at least 1")
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    torch.set_num_threads(count or cores)
+    torch.set_num_threads(count or count_cores())
     return torch.get_num_threads()
 
 

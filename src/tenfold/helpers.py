@@ -1,0 +1,129 @@
+"""Work for several processes: questions are handed out, answers come back in the order of the questions.
+
+Not threads: many short calls of PIL and NumPy fight for the interpreter's lock. Not multiprocessing: it
+imports the user's script anew in every process, and what it started outlives a parent that is killed. A
+helper is a module of ours run by itself, which answers pickled questions until its input is closed.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from itertools import islice
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+__all__ = ["MOST_HELPERS", "NO_ANSWER", "ONE_CORE", "ask_helpers", "count_cores", "serve_questions"]
+
+MOST_HELPERS = 8
+NO_ANSWER = object()  # the helper ended instead of answering: the question is still to be answered
+# The environment of a process that is to compute on one core.
+ONE_CORE = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+_AHEAD = 4  # questions that wait for each helper
+
+
+def count_cores() -> int:
+    """Those that a container or taskset leaves this process."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+def ask_helpers(
+    module: str, questions: Iterable[Any], count: int, *, start: object = None
+) -> Generator[tuple[Any, Any]]:
+    """(question, its answer or NO_ANSWER) each, in order. Close it when you want no more of them.
+
+    module: what a helper runs; it calls `serve_questions`. start: what that gets. count: helpers.
+    """
+    rest = iter(questions)
+    waiting: deque[tuple[Any, Future[Any]]] = deque()
+    # the helpers are inside, so that they are ended before their threads are waited for
+    with ThreadPoolExecutor(count) as threads, _helpers(module, count, pickle.dumps(start)) as idle:
+
+        def ask(most: int) -> None:
+            for question in islice(rest, most):
+                waiting.append((question, threads.submit(_ask, idle, question)))
+
+        ask(_AHEAD * count)
+        while waiting:
+            question, answer = waiting.popleft()
+            yield question, answer.result()
+            ask(1)
+
+
+def serve_questions(prepare: Callable[[Any], Callable[[Any], Any]]) -> None:
+    """The helper's side: prepare(start) gives the function that answers. What that raises ends it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the other side's business
+    given, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what libraries print is no answer
+    answer = prepare(pickle.load(given))  # noqa: S301 - from our own process
+    while True:
+        try:
+            question = pickle.load(given)  # noqa: S301
+        except EOFError:
+            return
+        answers.write(pickle.dumps(answer(question)))
+        answers.flush()
+
+
+class _Helper:
+    def __init__(self, module: str, start: bytes) -> None:
+        folders = os.pathsep.join(str(Path(folder).absolute()) for folder in sys.path)
+        self.start = start
+        self.process = subprocess.Popen(
+            [sys.executable, "-P", "-m", module],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=os.environ | ONE_CORE | {"PYTHONPATH": folders},
+        )
+
+    def ask(self, question: Any) -> Any:
+        given, answers = self.process.stdin, self.process.stdout
+        if given is None or answers is None:
+            return NO_ANSWER
+        try:
+            given.write(self.start + pickle.dumps(question))
+            given.flush()
+            self.start = b""
+            return pickle.load(answers)  # noqa: S301
+        except (OSError, EOFError, pickle.UnpicklingError):
+            return NO_ANSWER
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        for pipe in (self.process.stdin, self.process.stdout):
+            with suppress(OSError, ValueError):
+                if pipe:
+                    pipe.close()
+
+
+@contextmanager
+def _helpers(module: str, count: int, start: bytes) -> Iterator[SimpleQueue[_Helper]]:
+    idle: SimpleQueue[_Helper] = SimpleQueue()
+    helpers: list[_Helper] = []
+    try:
+        for _ in range(count):
+            helpers.append(_Helper(module, start))
+            idle.put(helpers[-1])
+        yield idle
+    finally:
+        for helper in helpers:
+            helper.end()
+
+
+def _ask(idle: SimpleQueue[_Helper], question: Any) -> Any:
+    helper = idle.get()
+    try:
+        return helper.ask(question)
+    finally:
+        idle.put(helper)
