@@ -5,7 +5,8 @@
 tenfold in NumPy and in PyTorch, in batches of 128 and of 4,096, against the usual way, an image at a
 time: Pillow as torchvision's RandomRotation, RandomAffine, RandomCrop and RandomErasing call it (nearest
 pixel, their default; tenfold interpolates), SciPy for elastic distortion and stroke width. The usual way
-runs on a tenth of the images, and its seconds are given for all. Rounds alternate between all of them.
+runs on a tenth of the images, and its seconds are given for all. Rounds alternate between all of
+them, with a rest of 0.1 s before each.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from common import RESULTS, machine, markdown_table, publish
+from common import RESULTS, machine, markdown_table, publish, rest
 from PIL import Image, ImageOps
 from scipy import ndimage
 
@@ -163,6 +164,7 @@ def run_case(images: np.ndarray, settings: AugmentationSettings, rounds: int, sh
     seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in entries}
     for number in range(rounds + 1):
         for name, run in entries.items():
+            rest()
             spent = measure(run, share * PEER_SHARE if name == PEER else share)
             seconds[name] += [spent] if number else []
     walls, cpus = ({name: [one[i] for one in some] for name, some in seconds.items()} for i in (0, 1))

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import re
 import statistics
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from tenfold.runs.environment import describe_environment
 
-__all__ = ["RESULTS", "ROOT", "machine", "markdown_table", "publish", "spread"]
+__all__ = ["RESULTS", "ROOT", "machine", "markdown_table", "publish", "rest", "spread"]
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -22,6 +23,12 @@ PAGES = (ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in ("speed"
 def machine() -> dict[str, Any]:
     """Hardware, versions and threads, with what PyTorch says of itself."""
     return {key: value for key, value in describe_environment("torch").items() if key != "engine"}
+
+
+def rest() -> None:
+    """A pause before a turn, in which the threads of the one before come to rest: OpenBLAS's, and OpenMP's,
+    wait for more work in busy loops, on the cores that the next one needs."""
+    time.sleep(0.1)
 
 
 def spread(values: Sequence[float], *, scale: float = 1.0, digits: int = 2, unit: str = "") -> str:

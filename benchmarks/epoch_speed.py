@@ -4,8 +4,8 @@
 
 784-128-64-10, batches of 128 of the 60,000 images, Adam at 0.001, no augmentation, pixels / 255, float32,
 everything in memory, shuffled anew each epoch, everybody in this one process. Each trains one epoch to
-warm up, then they take turns. Two more tables: a full-batch step of softmax regression beside plain NumPy,
-and convolution beside the bare matrix product of the same size.
+warm up, then they take turns, with a rest of 0.1 s before each. Two more tables: a full-batch step of
+softmax regression beside plain NumPy, and convolution beside the bare matrix product of the same size.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import RESULTS, machine, markdown_table, publish
+from common import RESULTS, machine, markdown_table, publish, rest
 
 from tenfold import ImageDataset, change_recipe, get_recipe, load_dataset, train
 from tenfold.arrays import Batch
@@ -222,15 +222,12 @@ def convolution(line: str, channels: int, size: int, images: int) -> tuple[dict[
     return tasks, 2.0 * rows * numbers * units
 
 
-def take_turns(
-    tasks: dict[str, Epoch], repeats: int, *, pause: float = 0.0
-) -> dict[str, dict[str, list[float]]]:
-    """Wall and CPU seconds of each, in turn; once before that to warm up. pause: seconds before each, in
-    which the threads of the one before can come to rest: OpenBLAS's wait for work in busy loops."""
+def take_turns(tasks: dict[str, Epoch], repeats: int) -> dict[str, dict[str, list[float]]]:
+    """Wall and CPU seconds of each, in turn, with a rest between; once before that to warm up."""
     times: dict[str, dict[str, list[float]]] = {name: {"wall": [], "cpu": []} for name in tasks}
     for turn in range(repeats + 1):
         for name, task in tasks.items():
-            time.sleep(pause)
+            rest()
             wall, cpu = time.perf_counter(), time.process_time()
             task()
             spent = {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu}
@@ -268,7 +265,7 @@ def convolution_rows(repeats: int) -> tuple[list[tuple[str, ...]], list[dict[str
         for case in CONVOLUTIONS:
             tasks, work = convolution(*case)
             with threadpool_limits(threads):
-                times = take_turns(tasks, repeats, pause=0.1)
+                times = take_turns(tasks, repeats)
             rates = {"layer": [3 * work / t / 1e9 for t in times["layer"]["wall"]]}
             rates["product"] = [work / t / 1e9 for t in times["product"]["wall"]]
             shares = [a / b for a, b in zip(rates["layer"], rates["product"], strict=True)]
@@ -311,7 +308,7 @@ def main() -> None:
     host = machine()
     note = (
         f"Medians (quartiles) of n = {repeats} epochs of {len(dataset):,} images, {4 * repeats} steps on "
-        f"50,000 and {2 * repeats} passes, in turn; float32, in memory, shuffling included. "
+        f"50,000 and {2 * repeats} passes, in turn, with rests; float32, in memory, shuffling included. "
         f"{host['processor']}, {host['threads']} threads, NumPy {host['numpy']}, torch {host['torch']}. "
         f"Made by `python benchmarks/epoch_speed.py`."
     )

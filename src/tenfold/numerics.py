@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["log_softmax", "one_hot", "softmax"]
+__all__ = ["log_softmax", "one_hot", "shifted_columns", "softmax"]
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
@@ -22,14 +22,19 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:
-    """log(softmax(logits)) (..., K), without ever taking the logarithm of a rounded zero.
+    """log(softmax(logits)) (..., K), without ever taking the logarithm of a rounded zero."""
+    columns = shifted_columns(logits)
+    columns -= np.log(np.exp(columns).sum(axis=0))
+    return columns.transpose(*range(1, logits.ndim), 0)
 
-    A few columns are worked through one after the other: NumPy is slow along rows of ten."""
+
+def shifted_columns(logits: np.ndarray) -> np.ndarray:
+    """Logits (..., K) less their row's maximum, as a new (K, ...): a few columns are worked through one
+    after the other, because NumPy is slow along rows of ten."""
     last = logits.ndim - 1
     columns = np.array(logits.transpose(last, *range(last)), order="C")
     columns -= columns.max(axis=0)
-    columns -= np.log(np.exp(columns).sum(axis=0))
-    return columns.transpose(*range(1, last + 1), 0)
+    return columns
 
 
 def one_hot(labels: np.ndarray, classes: int, dtype: type = np.float32) -> np.ndarray:

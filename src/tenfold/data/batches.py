@@ -40,10 +40,19 @@ def iterate_batches(
     order = np.random.default_rng([seed, epoch, _ORDER]).permutation(len(dataset)) if shuffle else None
     rng = np.random.default_rng([seed, epoch, _AUGMENTATION])
     all_weights = dataset.image_weights if isinstance(dataset, WeightedDataset) else None
+    augmented = augmentation.active
     for number in range(count_batches(len(dataset), batch_size, drop_last=drop_last)):
         part = slice(number * size, (number + 1) * size)
         chosen = part if order is None else order[part]
-        images = dataset.images[chosen]
-        draws = draw_augmentation(augmentation, len(images), dataset.image_shape, rng)
+        images = _rows(dataset.images, chosen)
+        draws = draw_augmentation(augmentation, len(images), dataset.image_shape, rng) if augmented else None
         weights = None if all_weights is None else all_weights[chosen]
         yield Batch(images, dataset.labels[chosen], draws, weights)
+
+
+def _rows(images: np.ndarray, chosen: slice | np.ndarray) -> np.ndarray:
+    """images[chosen]; of an array in memory as rows of pixels, which NumPy takes in half the time."""
+    if isinstance(chosen, slice) or type(images) is not np.ndarray or not images.flags.c_contiguous:
+        return images[chosen]
+    rows = images.reshape(len(images), -1).take(chosen, axis=0)
+    return rows.reshape(-1, *images.shape[1:])

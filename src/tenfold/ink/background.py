@@ -10,11 +10,15 @@ from tenfold.arrays import iterate_pieces
 
 __all__ = ["Background", "find_background"]
 
+_ENOUGH = 10_000  # images
+
 Background = Literal["dark", "light", "any"]
 
 
 def find_background(images: np.ndarray) -> Background:
-    """What lies around the ink of uint8 (N, H, W): decided when nine images of ten agree."""
+    """What lies around the ink of uint8 (N, H, W): decided when nine images of ten agree. Of many, some
+    ten thousand are asked, one in so many."""
+    images = images[:: -(-len(images) // _ENOUGH)]
     dark = sum(_count_dark(piece) for piece in iterate_pieces(images)) / len(images)
     return "dark" if dark >= 0.9 else "light" if dark <= 0.1 else "any"
 

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 
-from tenfold.numerics import log_softmax, one_hot
+from tenfold.numerics import one_hot, shifted_columns
 from tenfold.numpy_engine.activations import sigmoid
 from tenfold.settings import LossSettings
 
@@ -31,14 +31,14 @@ class Loss(ABC):
         """The mean loss, and its gradient (N, K)."""
 
     def shares(self, logits: np.ndarray, image_weights: np.ndarray | None) -> float | np.ndarray:
-        """What each image's gradient counts for: one number for all, or (N, 1)."""
+        """What each image's gradient counts for: one number for all, or (N,)."""
         share = 1.0 if self.settings.reduction == "sum" else 1 / len(logits)
-        return share if image_weights is None else share * image_weights[:, None].astype(logits.dtype)
+        return share if image_weights is None else share * image_weights.astype(logits.dtype)
 
 
 def _mean(losses: np.ndarray, image_weights: np.ndarray | None) -> float:
     """Of the images' losses (N,), each times its weight."""
-    return float(losses.mean() if image_weights is None else losses @ image_weights / len(losses))
+    return float((losses.sum() if image_weights is None else losses @ image_weights) / len(losses))
 
 
 class CrossEntropy(Loss):
@@ -49,20 +49,28 @@ class CrossEntropy(Loss):
         self, logits: np.ndarray, labels: np.ndarray, image_weights: np.ndarray | None = None
     ) -> tuple[float, np.ndarray]:
         smoothing, rows = self.settings.label_smoothing, np.arange(len(labels))
-        log_probs = log_softmax(logits)
-        gradient = np.exp(log_probs)
-        reported = self._clipped(gradient) if self.settings.probability_floor else log_probs
-        loss = -(1 - smoothing) * _mean(reported[rows, labels], image_weights)
+        columns = shifted_columns(logits)  # (K, N), like all here
+        right, mean = columns[labels, rows], columns.mean(axis=0) if smoothing else 0.0
+        probs = np.exp(columns, out=columns)
+        totals = probs.sum(axis=0)
+        probs /= totals
+        if self.settings.probability_floor:
+            losses = self._clipped_losses(probs, labels)
+        else:
+            losses = np.log(totals) - (1 - smoothing) * right - smoothing * mean
+        probs[labels, rows] -= 1 - smoothing
         if smoothing:
-            loss -= smoothing * _mean(reported.mean(axis=1), image_weights)
-            gradient -= smoothing / logits.shape[1]
-        gradient[rows, labels] -= 1 - smoothing
-        gradient *= self.shares(logits, image_weights)
-        return loss, np.ascontiguousarray(gradient)
+            probs -= smoothing / len(probs)
+        probs *= self.shares(logits, image_weights)
+        return _mean(losses, image_weights), np.ascontiguousarray(probs.T)
 
-    def _clipped(self, probs: np.ndarray) -> np.ndarray:
-        floor = self.settings.probability_floor
-        return np.log(np.clip(probs, floor, 1 - floor))
+    def _clipped_losses(self, probs: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """Of (K, N), with probabilities kept off 0 and 1."""
+        smoothing, floor = self.settings.label_smoothing, self.settings.probability_floor
+        logs = np.log(np.clip(probs, floor, 1 - floor))
+        rows = np.arange(len(labels))
+        losses: np.ndarray = -(1 - smoothing) * logs[labels, rows] - smoothing * logs.mean(axis=0)
+        return losses
 
 
 class SigmoidDistance(Loss):
@@ -76,7 +84,7 @@ class SigmoidDistance(Loss):
         side = 2 * one_hot(labels, logits.shape[1], logits.dtype.type) - 1
         distance = sigmoid(-side * logits)
         gradient = -side * distance * sigmoid(side * logits)
-        gradient *= self.shares(logits, image_weights) / logits.shape[1]
+        gradient.T[...] *= self.shares(logits, image_weights) / logits.shape[1]
         return _mean(distance.mean(axis=1), image_weights), gradient
 
 
@@ -88,5 +96,5 @@ class MeanSquaredError(Loss):
     ) -> tuple[float, np.ndarray]:
         difference = logits - one_hot(labels, logits.shape[1], logits.dtype.type)
         loss = _mean(np.square(difference).mean(axis=1), image_weights)
-        difference *= 2 * self.shares(logits, image_weights) / logits.shape[1]
+        difference.T[...] *= 2 * self.shares(logits, image_weights) / logits.shape[1]
         return loss, difference

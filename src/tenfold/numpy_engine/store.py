@@ -14,6 +14,8 @@ from tenfold.networks.shapes import Network, Parameter
 
 __all__ = ["ParameterStore"]
 
+_WIDE = 32  # units
+
 
 class ParameterStore:
     """Parameters by name, each a view into a flat array.
@@ -61,7 +63,7 @@ class ParameterStore:
 
     def copies(self) -> dict[str, np.ndarray]:
         """float32 copies by name, in the network's order."""
-        return {p.name: self.values[p.name].astype(np.float32) for p in self.parameters}
+        return {p.name: self.values[p.name].astype(np.float32, order="C") for p in self.parameters}
 
 
 def _size(parameters: list[Parameter]) -> int:
@@ -72,9 +74,17 @@ def _views(flat: np.ndarray, parameters: list[Parameter]) -> dict[str, np.ndarra
     views, start = {}, 0
     for parameter in parameters:
         stop = start + prod(parameter.shape)
-        views[parameter.name] = flat[start:stop].reshape(parameter.shape)
+        views[parameter.name] = _view(flat[start:stop], parameter.shape)
         start = stop
     return views
+
+
+def _view(flat: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Numbers in this shape. The matrix of a wide layer (units, C) lies in memory as (C, units): BLAS
+    multiplies by it sooner."""
+    if len(shape) == 2 and shape[0] >= _WIDE:
+        return flat.reshape(shape[::-1]).T
+    return flat.reshape(shape)
 
 
 def _check(parameter: Parameter, weights: Mapping[str, np.ndarray]) -> None:
