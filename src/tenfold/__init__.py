@@ -47,7 +47,7 @@ _EXPORTS = {
     "load_reader": "tenfold.reader.load",
     "measure_robustness": "tenfold.evaluation.robustness",
     "normalize_ink": "tenfold.ink.normalize",
-    "preload_engine": "tenfold.engines.create",
+    "preload_engine": "tenfold.engines.preload",
     "read_picture": "tenfold.reader.reading",
     "read_pictures": "tenfold.reader.many",
     "search_recipe": "tenfold.search.search",

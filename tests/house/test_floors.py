@@ -25,7 +25,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
     0: ("errors", "numerics", "version", "files", "helpers"),
     1: ("settings", "arrays", "metrics", "schedules", "networks", "augmentation", "engines", "engines.base"),
     2: ("data", "ink", "pens", "recipes", "numpy_engine", "torch_engine", "web", "pages"),
-    3: ("engines.create", "engines.ensemble", "engines.check"),
+    3: ("engines.create", "engines.preload", "engines.ensemble", "engines.check"),
     4: ("classifier", "explain.occlusion", "explain.overlay", "explain.sheet"),
     5: ("training", "evaluation", "explore", "export", "reader", "explain"),
     6: ("runs", "estimator", "search", "serve"),

@@ -36,3 +36,18 @@ def test_only_what_will_be_used_is_imported(name: str, engine: str, loaded: bool
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.split() == [str(loaded), "True"]
     assert done.stderr == ""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere the import does it all")
+def test_the_library_is_there_before_the_import() -> None:
+    program = """
+import sys
+from pathlib import Path
+from tenfold.engines.preload import _open_library
+_open_library()
+print("libtorch_cpu" in Path("/proc/self/maps").read_text(), "torch" in sys.modules)
+import torch
+print(float(torch.ones(3) @ torch.ones(3)))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert (done.stdout.split(), done.stderr) == (["True", "False", "3.0"], "")

@@ -37,7 +37,7 @@ def crossval_command(
     from tenfold.cli.recipe_changes import choose_recipes
     from tenfold.cli.training_progress import FoldProgress
     from tenfold.data.load import load_dataset
-    from tenfold.engines.create import preload_engine
+    from tenfold.engines.preload import preload_engine
     from tenfold.training.compare_folds import compare_folds
     from tenfold.training.folds import cross_validate
 

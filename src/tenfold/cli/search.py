@@ -49,7 +49,7 @@ def search_command(
     from tenfold.cli.recipe_changes import choose_recipe
     from tenfold.cli.training_progress import TrialProgress
     from tenfold.data.load import load_dataset
-    from tenfold.engines.create import preload_engine
+    from tenfold.engines.preload import preload_engine
     from tenfold.search.search import search_recipe
 
     chosen = choose_recipe(recipe, changes)

@@ -1,1 +1,1 @@
-"""What an engine is (base), and how a recipe gets one (create)."""
+"""What an engine is (base), and how a recipe gets one (create, preload)."""

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from importlib import import_module
 from importlib.util import find_spec
-from threading import Thread
 from typing import Any
 
 import numpy as np
 
 from tenfold.engines.base import Engine, EngineOptions
-from tenfold.errors import TenfoldError, UsageError, nearest
-from tenfold.networks.layers import LayerSpec, parse_layers
+from tenfold.errors import UsageError, nearest
 from tenfold.networks.shapes import Network
-from tenfold.recipes.schema import Recipe
 
-__all__ = ["ENGINES", "choose_engine", "create_engine", "describe_engine", "preload_engine"]
+__all__ = ["ENGINES", "choose_engine", "create_engine", "describe_engine"]
 
 # name -> the module and class that make it
 ENGINES = {
@@ -46,24 +42,6 @@ def create_engine(
     module, name = ENGINES[choose_engine(wanted, network)]
     make: Callable[..., Engine] = getattr(import_module(module), name)
     return make(network, weights, options)
-
-
-def preload_engine(recipe: Recipe, engine: str = "auto") -> None:
-    """Begins, in a thread, to import the engine that will train `recipe`: PyTorch takes about a second,
-    in which data can be read. Whatever is wrong with it is said when the engine is made.
-    """
-    convolutional = _convolves(parse_layers(recipe.network.layers))
-    if (engine == "torch" or (engine == "auto" and convolutional)) and find_spec("torch"):
-        Thread(target=_import_quietly, args=(ENGINES["torch"][0],), daemon=True).start()
-
-
-def _convolves(specs: tuple[LayerSpec, ...]) -> bool:
-    return any(spec.kind == "conv" or _convolves(spec.inner) for spec in specs)
-
-
-def _import_quietly(module: str) -> None:
-    with suppress(TenfoldError, ImportError):
-        import_module(module)
 
 
 def describe_engine(name: str, device: str = "cpu") -> dict[str, Any]:

@@ -14,7 +14,8 @@ from tenfold.data.catalogue import CATALOGUE
 from tenfold.data.load import find_dataset, load_dataset
 from tenfold.data.split import split_dataset
 from tenfold.data.summary import summarise
-from tenfold.engines.create import choose_engine, preload_engine
+from tenfold.engines.create import choose_engine
+from tenfold.engines.preload import preload_engine
 from tenfold.errors import DataError, ModelError, TenfoldError, UsageError
 from tenfold.evaluation.evaluate import Evaluation, evaluate
 from tenfold.files import write_text

@@ -1,0 +1,50 @@
+"""PyTorch imported while data are read: a second that need not be waited for."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+from contextlib import suppress
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from threading import Thread
+
+from tenfold.errors import TenfoldError
+from tenfold.networks.layers import LayerSpec, parse_layers
+from tenfold.recipes.schema import Recipe
+
+__all__ = ["preload_engine"]
+
+
+def preload_engine(recipe: Recipe, engine: str = "auto") -> None:
+    """Begins, in a thread, to import the engine that will train `recipe`: PyTorch takes about a second,
+    in which data can be read. Whatever is wrong with it is said when the engine is made.
+    """
+    convolutional = _convolves(parse_layers(recipe.network.layers))
+    if (engine == "torch" or (engine == "auto" and convolutional)) and find_spec("torch"):
+        Thread(target=_import_quietly, args=("tenfold.torch_engine.engine",), daemon=True).start()
+
+
+def _convolves(specs: tuple[LayerSpec, ...]) -> bool:
+    return any(spec.kind == "conv" or _convolves(spec.inner) for spec in specs)
+
+
+def _import_quietly(module: str) -> None:
+    with suppress(OSError, AttributeError):
+        _open_library()
+    with suppress(TenfoldError, ImportError):
+        import_module(module)
+
+
+def _open_library() -> None:
+    """Loads PyTorch's largest library without Python's lock, which `import torch` keeps meanwhile; that
+    then finds the library there. Where this fails, the import says why."""
+    torch = find_spec("torch")
+    if not sys.platform.startswith("linux") or "torch" in sys.modules or torch is None or not torch.origin:
+        return
+    library = Path(torch.origin).parent / "lib" / "libtorch_cpu.so"
+    load = ctypes.CDLL(None).dlopen  # a call by ctypes lets go of the lock; ctypes.CDLL(path) does not
+    load.restype, load.argtypes = ctypes.c_void_p, (ctypes.c_char_p, ctypes.c_int)
+    load(os.fsencode(library), os.RTLD_NOW)
