@@ -256,6 +256,30 @@ def test_weights_that_do_not_fit_are_refused_by_name(change: object, message: st
         NumpyEngine(network, weights, EngineOptions())
 
 
+def test_what_is_saved_lies_row_by_row_whatever_lies_in_memory() -> None:
+    """After one step of Adam from nothing, the first moment is the gradient: PyTorch's, in its order."""
+    layers = ["flatten", "linear 40", "relu", "linear 32", "relu", "linear classes"]
+    engine = engine_of(layers, optimiser=OptimiserSettings(name="adam"))
+    assert not engine.store.values[engine.network.parameters()[0].name].flags.c_contiguous
+    names = [p.name for p in engine.network.parameters()]
+    before = {name: torch.tensor(value, requires_grad=True) for name, value in engine.weights().items()}
+    batch = random_batch()
+    inputs = torch.tensor(batch.images.reshape(len(batch), -1) / np.float32(255))
+    for number in range(0, len(names), 2):
+        inputs = F.linear(
+            F.relu(inputs) if number else inputs, before[names[number]], before[names[number + 1]]
+        )
+    F.cross_entropy(inputs, torch.tensor(batch.labels)).backward()
+    expected = np.concatenate([before[name].grad.numpy().ravel() for name in names])
+    engine.train_step(batch, 0.001)
+    state = engine.state()
+    np.testing.assert_allclose(state["optimiser/first"], expected, atol=1e-7)
+    assert all(array.flags.c_contiguous for array in (*state.values(), *engine.weights().values()))
+    other = engine_of(layers, optimiser=OptimiserSettings(name="adam"))
+    other.load_state(state)
+    assert same(other.state(), state)
+
+
 def test_a_state_of_other_options_is_refused_and_changes_nothing() -> None:
     engine = engine_of(MLP, optimiser=OptimiserSettings(name="adam"))
     before = engine.state()

@@ -135,7 +135,8 @@ class NumpyEngine:
         state = {f"weights/{name}": value.copy() for name, value in self.store.values.items()}
         if self.average is not None:
             state |= {f"average/{name}": value.copy() for name, value in self.average.values.items()}
-        state |= {f"optimiser/{name}": value for name, value in self.optimiser.state().items()}
+        for name, value in self.optimiser.state().items():
+            state[f"optimiser/{name}"] = self.store.row_by_row(value) if value.ndim else value
         streams = self.layers.random_streams()
         return state | {f"random/{name}": pack_random_state(rng) for name, rng in streams.items()}
 
@@ -147,7 +148,8 @@ class NumpyEngine:
         self.store.load(_section(state, "weights"))
         if self.average is not None:
             self.average.load(_section(state, "average"))
-        self.optimiser.load_state(_section(state, "optimiser"))
+        memory = _section(state, "optimiser").items()
+        self.optimiser.load_state({k: self.store.as_it_lies(v) if v.ndim else v for k, v in memory})
         for name, rng in self.layers.random_streams().items():
             unpack_random_state(rng, state[f"random/{name}"])
 

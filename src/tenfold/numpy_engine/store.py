@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from copy import copy
 from math import prod
 
@@ -64,6 +64,26 @@ class ParameterStore:
     def copies(self) -> dict[str, np.ndarray]:
         """float32 copies by name, in the network's order."""
         return {p.name: self.values[p.name].astype(np.float32, order="C") for p in self.parameters}
+
+    def row_by_row(self, flat: np.ndarray) -> np.ndarray:
+        """A copy of numbers that lie like `learned`, every array row by row, as PyTorch has it."""
+        ordered = np.empty_like(flat)
+        for place, view in self._places(flat):
+            ordered[place] = view.ravel()
+        return ordered
+
+    def as_it_lies(self, ordered: np.ndarray) -> np.ndarray:
+        """The other way round."""
+        flat = np.empty_like(ordered)
+        for place, view in self._places(flat):
+            view[...] = ordered[place].reshape(view.shape)
+        return flat
+
+    def _places(self, flat: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+        start = 0
+        for view in _views(flat, self.learned_parameters).values():
+            yield slice(start, start + view.size), view
+            start += view.size
 
 
 def _size(parameters: list[Parameter]) -> int:
