@@ -114,3 +114,15 @@ def test_numpy_engines_augmentation_is_the_same() -> None:
     assert draws is not None
     ours = augment(torch.tensor(images), draws).numpy()
     np.testing.assert_allclose(ours, other.augment(images, draws), atol=1e-2)
+
+
+def test_a_large_batch_goes_through_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(12)
+    images = torch.tensor(_images(33, rng))
+    draws = draw_augmentation(AugmentationSettings(**ALL), 33, SHAPE, rng)
+    assert draws is not None
+    whole = augment(images, draws)
+    monkeypatch.setattr("tenfold.torch_engine.augment.PIECE_PIXELS", 10 * SHAPE[0] * SHAPE[1])
+    np.testing.assert_allclose(augment(images, draws).numpy(), whole.numpy(), atol=1e-3)
+    one = augment(images[32:], draws.part(slice(32, 33)))
+    np.testing.assert_allclose(one.numpy(), whole[32:].numpy(), atol=1e-3)

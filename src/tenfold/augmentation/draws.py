@@ -6,7 +6,7 @@ stroke width, affine map + displacement in one bilinear resampling, crop, erasin
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache
 
 import numpy as np
@@ -33,6 +33,11 @@ class AugmentationDraws:
     stroke: np.ndarray | None = None
     crop: np.ndarray | None = None
     erase: np.ndarray | None = None
+
+    def part(self, chosen: slice) -> AugmentationDraws:
+        """Those of some of the images."""
+        arrays = {field.name: getattr(self, field.name) for field in fields(self)}
+        return AugmentationDraws(**{k: None if v is None else v[chosen] for k, v in arrays.items()})
 
 
 def draw_augmentation(

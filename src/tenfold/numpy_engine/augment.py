@@ -6,8 +6,6 @@ as NumPy's matrix products would take, because NumPy lets go of Python's lock wh
 
 from __future__ import annotations
 
-from dataclasses import fields
-
 import numpy as np
 
 from tenfold.augmentation.draws import AugmentationDraws
@@ -36,7 +34,7 @@ def augment(images: np.ndarray, draws: AugmentationDraws, *, buffers: Buffers | 
     kept = buffers or Buffers(np.float32)
 
     def change(worker: int, part: slice) -> None:
-        _change(images[part], _part(draws, part), results[part], kept.of_worker(worker))
+        _change(images[part], draws.part(part), results[part], kept.of_worker(worker))
 
     with one_blas_thread() as threads:
         share_out(parts, limit_workers(threads, len(parts) // PIECES_A_WORKER), change)
@@ -45,12 +43,6 @@ def augment(images: np.ndarray, draws: AugmentationDraws, *, buffers: Buffers | 
 
 def _take(buffers: Buffers, name: str, shape: tuple[int, ...]) -> np.ndarray:
     return buffers.take(f"augment {name}", shape, np.float32)
-
-
-def _part(draws: AugmentationDraws, part: slice) -> AugmentationDraws:
-    """The draws of some of the images."""
-    arrays = {f.name: getattr(draws, f.name) for f in fields(draws)}
-    return AugmentationDraws(**{k: None if v is None else v[part] for k, v in arrays.items()})
 
 
 def _change(images: np.ndarray, draws: AugmentationDraws, results: np.ndarray, buffers: Buffers) -> None:
