@@ -199,7 +199,7 @@ def speed_table(speed: Figures) -> str:
         milliseconds = speed[key]["median_ms"]
         wall = f"{milliseconds:.1f} ms"
         rows.append((title, str(speed[key]["n"]), f"{1000 / milliseconds:.0f}", wall, "-", "-"))
-    return markdown_table(("speed", "n", "digits a second", "wall", "CPU", "peak memory"), rows)
+    return markdown_table(("speed", "n", "digits a second", "wall", "CPU", "peak memory of a process"), rows)
 
 
 def describe(naive: Figures, causes: dict[str, Counter[str]]) -> str:
