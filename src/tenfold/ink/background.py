@@ -18,9 +18,13 @@ Background = Literal["dark", "light", "any"]
 def find_background(images: np.ndarray) -> Background:
     """What lies around the ink of uint8 (N, H, W): decided when nine images of ten agree. Of many, some
     ten thousand are asked, one in so many."""
-    images = images[:: -(-len(images) // _ENOUGH)]
-    dark = sum(_count_dark(piece) for piece in iterate_pieces(images)) / len(images)
-    return "dark" if dark >= 0.9 else "light" if dark <= 0.1 else "any"
+    step = -(-len(images) // _ENOUGH)
+    dark = asked = 0
+    for piece in iterate_pieces(images):
+        some = piece[::step]
+        dark, asked = dark + _count_dark(some), asked + len(some)
+    share = dark / asked
+    return "dark" if share >= 0.9 else "light" if share <= 0.1 else "any"
 
 
 def _count_dark(images: np.ndarray) -> int:
