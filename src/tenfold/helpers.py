@@ -10,16 +10,17 @@ from __future__ import annotations
 import os
 import pickle
 import signal
-import subprocess
 import sys
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 __all__ = ["MOST_HELPERS", "NO_ANSWER", "ONE_CORE", "ask_helpers", "count_cores", "serve_questions"]
 
@@ -43,6 +44,8 @@ def ask_helpers(
 
     module: what a helper runs; it calls `serve_questions`. start: what that gets. count: helpers.
     """
+    from concurrent.futures import ThreadPoolExecutor  # not for who only reads one picture
+
     rest = iter(questions)
     waiting: deque[tuple[Any, Future[Any]]] = deque()
     # the helpers are inside, so that they are ended before their threads are waited for
@@ -76,6 +79,8 @@ def serve_questions(prepare: Callable[[Any], Callable[[Any], Any]]) -> None:
 
 class _Helper:
     def __init__(self, module: str, start: bytes) -> None:
+        import subprocess
+
         folders = os.pathsep.join(str(Path(folder).absolute()) for folder in sys.path)
         self.start = start
         self.process = subprocess.Popen(
