@@ -198,7 +198,8 @@ def report(results: dict[str, Any], count: int, rounds: int, options: argparse.N
     note = (
         f"Medians (and extremes) of n = {rounds} alternating rounds of {count:,} images of 28x28, random "
         f"numbers included. One by one runs on every tenth image, and its seconds are given for all. "
-        f"{host['processor']}, {host['threads']} threads, NumPy {host['numpy']}, torch {host['torch']}. "
+        f"{host['processor']}, {host['threads']} threads, NumPy {host['numpy']} ({host['blas']}), "
+        f"torch {host['torch']}. "
         "Made by `python benchmarks/augmentation_speed.py`."
     )
     settings = {case: chosen.model_dump() for case, chosen in CASES.items()}

@@ -103,7 +103,8 @@ def main() -> None:
     host = machine()
     note = (
         f"Largest relative difference over n = {options.seeds} seeds of {options.epochs} epochs; "
-        f"{host['processor']}, {host['threads']} threads, NumPy {host['numpy']}, torch {host['torch']}. "
+        f"{host['processor']}, {host['threads']} threads, NumPy {host['numpy']} ({host['blas']}), "
+        f"torch {host['torch']}. "
         f"Made by `python benchmarks/engines.py`."
     )
     publish("engines", text, note, {"n": options.seeds, "runs": runs}, readme=options.readme)

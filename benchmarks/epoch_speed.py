@@ -309,7 +309,8 @@ def main() -> None:
     note = (
         f"Medians (quartiles) of n = {repeats} epochs of {len(dataset):,} images, {4 * repeats} steps on "
         f"50,000 and {2 * repeats} passes, in turn, with rests; float32, in memory, shuffling included. "
-        f"{host['processor']}, {host['threads']} threads, NumPy {host['numpy']}, torch {host['torch']}. "
+        f"{host['processor']}, {host['threads']} threads, NumPy {host['numpy']} ({host['blas']}), "
+        f"torch {host['torch']}. "
         f"Made by `python benchmarks/epoch_speed.py`."
     )
     document = {

@@ -200,8 +200,8 @@ def main() -> None:
     note = (
         f"Medians (quartiles) of {options.rounds} alternating rounds over {len(images):,} images, each with "
         f"{options.singles:,} single ones, and of {options.cold} cold processes (start to first answer); "
-        f"uint8 in, probabilities out; {host['processor']}, {cores()} threads, NumPy {host['numpy']}, "
-        f"torch {host['torch']}; Keras on torch. Made by `python benchmarks/inference.py`."
+        f"uint8 in, probabilities out; {host['processor']}, {cores()} threads, NumPy {host['numpy']} "
+        f"({host['blas']}), torch {host['torch']}; Keras on torch. Made by `python benchmarks/inference.py`."
     )
     document = {"rounds": options.rounds, "images": len(images), "networks": networks}
     publish("inference", table, note, document, readme=options.readme, folder=options.out)

@@ -12,12 +12,11 @@ from tenfold.engines.base import EngineOptions
 from tenfold.networks.initialise import initial_weights
 from tenfold.networks.layers import LayerSpec, parse_layers
 from tenfold.networks.shapes import plan_network
-from tenfold.numpy_engine.gradcheck import check_network_gradients, network_gradients
+from tenfold.numpy_engine.gradcheck import TOLERANCE, check_network_gradients, network_gradients
 from tenfold.recipes.schema import Recipe
 
 __all__ = ["TOLERANCE", "check_recipe"]
 
-TOLERANCE = 1e-6  # relative, in float64
 _IMAGES = 8
 
 

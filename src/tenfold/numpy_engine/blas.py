@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from numpy.linalg import _umath_linalg
 
-__all__ = ["blas_threads", "multiplies_in_place", "one_blas_thread"]
+__all__ = ["blas_threads", "describe_blas", "multiplies_in_place", "one_blas_thread"]
 
 # what OpenBLAS calls its functions in NumPy's wheels, in older ones, and in distributions
 _NAMES = ("scipy_openblas_{}64_", "openblas_{}64_", "openblas_{}")
@@ -52,6 +52,12 @@ def blas_threads() -> int:
     """Threads that matrix products use now; 1 where that is not known."""
     switch = _switch()
     return max(1, int(switch.get())) if switch else 1
+
+
+def describe_blas() -> str:
+    """Whose matrix products NumPy uses, such as "OpenBLAS, SkylakeX kernels": speeds depend on it."""
+    switch = _switch()
+    return f"OpenBLAS, {switch.kernels.decode()} kernels" if switch else "unknown"
 
 
 @cache

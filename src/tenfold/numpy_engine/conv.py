@@ -37,15 +37,26 @@ class Convolution(Layer):
         channels, high, wide = self.plan.output_shape
         outputs = self.buffers.take("outputs", (len(inputs), high, wide, channels))
         kernels = self._kernels() if self.settled is None else self.settled
-        self.framed = self._take_frame(inputs, self.spec.padding, "framed")
+        self.framed = self._take_frame(inputs)
         bias = np.tile(self.values["bias"], wide) if self.spec.bias else None
-        self._correlate(inputs, self.framed, kernels, self.spec.stride, outputs, bias)
+        windows = self._windows((high, wide))
+        parts = _parts(len(windows), windows[0].size)
+
+        def multiply(worker: int, part: slice) -> None:
+            _fill_frame(self.framed[part], inputs[part])
+            rows = self._copied(windows[part], worker).reshape(-1, len(kernels))
+            multiply_rows(rows, kernels, outputs[part].reshape(-1, channels))
+            if bias is not None:
+                lines = outputs[part].reshape(-1, len(bias))
+                lines += bias
+
+        share_out(parts, count_workers(len(parts), windows.size * channels), multiply)
         return outputs
 
     def backward(self, gradient: np.ndarray, *, wanted: bool = True) -> np.ndarray | None:
         """dW = gradient^T windows, db = sum of gradient, and dx by `pull_back`."""
         o, c, k, _ = self.values["weight"].shape
-        windows = self._windows(self.framed, gradient.shape[1:3], self.spec.stride)
+        windows = self._windows(gradient.shape[1:3])
         parts = _parts(len(windows), windows[0].size)
         workers = count_workers(len(parts), windows.size * o)
         slopes = self.buffers.take("slopes", (workers, o, k * k * c))
@@ -64,69 +75,41 @@ class Convolution(Layer):
         return self.pull_back(gradient) if wanted else None
 
     def pull_back(self, gradient: np.ndarray) -> np.ndarray:
-        if self.spec.stride == 1 and self.spec.padding < self.spec.kernel:
-            return self._backward_as_convolution(gradient)
-        return self._backward_by_spreading(gradient)
-
-    def _backward_as_convolution(self, gradient: np.ndarray) -> np.ndarray:
-        """With stride 1, dx is itself a convolution: of the outputs' gradient in a frame K - 1 - P
-        wide, with the kernels turned by half a turn and their two kinds of channels exchanged."""
-        weight = self.values["weight"]
-        turned = weight[:, :, ::-1, ::-1].transpose(2, 3, 0, 1).reshape(-1, weight.shape[1])
-        framed = self._take_frame(gradient, self.spec.kernel - 1 - self.spec.padding, "framed gradient")
+        """dx: the gradient of an output, times the kernels' numbers at (i, j), goes to the pixel that lies
+        at (i, j) in its window. A product for each of these places, added where it belongs."""
+        count, high, wide, units = gradient.shape
         channels, height, width = self.plan.input_shape
-        back = self.buffers.take("gradient", (len(gradient), height, width, channels))
-        self._correlate(gradient, framed, turned, 1, back)
+        places = np.ascontiguousarray(self.values["weight"].transpose(2, 3, 0, 1))  # (K, K, O, C)
+        back = self.buffers.take("gradient", (count, height, width, channels))
+        parts = _parts(count, high * wide * max(units, channels))
+
+        def spread(worker: int, part: slice) -> None:
+            rows, pixels = gradient[part].reshape(-1, units), back[part]
+            product = self.buffers.of_worker(worker).take("product", (len(pixels), high, wide, channels))
+            pixels.fill(0)
+            for i, j in np.ndindex(places.shape[:2]):
+                multiply_rows(rows, places[i, j], product.reshape(-1, channels))
+                (ys, to_ys), (xs, to_xs) = self._met(i, high, height), self._met(j, wide, width)
+                pixels[:, to_ys, to_xs] += product[:, ys, xs]
+
+        share_out(parts, count_workers(len(parts), gradient.size * places[..., 0, :].size), spread)
         return back
 
-    def _backward_by_spreading(self, gradient: np.ndarray) -> np.ndarray:
-        """In general each window's gradient is gradient W, and a pixel collects that of every
-        window it was in (col2im)."""
-        k, step, p = self.spec.kernel, self.spec.stride, self.spec.padding
-        count, high, wide, channels = gradient.shape
-        kernels = self._kernels()
-        back = self.buffers.take("framed gradient", self.framed.shape)
-        back.fill(0)
-        for part in _parts(count, high * wide * len(kernels)):
-            windows = gradient[part].reshape(-1, channels) @ kernels.T
-            windows = windows.reshape(-1, high, wide, k, k, back.shape[3])
-            for i in range(k):
-                for j in range(k):
-                    pixels = back[part, i : i + step * high : step, j : j + step * wide : step]
-                    pixels += windows[:, :, :, i, j]
-        return back[:, p : back.shape[1] - p, p : back.shape[2] - p]
+    def _met(self, place: int, outputs: int, pixels: int) -> tuple[slice, slice]:
+        """Along one axis: the outputs whose window has a pixel (not the frame) at `place`; those pixels."""
+        step, offset = self.spec.stride, place - self.spec.padding  # output o meets pixel step * o + offset
+        first, last = max(0, -(offset // step)), min(outputs - 1, (pixels - 1 - offset) // step)
+        return slice(first, last + 1), slice(step * first + offset, step * last + offset + 1, step)
 
     def _kernels(self) -> np.ndarray:
         """(K K C, O), contiguous, a kernel's numbers in the order of a window's."""
         weight = self.values["weight"]
         return weight.transpose(2, 3, 1, 0).reshape(-1, len(weight))
 
-    def _correlate(
-        self,
-        pictures: np.ndarray,
-        framed: np.ndarray,
-        kernels: np.ndarray,
-        step: int,
-        out: np.ndarray,
-        bias: np.ndarray | None = None,
-    ) -> None:
-        """out (N, OH, OW, O) = each window of the pictures, framed, times each kernel; bias: of a line."""
-        windows = self._windows(framed, out.shape[1:3], step)
-        parts = _parts(len(windows), windows[0].size)
-
-        def multiply(worker: int, part: slice) -> None:
-            _fill_frame(framed[part], pictures[part])
-            rows = self._copied(windows[part], worker).reshape(-1, len(kernels))
-            multiply_rows(rows, kernels, out[part].reshape(-1, kernels.shape[1]))
-            if bias is not None:
-                lines = out[part].reshape(-1, len(bias))
-                lines += bias
-
-        share_out(parts, count_workers(len(parts), windows.size * kernels.shape[1]), multiply)
-
-    def _windows(self, framed: np.ndarray, size: tuple[int, ...], step: int) -> np.ndarray:
-        """(N, OH, OW, K, K C), a view: every window of each picture."""
-        count, (high, wide), k, channels = len(framed), size, self.spec.kernel, framed.shape[3]
+    def _windows(self, size: tuple[int, ...]) -> np.ndarray:
+        """(N, OH, OW, K, K C), a view: every window of each framed picture."""
+        framed, step, k = self.framed, self.spec.stride, self.spec.kernel
+        count, (high, wide), channels = len(framed), size, framed.shape[3]
         number = framed.itemsize  # not from strides: those of an axis of length 1 say nothing
         image, line, pixel = framed[0].nbytes, framed[0, 0].nbytes, channels * number
         # k pixels side by side are k * C numbers in a row
@@ -145,12 +128,13 @@ class Convolution(Layer):
         np.copyto(copy, windows)
         return copy
 
-    def _take_frame(self, pictures: np.ndarray, width: int, name: str) -> np.ndarray:
+    def _take_frame(self, pictures: np.ndarray) -> np.ndarray:
         """Where the pictures go in a frame of zeros, which `_fill_frame` fills; contiguous."""
+        count, high, wide, channels = pictures.shape
+        width = self.spec.padding
         if not width:
             return np.ascontiguousarray(pictures)
-        count, high, wide, channels = pictures.shape
-        return self.buffers.take(name, (count, high + 2 * width, wide + 2 * width, channels))
+        return self.buffers.take("framed", (count, high + 2 * width, wide + 2 * width, channels))
 
 
 def _fill_frame(framed: np.ndarray, pictures: np.ndarray) -> None:

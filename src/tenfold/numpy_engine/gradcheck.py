@@ -19,6 +19,7 @@ from tenfold.numpy_engine.engine import NumpyEngine
 from tenfold.numpy_engine.layer import Layer
 
 __all__ = [
+    "TOLERANCE",
     "GradientCheck",
     "GradientRow",
     "check_gradients",
@@ -31,8 +32,9 @@ STEP = 1e-5
 # f, not the gradient, decides how small ones compare.
 FLOOR = 1e-3
 # Slopes that are all zero by hand (a bias before batch-norm) have no scale of their own: there the
-# differences, which are rounding of f over h, must stay below the tolerance times this.
-ZERO, ZERO_FLOOR = 1e-12, 1e-3
+# differences must be no more than rounding makes of them, which is this many of the last digits of f over h.
+ZERO, ROUNDING = 1e-12, 8
+TOLERANCE = 1e-6  # relative
 # Differences over h and h / 2 that disagree by more than this mean a kink in between. Less than the
 # tolerance: of thousands of ReLUs behind one weight, a single one that turns bends the slope by little.
 KINK = 3e-7
@@ -50,7 +52,7 @@ class GradientRow:
     largest: float
     error: float
 
-    def passed(self, tolerance: float) -> bool:
+    def passed(self, tolerance: float = TOLERANCE) -> bool:
         """Whether more was compared than left out, and all of it stays within the tolerance."""
         return self.checked > self.kinks and self.error <= tolerance
 
@@ -63,7 +65,7 @@ class GradientCheck:
     def largest_error(self) -> float:
         return max((row.error for row in self.rows), default=0.0)
 
-    def passed(self, tolerance: float = 1e-6) -> bool:
+    def passed(self, tolerance: float = TOLERANCE) -> bool:
         """Whether every row has passed."""
         return all(row.passed(tolerance) for row in self.rows)
 
@@ -163,10 +165,11 @@ def _compare(
     rng: np.random.Generator,
 ) -> GradientCheck:
     rows = []
+    rounding = ROUNDING * float(np.finfo(np.float64).eps) * max(1.0, abs(loss())) / STEP
     for name, slopes in analytic.items():
         entries = rng.permutation(slopes.size)[:samples]
         largest = float(np.abs(slopes).max(initial=0))
-        floor = max(FLOOR * largest, 1e-8) if largest > ZERO else ZERO_FLOOR
+        floor = max(FLOOR * largest, 1e-8) if largest > ZERO else rounding / TOLERANCE
         numbers = [_difference(loss, arrays[name], int(entry), floor) for entry in entries]
         smooth = [(float(slopes.flat[e]), n) for e, n in zip(entries, numbers) if n is not None]
         errors = [abs(a - n) / max(abs(a), abs(n), floor) for a, n in smooth]

@@ -16,6 +16,7 @@ import numpy as np
 from tenfold.engines.create import describe_engine
 from tenfold.files import write_text
 from tenfold.helpers import count_cores
+from tenfold.numpy_engine.blas import describe_blas
 from tenfold.version import __version__
 
 __all__ = ["describe_environment", "peak_memory_mib", "write_environment"]
@@ -28,6 +29,7 @@ def describe_environment(engine: str, device: str = "cpu") -> dict[str, Any]:
         "tenfold": __version__,
         "python": platform.python_version(),
         "numpy": np.__version__,
+        "blas": describe_blas(),
         "system": platform.system(),
         "machine": platform.machine(),
         "processor": _processor(),
