@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from math import ceil, prod
+from math import prod
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -14,10 +14,10 @@ from tenfold.numpy_engine.blas import one_blas_thread
 from tenfold.numpy_engine.buffers import Buffers
 from tenfold.numpy_engine.fold import fold_network
 from tenfold.numpy_engine.network import RunningNetwork
-from tenfold.numpy_engine.sharing import limit_workers, share_out
+from tenfold.numpy_engine.sharing import even_parts, limit_workers, share_out
 from tenfold.numpy_engine.store import ParameterStore
 
-__all__ = ["CHUNK_NUMBERS", "AnsweringNetwork", "even_parts", "scale_pixels", "widest_layer"]
+__all__ = ["CHUNK_NUMBERS", "AnsweringNetwork", "scale_pixels", "widest_layer"]
 
 # Numbers in the largest array between two layers: 512 Ki of float32 are 2 MiB.
 CHUNK_NUMBERS = 1 << 19
@@ -123,12 +123,6 @@ def scale_pixels(pixels: np.ndarray, options: EngineOptions, buffers: Buffers) -
     if options.mean:
         inputs -= kind(options.mean / options.std)
     return inputs
-
-
-def even_parts(count: int, most: int) -> list[slice]:
-    """Slices of 0..count of about the same length, none longer than `most`."""
-    length = ceil(count / max(1, ceil(count / most)))
-    return [slice(start, start + length) for start in range(0, count, max(1, length))]
 
 
 def widest_layer(network: Network) -> int:

@@ -14,14 +14,14 @@ import numpy as np
 
 from tenfold.engines.base import EngineOptions
 from tenfold.networks.shapes import Layer, Network
-from tenfold.numpy_engine.answering import even_parts, scale_pixels, widest_layer
+from tenfold.numpy_engine.answering import scale_pixels, widest_layer
 from tenfold.numpy_engine.blas import one_blas_thread
 from tenfold.numpy_engine.buffers import Buffers
 from tenfold.numpy_engine.flatten import Flatten
 from tenfold.numpy_engine.linear import Linear
 from tenfold.numpy_engine.network import RunningNetwork
 from tenfold.numpy_engine.registry import LOSSES
-from tenfold.numpy_engine.sharing import limit_workers, share_out
+from tenfold.numpy_engine.sharing import even_parts, limit_workers, share_out
 from tenfold.numpy_engine.store import ParameterStore
 
 __all__ = ["BLOCK_NUMBERS", "BlockGradients", "learns_by_image"]

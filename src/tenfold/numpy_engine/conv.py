@@ -13,7 +13,7 @@ from numpy.lib.stride_tricks import as_strided
 from tenfold.numpy_engine.buffers import column_sums
 from tenfold.numpy_engine.layer import Layer
 from tenfold.numpy_engine.products import add_up_outer, multiply_rows
-from tenfold.numpy_engine.sharing import count_workers, share_out
+from tenfold.numpy_engine.sharing import count_workers, even_parts, share_out
 
 __all__ = ["Convolution"]
 
@@ -40,7 +40,8 @@ class Convolution(Layer):
         self.framed = self._take_frame(inputs)
         bias = np.tile(self.values["bias"], wide) if self.spec.bias else None
         windows = self._windows((high, wide))
-        parts = _parts(len(windows), windows[0].size)
+        workers = count_workers(len(windows), windows.size * channels)
+        parts = _parts(windows, workers)
 
         def multiply(worker: int, part: slice) -> None:
             _fill_frame(self.framed[part], inputs[part])
@@ -50,15 +51,15 @@ class Convolution(Layer):
                 lines = outputs[part].reshape(-1, len(bias))
                 lines += bias
 
-        share_out(parts, count_workers(len(parts), windows.size * channels), multiply)
+        share_out(parts, workers, multiply)
         return outputs
 
     def backward(self, gradient: np.ndarray, *, wanted: bool = True) -> np.ndarray | None:
         """dW = gradient^T windows, db = sum of gradient, and dx by `pull_back`."""
         o, c, k, _ = self.values["weight"].shape
         windows = self._windows(gradient.shape[1:3])
-        parts = _parts(len(windows), windows[0].size)
-        workers = count_workers(len(parts), windows.size * o)
+        workers = count_workers(len(windows), windows.size * o)
+        parts = _parts(windows, workers)
         slopes = self.buffers.take("slopes", (workers, o, k * k * c))
         shares = self.buffers.take("shares of slopes", slopes.shape)
         slopes.fill(0)
@@ -81,7 +82,8 @@ class Convolution(Layer):
         channels, height, width = self.plan.input_shape
         places = np.ascontiguousarray(self.values["weight"].transpose(2, 3, 0, 1))  # (K, K, O, C)
         back = self.buffers.take("gradient", (count, height, width, channels))
-        parts = _parts(count, high * wide * max(units, channels))
+        workers = count_workers(count, gradient.size * places[..., 0, :].size)
+        parts = _parts(gradient if units > channels else back, workers)
 
         def spread(worker: int, part: slice) -> None:
             rows, pixels = gradient[part].reshape(-1, units), back[part]
@@ -92,7 +94,7 @@ class Convolution(Layer):
                 (ys, to_ys), (xs, to_xs) = self._met(i, high, height), self._met(j, wide, width)
                 pixels[:, to_ys, to_xs] += product[:, ys, xs]
 
-        share_out(parts, count_workers(len(parts), gradient.size * places[..., 0, :].size), spread)
+        share_out(parts, workers, spread)
         return back
 
     def _met(self, place: int, outputs: int, pixels: int) -> tuple[slice, slice]:
@@ -146,7 +148,6 @@ def _fill_frame(framed: np.ndarray, pictures: np.ndarray) -> None:
     framed[:, width:-width, width:-width] = pictures
 
 
-def _parts(count: int, numbers: int) -> list[slice]:
-    """Slices of the batch whose windows, so many numbers an image, fit the cache."""
-    images = max(1, WINDOW_NUMBERS // numbers)
-    return [slice(start, min(start + images, count)) for start in range(0, count, images)]
+def _parts(arrays: np.ndarray, workers: int) -> list[slice]:
+    """Slices of the batch whose arrays fit the cache."""
+    return even_parts(len(arrays), max(1, WINDOW_NUMBERS // arrays[0].size), workers)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
 from functools import cache
+from math import ceil
 from typing import TYPE_CHECKING
 
 from tenfold.numpy_engine.blas import one_blas_thread
@@ -20,7 +21,7 @@ from tenfold.numpy_engine.blas import one_blas_thread
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
-__all__ = ["count_workers", "limit_workers", "own_threads", "share_out"]
+__all__ = ["count_workers", "even_parts", "limit_workers", "own_threads", "share_out"]
 
 MOST_WORKERS = 4
 # Multiplications that a worker should have at least: to begin takes time, too.
@@ -47,9 +48,16 @@ def limit_workers(threads: int, parts: int) -> int:
 
 
 def count_workers(parts: int, multiplications: int) -> int:
-    """How many threads `share_out` should take for so many parts and multiplications; 1 outside
-    `own_threads`, and where the work is itself a share."""
+    """How many threads `share_out` should take, for at most so many parts and so many multiplications;
+    1 outside `own_threads`, and where the work is itself a share."""
     return limit_workers(_allowed.get(), min(parts, multiplications // LEAST_WORK))
+
+
+def even_parts(count: int, most: int, workers: int = 1) -> list[slice]:
+    """Slices of 0..count of about the same length, none longer than `most`; as many for each worker."""
+    turns = max(1, ceil(count / (most * workers)))
+    length = max(1, ceil(count / (turns * workers)))
+    return [slice(start, start + length) for start in range(0, count, length)]
 
 
 def share_out(parts: Sequence[slice], workers: int, work: Callable[[int, slice], None]) -> None:
