@@ -4,8 +4,8 @@
 
 Three looks. Stages: what the clock says where one stage ends and the next begins, medians over processes
 that do nothing else (benchmarks/peers/tenfold_recipe.py). Imports: the packages as `python -X importtime`
-counts them, each with what only it brings in. Operations: PyTorch's profiler over the steps, in shares,
-since it slows them down; bfloat16 or float32 as the recipe says.
+counts them, each with what only it brings in. Operations: of the NumPy engine what each kind of layer takes,
+by the clock; of PyTorch its profiler; over the steps, in shares, since being watched slows them down.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ STAGES = {
 }
 # The first kind whose words occur in an operation's name counts.
 KINDS = {
-    "convolution, backward": ("convolution_backward",),
+    "convolution, backward": ("convolution_backward", "conv backward"),
     "convolution, forward": ("conv",),
-    "batch norm, backward": ("batch_norm_backward", "NativeBatchNormBackward"),
-    "batch norm, forward": ("batch_norm",),
+    "batch norm, backward": ("batch_norm_backward", "NativeBatchNormBackward", "batch-norm backward"),
+    "batch norm, forward": ("batch_norm", "batch-norm"),
     "pooling": ("pool",),
-    "linear layers": ("addmm", "aten::mm", "aten::linear"),
+    "linear layers": ("addmm", "aten::mm", "linear"),
     "activation": ("relu", "threshold", "clamp_min"),
-    "loss": ("softmax", "nll_loss", "cross_entropy", "argmax"),
-    "optimiser": ("adam", "sgd", "foreach", "addcmul", "addcdiv", "sqrt", "lerp"),
-    "gathering, scaling and augmenting images": ("index", "grid_sampler", "pixel_unshuffle", "div", "sub"),
+    "loss": ("softmax", "loss", "cross_entropy", "argmax"),
+    "optimiser": ("optimiser", "adam", "sgd", "foreach", "addcmul", "addcdiv", "sqrt", "lerp"),
+    "gathering, scaling and augmenting": ("index", "grid_sampler", "unshuffle", "scaling", "div", "sub"),
     "clearing and allocating": ("fill_", "zero", "aten::empty"),
     "copies and casts": ("copy_", "to_copy", "aten::to", "contiguous", "clone", "cat"),
 }
@@ -118,7 +118,7 @@ def rows(
     ]
     if shares:
         steps = stages.get("first step", 0.0) + stages.get("steps", 0.0)
-        lines.append(("**the steps' operations** (shares of the profiler)", f"{1000 * steps:.0f}", "100 %"))
+        lines.append(("**the steps' operations** (shares, watched)", f"{1000 * steps:.0f}", "100 %"))
         lines += [
             (kind, f"{1000 * share * steps:.0f}", f"{100 * share:.0f} %")
             for kind, share in _greatest(shares, least)
@@ -155,18 +155,16 @@ def main() -> None:
         for seed in range(rounds)
     ]
     stages, imports = median_stages(runs), import_times(options.recipe, data_dir)
-    profiled = runs[0]["engine"] == "torch"
-    operations = (
-        run_program("tenfold_recipe", data_dir, *wanted, "--operations")["operations"] if profiled else []
-    )
+    operations = run_program("tenfold_recipe", data_dir, *wanted, "--operations")["operations"]
     shares = operation_shares(operations)
     table = markdown_table((f"`{options.recipe}`", "ms", "share"), rows(stages, imports, shares))
     host = machine()
+    libraries = {"numpy": f"NumPy {host['numpy']} ({host['blas']})", "torch": f"torch {host['torch']}"}
     totals = [run["epochs"][0]["seconds_since_start"] for run in runs]
     note = (
         f"Medians of {rounds} processes, which took {min(totals):.2f} to {max(totals):.2f} s; imports of one "
-        f"more under -X importtime, operations of one more under PyTorch's profiler; {host['processor']}, "
-        f"{host['threads']} threads, torch {host['torch']}, {runs[0]['precision']}. "
+        f"more under -X importtime, operations of one more; {host['processor']}, {host['threads']} threads, "
+        f"{libraries[runs[0]['engine']]}, {runs[0]['precision']}. "
         "Made by `python benchmarks/fast_profile.py`."
     )
     document = {

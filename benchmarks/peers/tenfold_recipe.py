@@ -4,13 +4,14 @@
 
 What README shows for Python: load_dataset, split_dataset, train, save. DATA_DIR is the folder of the four
 MNIST files; --source sample takes the embedded images instead. --marks notes when each stage began;
---operations where PyTorch's time goes (which slows the training down).
+--operations where the engine's time goes (which slows the training down).
 """
 
 # mypy: disable-error-code="import-not-found"
 from __future__ import annotations
 
 import argparse
+import time
 from pathlib import Path
 
 from stopwatch import Trial, parse_arguments
@@ -89,7 +90,16 @@ def observer() -> Any:
 
 
 def profiled(recipe: Recipe) -> tuple[TrainResult, list[dict[str, Any]]]:
-    """The training again, with what each of PyTorch's operations took: self CPU seconds and calls."""
+    """The training again, with what each operation took: seconds and calls."""
+    from tenfold.engines.create import choose_engine, preferred_engine
+
+    network = recipe.plan((28, 28), 10)
+    engine = choose_engine(preferred_engine(options.engine, recipe, "cpu"), network)
+    return profiled_layers(recipe) if engine == "numpy" else profiled_operations(recipe)
+
+
+def profiled_operations(recipe: Recipe) -> tuple[TrainResult, list[dict[str, Any]]]:
+    """By PyTorch's profiler: self CPU seconds."""
     from torch.profiler import ProfilerActivity, profile
 
     with profile(activities=[ProfilerActivity.CPU]) as profiler:
@@ -99,6 +109,37 @@ def profiled(recipe: Recipe) -> tuple[TrainResult, list[dict[str, Any]]]:
         for event in profiler.key_averages()
     ]
     return result, operations
+
+
+def profiled_layers(recipe: Recipe) -> tuple[TrainResult, list[dict[str, Any]]]:
+    """Of the NumPy engine: wall seconds of each kind of layer, of loss, scaling and optimiser."""
+    from tenfold.numpy_engine.engine import NumpyEngine
+    from tenfold.numpy_engine.registry import LAYERS, LOSSES, OPTIMISERS
+
+    found: dict[str, dict[str, Any]] = {}
+    for kind, layer in LAYERS.items():
+        for verb in ("forward", "backward"):
+            watch(layer, verb, f"{kind} {verb}", found)
+    watch(LOSSES[recipe.loss.name], "__call__", "loss", found)
+    watch(OPTIMISERS[recipe.optimiser.name], "step", "optimiser", found)
+    watch(NumpyEngine, "scaled", "scaling", found)
+    return learn(recipe), list(found.values())
+
+
+def watch(owner: Any, method: str, name: str, found: dict[str, dict[str, Any]]) -> None:
+    """From now on every call of a class's method is timed."""
+    plain = getattr(owner, method)
+    entry = found.setdefault(name, {"name": name, "seconds": 0.0, "calls": 0})
+
+    def timed(*arguments: Any, **more: Any) -> Any:
+        start = time.perf_counter()
+        try:
+            return plain(*arguments, **more)
+        finally:
+            entry["seconds"] += time.perf_counter() - start
+            entry["calls"] += 1
+
+    setattr(owner, method, timed)
 
 
 def test(result: TrainResult) -> float:

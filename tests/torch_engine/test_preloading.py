@@ -24,8 +24,10 @@ print(gc.isenabled())
 @pytest.mark.parametrize(
     ("name", "engine", "loaded"),
     [
-        ("fast", "auto", True),
-        ("fast", "numpy", False),
+        ("cnn", "auto", True),
+        ("cnn", "numpy", False),
+        ("fast", "auto", False),  # which asks for NumPy itself
+        ("fast", "torch", True),
         ("mlp-small", "auto", False),
         ("mlp-small", "torch", True),
         ("fast", "no such engine", False),

@@ -42,7 +42,7 @@ def crossval_command(
     from tenfold.training.folds import cross_validate
 
     chosen = choose_recipes(recipes, changes)
-    preload_engine(chosen[0], engine)
+    preload_engine(chosen[0], engine, device)
     with progress_bar(quiet=quiet) as progress:
         dataset = load_dataset(data, split=split, data_dir=data_dir, offline=offline, progress=progress)
         if dataset.note:

@@ -54,7 +54,7 @@ def search_command(
 
     chosen = choose_recipe(recipe, changes)
     folder = out or Path("searches") / chosen.name
-    preload_engine(chosen, engine)
+    preload_engine(chosen, engine, device)
     with progress_bar(quiet=quiet) as progress:
         dataset = load_dataset(data, data_dir=data_dir, offline=offline, progress=progress)
         if dataset.note:

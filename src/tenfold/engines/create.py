@@ -12,8 +12,9 @@ import numpy as np
 from tenfold.engines.base import Engine, EngineOptions
 from tenfold.errors import UsageError, nearest
 from tenfold.networks.shapes import Network
+from tenfold.recipes.schema import Recipe
 
-__all__ = ["ENGINES", "choose_engine", "create_engine", "describe_engine"]
+__all__ = ["ENGINES", "choose_engine", "create_engine", "describe_engine", "preferred_engine"]
 
 # name -> the module and class that make it
 ENGINES = {
@@ -30,6 +31,11 @@ def choose_engine(wanted: str, network: Network) -> str:
     if wanted not in ENGINES:
         raise UsageError(f"unknown engine {wanted!r}", remedy=nearest(wanted, [*ENGINES, "auto"]))
     return wanted
+
+
+def preferred_engine(wanted: str, recipe: Recipe, device: str) -> str:
+    """What is wanted for a training; for auto what the recipe prefers, which is for a processor only."""
+    return recipe.training.engine if wanted == "auto" and device == "cpu" else wanted
 
 
 def create_engine(

@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from threading import Thread
 
+from tenfold.engines.create import preferred_engine
 from tenfold.errors import TenfoldError
 from tenfold.networks.layers import LayerSpec, parse_layers
 from tenfold.recipes.schema import Recipe
@@ -18,10 +19,11 @@ from tenfold.recipes.schema import Recipe
 __all__ = ["preload_engine"]
 
 
-def preload_engine(recipe: Recipe, engine: str = "auto") -> None:
+def preload_engine(recipe: Recipe, engine: str = "auto", device: str = "cpu") -> None:
     """Begins, in a thread, to import the engine that will train `recipe`: PyTorch takes about a second,
     in which data can be read. Whatever is wrong with it is said when the engine is made.
     """
+    engine = preferred_engine(engine, recipe, device)
     convolutional = _convolves(parse_layers(recipe.network.layers))
     if (engine == "torch" or (engine == "auto" and convolutional)) and find_spec("torch"):
         Thread(target=_import_quietly, args=("tenfold.torch_engine.engine",), daemon=True).start()

@@ -68,7 +68,8 @@ class TrainingSettings(Section):
     the best weights; 0 is off. average_decay: of the running average of the weights, which is what is
     kept at the end; 0 is off. precision: float32; float64, with which both engines give the same figures
     on any machine; bfloat16 (PyTorch engine); or auto, which takes bfloat16 in the PyTorch engine where a
-    probe finds the machine faster at it.
+    probe finds the machine faster at it. engine: numpy or torch trains on a processor where none is asked
+    for; auto is PyTorch for networks with convolutions where it is installed, else NumPy.
     """
 
     epochs: Annotated[int, Field(ge=1)] = 10
@@ -80,6 +81,7 @@ class TrainingSettings(Section):
     patience: Count = 0
     average_decay: Annotated[float, Field(ge=0, lt=1)] = 0.0
     precision: Literal["float32", "float64", "bfloat16", "auto"] = "float32"
+    engine: Literal["auto", "numpy", "torch"] = "auto"
 
 
 class EnsembleSettings(Section):

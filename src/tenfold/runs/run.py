@@ -14,7 +14,7 @@ from tenfold.data.catalogue import CATALOGUE
 from tenfold.data.load import find_dataset, load_dataset
 from tenfold.data.split import split_dataset
 from tenfold.data.summary import summarise
-from tenfold.engines.create import choose_engine
+from tenfold.engines.create import choose_engine, preferred_engine
 from tenfold.engines.preload import preload_engine
 from tenfold.errors import DataError, ModelError, TenfoldError, UsageError
 from tenfold.evaluation.evaluate import Evaluation, evaluate
@@ -95,6 +95,7 @@ def start_run(
     """
     started = time.perf_counter()
     folder = _free_folder(run_dir, f"{recipe.name}-{seed}")
+    engine = preferred_engine(engine, recipe, device)
     preload_engine(recipe, engine)
     wanted = source if source is not None or recipe.data.default == "mnist" else recipe.data.default
     dataset = load_dataset(wanted, data_dir=data_dir, offline=offline, progress=progress)

@@ -11,7 +11,7 @@ from tenfold.arrays import ImageDataset, WeightedDataset, count_pixels
 from tenfold.classifier import ModelCard, read_model
 from tenfold.data.batches import count_batches
 from tenfold.engines.base import Engine, EngineOptions
-from tenfold.engines.create import create_engine
+from tenfold.engines.create import create_engine, preferred_engine
 from tenfold.engines.ensemble import split_members
 from tenfold.errors import DataError, RecipeError
 from tenfold.ink.background import find_background
@@ -75,7 +75,7 @@ def prepare_training(
     if weights is None:
         weights = _first_weights(recipe, network, seed, transfer=fresh)
     return Setup(
-        engine=create_engine(engine, network, weights, options),
+        engine=create_engine(preferred_engine(engine, recipe, device), network, weights, options),
         card=card,
         epochs=epochs,
         steps_per_epoch=steps_per_epoch,
