@@ -27,7 +27,7 @@ from tenfold import list_recipes
 SMALL = ("softmax-sgd", "mlp-small", "mlp-120-84", "mlp-128-64-augmented", "sigmoid-500")
 SMALL_PEERS = {"sklearn_mlp": "scikit-learn's MNIST example"}
 # A program whose other runs stand beside it already: not a rung of its own.
-LEFT_OUT = ("tenfold train", "float32")
+LEFT_OUT = ("tenfold train", "float32", "fast torch")
 
 
 @dataclass(frozen=True)
