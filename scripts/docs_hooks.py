@@ -5,6 +5,7 @@
 - Pictures of benchmarks/results/ are copied; a link to any other file of the repository becomes its words.
 - Notebooks are rendered into build/ and listed in the navigation, unless `extra.notebooks` is off.
 - LaTeX becomes MathML, which browsers show by themselves.
+- The script with which a page from the disk searches comes from docs/assets/, not from elsewhere.
 """
 
 from __future__ import annotations
@@ -20,13 +21,16 @@ from latex2mathml.converter import convert
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
+from mkdocs.utils import get_relative_url
 
-__all__ = ["on_config", "on_files", "on_page_content", "on_page_markdown"]
+__all__ = ["on_config", "on_files", "on_page_content", "on_page_markdown", "on_post_page", "on_post_template"]
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = ROOT / "build" / "docs" / "notebooks"
 _INCLUDE = re.compile(r"^<!-- include: ([\w./-]+)(?:#([\w-]+))? -->$", re.MULTILINE)
 _LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s#]+)(#[^)\s]*)?\)")
+_SHIM = "https://unpkg.com/iframe-worker/shim"  # which the theme's plugin `offline` asks for
+_OWN_SHIM = "assets/iframe-worker.js"
 _CODE = re.compile(r"(^```.*?^```$|`[^`\n]+`)", re.MULTILINE | re.DOTALL)
 _MATHS = re.compile(r'<(span|div) class="arithmatex">\s*\\[(\[](.*?)\\[)\]]\s*</\1>', re.DOTALL)
 
@@ -51,6 +55,14 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for uri, path in found.items():
         files.append(File.generated(config, uri, abs_src_path=str(path)))
     return files
+
+
+def on_post_page(output: str, *, page: Page, config: MkDocsConfig) -> str:  # noqa: ARG001
+    return output.replace(_SHIM, get_relative_url(_OWN_SHIM, page.url))
+
+
+def on_post_template(output: str, *, template_name: str, config: MkDocsConfig) -> str:  # noqa: ARG001
+    return output.replace(_SHIM, f"/{_OWN_SHIM}")
 
 
 def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: Files) -> str:  # noqa: ARG001

@@ -109,8 +109,9 @@ def test_colours_follow_the_reader(address: str, browser_page: Page) -> None:
     assert colours == ["rgb(255, 255, 255)", "rgb(20, 24, 31)"]
 
 
-def test_search_finds_without_network(address: str, browser_page: Page) -> None:
-    browser_page.show(f"{address}/index.html", width=1280)
+@pytest.mark.parametrize("opened", ["served", "from the disk"])
+def test_search_finds_without_network(site: Path, address: str, browser_page: Page, opened: str) -> None:
+    browser_page.show(f"{address}/index.html" if opened == "served" else site / "index.html", width=1280)
     browser_page.evaluate("document.querySelector('.md-search__input').focus()")
     browser_page.call("Input.insertText", text="temperature")
     found = browser_page.evaluate(
@@ -119,6 +120,8 @@ def test_search_finds_without_network(address: str, browser_page: Page) -> None:
              links.length ? done(links.map(link => link.href).join()) : setTimeout(look, 50) }; look() })"""
     )
     assert "explanation/mathematics.html" in found
+    assert browser_page.complaints() == []
+    assert {urlsplit(url).netloc for url in browser_page.requests()} <= {urlsplit(address).netloc, ""}
 
 
 @pytest.mark.parametrize("program", ["write_api", "write_recipe_keys"])
