@@ -1,12 +1,12 @@
-"""What several networks of `best` reach together: every four of the five seeds that accuracy.py trained.
+"""What several networks of `best` reach together: every choice of as many as `best-ensemble` has.
 
-    python benchmarks/accuracy.py best
-    python benchmarks/ensembles.py [--members 4] [--readme]
+    python benchmarks/accuracy.py best --seeds 9
+    python benchmarks/ensembles.py [--members 8] [--readme]
 
-`best-ensemble` trains four networks of `best` one after another and answers with the mean of their
-probabilities. Here the networks are those whose models accuracy.py kept, so that n ensembles do not cost
-n times four trainings; they share members, so their spread says little of another five. The seconds are
-four times those of a network trained alone. The test set is read once for each ensemble.
+`best-ensemble` trains its networks, each as `best` does, one after another and answers with the mean of
+their probabilities. Here the networks are those whose models accuracy.py kept, so that n ensembles do not
+cost n times so many trainings; they share members, so their spread says little of another n. The seconds
+are those of a network trained alone, times the members. The test set is read once for each network.
 """
 
 from __future__ import annotations
@@ -74,13 +74,14 @@ def report(recipe: Recipe, runs: list[dict[str, Any]], options: argparse.Namespa
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--recipe", default="best")
-    parser.add_argument("--members", type=int, default=4)
+    parser.add_argument("--members", type=int, help="else as many as RECIPE-ensemble has")
     parser.add_argument("--parts", type=Path, default=PARTS, help="folder of the results of single seeds")
     parser.add_argument("--data-dir", default=None)
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the JSON")
     parser.add_argument("--readme", action="store_true", help="put the table into README.md")
     options = parser.parse_args()
     recipe = get_recipe(options.recipe)
+    options.members = options.members or get_recipe(f"{options.recipe}-ensemble").ensemble.members
     results = kept_seeds(recipe, options.parts)
     if len(results) < options.members:
         raise SystemExit(f"{len(results)} networks of {recipe.name} are there, {options.members} are needed")

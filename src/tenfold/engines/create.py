@@ -34,8 +34,10 @@ def choose_engine(wanted: str, network: Network) -> str:
 
 
 def preferred_engine(wanted: str, recipe: Recipe, device: str) -> str:
-    """What is wanted for a training; for auto what the recipe prefers, which is for a processor only."""
-    return recipe.training.engine if wanted == "auto" and device == "cpu" else wanted
+    """What is wanted for a training; for auto what the recipe prefers, on a processor, where the precision
+    is not one that only PyTorch has."""
+    free = wanted == "auto" and device == "cpu" and recipe.training.precision != "bfloat16"
+    return recipe.training.engine if free else wanted
 
 
 def create_engine(
