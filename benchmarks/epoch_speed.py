@@ -5,8 +5,8 @@
 784-128-64-10, batches of 128 of the 60,000 images, Adam at 0.001, no augmentation, pixels / 255, float32,
 everything in memory, shuffled anew each epoch, everybody in this one process. Each trains one epoch to
 warm up, then they take turns, with a rest of 0.1 s before each. Two more tables: a full-batch step of
-softmax regression beside plain NumPy, ten steps a turn as a training does them one after another; and
-convolution beside the bare matrix product of the same size.
+softmax regression beside plain NumPy, and convolution beside the bare matrix product of the same size; of
+these a turn is ten, one after another, as a training does them: after a rest a second core wakes up late.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from tenfold.numpy_engine.store import ParameterStore
 
 Epoch = Callable[[], object]
 BATCH, RATE = 128, 1e-3
-STEPS = 10  # of softmax regression in a turn
+TIMES = 10  # that short tasks are done in a turn
 LAYERS = ["flatten", "linear 128", "relu", "linear 64", "relu", "linear classes"]
 MEAN, STD = 0.1307, 0.3081  # of MNIST's pixels, as the tutorials have them
 CHANGES = {
@@ -204,11 +204,12 @@ def softmax_steps(dataset: ImageDataset) -> dict[str, Epoch]:
 
 
 def repeated(step: Epoch) -> Epoch:
-    return lambda: [step() for _ in range(STEPS)]
+    return lambda: [step() for _ in range(TIMES)]
 
 
 def convolution(line: str, channels: int, size: int, images: int) -> tuple[dict[str, Epoch], float]:
-    """Forward and backward of a layer, a bare product of its size; multiplications and additions of one."""
+    """Forward and backward of a layer, a bare product of its size, ten times each; the multiplications and
+    additions of the product's."""
     rng = np.random.default_rng(0)
     network = plan_network(
         parse_layers([f"conv {channels} 1x1", line, "flatten", "linear classes"]), (size, size), 10
@@ -227,8 +228,11 @@ def convolution(line: str, channels: int, size: int, images: int) -> tuple[dict[
             layer.forward(inputs, training=True)
             layer.backward(gradient)
 
-    tasks: dict[str, Epoch] = {"layer": both, "product": lambda: np.matmul(left, right, out=product)}
-    return tasks, 2.0 * rows * numbers * units
+    tasks = {
+        "layer": repeated(both),
+        "product": repeated(lambda: np.matmul(left, right, out=product)),
+    }
+    return tasks, 2.0 * rows * numbers * units * TIMES
 
 
 def take_turns(tasks: dict[str, Epoch], repeats: int) -> dict[str, dict[str, list[float]]]:
@@ -307,7 +311,7 @@ def main() -> None:
         ),
         markdown_table(
             ("softmax regression, full batch", "ms", "CPU ms", "ours / theirs"),
-            compared(steps, scale=1000 / STEPS, digits=1),
+            compared(steps, scale=1000 / TIMES, digits=1),
         ),
         markdown_table(
             ("convolution", "threads", "forward and backward, GFLOP/s", "bare product, GFLOP/s", "share"),
@@ -316,9 +320,9 @@ def main() -> None:
     ]
     host = machine()
     note = (
-        f"Medians (quartiles) of n = {repeats} epochs of {len(dataset):,} images, of {STEPS} steps on "
-        f"50,000, and {2 * repeats} passes, in turn, with rests; float32, in memory, shuffling included. "
-        f"{host['processor']}, {host['threads']} threads, NumPy {host['numpy']} ({host['blas']}), "
+        f"Medians (quartiles) of n = {repeats} epochs of {len(dataset):,} images, of {TIMES} steps on "
+        f"50,000, and {2 * repeats} of {TIMES} passes, in turn, with rests; float32, in memory, "
+        f"shuffling included. {host['processor']}, {host['threads']} threads, NumPy {host['numpy']} ({host['blas']}), "
         f"torch {host['torch']}. "
         f"Made by `python benchmarks/epoch_speed.py`."
     )
