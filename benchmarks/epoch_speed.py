@@ -323,7 +323,8 @@ def main() -> None:
         f"Medians (quartiles) of n = {repeats} epochs of {len(dataset):,} images, of {TIMES} steps on "
         f"50,000, and {2 * repeats} of {TIMES} passes, in turn, with rests; float32, in memory, "
         f"shuffling included. {host['processor']}, {host['threads']} threads, NumPy "
-        f"{host['numpy']} ({host['blas']}), torch {host['torch']}. Made by `python benchmarks/epoch_speed.py`."
+        f"{host['numpy']} ({host['blas']}), torch {host['torch']}. "
+        "Made by `python benchmarks/epoch_speed.py`."
     )
     document = {
         "n": repeats, "images": len(dataset), "epochs": epochs, "softmax_steps": steps,
