@@ -30,6 +30,7 @@ CASES = [
     ("conv 3 2x2 stride 2", (5, 7, 7)),
     ("conv 4 1x1", (5, 4, 4)),
     ("conv 2 3x3 padding 4", (5, 4, 4)),
+    ("conv 2 5x5 stride 2 padding 2", (3, 2, 2)),  # places that are in the frame for all outputs
     ("conv 2 1x1 stride 3 padding 2", (2, 5, 5)),
     ("batch-norm", (3, 4, 5)),
     ("batch-norm", (1, 1, 6)),

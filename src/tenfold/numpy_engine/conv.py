@@ -101,7 +101,8 @@ class Convolution(Layer):
         """Along one axis: the outputs whose window has a pixel (not the frame) at `place`; those pixels."""
         step, offset = self.spec.stride, place - self.spec.padding  # output o meets pixel step * o + offset
         first, last = max(0, -(offset // step)), min(outputs - 1, (pixels - 1 - offset) // step)
-        return slice(first, last + 1), slice(step * first + offset, step * last + offset + 1, step)
+        count, start = max(0, last + 1 - first), step * first + offset
+        return slice(first, first + count), slice(start, start + step * count, step)
 
     def _kernels(self) -> np.ndarray:
         """(K K C, O), contiguous, a kernel's numbers in the order of a window's."""
