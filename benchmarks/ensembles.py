@@ -1,7 +1,7 @@
 """What several networks of `best` reach together: every choice of as many as `best-ensemble` has.
 
-    python benchmarks/accuracy.py best --seeds 6
-    python benchmarks/ensembles.py [--members 5] [--readme]
+    python benchmarks/accuracy.py best
+    python benchmarks/ensembles.py [--members 4] [--readme]
 
 `best-ensemble` trains its networks, each as `best` does, one after another and answers with the mean of
 their probabilities. Here the networks are those whose models accuracy.py kept, so that n ensembles do not

@@ -14,7 +14,7 @@ from tenfold.schedules import learning_rate_at
 
 FOLDER = Path(tenfold.recipes.__file__).parent
 # Many windows, one after another, do not fit into every small picture.
-NEEDS_EVEN_SIDES = {"best", "best-ensemble", "cnn", "fast", "reader"}
+NEEDS_EVEN_SIDES = {"cnn", "fast", "reader"}
 
 
 def test_those_that_issue_and_seeds_name_are_there() -> None:
