@@ -117,8 +117,9 @@ def main() -> None:
     table = markdown_table(COLUMNS, [row(one, one in best) for one in ordered])
     host = machine()
     note = (
-        "Mean ± standard deviation of n runs on MNIST's 10,000 test images; seconds: median. Frontier: "
-        f"nothing here is both faster and better. {host['processor']}, {host['cores']} cores, torch "
+        "Mean ± standard deviation of n runs on MNIST's 10,000 test images; seconds: median, each of the day "
+        "on which the program that measured it ran (its own table has ratios). Frontier: nothing here is both "
+        f"faster and better. {host['processor']}, {host['cores']} cores, torch "
         f"{host['torch']}. Made by `python benchmarks/ladder.py`."
     )
     options.out.mkdir(parents=True, exist_ok=True)
