@@ -118,7 +118,7 @@ def main() -> None:
     host = machine()
     note = (
         "Mean ± standard deviation of n runs on MNIST's 10,000 test images; seconds: median, each of the day "
-        "on which the program that measured it ran (its own table has ratios). Frontier: nothing here is both "
+        "on which the program that measured it ran (its own table has ratios). Frontier: nothing is both "
         f"faster and better. {host['processor']}, {host['cores']} cores, torch "
         f"{host['torch']}. Made by `python benchmarks/ladder.py`."
     )
