@@ -6,6 +6,7 @@ import json
 import sys
 from dataclasses import replace
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -49,8 +50,11 @@ def test_seed_d_is_named_and_mended(seed_d: Diagnosis, sample: ImageDataset) -> 
     assert not seed_d.healthy
     assert seed_d.codes == ["loss-trap", "saturated", "rate-too-large"]
     assert seed_d.mended.loss.name == "cross-entropy" and seed_d.mended.network.initialise == "kaiming"
-    gain = compare_recipes(seed_d.recipe, seed_d.mended, sample)
-    assert gain.before < 0.3 and gain.after > 0.9
+    # a training that hardly learns ends where the last bits of its products lead it: the mean of three
+    gains = [compare_recipes(seed_d.recipe, seed_d.mended, sample, seed=seed) for seed in range(3)]
+    stall = seed_d.recipe.published.test_accuracy
+    assert stall is not None and fmean(gain.before for gain in gains) < stall
+    assert min(gain.after for gain in gains) > 0.9
 
 
 def test_faults_of_seed_a(sample: ImageDataset) -> None:
