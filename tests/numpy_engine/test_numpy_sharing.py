@@ -10,13 +10,15 @@ from contextlib import nullcontext
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tenfold.networks.initialise import initial_weights
 from tenfold.networks.layers import parse_layers
 from tenfold.networks.shapes import plan_network
 from tenfold.numpy_engine import conv, sharing
 from tenfold.numpy_engine.registry import build_layer
-from tenfold.numpy_engine.sharing import count_workers, own_threads, share_out
+from tenfold.numpy_engine.sharing import count_workers, even_parts, own_threads, share_out
 from tenfold.numpy_engine.store import ParameterStore
 
 PARTS = [slice(start, start + 3) for start in range(0, 30, 3)]
@@ -30,6 +32,16 @@ def test_every_part_once_and_each_worker_in_order(workers: int) -> None:
         own = [start for who, start in seen if who == worker]
         assert own == [part.start for part in PARTS[worker::workers]]
     assert len(seen) == len(PARTS)
+
+
+@given(count=st.integers(0, 500), most=st.integers(1, 90), workers=st.integers(1, 4))
+def test_parts_are_even_and_none_is_missed(count: int, most: int, workers: int) -> None:
+    parts = even_parts(count, most, workers)
+    assert [i for part in parts for i in range(count)[part]] == list(range(count))
+    lengths = [len(range(count)[part]) for part in parts]
+    assert max(lengths, default=0) <= most and len(set(lengths[:-1])) <= 1
+    if count >= workers**2:  # each worker's share is as large as any other's, up to a part's rounding
+        assert max(sum(lengths[w::workers]) for w in range(workers)) <= -(-count // workers) + len(parts)
 
 
 def test_workers_are_threads_of_their_own_and_know_errstate() -> None:
