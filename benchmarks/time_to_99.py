@@ -8,7 +8,8 @@ turns, each round another seed: `fast` from Python with the engine it prefers, w
 the machine has it and in float32, from the command line, one epoch of a small CNN, Keras' convnet and
 PyTorch's example (benchmarks/peers). Keras and PyTorch stop after the first epoch whose weights read 99 %
 of the *test* images, which they are told and `fast` is not.
-A full run takes about 40 minutes on two cores; --quick runs Keras once and leaves PyTorch out.
+Most of a full run is waiting for those two: --slow-rounds takes fewer rounds of them, --quick runs Keras
+once and leaves PyTorch out.
 """
 
 from __future__ import annotations

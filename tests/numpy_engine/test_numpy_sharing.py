@@ -40,8 +40,10 @@ def test_parts_are_even_and_none_is_missed(count: int, most: int, workers: int) 
     assert [i for part in parts for i in range(count)[part]] == list(range(count))
     lengths = [len(range(count)[part]) for part in parts]
     assert max(lengths, default=0) <= most and len(set(lengths[:-1])) <= 1
-    if count >= workers**2:  # each worker's share is as large as any other's, up to a part's rounding
-        assert max(sum(lengths[w::workers]) for w in range(workers)) <= -(-count // workers) + len(parts)
+    # r parts of n images in turns of w parts: each part is shorter than n / (turns w) + 1, so no worker has
+    # more than n / w + r images
+    most_parts = -(-len(parts) // workers)
+    assert max(sum(lengths[w::workers]) for w in range(workers)) <= count / workers + most_parts
 
 
 def test_workers_are_threads_of_their_own_and_know_errstate() -> None:

@@ -52,7 +52,7 @@ class GradientRow:
     largest: float
     error: float
 
-    def passed(self, tolerance: float = TOLERANCE) -> bool:
+    def passed(self, tolerance: float) -> bool:
         """Whether more was compared than left out, and all of it stays within the tolerance."""
         return self.checked > self.kinks and self.error <= tolerance
 
