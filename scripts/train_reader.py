@@ -1,135 +1,140 @@
-"""Trains the reader that comes with the package, and writes it with its card.
+"""Trains the line reader on the shards of scripts/reader_strips.py, which may still be drawing them.
 
-    scripts/train_reader.py LESSONS.npz OUT [--data-dir DIR] [--epochs N] [--seed 0] [--set KEY=VALUE]
+    scripts/train_reader.py STRIPS FOLDER --steps N [--seed 0] [--start MODEL.safetensors]
 
-Data: MNIST's training images but 3,000 (validation), and the lessons of scripts/reader_lessons.py.
-Temperature and thresholds are fitted on the validation images alone. MNIST's test set is not read.
+FOLDER gets `checkpoint.safetensors` every 500 steps (a run that was stopped goes on from it), the history
+`history.jsonl`, and at the end `weights.safetensors`, the averaged weights.
+The order of strips and their changes are pure functions of seed and step.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import replace
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from reader_strips import SHARD, read_shard, shard_path
+from safetensors.numpy import load_file, save_file
 
-from tenfold.arrays import ImageDataset
-from tenfold.classifier import Classifier
-from tenfold.data.load import load_dataset
-from tenfold.metrics import calibration_error
-from tenfold.reader.lessons import NONE
-from tenfold.reader.thresholds import REFUSED_NONE, REFUSED_UNSURE, choose_thresholds
-from tenfold.recipes.load import change_recipe, get_recipe, parse_change
-from tenfold.training.calibrate import fit_temperature
-from tenfold.training.history import EpochRecord
-from tenfold.training.loop import train
-from tenfold.training.observers import TrainingObserver
+from tenfold.arrays import Batch
+from tenfold.engines.base import Engine, EngineOptions
+from tenfold.engines.create import create_engine
+from tenfold.files import replace_file
+from tenfold.ink.strip import HEIGHT
+from tenfold.networks.initialise import initial_weights
+from tenfold.reader.alphabet import OUTPUTS, encode_texts
+from tenfold.reader.load import read_recipe
+from tenfold.recipes.schema import Recipe
+from tenfold.schedules import learning_rate_at
 
-CLASSES = (*"0123456789", NONE)
-MNIST_VAL = 3000
-
-
-class Lines(TrainingObserver):
-    """A line an epoch."""
-
-    def on_epoch(self, record: EpochRecord) -> None:
-        print(record, flush=True)
+BLOCK = 8  # shards that are gone through `PASSES` times before the next ones
+PASSES = 3
+CHUNK = 1024  # strips that are sorted by width, so that a batch holds strips of one width
+PAPER = 128  # of a strip
+EVERY = 500  # steps from checkpoint to checkpoint
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("lessons", type=Path)
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--data-dir", type=Path)
-    parser.add_argument("--epochs", type=int)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("strips", type=Path)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--steps", type=int, required=True)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--set", action="append", default=[])
+    parser.add_argument("--start", type=Path, help="weights to start from")
     given = parser.parse_args()
-    changes = [*given.set, *([f"training.epochs={given.epochs}"] if given.epochs else [])]
-    recipe = change_recipe(get_recipe("reader"), dict(parse_change(change) for change in changes))
-    train_set, val_set, mnist = gather(given.lessons, given.data_dir, given.seed)
-    result = train(recipe, train_set, val_set, seed=given.seed, callbacks=[Lines()])
-    classifier, figures = settle(result.classifier, val_set, mnist)
-    classifier.save(given.out)
-    card = write_card(classifier, figures, train_set)
-    (given.out / "card.md").write_text(card, encoding="utf-8")
-    print(json.dumps(figures | {"seconds": result.seconds}, indent=2))
+    given.folder.mkdir(parents=True, exist_ok=True)
+    recipe = read_recipe()
+    engine = build_engine(recipe, given.seed, given.start)
+    first = load_checkpoint(engine, given.folder / "checkpoint.safetensors")
+    train(engine, recipe, given, first)
+    save_arrays(given.folder / "weights.safetensors", engine.weights())
 
 
-def gather(lessons: Path, data_dir: Path | None, seed: int) -> tuple[ImageDataset, ImageDataset, np.ndarray]:
-    """Training set, validation set, and which images of the latter are MNIST's."""
-    mnist = load_dataset("mnist", split="train", data_dir=data_dir)
-    order = np.random.default_rng(seed).permutation(len(mnist))
-    drawn = np.load(lessons)
-    parts = {"train": order[MNIST_VAL:], "val": order[:MNIST_VAL]}
-    sets = [
-        ImageDataset(
-            np.concatenate([mnist.images[chosen], drawn[f"{name}_images"]]),
-            np.concatenate([mnist.labels[chosen], drawn[f"{name}_labels"]]),
-            CLASSES,
-            name=f"reader-{name}",
-        )
-        for name, chosen in parts.items()
-    ]
-    return sets[0], sets[1], np.arange(len(sets[1])) < MNIST_VAL
+def build_engine(recipe: Recipe, seed: int, start: Path | None) -> Engine:
+    network = recipe.plan((HEIGHT, 128), OUTPUTS)
+    weights = load_file(start) if start else initial_weights(network, recipe.network.initialise, seed=seed)
+    options = EngineOptions(
+        mean=recipe.input.mean, std=recipe.input.std, loss=recipe.loss, optimiser=recipe.optimiser,
+        average_decay=recipe.training.average_decay, seed=seed, precision=recipe.training.precision,
+    )  # fmt: skip
+    return create_engine("torch", network, weights, options)
 
 
-def settle(
-    trained: Classifier, val_set: ImageDataset, mnist: np.ndarray
-) -> tuple[Classifier, dict[str, float]]:
-    """Eleven outputs become ten classes and "none", with temperature and thresholds; and its figures."""
-    card = replace(trained.card, class_names=CLASSES[:-1], rejects=True, temperature=1.0)
-    classifier = Classifier(trained.engine, card)
-    digit = val_set.labels < len(CLASSES) - 1
-    images, labels = val_set.images[digit], val_set.labels[digit]
-    classifier = classifier.with_temperature(fit_temperature(classifier.logits(images), labels))
-    probs, none = classifier.judge(val_set.images)
-    drawn = digit & ~mnist  # thresholds are for pictures that people draw and photograph
-    confidence, most_none = choose_thresholds(probs[drawn], none[drawn])
-    card = replace(classifier.card, least_confidence=confidence, most_none=most_none)
-    classifier = Classifier(classifier.engine, card)
-    refused = (none > most_none) | (probs.max(axis=1) < confidence)
-    right = probs.argmax(axis=1) == val_set.labels
-    return classifier, {
-        "temperature": card.temperature,
-        "least_confidence": confidence,
-        "most_none": most_none,
-        "mnist validation accuracy": float(right[mnist].mean()),
-        "mnist validation refused": float(refused[mnist].mean()),
-        "mnist validation calibration error": calibration_error(probs[mnist].max(axis=1), right[mnist]),
-        "drawn digits accuracy": float(right[drawn].mean()),
-        "drawn digits refused": float(refused[drawn].mean()),
-        "drawn digits calibration error": calibration_error(probs[drawn].max(axis=1), right[drawn]),
-        "others refused": float(refused[~digit].mean()),
-    }
+def train(engine: Engine, recipe: Recipe, given: argparse.Namespace, first: int) -> None:
+    batches = draw_batches(given.strips, recipe.training.batch_size, given.seed, first)
+    started, loss, right, seen = time.monotonic(), 0.0, 0.0, 0
+    for step in range(first, given.steps):
+        rate = learning_rate_at(step, given.steps, recipe.optimiser.learning_rate, recipe.schedule)
+        batch = next(batches)
+        result = engine.train_step(batch, rate)
+        loss, right, seen = loss + float(result.loss), right + float(result.correct), seen + len(batch.labels)
+        if (step + 1) % 100 == 0:
+            line = {"step": step + 1, "loss": loss / 100, "exact": right / seen, "seconds": time.monotonic() - started}
+            with (given.folder / "history.jsonl").open("a") as history:
+                history.write(json.dumps(line) + "\n")
+            print(line, flush=True)
+            loss, right, seen = 0.0, 0.0, 0
+        if (step + 1) % EVERY == 0:
+            state = engine.state() | {"next_step": np.array(step + 1)}
+            save_arrays(given.folder / "checkpoint.safetensors", state)
+            save_arrays(given.folder / "weights.safetensors", engine.weights())
 
 
-def write_card(classifier: Classifier, figures: dict[str, float], train_set: ImageDataset) -> str:
-    """The card's text: the template beside this program, with this training's figures."""
-    template = Path(__file__).with_name("reader_card.md").read_text(encoding="utf-8")
-    card, count = classifier.card, classifier.network.parameter_count
-    shown = {key: value for key, value in figures.items() if " " in key}
-    drawn = train_set.class_counts() - np.bincount(
-        train_set.labels[: 60_000 - MNIST_VAL], minlength=len(CLASSES)
-    )
-    return template.format(
-        parameters=count,
-        outputs=card.outputs,
-        megabytes=4 * count / 1e6,
-        mnist=60_000 - MNIST_VAL,
-        digits=int(drawn[:-1].sum()),
-        others=int(drawn[-1]),
-        figures="\n".join(f"| {key} | {100 * value:.2f} % |" for key, value in shown.items()),
-        temperature=card.temperature,
-        most_none=card.most_none,
-        least_confidence=card.least_confidence,
-        refused_none=REFUSED_NONE,
-        refused_unsure=REFUSED_UNSURE,
-    )
+def draw_batches(folder: Path, size: int, seed: int, first: int) -> Iterator[Batch]:
+    """The batches from step `first` on: blocks of shards, each gone through several times."""
+    per_visit = SHARD // size
+    visit = first // per_visit
+    while True:
+        block, place = divmod(visit, BLOCK * PASSES)
+        strips, texts = wait_for(shard_path(folder, "train", block * BLOCK + place % BLOCK))
+        rng = np.random.default_rng([seed, visit, *b"order"])
+        order = rng.permutation(SHARD)
+        chunks = [part[np.argsort([strips[i].shape[1] for i in part], kind="stable")] for part in np.split(order, SHARD // CHUNK)]
+        groups = np.concatenate(chunks).reshape(-1, size)[rng.permutation(per_visit)]
+        for number in range(first - visit * per_visit if visit * per_visit < first else 0, per_visit):
+            draw = np.random.default_rng([seed, visit, number])
+            chosen = groups[number]
+            yield Batch(vary([strips[i] for i in chosen], draw), encode_texts([texts[i] for i in chosen]))
+        visit += 1
+
+
+def wait_for(path: Path) -> tuple[list[np.ndarray], list[str]]:
+    while not path.exists():
+        time.sleep(1)
+    return read_shard(path)
+
+
+def vary(strips: list[np.ndarray], rng: np.random.Generator) -> np.ndarray:
+    """uint8 (N, 32, W): side by side in frames of one width, moved, with another contrast and grain."""
+    count, widest = len(strips), max(strip.shape[1] for strip in strips) + 8
+    images = np.full((count, HEIGHT, widest), PAPER, np.float32)
+    for image, strip, down in zip(images, strips, rng.integers(-2, 3, count), strict=True):
+        left = rng.integers(0, widest - strip.shape[1] + 1)
+        target = image[max(0, down) : HEIGHT + min(0, down), left : left + strip.shape[1]]
+        target[:] = strip[max(0, -down) : HEIGHT - max(0, down)]
+    images -= PAPER
+    images *= rng.uniform(0.75, 1.2, (count, 1, 1)).astype(np.float32)
+    images[rng.random(count) < 0.05] *= -1
+    noisy = np.flatnonzero(rng.random(count) < 0.2)
+    images[noisy] += rng.standard_normal((len(noisy), HEIGHT, widest), dtype=np.float32) * rng.uniform(0, 14)
+    return np.clip(np.rint(images) + PAPER, 0, 255).astype(np.uint8)
+
+
+def load_checkpoint(engine: Engine, path: Path) -> int:
+    if not path.exists():
+        return 0
+    state = load_file(path)
+    step = int(state.pop("next_step"))
+    engine.load_state(state)
+    return step
+
+
+def save_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    with replace_file(path) as beside:
+        save_file({name: np.ascontiguousarray(value) for name, value in arrays.items()}, beside)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ NAMES = tuple("0123456789")
 # of pictures whatever their size, so that any order of them is a network
 PICTURE_LAYERS = [
     "conv 3 3x3 padding same no-bias", "conv 4 5x5 padding same", "conv 2 2x2 padding 1", "conv 2 1x1",
+    "conv 3 1x5 padding same", "conv 2 2x3 padding 1x2", "max-pool 1x2 stride 1", "average-pool 2x1 stride 1",
     "conv 3 3x3 stride 2 padding 1", "conv 3 3x3 padding 2", "batch-norm", "relu", "sigmoid", "tanh",
     "dropout 0.4", "max-pool 2 stride 1", "max-pool 2", "average-pool 3 stride 1", "average-pool 2",
     "pixel-unshuffle 1", {"residual": ["batch-norm", "relu"]}, {"residual": ["dropout 0.2"]},

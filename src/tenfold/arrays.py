@@ -223,7 +223,8 @@ class WeightedDataset(ImageDataset):
 class Batch:
     """What one training step takes.
 
-    images: pixels from 0 to 255 (N, H, W), uint8 or float32; labels: int64 (N,).
+    images: pixels from 0 to 255 (N, H, W), uint8 or float32; labels: int64 (N,), or for line networks
+    (N, L), each row the classes of a sequence and then -1 up to its end.
     augmentation: how to change each image, or None. image_weights: float (N,), the factor of each image's
     loss in the mean (or sum) over the batch; None is 1 for each.
     """

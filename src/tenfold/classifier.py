@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, get_args
 
 import numpy as np
 from safetensors import SafetensorError
@@ -23,9 +23,6 @@ from tenfold.networks.shapes import Network
 from tenfold.numerics import softmax
 from tenfold.recipes.load import recipe_from_dict
 from tenfold.recipes.schema import Recipe
-
-if TYPE_CHECKING:
-    from tenfold.ink.strength import Ink
 
 __all__ = ["Classifier", "ModelCard"]
 
@@ -240,35 +237,6 @@ class Classifier:
 
         image = fit_picture(picture, self.card.image_shape, background=self.card.background)
         return self.predictions(image[None])[0]
-
-    def read(self, picture: Any) -> list[Prediction]:
-        """A path, file, PIL image or array of any size -> the verdicts on what it shows.
-
-        A classifier of light ink on 28x28 dark pixels reads handwriting: the ink is lifted from its
-        paper and parted into digits, in reading order, with boxes in the picture's pixels; a blank gives
-        []. Any other takes the whole picture for one thing. Raises DataError.
-        """
-        from tenfold.ink.lift import lift_ink
-        from tenfold.ink.open import open_picture
-
-        if not self.card.reads_ink:
-            return [self.classify(picture)]
-        opened = open_picture(picture)
-        return self.read_ink(lift_ink(opened.pixels), scale=opened.scale)
-
-    def read_ink(self, ink: Ink, *, scale: float = 1.0) -> list[Prediction]:
-        """Lifted ink -> the verdicts on its digits; scale: picture pixels per pixel of ink."""
-        from tenfold.ink.segment import segment_digits
-
-        found = []
-        for segment in segment_digits(ink, self.judge):
-            x0, y0, x1, y1 = (round(edge * scale) for edge in segment.box)
-            found.append(
-                self._prediction(
-                    segment.probs, segment.none, image=segment.image, box=(x0, y0, x1, y1), row=segment.row
-                )
-            )
-        return found
 
     def _prediction(self, probs: np.ndarray, none: float, **where: Any) -> Prediction:
         best = int(probs.argmax())

@@ -1,4 +1,4 @@
-"""Softmax, its logarithm, and one-hot targets in NumPy.
+"""Softmax, its logarithm, one-hot targets, and what rows of scores spell, in NumPy.
 
 These are the only ones: engines, classifier and evaluation call them, or are tested against them.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["log_softmax", "one_hot", "shifted_columns", "softmax"]
+__all__ = ["best_paths", "log_softmax", "one_hot", "shifted_columns", "softmax"]
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
@@ -42,3 +42,15 @@ def one_hot(labels: np.ndarray, classes: int, dtype: type = np.float32) -> np.nd
     rows: np.ndarray = np.zeros((len(labels), classes), dtype=dtype)
     rows[np.arange(len(labels)), labels] = 1
     return rows
+
+
+def best_paths(scores: np.ndarray) -> np.ndarray:
+    """Scores or logits (N, T, K), the last class the blank -> int64 (N, T): the likeliest class of each
+    column, repeats merged and blanks left out, then -1 up to the end (Graves et al. 2006, section 3.2)."""
+    path = scores.argmax(axis=2)
+    kept = path != scores.shape[2] - 1
+    kept[:, 1:] &= path[:, 1:] != path[:, :-1]
+    spelled = np.full(path.shape, -1, np.int64)
+    rows, _ = np.nonzero(kept)
+    spelled[rows, (kept.cumsum(axis=1) - 1)[kept]] = path[kept]
+    return spelled

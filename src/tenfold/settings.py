@@ -5,9 +5,9 @@ Every class refuses unknown keys. `tenfold.recipes` puts them together to a whol
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 __all__ = [
     "AugmentationSettings",
@@ -49,6 +49,8 @@ class LossSettings(Section):
     name: cross-entropy is softmax, then -log p, averaged (or summed) over the batch. Sigmoid-distance
     (seed D) is the mean over images and outputs of 1 - p where the target is 1, else p, with
     p = sigmoid(logit). Mean-squared-error is the mean over images and outputs of (logit - target)^2.
+    Ctc, of networks that end with columns, is -log of the probability of the label sequence, summed over
+    all its alignments (Graves et al. 2006); the last class is the blank.
     label_smoothing: the share of each target that is spread evenly over all classes.
     probability_floor: cross-entropy reports -log of p clipped to [floor, 1 - floor] (seed A);
     the gradient stays that of the unclipped loss.
@@ -57,11 +59,18 @@ class LossSettings(Section):
     reduction: what the gradient does over the batch; the loss reported is always the mean.
     """
 
-    name: Literal["cross-entropy", "sigmoid-distance", "mean-squared-error"] = "cross-entropy"
+    name: Literal["cross-entropy", "sigmoid-distance", "mean-squared-error", "ctc"] = "cross-entropy"
     label_smoothing: Share = 0.0
     reduction: Literal["mean", "sum"] = "mean"
     probability_floor: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
     label_shift: int = 0
+
+    @model_validator(mode="after")
+    def _refuse_with_ctc(self) -> Self:
+        for key in ("label_smoothing", "label_shift", "probability_floor"):
+            if self.name == "ctc" and getattr(self, key):
+                raise ValueError(f"{key} is not available with name = 'ctc'; leave it out")
+        return self
 
 
 class ParameterGroup(Section):

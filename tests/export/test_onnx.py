@@ -78,7 +78,7 @@ def test_every_recipe(name: str, tmp_path: Path) -> None:
 
 def test_the_random_networks_are_of_every_kind() -> None:
     lines = [*PICTURE_LAYERS, *ROW_LAYERS, "flatten"]
-    assert {spec.kind for line in lines for spec in parse_layers([line])} == set(LAYER_KINDS)
+    assert {spec.kind for line in lines for spec in parse_layers([line])} == set(LAYER_KINDS) - {"columns"}
 
 
 @settings(max_examples=40, deadline=None, derandomize=True)

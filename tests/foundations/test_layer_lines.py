@@ -10,7 +10,7 @@ import pytest
 
 from tenfold.errors import RecipeError
 from tenfold.networks.initialise import INITIALISATIONS, initial_weights
-from tenfold.networks.layers import LAYER_KINDS, LayerSpec, parse_layers
+from tenfold.networks.layers import LAYER_KINDS, LayerSpec, change_layers, layer_numbers, parse_layers
 from tenfold.networks.shapes import Parameter, plan_network
 
 ONE_OF_EACH = [
@@ -18,6 +18,7 @@ ONE_OF_EACH = [
     {"residual": ["conv 8 3x3 padding same no-bias", "sigmoid", "dropout 0.2"]},
     "max-pool 2 stride 1", "average-pool 2", "flatten", "linear 12", "tanh", "linear classes",
 ]  # fmt: skip
+LINES = ["conv 4 3x5 padding same", "max-pool 2", "conv 5 8x3 padding 0x1", "conv classes 1x1", "columns"]
 
 
 @pytest.mark.parametrize(
@@ -27,15 +28,20 @@ ONE_OF_EACH = [
         ("  linear   classes ", LayerSpec("linear", "linear1", units=0)),
         ("dropout 0", LayerSpec("dropout", "dropout1", rate=0.0)),
         ("dropout .25", LayerSpec("dropout", "dropout1", rate=0.25)),
-        ("conv 32 3x3", LayerSpec("conv", "conv1", units=32, kernel=3)),
-        ("conv 32 5x5 padding same", LayerSpec("conv", "conv1", units=32, kernel=5, padding=2)),
+        ("conv 32 3x3", LayerSpec("conv", "conv1", units=32, kernel=(3, 3))),
+        ("conv 32 5x5 padding same", LayerSpec("conv", "conv1", units=32, kernel=(5, 5), padding=(2, 2))),
+        ("conv 8 1x5 padding same", LayerSpec("conv", "conv1", units=8, kernel=(1, 5), padding=(0, 2))),
+        ("conv 8 2x3 padding 0x1", LayerSpec("conv", "conv1", units=8, kernel=(2, 3), padding=(0, 1))),
+        ("conv classes 1x1", LayerSpec("conv", "conv1")),
         (
             "conv 4 2x2 stride 2 padding 1 no-bias",
-            LayerSpec("conv", "conv1", units=4, kernel=2, stride=2, padding=1, bias=False),
+            LayerSpec("conv", "conv1", units=4, kernel=(2, 2), stride=(2, 2), padding=(1, 1), bias=False),
         ),
-        ("max-pool 3", LayerSpec("max-pool", "maxpool1", kernel=3, stride=3)),
-        ("average-pool 3 stride 2", LayerSpec("average-pool", "avgpool1", kernel=3, stride=2)),
-        ("pixel-unshuffle 2", LayerSpec("pixel-unshuffle", "unshuffle1", kernel=2)),
+        ("max-pool 3", LayerSpec("max-pool", "maxpool1", kernel=(3, 3), stride=(3, 3))),
+        ("max-pool 2x1", LayerSpec("max-pool", "maxpool1", kernel=(2, 1), stride=(2, 1))),
+        ("average-pool 3 stride 2", LayerSpec("average-pool", "avgpool1", kernel=(3, 3), stride=(2, 2))),
+        ("pixel-unshuffle 2", LayerSpec("pixel-unshuffle", "unshuffle1", kernel=(2, 2))),
+        ("columns", LayerSpec("columns", "columns1")),
         ("batch-norm", LayerSpec("batch-norm", "norm1")),
         ("relu", LayerSpec("relu", "relu1")),
     ],
@@ -69,15 +75,21 @@ def test_names_are_counted_by_kind_and_nested_by_dots() -> None:
         ("dropout 1.0", "0 <= P < 1"),
         ("dropout -0.1", "0 <= P < 1"),
         ("dropout nan", "0 <= P < 1"),
-        ("conv 8", "conv CHANNELS KxK"),
-        ("conv 8 3", "conv CHANNELS KxK"),
-        ("conv 8 3x5", "expected KxK"),
+        ("conv 8", "conv CHANNELS KxL"),
+        ("conv 8 3", "conv CHANNELS KxL"),
+        ("conv many 3x3", "conv CHANNELS KxL"),
+        ("conv 8 3x5x7", "conv CHANNELS KxL"),
+        ("conv 8 3x2 padding same", "odd kernel"),
         ("conv 0 3x3", "at least 1"),
         ("conv 8 0x0", "at least 1"),
         ("conv 8 3x3 stride 0", "at least 1"),
         ("conv 8 2x2 padding same", "odd kernel"),
         ("conv 8 3x3 stride 2 padding same", "stride 1"),
-        ("conv 8 3x3 padding some", "conv CHANNELS KxK"),
+        ("conv 8 3x3 padding some", "conv CHANNELS KxL"),
+        ("conv 8 0x3", "at least 1"),
+        ("max-pool 2x0", "at least 1"),
+        ("max-pool 2x", "max-pool KxL"),
+        ("columns 3", "expected columns"),
         ("max-pool", "max-pool K"),
         ("max-pool 0", "at least 1"),
         ("average-pool 2 stride 0", "at least 1"),
@@ -114,7 +126,11 @@ def test_bad_lines_name_the_line_and_the_remedy(line: Any, remedy: str) -> None:
         (["max-pool 4", "max-pool 3", "flatten", "linear classes"], "does not fit into 2 pixels"),
         (["pixel-unshuffle 5", "flatten", "linear classes"], "divisible by 5"),
         ([{"residual": ["conv 2 3x3 padding same"]}, "flatten", "linear classes"], "the shape that came in"),
-        (["conv 3 12x10", "flatten"], "not square"),
+        (["conv 3 12x11", "flatten"], "does not fit into 10 pixels"),
+        (["conv classes 1x1", "columns"], "pictures one pixel high"),
+        (["conv 7 12x1", "columns"], "expected (3,)"),
+        (["conv 3 12x1", "columns", "relu"], "columns as the last layer"),
+        (["flatten", "columns"], "put it before 'flatten'"),
     ],
     ids=str,
 )
@@ -125,10 +141,34 @@ def test_layers_that_do_not_fit(lines: list[Any], words: str) -> None:
 
 
 def test_every_kind_is_planned() -> None:
-    network = plan_network(parse_layers(ONE_OF_EACH), (16, 20), 5)
-    kinds = {layer.spec.kind for layer in network.layers}
-    kinds |= {inner.spec.kind for layer in network.layers for inner in layer.inner}
+    networks = [plan_network(parse_layers(lines), (16, 20), 5) for lines in (ONE_OF_EACH, LINES)]
+    kinds = {layer.spec.kind for network in networks for layer in network.layers}
+    kinds |= {inner.spec.kind for network in networks for layer in network.layers for inner in layer.inner}
     assert kinds == set(LAYER_KINDS)
+
+
+def test_a_line_network_at_other_widths() -> None:
+    network = plan_network(parse_layers(LINES), (16, 20), 5)
+    assert network.reads_lines and network.output_shape == (10, 5)
+    wider = network.at_width(36)
+    assert wider.output_shape == (18, 5) and wider.input_shape == (1, 16, 36)
+    assert wider.parameters() == network.parameters()
+    assert network.at_width(36) is wider and network.at_width(20) is network
+    with pytest.raises(RecipeError, match="does not fit"):
+        network.at_width(0)
+
+
+def test_a_network_of_one_answer_has_no_other_width() -> None:
+    network = plan_network(parse_layers(ONE_OF_EACH), (16, 20), 5)
+    assert not network.reads_lines and network.output_shape == (5,)
+
+
+def test_numbers_to_change_are_single_ones() -> None:
+    numbers = layer_numbers([*LINES, "max-pool 2x1"])
+    assert numbers == {"conv": 4, "conv1": 4, "max-pool": 2, "maxpool1": 2, "conv2": 5}
+    assert change_layers([*LINES, "max-pool 2x1"], "max-pool", 3) == [
+        LINES[0], "max-pool 3", *LINES[2:], "max-pool 2x1",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("shape", [(16, 20), (28, 28), (12, 14)])

@@ -32,12 +32,22 @@ CASES = [
     ("conv 2 3x3 padding 4", (5, 4, 4)),
     ("conv 2 5x5 stride 2 padding 2", (3, 2, 2)),  # places that are in the frame for all outputs
     ("conv 2 1x1 stride 3 padding 2", (2, 5, 5)),
+    ("conv 4 3x5 padding same no-bias", (3, 6, 7)),
+    ("conv 3 2x3 padding 0x1", (2, 2, 6)),
+    ("conv 3 1x4 stride 2 padding 1x3", (2, 5, 9)),
+    ("conv classes 1x5 padding 2x0", (3, 3, 8)),
     ("batch-norm", (3, 4, 5)),
     ("batch-norm", (1, 1, 6)),
     ("max-pool 2", (3, 6, 8)),
     ("max-pool 2", (3, 7, 5)),
     ("max-pool 3 stride 2", (2, 8, 7)),
     ("max-pool 2 stride 3", (2, 8, 7)),
+    ("max-pool 2x1", (3, 6, 5)),
+    ("max-pool 1x3", (2, 4, 9)),
+    ("max-pool 2x3 stride 1", (2, 5, 6)),
+    ("average-pool 2x1", (3, 6, 5)),
+    ("average-pool 3x2 stride 2", (2, 7, 8)),
+    ("columns", (2, 1, 7)),
     ("average-pool 2", (3, 6, 8)),
     ("average-pool 3", (3, 7, 8)),
     ("average-pool 3 stride 1", (2, 6, 5)),
@@ -55,9 +65,8 @@ def build(line: object, shape: tuple[int, int, int], rng: np.random.Generator) -
     channels, height, width = shape
     before = ["flatten"] if (channels, height) == (1, 1) else [f"conv {channels} 1x1"]
     vector = before == ["flatten"] or line == "flatten"
-    network = plan_network(
-        parse_layers([*before, line, *([] if vector else ["flatten"]), "linear classes"]), (height, width), 2
-    )
+    behind = [] if line == "columns" else [*([] if vector else ["flatten"]), "linear classes"]
+    network = plan_network(parse_layers([*before, line, *behind]), (height, width), 2)
     plan = network.layers[1]
     store = ParameterStore(list(plan.all_parameters()), np.float64)
     for value in store.values.values():
@@ -81,7 +90,8 @@ def reference(spec: LayerSpec, layer: Layer) -> nn.Module:
         "batch-norm": lambda: (nn.BatchNorm2d if len(shape) == 3 else nn.BatchNorm1d)(shape[0]),
         "max-pool": lambda: nn.MaxPool2d(k, s),
         "average-pool": lambda: nn.AvgPool2d(k, s),
-        "pixel-unshuffle": lambda: nn.PixelUnshuffle(k),
+        "pixel-unshuffle": lambda: nn.PixelUnshuffle(k[0]),
+        "columns": lambda: nn.Flatten(2),  # (N, K, T); the test turns the channels to the end
         "residual": lambda: _Residual([reference(one.spec, one) for one in layer.inner]),
     }
     module = modules[spec.kind]().double()

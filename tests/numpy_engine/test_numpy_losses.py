@@ -11,6 +11,7 @@ from tenfold.numpy_engine.registry import LOSSES
 from tenfold.settings import LossSettings
 
 N, K = 6, 5
+NAMES = [name for name in LOSSES if name != "ctc"]  # which has tests of its own
 
 
 def settings_of(name: str) -> list[LossSettings]:
@@ -22,7 +23,7 @@ def settings_of(name: str) -> list[LossSettings]:
     return both + smooth + floor
 
 
-ALL = [settings for name in LOSSES for settings in settings_of(name)]
+ALL = [settings for name in NAMES for settings in settings_of(name)]
 
 
 def each(logits: torch.Tensor, labels: torch.Tensor, settings: LossSettings) -> torch.Tensor:
@@ -77,7 +78,7 @@ def test_a_floor_changes_the_reported_loss_only(smoothing: float) -> None:
     assert loss == pytest.approx(-(target * clipped).sum(1).mean().item(), rel=1e-12)
 
 
-@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("name", NAMES)
 def test_enormous_logits_stay_finite(name: str) -> None:
     logits = np.array([[1e4, -1e4], [-1e4, 1e4]], np.float32)
     with np.errstate(over="raise", invalid="raise", divide="raise"):

@@ -38,7 +38,22 @@ CASES = {
 
 
 def test_every_kind_is_covered() -> None:
-    assert set(LAYER_KINDS) == set(CASES) | {"dropout", "residual"}
+    assert set(LAYER_KINDS) == set(CASES) | {"dropout", "residual", "columns"}
+
+
+def test_columns_and_windows_that_are_not_square() -> None:
+    lines = ["conv 4 3x5 padding 1x0", "max-pool 4x1", "average-pool 2x1 stride 1", "conv classes 1x1"]
+    network = plan_network(parse_layers([*lines, "columns"]), (8, 12), 3)
+    module = build_module(network, torch.Generator())
+    load_weights(module, initial_weights(network, "torch", seed=3))
+    reference = nn.Sequential(
+        nn.Conv2d(1, 4, (3, 5), padding=(1, 0)), nn.MaxPool2d((4, 1)), nn.AvgPool2d((2, 1), 1),
+        nn.Conv2d(4, 3, 1),
+    )  # fmt: skip
+    reference.load_state_dict(dict(zip(reference.state_dict(), module.state_dict().values(), strict=True)))
+    inputs = torch.randn(6, 1, 8, 12, generator=torch.Generator().manual_seed(2))
+    assert network.output_shape == (8, 3)
+    torch.testing.assert_close(module(inputs), reference(inputs)[:, :, 0].transpose(1, 2))
 
 
 @pytest.mark.parametrize("kind", CASES)

@@ -142,7 +142,7 @@ def assert_same_saliency(lab: Lab, classifier: Classifier, image: np.ndarray, co
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda card: card | {"format": 9}, "a model of format 9; expected 1"),
+        (lambda card: card | {"format": 9}, "a model of format 9; expected 2"),
         (lambda card: card | {"weights": {"file": "weights.bin", "bytes": 4}}, "bytes; expected 4"),
         (lambda card: card | {"weights": {"file": "none.bin", "bytes": 4}}, "cannot be had (status 404)"),
         (lambda card: card | {"members": [[{"kind": "toString"}]]}, "a layer of unknown kind: toString"),

@@ -8,11 +8,20 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from tenfold.arrays import Batch
+from tenfold.errors import UsageError
 from tenfold.networks.shapes import Network
 from tenfold.numerics import one_hot
 from tenfold.settings import LossSettings, OptimiserSettings
 
-__all__ = ["Engine", "EngineOptions", "StepResult", "decays", "group_factor", "output_weights"]
+__all__ = [
+    "Engine",
+    "EngineOptions",
+    "StepResult",
+    "decays",
+    "group_factor",
+    "output_weights",
+    "refuse_lines",
+]
 
 
 class StepResult(NamedTuple):
@@ -58,14 +67,18 @@ class Engine(Protocol):
         ...
 
     def logits(self, images: np.ndarray) -> np.ndarray:
-        """uint8 (N, H, W) -> float32 (N, K), columns in the order of the class names."""
+        """uint8 (N, H, W) -> float32 (N, K), columns in the order of the class names.
+
+        Of a line network float32 (N, T, K), for images of any width that its layers take.
+        """
         ...
 
     def input_gradient(self, images: np.ndarray, outputs: np.ndarray) -> np.ndarray:
         """d logit / d input of each pixel, float32 (N, H, W); an input is (pixel / 255 - mean) / std.
 
         images: pixels from 0 to 255 (N, H, W), uint8 or float. outputs: int64 (N,), the column of
-        `logits` to differentiate for each image, or float (N, K), the weights of a sum of columns.
+        `logits` to differentiate for each image, or float (N, K), the weights of a sum of columns; for
+        line networks float (N, T, K).
         As `logits`: without dropout, with the running statistics of batch-norm.
         """
         ...
@@ -74,6 +87,7 @@ class Engine(Protocol):
         """uint8 (N, H, W) -> float32 (N, D): what enters the last linear layer, as `logits` meets it.
 
         Of a linear network these are its inputs; of one without a linear layer its outputs.
+        Raises UsageError for a line network.
         """
         ...
 
@@ -89,9 +103,24 @@ class Engine(Protocol):
     def load_state(self, state: dict[str, np.ndarray]) -> None: ...
 
 
-def output_weights(outputs: np.ndarray, classes: int) -> np.ndarray:
-    """What `input_gradient` is asked for, as weights (N, K) of the logits."""
-    return outputs if outputs.ndim == 2 else one_hot(outputs, classes)
+def output_weights(outputs: np.ndarray, network: Network) -> np.ndarray:
+    """What `input_gradient` is asked for, as weights of the logits: (N, K), or (N, T, K) of a line
+    network. Raises UsageError."""
+    if outputs.ndim == len(network.output_shape) + 1:
+        return outputs
+    if network.reads_lines:
+        raise UsageError(
+            f"outputs of shape {outputs.shape} for a line network", expected="weights of shape (N, T, K)"
+        )
+    return one_hot(outputs, network.classes)
+
+
+def refuse_lines(network: Network) -> None:
+    """Raises UsageError for a network that has no features."""
+    if network.reads_lines:
+        raise UsageError(
+            "a line network has no features", expected="a network that ends with a linear layer"
+        )
 
 
 def group_factor(name: str, optimiser: OptimiserSettings) -> float:

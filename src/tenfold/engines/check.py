@@ -11,7 +11,7 @@ import numpy as np
 from tenfold.engines.base import EngineOptions
 from tenfold.networks.initialise import initial_weights
 from tenfold.networks.layers import LayerSpec, parse_layers
-from tenfold.networks.shapes import plan_network
+from tenfold.networks.shapes import Network, plan_network
 from tenfold.numpy_engine.gradcheck import TOLERANCE, check_network_gradients, network_gradients
 from tenfold.recipes.schema import Recipe
 
@@ -39,7 +39,7 @@ def check_recipe(
     weights = initial_weights(network, "torch", seed=seed)
     options = EngineOptions(loss=recipe.loss, optimiser=recipe.optimiser, seed=seed)
     images = rng.integers(0, 256, (_IMAGES, *image_shape), dtype=np.uint8)
-    labels = rng.integers(0, classes, _IMAGES)
+    labels = _draw_sequences(network, rng) if network.reads_lines else rng.integers(0, classes, _IMAGES)
     check = check_network_gradients(network, weights, options, images, labels, samples=samples, rng=rng)
     autograd = _against_autograd(recipe, image_shape, classes, weights, options, images, labels)
     rows = []
@@ -59,6 +59,14 @@ def check_recipe(
             }
         )
     return rows
+
+
+def _draw_sequences(network: Network, rng: np.random.Generator) -> np.ndarray:
+    """Labels (N, L) of a line network: of every length that is sure to fit into its columns."""
+    longest = max(1, network.output_shape[0] // 2)
+    labels = rng.integers(0, network.classes - 1, (_IMAGES, longest))
+    labels[np.arange(longest) >= rng.integers(1, longest + 1, (_IMAGES, 1))] = -1
+    return labels
 
 
 def _against_autograd(

@@ -62,7 +62,7 @@ class EnsembleEngine:
         dL_k = sum over m of r_mk dlog p_mk, where r_mk = p_mk / exp L_k is the member's share in k;
         a view's gradient is moved back to where its pixels came from.
         """
-        weights = output_weights(outputs, self.network.classes)
+        weights = output_weights(outputs, self.network)
         gradients = np.empty(images.shape, np.float32)
         for start in range(0, len(images), _CHUNK):
             part = slice(start, start + _CHUNK)

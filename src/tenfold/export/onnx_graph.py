@@ -31,11 +31,13 @@ class Graph:
     """Nodes and constants (initializers) in the order in which they are added.
 
     A value is named after its operator and counted (Relu1, Relu2, ...), unless a name is given.
-    prefix: stands before the names of constants that are added.
+    prefix: stands before the names of constants that are added. any_width: pictures may have any width
+    that the layers take, as those of line networks, and not only the planned one.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, any_width: bool = False) -> None:
         self.onnx = import_onnx()
+        self.any_width = any_width
         self.prefix = ""
         self.nodes: list[Any] = []
         self.constants: dict[str, np.ndarray] = {}
@@ -73,7 +75,7 @@ def _linear(graph: Graph, layer: Layer, values: Values, inputs: str) -> str:
 
 
 def _conv(graph: Graph, layer: Layer, values: Values, inputs: str) -> str:
-    padding = [layer.spec.padding] * 4
+    padding = [*layer.spec.padding] * 2
     return graph.add("Conv", inputs, *_parameters(graph, layer, values), pads=padding, **_window(layer))
 
 
@@ -82,7 +84,7 @@ def _parameters(graph: Graph, layer: Layer, values: Values) -> list[str]:
 
 
 def _window(layer: Layer) -> dict[str, Any]:
-    return {"kernel_shape": [layer.spec.kernel] * 2, "strides": [layer.spec.stride] * 2}
+    return {"kernel_shape": [*layer.spec.kernel], "strides": [*layer.spec.stride]}
 
 
 def _batch_norm(graph: Graph, layer: Layer, values: Values, inputs: str) -> str:
@@ -103,11 +105,19 @@ def _plain(operator: str) -> Callable[[Graph, Layer, Values, str], str]:
 
 def _pixel_unshuffle(graph: Graph, layer: Layer, _: Values, inputs: str) -> str:
     """Not SpaceToDepth, whose channels come last in the new order and PyTorch's first."""
-    k, (channels, height, width), name = layer.spec.kernel, layer.input_shape, layer.spec.name
-    blocks = (0, channels, height // k, k, width // k, k)  # 0: as many images as there are
+    k, (channels, height, width), name = layer.spec.kernel[0], layer.input_shape, layer.spec.name
+    wide = -1 if graph.any_width else width // k
+    blocks = (0, channels, height // k, k, wide, k)  # 0: as many images as there are, -1: what remains
     apart = graph.add("Reshape", inputs, graph.constant(f"{name}.blocks", blocks, np.int64))
     turned = graph.add("Transpose", apart, perm=[0, 1, 3, 5, 2, 4])
-    return graph.add("Reshape", turned, graph.constant(f"{name}.shape", (0, *layer.output_shape), np.int64))
+    shape = (0, *layer.output_shape[:2], wide)
+    return graph.add("Reshape", turned, graph.constant(f"{name}.shape", shape, np.int64))
+
+
+def _columns(graph: Graph, layer: Layer, _: Values, inputs: str) -> str:
+    """(N, K, 1, T) -> (N, T, K)."""
+    flat = graph.add("Squeeze", inputs, graph.constant(f"{layer.spec.name}.axis", [2], np.int64))
+    return graph.add("Transpose", flat, perm=[0, 2, 1])
 
 
 def _residual(graph: Graph, layer: Layer, values: Values, inputs: str) -> str:
@@ -125,5 +135,6 @@ _ADDERS: dict[str, Callable[[Graph, Layer, Values, str], str]] = {
     "max-pool": _pool("MaxPool"),
     "average-pool": _pool("AveragePool"),
     "pixel-unshuffle": _pixel_unshuffle,
+    "columns": _columns,
     "residual": _residual,
 }

@@ -19,7 +19,7 @@ from tenfold.version import __version__
 
 __all__ = ["write_web_model"]
 
-_FORMAT = 1
+_FORMAT = 2
 _WINDOWED = ("conv", "max-pool", "average-pool", "pixel-unshuffle")
 
 
@@ -28,7 +28,7 @@ def write_web_model(classifier: Classifier, folder: str | Path) -> None:
 
     The card is the model's own (class names, input, temperature, verdict) with the layers of every
     network, batch norm worked into the layer before it; a parameter is [start, length] in the weights.
-    float32, because with float16 probabilities of the reader moved by more than 1e-3.
+    Kernels, strides and paddings are [rows, columns]. float32, because with float16 probabilities of the reader moved by more than 1e-3.
     """
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)

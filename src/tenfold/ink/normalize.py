@@ -10,8 +10,7 @@ from PIL import Image
 from tenfold.ink.background import Background, find_background
 from tenfold.ink.frame import SIDE, frame_ink
 from tenfold.ink.lift import lift_ink
-from tenfold.ink.marks import find_rows, join_marks
-from tenfold.ink.open import open_grey, open_picture
+from tenfold.ink.open import open_grey, open_picture, to_grey
 
 __all__ = ["fit_picture", "normalize_ink"]
 
@@ -38,5 +37,4 @@ def normalize_ink(picture: Any) -> np.ndarray:
 
     All marks of the picture are taken for that digit: lifted from its paper, framed like MNIST's.
     """
-    marks = [mark for row in find_rows(lift_ink(open_picture(picture).pixels)) for mark in row]
-    return frame_ink(join_marks(marks).strength) if marks else np.zeros((SIDE, SIDE), np.uint8)
+    return frame_ink(lift_ink(to_grey(open_picture(picture).pixels)))

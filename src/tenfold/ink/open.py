@@ -25,7 +25,7 @@ from PIL import Image, UnidentifiedImageError
 from tenfold.errors import DataError, UsageError
 from tenfold.ink.values import check_array, to_eight_bits
 
-__all__ = ["MAX_PIXELS", "Picture", "open_grey", "open_picture"]
+__all__ = ["MAX_PIXELS", "Picture", "open_grey", "open_picture", "to_grey"]
 
 MAX_PIXELS = 64_000_000
 _FORMAT_PIXELS = {"WEBP": 50_000_000}  # its decoder takes 18 bytes a pixel: under 1 GiB in all
@@ -82,6 +82,11 @@ def open_picture(picture: Any, *, longest: int = 1600) -> Picture:
 def open_grey(picture: Any) -> np.ndarray:
     """As `open_picture`, in its full size and grey: uint8 (H, W), ITU-R 601 luma. Raises DataError."""
     return np.asarray(_to(_open(picture, None)[0], "L"))
+
+
+def to_grey(pixels: np.ndarray) -> np.ndarray:
+    """uint8 (H, W, 3) of a Picture -> uint8 (H, W), ITU-R 601 luma as Pillow rounds it."""
+    return np.asarray(Image.fromarray(pixels).convert("L"))
 
 
 def _open(picture: Any, longest: int | None) -> tuple[Image.Image, tuple[int, int]]:

@@ -2,10 +2,12 @@
 
 flatten | relu | sigmoid | tanh | batch-norm
 linear UNITS                          UNITS may be "classes"
-conv CHANNELS KxK [stride S] [padding P|same] [no-bias]
-max-pool K [stride S] | average-pool K [stride S]     stride is K unless given
+conv CHANNELS KxL [stride S] [padding P|PxQ|same] [no-bias]
+                                      K rows x L columns; CHANNELS may be "classes"; same is (K//2)x(L//2)
+max-pool K|KxL [stride S] | average-pool K|KxL [stride S]     the stride is the window unless given
 pixel-unshuffle K                     (C, H, W) -> (C K K, H/K, W/K)
 dropout P
+columns                               last, of a line network: (K, 1, T) -> (T, K), a row of scores per column
 { residual = [LAYER, ...] }           adds the inner layers' output to their input
 """
 
@@ -25,7 +27,7 @@ __all__ = ["LAYER_KINDS", "LayerSpec", "change_layers", "layer_numbers", "parse_
 
 LAYER_KINDS = (
     "flatten", "linear", "relu", "sigmoid", "tanh", "dropout", "conv", "batch-norm", "max-pool",
-    "average-pool", "pixel-unshuffle", "residual",
+    "average-pool", "pixel-unshuffle", "columns", "residual",
 )  # fmt: skip
 
 # The stem of a layer's name; a number is added: linear1, linear2, conv1, ...
@@ -37,16 +39,16 @@ _STEMS = {"batch-norm": "norm", "max-pool": "maxpool", "average-pool": "avgpool"
 class LayerSpec:
     """One layer, its numbers read and its name given.
 
-    units: of linear (0 stands for the number of classes) or channels of conv.
-    kernel, stride, padding: in pixels, square. rate: of dropout. inner: of residual.
+    units: of linear, or channels of conv (0 stands for the number of classes).
+    kernel, stride, padding: (rows, columns) in pixels. rate: of dropout. inner: of residual.
     """
 
     kind: str
     name: str
     units: int = 0
-    kernel: int = 1
-    stride: int = 1
-    padding: int = 0
+    kernel: tuple[int, int] = (1, 1)
+    stride: tuple[int, int] = (1, 1)
+    padding: tuple[int, int] = (0, 0)
     bias: bool = True
     rate: float = 0.0
     inner: tuple[LayerSpec, ...] = ()
@@ -71,7 +73,7 @@ def layer_numbers(lines: Sequence[str | Mapping[str, Sequence]], prefix: str = "
     """The number after the first word of a line (UNITS, CHANNELS, K or P), by kind and by name.
 
     linear1 is the first linear layer, residual1.conv1 one inside; of a kind it is the first one's number.
-    Layers without a number ("linear classes" too) are left out.
+    Layers without one number ("linear classes", "max-pool 2x1") are left out.
     """
     numbers: dict[str, int | float] = {}
     for line, spec in zip(lines, parse_layers(lines, prefix), strict=True):
@@ -79,9 +81,9 @@ def layer_numbers(lines: Sequence[str | Mapping[str, Sequence]], prefix: str = "
             inside = layer_numbers(line["residual"], f"{spec.name}.")
             numbers = inside | numbers
             continue
-        word = [*line.split(), ""][1]
-        if word and word != "classes":
-            number = float(word) if "." in word else int(word)
+        words = line.split()
+        if _has_number(words):
+            number = float(words[1]) if "." in words[1] else int(words[1])
             numbers |= {spec.kind: numbers.get(spec.kind, number), spec.name: number}
     return numbers
 
@@ -109,10 +111,14 @@ def _change(
             changed.append({"residual": _change(line["residual"], which, number, f"{spec.name}.")})
             continue
         words = line.split()
-        if which in (spec.kind, spec.name) and len(words) > 1 and words[1] != "classes":
+        if which in (spec.kind, spec.name) and _has_number(words):
             words[1] = number
         changed.append(" ".join(words))
     return changed
+
+
+def _has_number(words: list[str]) -> bool:
+    return len(words) > 1 and words[1].replace(".", "", 1).isdigit()
 
 
 def _plainly(number: float) -> str:
@@ -126,21 +132,22 @@ def _parse_residual(line: Mapping[str, Sequence], name: str) -> LayerSpec:
     return LayerSpec("residual", name, inner=parse_layers(line["residual"], f"{name}."))
 
 
+_POOL = r"{} (?P<kernel>\d+(?:x\d+)?)(?: stride (?P<stride>\d+))?"
 _FORMS = {
     "linear": (r"linear (?P<units>\d+|classes)", "linear UNITS, or linear classes"),
     "dropout": (r"dropout (?P<rate>0?\.\d+|0|0\.0+)", "dropout P with 0 <= P < 1"),
     "conv": (
-        r"conv (?P<units>\d+) (?P<kernel>\d+)x(?P<kernel2>\d+)(?: stride (?P<stride>\d+))?"
-        r"(?: padding (?P<padding>\d+|same))?(?P<no_bias> no-bias)?",
-        "conv CHANNELS KxK [stride S] [padding P|same] [no-bias]",
+        r"conv (?P<units>\d+|classes) (?P<kernel>\d+x\d+)(?: stride (?P<stride>\d+))?"
+        r"(?: padding (?P<padding>\d+|\d+x\d+|same))?(?P<no_bias> no-bias)?",
+        "conv CHANNELS KxL [stride S] [padding P|PxQ|same] [no-bias]",
     ),
-    "max-pool": (r"max-pool (?P<kernel>\d+)(?: stride (?P<stride>\d+))?", "max-pool K [stride S]"),
+    "max-pool": (_POOL.format("max-pool"), "max-pool K [stride S], or max-pool KxL [stride S]"),
     "average-pool": (
-        r"average-pool (?P<kernel>\d+)(?: stride (?P<stride>\d+))?",
-        "average-pool K [stride S]",
+        _POOL.format("average-pool"),
+        "average-pool K [stride S], or average-pool KxL [stride S]",
     ),
     "pixel-unshuffle": (r"pixel-unshuffle (?P<kernel>\d+)", "pixel-unshuffle K"),
-} | {kind: (kind, kind) for kind in ("flatten", "relu", "sigmoid", "tanh", "batch-norm")}
+} | {kind: (kind, kind) for kind in ("flatten", "relu", "sigmoid", "tanh", "batch-norm", "columns")}
 
 
 def _parse_line(line: str, name: str) -> LayerSpec:
@@ -159,25 +166,30 @@ def _parse_line(line: str, name: str) -> LayerSpec:
 
 
 def _numbers(kind: str, found: dict[str, str | None]) -> dict:
-    kernel = int(found.get("kernel") or 1)
-    stride = int(found.get("stride") or (kernel if "pool" in kind else 1))
+    kernel = _pair(found.get("kernel") or "1")
+    stride = _pair(found["stride"]) if found.get("stride") else (kernel if "pool" in kind else (1, 1))
     padding = found.get("padding") or "0"
     units = found.get("units") or "0"
     return {
         "units": 0 if units == "classes" else int(units),
         "kernel": kernel,
         "stride": stride,
-        "padding": kernel // 2 if padding == "same" else int(padding),
+        "padding": (kernel[0] // 2, kernel[1] // 2) if padding == "same" else _pair(padding),
         "bias": not found.get("no_bias"),
         "rate": float(found.get("rate") or 0),
     }
 
 
+def _pair(text: str | None) -> tuple[int, int]:
+    """ "3" -> (3, 3), "2x1" -> (2, 1)."""
+    rows, _, columns = str(text).partition("x")
+    return int(rows), int(columns or rows)
+
+
 def _checked(spec: LayerSpec, line: str, found: dict[str, str | None]) -> LayerSpec:
-    if found.get("kernel2") not in (None, found.get("kernel")):
-        raise RecipeError(f"layer {line!r} has a kernel that is not square", expected="KxK")
-    if found.get("padding") == "same" and (spec.kernel % 2 == 0 or spec.stride != 1):
+    even = any(side % 2 == 0 for side in spec.kernel)
+    if found.get("padding") == "same" and (even or spec.stride != (1, 1)):
         raise RecipeError(f"layer {line!r}: padding same", expected="an odd kernel and stride 1 with it")
-    if spec.kernel < 1 or spec.stride < 1 or (found.get("units") not in (None, "classes") and not spec.units):
+    if min(spec.kernel + spec.stride) < 1 or (found.get("units") not in (None, "classes") and not spec.units):
         raise RecipeError(f"layer {line!r}", expected="sizes of at least 1")
     return spec

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from math import prod
 
 from tenfold.errors import RecipeError
 from tenfold.networks.layers import LayerSpec
 
-__all__ = ["Layer", "Network", "Parameter", "plan_network"]
+__all__ = ["Layer", "Network", "Parameter", "count_places", "plan_network"]
 
 Shape = tuple[int, ...]
+
+_KEPT_WIDTHS = 256  # plans of other widths that a network keeps, of about 50 kB each
 
 
 @dataclass(frozen=True)
@@ -50,11 +53,41 @@ class Layer:
 
 @dataclass(frozen=True)
 class Network:
-    """A network sized for images of input_shape (1, H, W) and a number of classes."""
+    """A network sized for images of input_shape (1, H, W) and a number of classes.
+
+    Its output is (classes,); that of a line network, which ends with `columns`, (T, classes).
+    """
 
     layers: tuple[Layer, ...]
     input_shape: Shape
     classes: int
+
+    @property
+    def output_shape(self) -> Shape:
+        """Of one image: (classes,), or of a line network (T, classes)."""
+        return self.layers[-1].output_shape
+
+    @property
+    def reads_lines(self) -> bool:
+        """Whether it gives a row of scores per column, and takes images of any width (see at_width)."""
+        return self.layers[-1].spec.kind == "columns"
+
+    def at_width(self, width: int) -> Network:
+        """The same layers and parameters, sized for images of another width. Raises RecipeError where
+        a layer does not fit, as those of a network that is not a line network may not."""
+        if width == self.input_shape[2]:
+            return self
+        if width not in self._widths:
+            if len(self._widths) >= _KEPT_WIDTHS:
+                self._widths.clear()
+            specs = tuple(_spec_of(layer) for layer in self.layers)
+            self._widths[width] = plan_network(specs, (self.input_shape[1], width), self.classes)
+        return self._widths[width]
+
+    @cached_property
+    def _widths(self) -> dict[int, Network]:
+        """What `at_width` has planned."""
+        return {}
 
     def parameters(self) -> list[Parameter]:
         return [parameter for layer in self.layers for parameter in layer.all_parameters()]
@@ -81,14 +114,29 @@ def plan_network(specs: tuple[LayerSpec, ...], image_shape: tuple[int, int], cla
     """Sizes every layer. Raises RecipeError where a layer does not fit what comes before it."""
     input_shape = (1, *image_shape)
     layers = _plan(specs, input_shape, classes)
-    output = layers[-1].output_shape if layers else input_shape
+    _check_output(layers, input_shape, classes)
+    return Network(layers, input_shape, classes)
+
+
+def _check_output(layers: tuple[Layer, ...], shape: Shape, classes: int) -> None:
+    for before, layer in zip(layers, layers[1:]):
+        if before.spec.kind == "columns":
+            raise RecipeError(f"{layer.spec.name} stands behind columns", expected="columns as the last layer")
+    output = layers[-1].output_shape if layers else shape
+    if layers and layers[-1].spec.kind == "columns" and output[1] == classes:
+        return
     if output != (classes,):
         raise RecipeError(
             f"the network ends with shape {output}",
             expected=f"({classes},), one score a class",
-            remedy="end the layers with 'flatten' (once) and 'linear classes'",
+            remedy="end the layers with 'flatten' (once) and 'linear classes'; those of a line network "
+            "with 'conv classes 1x1' and 'columns'",
         )
-    return Network(layers, input_shape, classes)
+
+
+def _spec_of(layer: Layer) -> LayerSpec:
+    """The spec of a layer as it is, be it changed (folded) since it was planned."""
+    return replace(layer.spec, inner=tuple(_spec_of(inner) for inner in layer.inner))
 
 
 def _plan(specs: tuple[LayerSpec, ...], shape: Shape, classes: int) -> tuple[Layer, ...]:
@@ -126,10 +174,13 @@ def _plan_layer(spec: LayerSpec, shape: Shape, classes: int) -> Layer:
         )
     if kind == "pixel-unshuffle":
         return _plan_unshuffle(spec, shape)
+    if kind == "columns":
+        return _plan_columns(spec, shape)
+    if kind == "conv":
+        spec = replace(spec, units=spec.units or classes)
     channels = spec.units if kind == "conv" else shape[0]
-    out = (channels, _slide(spec, shape[1]), _slide(spec, shape[2]))
-    parameters = _weight_and_bias(
-        spec, (channels, shape[0], spec.kernel, spec.kernel)) if kind == "conv" else ()  # fmt: skip
+    out = (channels, count_places(spec, shape[1], axis=0), count_places(spec, shape[2], axis=1))
+    parameters = _weight_and_bias(spec, (channels, shape[0], *spec.kernel)) if kind == "conv" else ()
     return Layer(spec, shape, out, parameters)
 
 
@@ -144,17 +195,30 @@ def _plan_linear(spec: LayerSpec, shape: Shape) -> Layer:
 
 
 def _plan_unshuffle(spec: LayerSpec, shape: Shape) -> Layer:
-    k = spec.kernel
+    k, _ = spec.kernel
     if shape[1] % k or shape[2] % k:
         raise RecipeError(f"{spec.name} meets {shape}", expected=f"height and width divisible by {k}")
     return Layer(spec, shape, (shape[0] * k * k, shape[1] // k, shape[2] // k))
 
 
-def _slide(spec: LayerSpec, size: int) -> int:
-    out = (size + 2 * spec.padding - spec.kernel) // spec.stride + 1
+def _plan_columns(spec: LayerSpec, shape: Shape) -> Layer:
+    channels, height, width = shape
+    if height != 1:
+        raise RecipeError(
+            f"{spec.name} meets {shape}",
+            expected="(scores, 1, columns), pictures one pixel high",
+            remedy="make them less high before it, with 'max-pool 2x1' or a convolution without padding",
+        )
+    return Layer(spec, shape, (width, channels))
+
+
+def count_places(spec: LayerSpec, size: int, axis: int) -> int:
+    """Places of a window along an axis (0: rows, 1: columns) of `size` pixels. Raises RecipeError."""
+    kernel, stride, padding = spec.kernel[axis], spec.stride[axis], spec.padding[axis]
+    out = (size + 2 * padding - kernel) // stride + 1
     if out < 1:
         raise RecipeError(
-            f"{spec.name}: a window of {spec.kernel} does not fit into {size} pixels",
+            f"{spec.name}: a window of {kernel} does not fit into {size} pixels",
             remedy="take a smaller window, or fewer poolings",
         )
     return out

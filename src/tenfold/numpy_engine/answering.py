@@ -14,6 +14,7 @@ from tenfold.numpy_engine.blas import one_blas_thread
 from tenfold.numpy_engine.buffers import Buffers
 from tenfold.numpy_engine.fold import fold_network
 from tenfold.numpy_engine.network import RunningNetwork
+from tenfold.numpy_engine.quick import Kernels, build_quick_layers
 from tenfold.numpy_engine.sharing import even_parts, limit_workers, share_out
 from tenfold.numpy_engine.store import ParameterStore
 
@@ -41,27 +42,30 @@ class AnsweringNetwork:
         self.options = options
         self.store = ParameterStore.of(self.network, weights, dtype)
         self.chunk = max(1, CHUNK_NUMBERS // widest_layer(self.network))
+        self._kernels: Kernels = {}
         self._idle: list[_Runner] = []
 
     def logits(self, images: np.ndarray) -> np.ndarray:
-        """uint8 (N, H, W) -> float32 (N, K), columns as the network's last layer has them."""
-        answers = np.empty((len(images), self.network.classes), np.float32)
+        """uint8 (N, H, W) -> float32 (N, K), columns as the network's last layer has them; of a line
+        network (N, T, K)."""
+        network = self.network.at_width(images.shape[2]) if self.network.reads_lines else self.network
+        answers = np.empty((len(images), *network.output_shape), np.float32)
 
         def answer(runner: _Runner, part: slice) -> None:
             answers[part] = runner.forward(images[part])
 
-        self._share_out(len(images), answer)
+        self._share_out(images, answer)
         return answers
 
     def input_gradient(self, images: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        """Pixels (N, H, W), and of each image the weights of its logits, (N, K) with columns as
+        """Pixels (N, H, W), and of each image the weights of its logits, of the same shape as
         `logits` has them -> d (weights . logits) / d inputs, (N, H, W) in the network's precision."""
         gradients = np.empty(images.shape, self.store.dtype)
 
         def differentiate(runner: _Runner, part: slice) -> None:
             gradients[part] = runner.input_gradient(images[part], weights[part])
 
-        self._share_out(len(images), differentiate)
+        self._share_out(images, differentiate)
         return gradients
 
     def features(self, images: np.ndarray) -> np.ndarray:
@@ -71,12 +75,12 @@ class AnsweringNetwork:
         def collect(runner: _Runner, part: slice) -> None:
             found[part] = runner.features(images[part])
 
-        self._share_out(len(images), collect)
+        self._share_out(images, collect)
         return found
 
-    def _share_out(self, count: int, work: _Work) -> None:
-        """Does the work on all parts of `count` images, on as many threads as it pays for."""
-        parts = even_parts(count, self.chunk)
+    def _share_out(self, images: np.ndarray, work: _Work) -> None:
+        """Does the work on all parts of the images, on as many threads as it pays for."""
+        parts = even_parts(len(images), 1 if self.network.reads_lines else self.chunk)
         with one_blas_thread() as threads:
             workers = limit_workers(threads, len(parts))
             runners = [self._take_runner() for _ in range(workers)]
@@ -87,14 +91,18 @@ class AnsweringNetwork:
         try:
             return self._idle.pop()
         except IndexError:
-            return _Runner(self.network, self.store, self.options)
+            return _Runner(self.network, self.store, self.options, self._kernels)
 
 
 class _Runner:
-    """Layers and the memory they work in: for one thread at a time."""
+    """Layers and the memory they work in: for one thread at a time. kernels: see `build_quick_layers`."""
 
-    def __init__(self, network: Network, store: ParameterStore, options: EngineOptions) -> None:
-        self.layers, self.options = RunningNetwork(network, store), options
+    def __init__(
+        self, network: Network, store: ParameterStore, options: EngineOptions, kernels: Kernels
+    ) -> None:
+        self.options = options
+        quick = build_quick_layers(network.layers, store, kernels) if network.reads_lines else None
+        self.layers = RunningNetwork(network, store, layers=quick)
         self.layers.settle()
         self.buffers = Buffers(store.dtype)
 

@@ -102,7 +102,7 @@ class _Worker:
         if self.options.loss.reduction == "mean":
             gradient *= len(inputs) / count
         self.losses += loss * len(inputs)
-        self.correct += int(np.count_nonzero(logits.argmax(axis=1) == labels))
+        self.correct += self.loss.count_right(logits, labels)
         self.layers.backward(gradient)
         self.total += self.store.gradients
 

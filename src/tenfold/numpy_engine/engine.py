@@ -8,12 +8,13 @@ from contextlib import nullcontext
 import numpy as np
 
 from tenfold.arrays import Batch
-from tenfold.engines.base import EngineOptions, StepResult, output_weights
+from tenfold.engines.base import EngineOptions, StepResult, output_weights, refuse_lines
 from tenfold.errors import ModelError
 from tenfold.networks.shapes import Layer, Network
 from tenfold.numpy_engine.answering import AnsweringNetwork, scale_pixels
 from tenfold.numpy_engine.blocks import BlockGradients, learns_by_image
 from tenfold.numpy_engine.buffers import Buffers
+from tenfold.numpy_engine.losses import move_labels
 from tenfold.numpy_engine.network import RunningNetwork
 from tenfold.numpy_engine.random_state import pack_random_state, unpack_random_state
 from tenfold.numpy_engine.registry import LOSSES, OPTIMISERS
@@ -71,18 +72,19 @@ class NumpyEngine:
     def _differentiate(self, batch: Batch) -> StepResult:
         self.answering = None
         images, labels = self._augmented(batch), batch.labels
-        if self.options.loss.label_shift:
-            labels = (labels + self.options.loss.label_shift) % self.network.classes
+        labels = move_labels(labels, self.options.loss, self.network.classes)
+        if self.network.reads_lines:
+            self.network.at_width(images.shape[2])  # refuses what does not fit
         if self.blocks is not None and len(batch) > self.blocks.length:
             return StepResult(*self.blocks.add_up(images, labels, batch.image_weights))
         logits = self.layers.forward(self.scaled(images), training=True)
         loss, gradient = self.loss(logits, labels, batch.image_weights)
-        correct = int(np.count_nonzero(logits.argmax(axis=1) == labels))
+        correct = self.loss.count_right(logits, labels)
         self.layers.backward(gradient)
         return StepResult(loss, correct)
 
     def logits(self, images: np.ndarray) -> np.ndarray:
-        """uint8 (N, H, W) -> float32 (N, K), without dropout and with batch-norm's running
+        """uint8 (N, H, W) -> float32 (N, K), or of a line network (N, T, K), without dropout and with batch-norm's running
         statistics; of the averaged weights where there are any."""
         answers = self._settled().logits(images)
         shift = self.options.loss.label_shift
@@ -90,13 +92,14 @@ class NumpyEngine:
 
     def input_gradient(self, images: np.ndarray, outputs: np.ndarray) -> np.ndarray:
         """d logit / d input of each pixel, float32 (N, H, W); see Engine."""
-        weights = output_weights(outputs, self.network.classes)
+        weights = output_weights(outputs, self.network)
         shift = self.options.loss.label_shift
         weights = np.roll(weights, shift, axis=1) if shift else weights
         return self._settled().input_gradient(images, weights).astype(np.float32, copy=False)
 
     def features(self, images: np.ndarray) -> np.ndarray:
         """uint8 (N, H, W) -> float32 (N, D), what enters the last linear layer."""
+        refuse_lines(self.network)
         return self._settled().features(images)
 
     def _settled(self) -> AnsweringNetwork:

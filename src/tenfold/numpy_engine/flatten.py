@@ -1,4 +1,4 @@
-"""From pictures to rows of numbers, in PyTorch's order."""
+"""From pictures to rows of numbers, in PyTorch's order; and to a row of scores per column."""
 
 from __future__ import annotations
 
@@ -6,7 +6,17 @@ import numpy as np
 
 from tenfold.numpy_engine.layer import Layer
 
-__all__ = ["Flatten"]
+__all__ = ["Columns", "Flatten"]
+
+
+class Columns(Layer):
+    """(N, 1, T, K) -> (N, T, K). Nothing is copied."""
+
+    def forward(self, inputs: np.ndarray, *, training: bool) -> np.ndarray:  # noqa: ARG002
+        return inputs[:, 0]
+
+    def backward(self, gradient: np.ndarray, *, wanted: bool = True) -> np.ndarray:  # noqa: ARG002
+        return gradient[:, np.newaxis]
 
 
 class Flatten(Layer):

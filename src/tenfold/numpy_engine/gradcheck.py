@@ -17,6 +17,7 @@ from tenfold.engines.base import EngineOptions
 from tenfold.networks.shapes import Network
 from tenfold.numpy_engine.engine import NumpyEngine
 from tenfold.numpy_engine.layer import Layer
+from tenfold.numpy_engine.losses import move_labels
 
 __all__ = [
     "TOLERANCE",
@@ -112,7 +113,7 @@ def check_network_gradients(
     random. Dropout keeps one mask throughout. images: uint8 (N, H, W); labels: int64 (N,)."""
     engine = NumpyEngine(network, weights, replace(options, precision="float64"))
     repeat = _same_draws(list(engine.layers.random_streams().values()))
-    shifted = (labels + options.loss.label_shift) % network.classes
+    shifted = move_labels(labels, options.loss, network.classes)
     # the loss reported is the mean, but clipped; the gradient is that of the unclipped loss
     unclipped = options.loss.model_copy(update={"probability_floor": 0.0})
     engine.loss.settings = unclipped

@@ -12,6 +12,7 @@ from tenfold.networks.shapes import Network
 from tenfold.numpy_engine.answering import scale_pixels
 from tenfold.numpy_engine.buffers import Buffers
 from tenfold.numpy_engine.layer import Layer
+from tenfold.numpy_engine.losses import move_labels
 from tenfold.numpy_engine.network import RunningNetwork
 from tenfold.numpy_engine.registry import LOSSES
 from tenfold.numpy_engine.store import ParameterStore
@@ -59,7 +60,7 @@ def look_inside(
     running = RunningNetwork(network, store, seed=options.seed)
     seen: list[_Watched] = []
     running.layers = [_watch(layer, seen) for layer in running.layers]
-    columns = (labels + options.loss.label_shift) % network.classes
+    columns = move_labels(labels, options.loss, network.classes)
     logits = running.forward(scale_pixels(images, options, Buffers(dtype)), training=True).copy()
     loss, gradient = LOSSES[options.loss.name](options.loss)(logits, columns)
     running.backward(gradient)

@@ -14,6 +14,7 @@ from typing import cast
 import numpy as np
 
 from tenfold.networks.shapes import Layer as LayerPlan
+from tenfold.networks.shapes import count_places
 from tenfold.numpy_engine.buffers import Buffers
 from tenfold.numpy_engine.store import ParameterStore
 
@@ -48,6 +49,10 @@ class Layer(ABC):
     def settle(self) -> None:  # noqa: B027
         """Says that the parameters will not change any more: what follows from them alone is worth
         keeping. For layers that only answer; most have nothing to keep."""
+
+    def places(self, shape: tuple[int, ...]) -> tuple[int, int]:
+        """Rows and columns that a layer with a window has for pictures (N, H, W, C), of any size."""
+        return count_places(self.spec, shape[1], axis=0), count_places(self.spec, shape[2], axis=1)
 
     @abstractmethod
     def forward(self, inputs: np.ndarray, *, training: bool) -> np.ndarray:

@@ -14,7 +14,7 @@ from tenfold.numerics import one_hot, shifted_columns
 from tenfold.numpy_engine.activations import sigmoid
 from tenfold.settings import LossSettings
 
-__all__ = ["CrossEntropy", "Loss", "MeanSquaredError", "SigmoidDistance"]
+__all__ = ["CrossEntropy", "Loss", "MeanSquaredError", "SigmoidDistance", "mean_loss", "move_labels"]
 
 
 class Loss(ABC):
@@ -30,13 +30,22 @@ class Loss(ABC):
     ) -> tuple[float, np.ndarray]:
         """The mean loss, and its gradient (N, K)."""
 
+    def count_right(self, logits: np.ndarray, labels: np.ndarray) -> int:
+        """Images whose largest logit is that of the label."""
+        return int(np.count_nonzero(logits.argmax(axis=1) == labels))
+
     def shares(self, logits: np.ndarray, image_weights: np.ndarray | None) -> float | np.ndarray:
         """What each image's gradient counts for: one number for all, or (N,)."""
         share = 1.0 if self.settings.reduction == "sum" else 1 / len(logits)
         return share if image_weights is None else share * image_weights.astype(logits.dtype)
 
 
-def _mean(losses: np.ndarray, image_weights: np.ndarray | None) -> float:
+def move_labels(labels: np.ndarray, settings: LossSettings, classes: int) -> np.ndarray:
+    """The column of each label; see LossSettings.label_shift."""
+    return (labels + settings.label_shift) % classes if settings.label_shift else labels
+
+
+def mean_loss(losses: np.ndarray, image_weights: np.ndarray | None) -> float:
     """Of the images' losses (N,), each times its weight."""
     return float((losses.sum() if image_weights is None else losses @ image_weights) / len(losses))
 
@@ -62,7 +71,7 @@ class CrossEntropy(Loss):
         if smoothing:
             probs -= smoothing / len(probs)
         probs *= self.shares(logits, image_weights)
-        return _mean(losses, image_weights), np.ascontiguousarray(probs.T)
+        return mean_loss(losses, image_weights), np.ascontiguousarray(probs.T)
 
     def _clipped_losses(self, probs: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """Of (K, N), with probabilities kept off 0 and 1."""
@@ -85,7 +94,7 @@ class SigmoidDistance(Loss):
         distance = sigmoid(-side * logits)
         gradient = -side * distance * sigmoid(side * logits)
         gradient.T[...] *= self.shares(logits, image_weights) / logits.shape[1]
-        return _mean(distance.mean(axis=1), image_weights), gradient
+        return mean_loss(distance.mean(axis=1), image_weights), gradient
 
 
 class MeanSquaredError(Loss):
@@ -95,6 +104,6 @@ class MeanSquaredError(Loss):
         self, logits: np.ndarray, labels: np.ndarray, image_weights: np.ndarray | None = None
     ) -> tuple[float, np.ndarray]:
         difference = logits - one_hot(labels, logits.shape[1], logits.dtype.type)
-        loss = _mean(np.square(difference).mean(axis=1), image_weights)
+        loss = mean_loss(np.square(difference).mean(axis=1), image_weights)
         difference.T[...] *= 2 * self.shares(logits, image_weights) / logits.shape[1]
         return loss, difference

@@ -17,20 +17,24 @@ __all__ = ["RunningNetwork"]
 class RunningNetwork:
     """The layers of a network. Several may run on one store; they share its parameters."""
 
-    def __init__(self, network: Network, store: ParameterStore, *, seed: int = 0) -> None:
+    def __init__(
+        self, network: Network, store: ParameterStore, *, seed: int = 0, layers: list[Layer] | None = None
+    ) -> None:
+        """layers: others that do what the network's do, on the same store."""
         self.network, self.store = network, store
-        self.layers = [build_layer(plan, store, seed=seed) for plan in network.layers]
+        self.layers = layers or [build_layer(plan, store, seed=seed) for plan in network.layers]
 
     def forward(self, inputs: np.ndarray, *, training: bool) -> np.ndarray:
-        """float (N, H, W) -> logits (N, K), which the next forward overwrites."""
+        """float (N, H, W) -> logits (N, K), or (N, T, K) of a line network, which the next forward
+        overwrites."""
         return forward_all(self.layers, inputs[..., np.newaxis], training=training)
 
     def backward(self, gradient: np.ndarray) -> None:
-        """d loss / d logits (N, K) -> the store's gradients."""
+        """d loss / d logits -> the store's gradients."""
         backward_all(self.layers, gradient, wanted=False)
 
     def pull_back(self, gradient: np.ndarray) -> np.ndarray:
-        """After a forward without training: d / d logits (N, K) -> d / d inputs (N, H, W), which the
+        """After a forward without training: d / d logits -> d / d inputs (N, H, W), which the
         next one overwrites; the store's gradients stay as they are."""
         return pull_back_all(self.layers, gradient)[..., 0]
 

@@ -7,8 +7,9 @@ import numpy as np
 from tenfold.networks.shapes import Layer as LayerPlan
 from tenfold.numpy_engine.activations import ReLU, Sigmoid, Tanh
 from tenfold.numpy_engine.conv import Convolution
+from tenfold.numpy_engine.ctc import ConnectionistTemporal
 from tenfold.numpy_engine.dropout import Dropout
-from tenfold.numpy_engine.flatten import Flatten
+from tenfold.numpy_engine.flatten import Columns, Flatten
 from tenfold.numpy_engine.layer import Layer
 from tenfold.numpy_engine.linear import Linear
 from tenfold.numpy_engine.losses import CrossEntropy, Loss, MeanSquaredError, SigmoidDistance
@@ -34,6 +35,7 @@ LAYERS: dict[str, type[Layer]] = {
     "max-pool": MaxPool,
     "average-pool": AveragePool,
     "pixel-unshuffle": PixelUnshuffle,
+    "columns": Columns,
     "residual": Residual,
 }
 
@@ -41,6 +43,7 @@ LOSSES: dict[str, type[Loss]] = {
     "cross-entropy": CrossEntropy,
     "sigmoid-distance": SigmoidDistance,
     "mean-squared-error": MeanSquaredError,
+    "ctc": ConnectionistTemporal,
 }
 
 OPTIMISERS: dict[str, type[Optimiser]] = {"sgd": SGD, "adam": Adam, "adamw": AdamW}
@@ -48,7 +51,7 @@ OPTIMISERS: dict[str, type[Optimiser]] = {"sgd": SGD, "adam": Adam, "adamw": Ada
 
 def measure_loss(logits: np.ndarray, labels: np.ndarray, settings: LossSettings) -> float:
     """The loss of images that are not trained on: without label smoothing, columns in the order of
-    the class names. logits: (N, K); labels: (N,)."""
+    the class names. logits: (N, K); labels: (N,); for ctc (N, T, K) and (N, L), padded with -1."""
     plain = settings.model_copy(update={"label_smoothing": 0.0, "label_shift": 0})
     loss, _ = LOSSES[settings.name](plain)(logits, labels)
     return loss

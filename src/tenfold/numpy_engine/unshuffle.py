@@ -15,16 +15,17 @@ class PixelUnshuffle(Layer):
 
     def forward(self, inputs: np.ndarray, *, training: bool) -> np.ndarray:  # noqa: ARG002
         count, height, width, channels = inputs.shape
-        k = self.spec.kernel
+        k, _ = self.spec.kernel
         blocks = inputs.reshape(count, height // k, k, width // k, k, channels)
         outputs = self.buffers.take("outputs", (count, height // k, width // k, channels, k, k))
-        for i, j in np.ndindex(k, k):  # NumPy copies runs of k pixels more slowly than planes of single ones
-            outputs[..., i, j] = blocks[:, :, i, :, j]
+        for i in range(k):  # NumPy copies runs of k pixels more slowly than planes of single ones
+            for j in range(k):
+                outputs[..., i, j] = blocks[:, :, i, :, j]
         return outputs.reshape(count, height // k, width // k, -1)
 
     def backward(self, gradient: np.ndarray, *, wanted: bool = True) -> np.ndarray:  # noqa: ARG002
         count, height, width, deep = gradient.shape
-        k = self.spec.kernel
+        k, _ = self.spec.kernel
         back = self.buffers.take("gradient", (count, height, k, width, k, deep // (k * k)))
         np.copyto(back, gradient.reshape(count, height, width, -1, k, k).transpose(0, 1, 4, 2, 5, 3))
         return back.reshape(count, height * k, width * k, -1)

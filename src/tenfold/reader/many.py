@@ -6,10 +6,11 @@ from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any
 
-from tenfold.classifier import Classifier, ModelCard
 from tenfold.errors import DataError
 from tenfold.helpers import MOST_HELPERS, NO_ANSWER, ask_helpers, count_cores, serve_questions
-from tenfold.reader.reading import Transcript, check_reads_ink, read_picture
+from tenfold.reader.constraint import Constraint
+from tenfold.reader.line_reader import LineReader, ReaderCard
+from tenfold.reader.reading import Reading
 
 __all__ = ["read_pictures"]
 

@@ -1,83 +1,198 @@
-"""A picture read: its text, its digits, and in words what may have gone wrong."""
+"""What was read in a picture: its lines, their characters, and in words what may have gone wrong."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from itertools import groupby
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tenfold.arrays import Prediction
-from tenfold.classifier import Classifier
-from tenfold.errors import UsageError
-from tenfold.ink.lift import Ink, lift_ink
-from tenfold.ink.open import Picture, open_picture
-from tenfold.reader.troubles import find_troubles
+import numpy as np
 
-__all__ = ["Reading", "Transcript", "check_reads_ink", "read_picture", "to_text"]
+from tenfold.arrays import Prediction, Verdict
+from tenfold.ink.lines import Box
+from tenfold.ink.open import Picture
+from tenfold.ink.strip import HEIGHT
+from tenfold.reader.alphabet import BLANK, CHARACTERS, DIGITS, OTHER
+from tenfold.reader.decode import Decoded
+
+__all__ = ["COLUMN_WIDTH", "Line", "Reading", "describe_line", "is_digit"]
+
+COLUMN_WIDTH = 4  # pixels of a strip
+_NAMES = tuple(CHARACTERS.replace(OTHER, ""))
+_DOUBT = 0.5  # a character less likely than this is doubtful in a doubtful line
+_ROOM = 0.45  # of a line's height: a character reaches no farther to a side
+_PAPER = 128
 
 
 @dataclass(frozen=True, eq=False)
-class Transcript:
-    """text: the digits in reading order, "?" for a mark that is no sure digit, rows parted by newlines.
-
-    digits: boxes in the pixels of the upright original. troubles: what makes the answer doubtful, in
-    words.
-    """
+class Line:
+    """One line. text: "?" for each doubtful character, separators included. confidence: that its digits
+    are right. box: in the pixels of the upright original. characters: from the left. strip: uint8 (32, W),
+    what the network saw. places: the column of each character, of 4 pixels each. text_only: there is
+    writing, but no number. unfit: nothing here has the expected form."""
 
     text: str
-    digits: tuple[Prediction, ...]
+    confidence: float
+    box: Box
+    characters: tuple[Prediction, ...]
+    strip: np.ndarray = field(repr=False)
+    places: tuple[int, ...] = field(repr=False)
+    text_only: bool = False
+    unfit: bool = False
+
+    def only_digits(self) -> Line:
+        """Without separators."""
+        kept = [i for i, character in enumerate(self.characters) if is_digit(character)]
+        return replace(
+            self,
+            text="".join(self.text[i] for i in kept),
+            characters=tuple(self.characters[i] for i in kept),
+            places=tuple(self.places[i] for i in kept),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"text": self.text, "confidence": self.confidence, "box": list(self.box)}
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """seen: the lines of the picture, from the top; one without characters says why nothing was read.
+    troubles: what makes the answer doubtful, in words. picture: the open picture, for explaining."""
+
+    seen: tuple[Line, ...]
     troubles: tuple[str, ...]
+    picture: Picture | None = field(default=None, repr=False)
+
+    @property
+    def lines(self) -> tuple[Line, ...]:
+        """Those in which something is written."""
+        return tuple(line for line in self.seen if line.characters)
+
+    @property
+    def text(self) -> str:
+        """The lines, parted by newlines; "?" for each doubtful character."""
+        return "\n".join(line.text for line in self.lines)
 
     @property
     def confidence(self) -> float | None:
-        """Of the digit that is least sure; None where there is none."""
-        return min((digit.confidence for digit in self.digits), default=None)
+        """Of the line that is least sure; None where there is none."""
+        return min((line.confidence for line in self.lines), default=None)
+
+    @property
+    def characters(self) -> tuple[Prediction, ...]:
+        """Of all lines, in reading order, with boxes in the pixels of the upright original."""
+        return tuple(character for line in self.lines for character in line.characters)
+
+    @property
+    def digits(self) -> tuple[Prediction, ...]:
+        """The digits, and what may be one: characters without the separators."""
+        return tuple(each for each in self.characters if is_digit(each))
+
+    def without_picture(self) -> Reading:
+        """Small enough to be sent from process to process."""
+        return replace(self, picture=None)
+
+    def only_digits(self) -> Reading:
+        """Without separators."""
+        return replace(self, seen=tuple(line.only_digits() for line in self.seen))
 
     def to_dict(self) -> dict[str, Any]:
         return {
             "text": self.text,
+            "confidence": self.confidence,
             "digits": [digit.to_dict() for digit in self.digits],
+            "characters": [character.to_dict() for character in self.characters],
+            "lines": [line.to_dict() for line in self.lines],
             "troubles": list(self.troubles),
         }
 
 
-@dataclass(frozen=True, eq=False)
-class Reading(Transcript):
-    """A transcript with the steps that led to it, for explaining: picture, ink."""
-
-    picture: Picture = field(repr=False)
-    ink: Ink = field(repr=False)
-
-    def transcript(self) -> Transcript:
-        """Without the steps, which are as large as the picture."""
-        return Transcript(self.text, self.digits, self.troubles)
+def is_digit(character: Prediction) -> bool:
+    """A digit, or a mark that may be one; not a separator."""
+    return character.label in DIGITS or character.verdict != "digit"
 
 
-def read_picture(classifier: Classifier, picture: Any) -> Reading:
-    """Any picture (path, file, PIL image, array) -> what is written there.
+def describe_line(
+    decoded: Decoded,
+    logs: np.ndarray,
+    strip: np.ndarray,
+    box: Box,
+    *,
+    scale: float,
+    least: float,
+    row: int,
+) -> Line:
+    """What was decoded, with a box, probabilities and a verdict for each character.
 
-    Raises DataError for what is no picture, UsageError for a classifier that reads no ink.
+    logs: float (T, 21). box: of the strip in the open picture, whose pixels are `scale` of the original's.
+    least: the confidence below which the weakest character is doubtful. Writing that is no number is
+    dropped at the ends of a line and "?" inside.
     """
-    check_reads_ink(classifier)
-    opened = open_picture(picture)
-    ink = lift_ink(opened.pixels)
-    digits = tuple(classifier.read_ink(ink, scale=opened.scale))
-    return Reading(to_text(digits), digits, find_troubles(opened, ink, digits), opened, ink)
+    text, places = decoded.text or "", decoded.places
+    first, last = len(text) - len(text.lstrip(OTHER)), len(text.rstrip(OTHER))
+    kept = range(first, max(first, last))
+    original = tuple(round(edge * scale) for edge in box)
+    boxes = _character_boxes([places[i] for i in kept], box, strip.shape[1], scale)
+    characters = [
+        _character(logs[places[i]], text[i], boxes[number], row, _window(strip, places[i]))
+        for number, i in enumerate(kept)
+    ]
+    if not any(each.label in DIGITS for each in characters):
+        characters = []
+    if characters and decoded.confidence < least:
+        characters = _doubt(characters)
+    told = "".join(each.label if each.verdict == "digit" else OTHER for each in characters)
+    return Line(
+        told, decoded.confidence, original, tuple(characters), strip,
+        tuple(places[i] for i in kept) if characters else (),
+        text_only=bool(text) and not characters, unfit=decoded.text is None,
+    )  # fmt: skip
 
 
-def check_reads_ink(classifier: Classifier) -> None:
-    """Raises UsageError for a classifier that reads no ink."""
-    if not classifier.card.reads_ink:
-        height, width = classifier.card.image_shape
-        raise UsageError(
-            f"this model knows pictures of {width}x{height} on {classifier.card.background} ground",
-            expected="one that reads handwriting: light ink on 28x28 dark pixels",
-            remedy="ask it with `tenfold predict`",
-        )
+def _character(logs: np.ndarray, said: str, box: Box, row: int, image: np.ndarray) -> Prediction:
+    """probs: of the characters but "other", given that one stands here; none: of "other"."""
+    shares = np.exp(logs[:BLANK] - logs[:BLANK].max())
+    shares /= shares.sum()
+    probs, none = shares[: len(_NAMES)].astype(np.float32), float(shares[len(_NAMES)])
+    verdict: Verdict = "not a digit" if said == OTHER else "digit"
+    label = _NAMES[int(probs.argmax())] if said == OTHER else said
+    confidence = float(probs[_NAMES.index(label)])
+    return Prediction(label, confidence, probs, _NAMES, box, row, none, verdict, image)
 
 
-def to_text(digits: Sequence[Prediction]) -> str:
-    """The digits as text: "?" for each that is refused or unsure, a newline between rows."""
-    rows = groupby(digits, key=lambda digit: digit.row)
-    return "\n".join("".join(d.label if d.verdict == "digit" else "?" for d in row) for _, row in rows)
+def _doubt(characters: list[Prediction]) -> list[Prediction]:
+    """The weakest digit, and every character that is rather not what it seems, is unsure."""
+    digits = [each for each in characters if each.label in DIGITS]
+    weakest = min(digits, key=lambda each: each.confidence)
+    return [
+        replace(each, verdict="unsure")
+        if each.verdict == "digit" and (each is weakest or each.confidence < _DOUBT)
+        else each
+        for each in characters
+    ]
+
+
+def _character_boxes(places: list[int], box: Box, strip_width: int, scale: float) -> list[Box]:
+    """In the original's pixels: half-way to the neighbours, but no wider than digits are."""
+    x0, y0, x1, y1 = box
+    ratio = (y1 - y0) / HEIGHT  # picture pixels per strip pixel
+    middles = [(place + 0.5) * COLUMN_WIDTH for place in places]
+    boxes = []
+    for number, middle in enumerate(middles):
+        left, right = middle - _ROOM * HEIGHT, middle + _ROOM * HEIGHT
+        if number:
+            left = max(left, (middles[number - 1] + middle) / 2)
+        if number < len(middles) - 1:
+            right = min(right, (middle + middles[number + 1]) / 2)
+        edges = (x0 + left * ratio, y0, min(x1, x0 + right * ratio), y1)
+        boxes.append((max(0, round(edges[0] * scale)), *(round(edge * scale) for edge in edges[1:])))
+    return boxes
+
+
+def _window(strip: np.ndarray, place: int) -> np.ndarray:
+    """uint8 (32, 32): the strip around a column."""
+    middle = int((place + 0.5) * COLUMN_WIDTH)
+    window = np.full((HEIGHT, HEIGHT), _PAPER, np.uint8)
+    start = middle - HEIGHT // 2
+    low, high = max(0, start), min(strip.shape[1], start + HEIGHT)
+    window[:, low - start : high - start] = strip[:, low:high]
+    return window

@@ -186,6 +186,16 @@ class Recipe(Section):
             raise ValueError("the table [network] with its layers is missing")
         return value
 
+    @model_validator(mode="after")
+    def _ctc_of_columns(self) -> Self:
+        last = self.network.layers[-1] if self.network.layers else ""
+        columns = isinstance(last, str) and last.split() == ["columns"]
+        if self.loss.name == "ctc" and not columns:
+            raise ValueError("loss.name = 'ctc' needs a network whose last layer is 'columns'")
+        if columns and self.loss.name != "ctc":
+            raise ValueError(f"the last layer 'columns' needs loss.name = 'ctc', not {self.loss.name!r}")
+        return self
+
     def plan(self, image_shape: tuple[int, int], classes: int) -> Network:
         """The network, sized for images of (H, W) and a number of classes. Raises RecipeError."""
         return plan_network(parse_layers(self.network.layers), image_shape, classes)

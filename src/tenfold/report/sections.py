@@ -202,20 +202,23 @@ def _layer_row(layer: Layer, depth: int) -> Section:
     }
 
 
+def _sides(pair: tuple[int, int]) -> str:
+    """ "3" for (3, 3), "2x1" for (2, 1)."""
+    return str(pair[0]) if pair[0] == pair[1] else f"{pair[0]}x{pair[1]}"
+
+
 def _describe(layer: Layer) -> str:
     """The layer as a recipe writes it."""
     spec = layer.spec
     if spec.kind == "linear":
         return f"linear {spec.units}"
     if spec.kind == "conv":
-        extras = [f" stride {spec.stride}"] * (spec.stride > 1) + [f" padding {spec.padding}"] * (
-            spec.padding > 0
-        )
-        return f"conv {spec.units} {spec.kernel}x{spec.kernel}{''.join(extras)}"
+        stride = f" stride {spec.stride[0]}" if spec.stride != (1, 1) else ""
+        padding = f" padding {_sides(spec.padding)}" if spec.padding != (0, 0) else ""
+        return f"conv {spec.units} {spec.kernel[0]}x{spec.kernel[1]}{stride}{padding}"
     if spec.kind in ("max-pool", "average-pool", "pixel-unshuffle"):
-        return f"{spec.kind} {spec.kernel}" + (
-            f" stride {spec.stride}" if spec.stride not in (1, spec.kernel) else ""
-        )
+        stride = "" if spec.stride in ((1, 1), spec.kernel) else f" stride {spec.stride[0]}"
+        return f"{spec.kind} {_sides(spec.kernel)}{stride}"
     if spec.kind == "dropout":
         return f"dropout {spec.rate:g}"
     return "adds the layers below to its input" if spec.kind == "residual" else spec.kind

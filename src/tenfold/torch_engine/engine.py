@@ -11,7 +11,7 @@ from torch import nn
 
 from tenfold.arrays import Batch
 from tenfold.augmentation.draws import AugmentationDraws
-from tenfold.engines.base import EngineOptions, StepResult, output_weights
+from tenfold.engines.base import EngineOptions, StepResult, output_weights, refuse_lines
 from tenfold.errors import ModelError, UsageError
 from tenfold.networks.shapes import Layer, Network
 from tenfold.torch_engine.augment import augment
@@ -55,8 +55,6 @@ class TorchEngine:
             self._answering = self._build(weights).requires_grad_(False)
             averages = dict(self._answering.named_parameters())
             self._average = WeightAverage(self._learned, averages, options.average_decay)
-        largest = _largest_output(network.layers, prod(network.input_shape))
-        self._chunk = max(1, _CHUNK_BYTES // (4 * largest))
 
     def _build(self, weights: Mapping[str, np.ndarray]) -> nn.Sequential:
         module = build_module(self.network, self._generator).to(self.device, self._stored)
@@ -83,12 +81,12 @@ class TorchEngine:
         return StepResult(result.mean, result.correct)
 
     def logits(self, images: np.ndarray) -> np.ndarray:
-        """uint8 (N, H, W) -> float32 (N, K), in chunks that bound the memory."""
-        rows = np.empty((len(images), self.network.classes), dtype=np.float32)
+        """uint8 (N, H, W) -> float32 (N, K), of a line network (N, T, K); in chunks that bound the memory."""
+        network = self._sized(images)
+        rows = np.empty((len(images), *network.output_shape), dtype=np.float32)
         module = self._prepare_answering()
         with torch.inference_mode():
-            for start in range(0, len(images), self._chunk):
-                part = slice(start, start + self._chunk)
+            for part in _chunks(network, len(images)):
                 logits = self._forward(module, self._inputs(images[part], None))
                 rows[part] = restore_columns(logits, self.options.loss).cpu().numpy()
         return rows
@@ -96,10 +94,10 @@ class TorchEngine:
     def input_gradient(self, images: np.ndarray, outputs: np.ndarray) -> np.ndarray:
         """d logit / d input of each pixel, float32 (N, H, W), by autograd; see Engine."""
         gradients = np.empty(images.shape, dtype=np.float32)
-        weights = output_weights(outputs, self.network.classes)
+        network = self._sized(images)
+        weights = output_weights(outputs, network)
         module = self._prepare_answering()
-        for start in range(0, len(images), self._chunk):
-            part = slice(start, start + self._chunk)
+        for part in _chunks(network, len(images)):
             inputs = self._inputs(images[part], None).requires_grad_()
             logits = restore_columns(self._forward(module, inputs), self.options.loss)
             total = (logits * torch.tensor(weights[part], device=self.device)).sum()
@@ -109,11 +107,11 @@ class TorchEngine:
 
     def features(self, images: np.ndarray) -> np.ndarray:
         """uint8 (N, H, W) -> float32 (N, D), what enters the last linear layer."""
+        refuse_lines(self.network)
         rows = np.empty((len(images), self.network.feature_count), dtype=np.float32)
         module = self._prepare_answering()[: self.network.head]
         with torch.inference_mode():
-            for start in range(0, len(images), self._chunk):
-                part = slice(start, start + self._chunk)
+            for part in _chunks(self.network, len(images)):
                 rows[part] = self._forward(module, self._inputs(images[part], None)).cpu().numpy()
         return rows
 
@@ -144,6 +142,10 @@ class TorchEngine:
             if copy is not original:
                 copy.copy_(original)
         return self._answering.eval()
+
+    def _sized(self, images: np.ndarray) -> Network:
+        """The network for images (N, H, W) of this width, which is free only for line networks."""
+        return self.network.at_width(images.shape[2]) if self.network.reads_lines else self.network
 
     def _forward(self, module: nn.Module, inputs: torch.Tensor) -> torch.Tensor:
         """Outputs, such as logits (N, K), in the type that the weights are stored in."""
@@ -181,6 +183,12 @@ def _refuse_unlike(own: Mapping[str, np.ndarray], state: Mapping[str, np.ndarray
 def _norms(layers: tuple[Layer, ...]) -> list[Layer]:
     inner = [norm for layer in layers for norm in _norms(layer.inner)]
     return [layer for layer in layers if layer.spec.kind == "batch-norm"] + inner
+
+
+def _chunks(network: Network, count: int) -> list[slice]:
+    """Parts of so many images, small enough for the memory that one layer may take."""
+    length = max(1, _CHUNK_BYTES // (4 * _largest_output(network.layers, prod(network.input_shape))))
+    return [slice(start, start + length) for start in range(0, count, length)]
 
 
 def _largest_output(layers: tuple[Layer, ...], largest: int) -> int:

@@ -28,7 +28,8 @@ def compute_loss(
     image_weights: torch.Tensor | None = None,
 ) -> LossResult:
     """logits (N, K) as the network gives them, labels int64 (N,) as the data has them; image_weights (N,): of
-    the images' losses before the mean (or sum) is taken, None is 1 for each."""
+    the images' losses before the mean (or sum) is taken, None is 1 for each. For ctc logits (N, T, K) and
+    labels (N, L), padded with -1."""
     columns = labels
     if settings.label_shift:
         columns = (labels + settings.label_shift) % logits.shape[1]
@@ -37,7 +38,8 @@ def compute_loss(
     reported = mean.detach()
     if settings.name == "cross-entropy" and settings.probability_floor:
         reported = _mean(_clipped_cross_entropy(logits.detach(), columns, settings), image_weights)
-    return LossResult(objective, reported, (logits.detach().argmax(dim=1) == columns).sum())
+    right = _reads_right if settings.name == "ctc" else _is_right
+    return LossResult(objective, reported, right(logits.detach(), columns).sum())
 
 
 def restore_columns(logits: torch.Tensor, settings: LossSettings) -> torch.Tensor:
@@ -65,11 +67,40 @@ def _mean_squared_error(logits: torch.Tensor, columns: torch.Tensor, _: LossSett
     return functional.mse_loss(logits, _one_hot(columns, logits), reduction="none").mean(dim=1)
 
 
+def _ctc(logits: torch.Tensor, labels: torch.Tensor, _: LossSettings) -> torch.Tensor:
+    """-log p of each label sequence (Graves et al. 2006), 0 where it does not fit into the columns."""
+    count, length, classes = logits.shape
+    logs = functional.log_softmax(logits, dim=2).transpose(0, 1)
+    lengths = torch.full((count,), length, dtype=torch.int64)
+    return functional.ctc_loss(
+        logs, labels.clamp(min=0), lengths, (labels >= 0).sum(dim=1).cpu(),
+        blank=classes - 1, reduction="none", zero_infinity=True,
+    )  # fmt: skip
+
+
+def _is_right(logits: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
+    return logits.argmax(dim=1) == columns
+
+
+def _reads_right(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Whether the likeliest class of every column, repeats merged and blanks left out, spells the label."""
+    length, blank = logits.shape[1], logits.shape[2] - 1
+    path = logits.argmax(dim=2)
+    kept = path != blank
+    kept[:, 1:] &= path[:, 1:] != path[:, :-1]
+    spelled = path.new_full((len(path), max(length, labels.shape[1]) + 1), -1)
+    places = torch.where(kept, kept.cumsum(dim=1) - 1, spelled.shape[1] - 1)  # the last is for the others
+    spelled.scatter_(1, places, path)
+    padded = functional.pad(labels, (0, spelled.shape[1] - 1 - labels.shape[1]), value=-1)
+    return (spelled[:, :-1] == padded).all(dim=1)
+
+
 # of each image, (N,)
 _LOSSES = {
     "cross-entropy": _cross_entropy,
     "sigmoid-distance": _sigmoid_distance,
     "mean-squared-error": _mean_squared_error,
+    "ctc": _ctc,
 }
 
 

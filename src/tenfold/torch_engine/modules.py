@@ -53,7 +53,7 @@ class Convolution(nn.Module):
         super().__init__()
         spec = layer.spec
         self.stride, self.padding = spec.stride, spec.padding
-        self.weight = nn.Parameter(torch.empty(spec.units, layer.input_shape[0], spec.kernel, spec.kernel))
+        self.weight = nn.Parameter(torch.empty(spec.units, layer.input_shape[0], *spec.kernel))
         self.bias = nn.Parameter(torch.empty(spec.units)) if spec.bias else None
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
@@ -82,6 +82,13 @@ class Flatten(nn.Module):
         if pictures.requires_grad and pictures.is_contiguous(memory_format=torch.channels_last):
             pictures = _KeepLayout.apply(pictures)
         return pictures.flatten(1)
+
+
+class Columns(nn.Module):
+    """(N, K, 1, T) -> (N, T, K)."""
+
+    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+        return pictures.squeeze(2).transpose(1, 2)
 
 
 class Residual(nn.Sequential):
@@ -134,7 +141,8 @@ _BUILDERS: dict[str, Callable[[Layer], nn.Module]] = {
     "batch-norm": _batch_norm,
     "max-pool": lambda layer: nn.MaxPool2d(layer.spec.kernel, layer.spec.stride),
     "average-pool": lambda layer: nn.AvgPool2d(layer.spec.kernel, layer.spec.stride),
-    "pixel-unshuffle": lambda layer: nn.PixelUnshuffle(layer.spec.kernel),
+    "pixel-unshuffle": lambda layer: nn.PixelUnshuffle(layer.spec.kernel[0]),
+    "columns": lambda _: Columns(),
     "flatten": lambda _: Flatten(),
     "sigmoid": lambda _: nn.Sigmoid(),
     "tanh": lambda _: nn.Tanh(),

@@ -8,7 +8,7 @@
 import { leadOf, logMean, logSoftmax, memberSlope, softmax } from "./network/answers.js";
 import { Chain, makeLayers } from "./network/layers.js";
 
-const FORMAT = 1;
+const FORMAT = 2;
 const STEPS = 4; // pictures between blank paper and the image that a saliency map is averaged over
 
 /**

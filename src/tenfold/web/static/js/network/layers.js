@@ -135,7 +135,7 @@ function pixelUnshuffle(spec) {
   const order = [];
   const [channels, , width] = spec.input;
   const [, high, wide] = spec.output;
-  const k = spec.kernel;
+  const [k] = spec.kernel;
   for (let y = 0; y < high; y++) {
     for (let x = 0; x < wide; x++) {
       for (let c = 0; c < channels; c++) {
@@ -153,6 +153,7 @@ const sizeOf = (shape) => shape.reduce((product, side) => product * side, 1);
 const MAKERS = {
   flatten,
   "pixel-unshuffle": pixelUnshuffle,
+  columns: () => new Chain([]), // with the channels last, a row of scores per column lies there already
   linear: (spec, numbers) => new Linear(spec, numbers(spec.weight), numbers(spec.bias)),
   conv: (spec, numbers) => new Convolution(spec, numbers(spec.weight), numbers(spec.bias)),
   "batch-norm": (spec, numbers) => new Norm(spec, numbers(spec.scale), numbers(spec.shift)),

@@ -9,22 +9,22 @@ import { Product, transpose } from "./product.js";
 
 /** Every window becomes a row, and all rows are multiplied by the weights at once. */
 export class Convolution {
-  /** weights: channels out x (kernel x kernel x channels in). */
+  /** weights: channels out x (kernel rows x kernel columns x channels in). */
   constructor(spec, weights, bias) {
     const [channels, height, width] = spec.input;
     const [outputs, high, wide] = spec.output;
-    const { kernel, stride, padding } = spec;
+    const [rows, columns] = spec.kernel, [down, along] = spec.stride, [above, beside] = spec.padding;
     this.height = height;
-    this.edge = padding * (width + 2 * padding) * channels + padding * channels; // before the first pixel
-    this.span = kernel * channels; // numbers of a window that lie side by side
+    this.span = columns * channels; // numbers of a window that lie side by side
     this.line = width * channels;
-    this.paddedLine = (width + 2 * padding) * channels;
-    this.padded = new Float32Array((height + 2 * padding) * this.paddedLine);
+    this.paddedLine = (width + 2 * beside) * channels;
+    this.edge = above * this.paddedLine + beside * channels; // before the first pixel
+    this.padded = new Float32Array((height + 2 * above) * this.paddedLine);
     this.places = high * wide;
-    this.starts = new Int32Array(this.places * kernel);
+    this.starts = new Int32Array(this.places * rows);
     for (let place = 0, i = 0; place < this.places; place++) {
-      const top = Math.floor(place / wide) * stride, left = (place % wide) * stride * channels;
-      for (let y = 0; y < kernel; y++) this.starts[i++] = (top + y) * this.paddedLine + left;
+      const top = Math.floor(place / wide) * down, left = (place % wide) * along * channels;
+      for (let y = 0; y < rows; y++) this.starts[i++] = (top + y) * this.paddedLine + left;
     }
     this.rows = new Float32Array(this.starts.length * this.span);
     this.weights = weights;
@@ -72,13 +72,13 @@ class Pooling {
   constructor(spec) {
     const [channels, height, width] = spec.input;
     const [, high, wide] = spec.output;
-    const { kernel, stride } = spec;
+    const [rows, columns] = spec.kernel, [down, along] = spec.stride;
     this.channels = channels;
     this.size = channels * height * width;
     this.starts = Int32Array.from({ length: high * wide }, (_, place) =>
-      (Math.floor(place / wide) * width + (place % wide)) * stride * channels);
-    this.taps = Int32Array.from({ length: kernel * kernel }, (_, tap) =>
-      (Math.floor(tap / kernel) * width + (tap % kernel)) * channels);
+      (Math.floor(place / wide) * down * width + (place % wide) * along) * channels);
+    this.taps = Int32Array.from({ length: rows * columns }, (_, tap) =>
+      (Math.floor(tap / columns) * width + (tap % columns)) * channels);
     this.outputs = new Float32Array(this.starts.length * channels);
   }
 

@@ -1,0 +1,184 @@
+"""A grey picture -> the boxes of its lines of writing, from the top.
+
+Nothing is erased here: a box only says where the reader should look. How far each pixel departs from the
+paper around it is measured by a grey closing (Serra 1982); what departs, hangs together and is neither a
+rule nor the edge of a sheet is a piece of writing; pieces side by side are a line. All arithmetic is on
+whole numbers, so that the browser (`js/ink/lines.js`) finds the same boxes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from tenfold.ink.regions import find_boxes, label_regions
+
+__all__ = ["Box", "Departure", "find_lines", "find_writing", "measure_departure"]
+
+Box = tuple[int, int, int, int]  # x0, y0, x1, y1 in pixels, the last two outside
+
+_LONGEST = 800  # pixels: larger pictures are reduced before lines are looked for
+_WINDOW = 4  # the closing's window is the picture's mean side divided by this: wider than a stroke
+_SURROUNDINGS = 3  # likewise, the window that tells light ink from dark
+_LEAST_DEPARTURE = 14  # grey levels of full ink: less is grain
+_EDGE_PARTS = (2, 5)  # ink begins at 2/5 of full ink
+_MOST_REGIONS = 600
+_LONG = 8  # times as long as thick: a rule
+_SPECK = 8  # a piece smaller than the largest one divided by this is a speck
+_MARGIN = 4  # around a line, its height divided by this
+
+
+@dataclass(frozen=True, eq=False)
+class Departure:
+    """How far each pixel is from its paper. levels: int32 (h, w), 0 paper. full: of full ink.
+    light: ink is lighter than paper. factor: picture pixels per pixel here."""
+
+    levels: np.ndarray
+    full: int
+    light: bool
+    factor: int
+
+
+def measure_departure(grey: np.ndarray) -> Departure:
+    """uint8 (H, W) -> how far its pixels depart from the paper, in a picture of at most 800 pixels."""
+    factor = -(-max(grey.shape) // _LONGEST)
+    small = np.asarray(Image.fromarray(grey).reduce(factor)) if factor > 1 else grey
+    light = _is_light_ink(small)
+    if light:
+        small = 255 - small
+    side = (small.shape[0] + small.shape[1]) // 2
+    window = max(5, side // _WINDOW) | 1
+    paper = -_largest_around(-_largest_around(small.astype(np.int32), window), window)
+    levels = paper - small
+    return Departure(levels, _full_ink(levels), light=light, factor=factor)
+
+
+def _is_light_ink(small: np.ndarray) -> bool:
+    """Ink is the smaller part and departs far: the third moment of grey against its surroundings."""
+    window = max(3, (small.shape[0] + small.shape[1]) // 2 // _SURROUNDINGS) | 1
+    sums, counts = _sums_around(small.astype(np.int64), window)
+    departure = small - sums // counts
+    inner = departure[tuple(slice(size // 8, size - size // 8) for size in small.shape)]
+    return int((inner * inner * inner).sum()) > 0
+
+
+def _sums_around(values: np.ndarray, window: int) -> tuple[np.ndarray, np.ndarray]:
+    """int64 (H, W): the sum of the window around each pixel, cut at the edges, and its number of pixels."""
+    counts = np.ones((1, 1), np.int64)
+    for axis in (0, 1):
+        size, half = values.shape[axis], window // 2
+        total = np.concatenate([np.zeros_like(values.take([0], axis)), values.cumsum(axis)], axis)
+        place = np.arange(size)
+        low, high = np.maximum(place - half, 0), np.minimum(place + half + 1, size)
+        values = total.take(high, axis) - total.take(low, axis)
+        counts = counts * (high - low).reshape((-1, 1) if axis == 0 else (1, -1))
+    return values, counts
+
+
+def _largest_around(values: np.ndarray, window: int) -> np.ndarray:
+    """The maximum of an odd window around each pixel, cut at the edges: rows, then columns."""
+    for axis in (0, 1):
+        values = np.moveaxis(_largest_in_columns(np.moveaxis(values, axis, 0), window), 0, axis)
+    return values
+
+
+def _largest_in_columns(values: np.ndarray, window: int) -> np.ndarray:
+    half, size = window // 2, len(values)
+    low = np.iinfo(values.dtype).min
+    filled = np.full((size + 2 * half, *values.shape[1:]), low, values.dtype)
+    filled[half : half + size] = values
+    reach = 1  # filled[i] is the maximum of so many rows from i on
+    while 2 * reach <= window:
+        filled = np.maximum(filled[: len(filled) - reach], filled[reach:])
+        reach *= 2
+    return np.maximum(filled[:size], filled[window - reach : window - reach + size])
+
+
+def _full_ink(levels: np.ndarray) -> int:
+    """What the strongest half a per cent departs by, at least 16 pixels."""
+    counts = np.bincount(levels.ravel(), minlength=256)[::-1]
+    wanted = max(16, levels.size // 200)
+    return 255 - int(np.searchsorted(np.cumsum(counts), min(wanted, levels.size)))
+
+
+def find_lines(grey: np.ndarray) -> list[Box]:
+    """uint8 (H, W) -> the boxes of its lines, each with some room around; [] where nothing is written."""
+    departure, _, _, pieces = find_writing(grey)
+    height, width = grey.shape
+    lines = []
+    for x0, y0, x1, y1 in _join_lines(pieces):
+        room = (y1 - y0) // _MARGIN + 2
+        x0, y0, x1, y1 = (departure.factor * edge for edge in (x0 - room, y0 - room, x1 + room, y1 + room))
+        lines.append((max(0, x0), max(0, y0), min(width, x1), min(height, y1)))
+    return lines
+
+
+def find_writing(grey: np.ndarray) -> tuple[Departure, np.ndarray, np.ndarray, list[Box]]:
+    """uint8 (H, W) -> its departure, the labels int32 (h, w) of regions in it, which of them are pieces of
+    writing, and the boxes of these, in pixels of the departure."""
+    departure = measure_departure(grey)
+    part, whole = _EDGE_PARTS
+    mask = departure.levels * whole > departure.full * part
+    labels, count = label_regions(mask if departure.full >= _LEAST_DEPARTURE else mask & False)
+    boxes = [
+        (number, (place[1].start, place[0].start, place[1].stop, place[0].stop))
+        for number, place in enumerate(find_boxes(labels, count), start=1)
+        if place is not None
+    ]
+    boxes.sort(key=lambda each: -_size(each[1]))
+    height, width = labels.shape
+    kept = [each for each in boxes[:_MOST_REGIONS] if not _is_rule(each[1], width, height)]
+    kept = [each for each in kept if _size(each[1]) * _SPECK > _size(kept[0][1])]
+    return departure, labels, np.array([number for number, _ in kept], np.int32), [box for _, box in kept]
+
+
+def _size(box: Box) -> int:
+    return max(box[2] - box[0], box[3] - box[1])
+
+
+def _is_rule(box: Box, width: int, height: int) -> bool:
+    """A rule, a frame, or the edge of the sheet: it runs along or around the picture."""
+    wide, high = box[2] - box[0], box[3] - box[1]
+    across, down = 10 * wide >= 9 * width, 10 * high >= 9 * height
+    touched = (box[0] <= 1) + (box[1] <= 1) + (box[2] >= width - 1) + (box[3] >= height - 1)
+    thin = max(wide, high) > _LONG * min(wide, high)
+    if touched and thin:
+        return True
+    return (across and _LONG * high < wide) or (down and _LONG * wide < high) or (touched >= 3 and across and down)
+
+
+def _join_lines(pieces: Sequence[Box]) -> list[Box]:
+    """Pieces whose middles lie within the height of the tallest piece of a line are one line."""
+    lines: list[list[Box]] = []
+    for piece in sorted(pieces, key=lambda box: (box[1] - box[3], box[1], box[0])):
+        middle = piece[1] + piece[3]
+        line = next((line for line in lines if 2 * line[0][1] <= middle <= 2 * line[0][3]), None)
+        if line is None:
+            lines.append([piece])
+        else:
+            line.append(piece)
+    joined = _merge_overlapping([_around(line) for line in lines])
+    tallest = max((box[3] - box[1] for box in joined), default=0)
+    joined = [box for box in joined if 4 * (box[3] - box[1]) > tallest]
+    return sorted(joined, key=lambda box: box[1] + box[3])
+
+
+def _merge_overlapping(boxes: Sequence[Box]) -> list[Box]:
+    """Lines of which one covers a third of the other's height are one: dots, commas, parts of a frame."""
+    merged: list[Box] = []
+    for box in sorted(boxes, key=lambda box: (box[1], box[0])):
+        last = merged[-1] if merged else (0, 0, 0, 0)
+        shared = min(last[3], box[3]) - max(last[1], box[1])
+        if merged and 3 * shared > min(last[3] - last[1], box[3] - box[1]):
+            merged[-1] = _around([last, box])
+        else:
+            merged.append(box)
+    return merged
+
+
+def _around(boxes: Sequence[Box]) -> Box:
+    x0, y0 = min(box[0] for box in boxes), min(box[1] for box in boxes)
+    return x0, y0, max(box[2] for box in boxes), max(box[3] for box in boxes)

@@ -1,0 +1,221 @@
+"""The line reader: a network over strips, its temperature and threshold; pictures in, readings out."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save
+
+from tenfold.engines.base import Engine, EngineOptions
+from tenfold.engines.create import create_engine
+from tenfold.errors import ModelError, TenfoldError
+from tenfold.files import replace_file, write_text
+from tenfold.ink.lines import Box, find_lines
+from tenfold.ink.open import Picture, open_picture, to_grey
+from tenfold.ink.strip import HEIGHT, make_strip
+from tenfold.networks.shapes import Network
+from tenfold.numerics import log_softmax
+from tenfold.reader.alphabet import CHARACTERS, OUTPUTS
+from tenfold.reader.constraint import Constraint, make_constraint
+from tenfold.reader.decode import Decoded, decode
+from tenfold.reader.reading import Reading, describe_line
+from tenfold.reader.troubles import find_troubles
+from tenfold.recipes.load import recipe_from_dict
+from tenfold.recipes.schema import Recipe
+
+__all__ = ["LineReader", "ReaderCard"]
+
+_FORMAT = 2
+_KIND = "line reader"
+_PLANNED_WIDTH = 128  # pixels: of the network as it is described; it takes strips of any width
+_WHOLE = 0.4  # of the picture's height: a line as high as that is read in the whole picture, too
+
+
+@dataclass(frozen=True)
+class ReaderCard:
+    """Everything but the weights, saved as `model.json`.
+
+    temperature: logits are divided by it before the softmax. least_confidence: of a line; below it its
+    weakest character is "?".
+    """
+
+    recipe: Recipe
+    temperature: float = 1.0
+    least_confidence: float = 0.5
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "format": _FORMAT,
+            "kind": _KIND,
+            "characters": CHARACTERS,
+            "input": {"height": HEIGHT, "mean": self.recipe.input.mean, "std": self.recipe.input.std},
+            "temperature": self.temperature,
+            "least_confidence": self.least_confidence,
+            "recipe": self.recipe.model_dump(mode="json", exclude_none=True),
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any], where: str) -> ReaderCard:
+        """Raises ModelError for what is not the card of a line reader, or one of other characters."""
+        try:
+            if (values["kind"], values["format"], values["characters"]) != (_KIND, _FORMAT, CHARACTERS):
+                raise ValueError(f"{values['kind']} of format {values['format']}")
+            card = cls(
+                recipe_from_dict(values["recipe"], where=where),
+                float(values["temperature"]),
+                float(values["least_confidence"]),
+            )
+            if not 0 < card.temperature < math.inf or not 0 <= card.least_confidence <= 1:
+                raise ValueError(f"temperature {card.temperature}, least_confidence {card.least_confidence}")
+        except (KeyError, TypeError, ValueError) as error:
+            raise ModelError(
+                f"{where} is not a line reader: {error!r}",
+                expected=f"a model.json of a line reader, format {_FORMAT}",
+                remedy="leave out --model for the reader that comes with tenfold",
+            ) from error
+        return card
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    box: Box
+    strip: np.ndarray
+    logs: np.ndarray
+    decoded: Decoded
+
+
+class LineReader:
+    """Reads numbers in pictures: handwritten and printed digits, and the separators between them."""
+
+    def __init__(self, engine: Engine, card: ReaderCard) -> None:
+        self.engine, self.card = engine, card
+
+    @property
+    def network(self) -> Network:
+        return self.engine.network
+
+    @classmethod
+    def from_weights(
+        cls,
+        card: ReaderCard,
+        weights: Mapping[str, np.ndarray],
+        *,
+        engine: str = "numpy",
+        device: str = "cpu",
+        precision: str = "float32",
+    ) -> LineReader:
+        """A reader that runs these weights, of any float type, in an engine. Raises ModelError."""
+        recipe = card.recipe
+        options = EngineOptions(
+            mean=recipe.input.mean, std=recipe.input.std, loss=recipe.loss, optimiser=recipe.optimiser,
+            device=device, precision=precision,
+        )  # fmt: skip
+        network = recipe.plan((HEIGHT, _PLANNED_WIDTH), OUTPUTS)
+        floats = {name: value.astype(np.float32) for name, value in weights.items()}
+        return cls(create_engine(engine, network, floats, options), card)
+
+    @classmethod
+    def load(
+        cls, path: str | Path, *, engine: str = "numpy", device: str = "cpu", precision: str = "float32"
+    ) -> LineReader:
+        """From a folder with `model.safetensors` and `model.json`. Raises ModelError."""
+        folder = Path(path)
+        folder = folder if folder.is_dir() else folder.parent
+        try:
+            values = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+            card = ReaderCard.from_dict(values, str(folder / "model.json"))
+            weights = load_file(folder / "model.safetensors")
+        except TenfoldError:
+            raise
+        except (OSError, ValueError, SafetensorError) as error:
+            raise ModelError(f"{path} cannot be read: {error}", expected="a line reader's folder") from error
+        return cls.from_weights(card, weights, engine=engine, device=device, precision=precision)
+
+    def save(self, path: str | Path) -> None:
+        """Writes `model.safetensors` (float16) and `model.json` into the folder `path`."""
+        folder = Path(path)
+        folder.mkdir(parents=True, exist_ok=True)
+        halves = {name: np.ascontiguousarray(value, np.float16) for name, value in self.engine.weights().items()}
+        with replace_file(folder / "model.safetensors") as beside:
+            beside.write_bytes(save(halves, metadata={"format": "tenfold"}))
+        write_text(folder / "model.json", json.dumps(self.card.to_dict(), indent=2) + "\n")
+
+    def with_weights(self, weights: Mapping[str, np.ndarray]) -> LineReader:
+        """The same reader with other weights, in an engine of the same kind."""
+        options = self.engine.options
+        return LineReader.from_weights(
+            self.card, weights, engine=self.engine.name, device=options.device, precision=options.precision
+        )
+
+    def with_card(self, **changes: Any) -> LineReader:
+        """The same network with another temperature or threshold."""
+        return LineReader(self.engine, replace(self.card, **changes))
+
+    def read(
+        self,
+        picture: Any,
+        *,
+        pattern: str | None = None,
+        length: int | None = None,
+        least: float | str | None = None,
+        most: float | str | None = None,
+    ) -> Reading:
+        """A path, bytes, file, PIL image or array of any size -> what is written there.
+
+        pattern, length, least, most: what each line must look like (see `make_constraint`); nothing else
+        is answered then. Raises DataError for what is not a picture, UsageError for a wrong pattern.
+        """
+        constraint = make_constraint(pattern=pattern, length=length, least=least, most=most)
+        return self.read_opened(open_picture(picture), constraint)
+
+    def read_opened(self, picture: Picture, constraint: Constraint | None = None) -> Reading:
+        """As `read`, for a picture that is open."""
+        grey = to_grey(picture.pixels)
+        lines = [self._read_line(grey, boxes, constraint) for boxes in _candidates(grey)]
+        described = tuple(
+            describe_line(
+                line.decoded, line.logs, line.strip, line.box,
+                scale=picture.scale, least=self.card.least_confidence, row=row,
+            )
+            for row, line in enumerate(lines)
+        )  # fmt: skip
+        troubles = find_troubles(grey, picture, described, held=constraint is not None)
+        return Reading(described, troubles, picture)
+
+    def read_strip(self, strip: np.ndarray, constraint: Constraint | None = None) -> tuple[Decoded, np.ndarray]:
+        """uint8 (32, W), as `make_strip` gives it -> its text, and the columns' log-probabilities (T, 21)."""
+        logits = self.engine.logits(strip[None])[0]
+        logs = log_softmax(logits / np.float32(self.card.temperature))
+        return decode(logs, constraint), logs
+
+    def _read_line(self, grey: np.ndarray, boxes: list[Box], constraint: Constraint | None) -> _Candidate:
+        """The surest of several views of one line. Where they disagree, each is half as sure."""
+        read = []
+        for x0, y0, x1, y1 in boxes:
+            strip = make_strip(grey[y0:y1, x0:x1])
+            decoded, logs = self.read_strip(strip, constraint)
+            read.append(_Candidate((x0, y0, x1, y1), strip, logs, decoded))
+        best = max(read, key=lambda each: (each.decoded.text is not None, each.decoded.confidence))
+        others = [each.decoded.confidence if each.decoded.text == best.decoded.text else 0.0 for each in read]
+        return replace(best, decoded=replace(best.decoded, confidence=sum(others) / len(read)))
+
+
+def _candidates(grey: np.ndarray) -> list[list[Box]]:
+    """The lines of a picture, each as the boxes that it is to be read in."""
+    height, width = grey.shape
+    whole = (0, 0, width, height)
+    lines = find_lines(grey)
+    if not lines:
+        return [[whole]]
+    if len(lines) > 1 or lines[0][3] - lines[0][1] < _WHOLE * height:
+        return [[line] for line in lines]
+    return [[whole, lines[0]] if lines[0] != whole else [whole]]
+
+

@@ -1,0 +1,1 @@
+"""Synthetic and real strips of handwritten numbers, to train and test the line reader on."""

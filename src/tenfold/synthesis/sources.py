@@ -1,0 +1,219 @@
+"""What synthetic lines are made of: digits and signs by known writers, real strips, letters, papers.
+
+Everything is read from the data folder (see docs: training the reader). Each source is split by writer:
+"train" for training, "held" for choosing thresholds and temperature.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from PIL import Image
+
+from tenfold.data.load import load_dataset
+from tenfold.errors import DataError
+
+__all__ = ["Glyph", "Hand", "RealStrip", "Sources", "Split", "load_sources"]
+
+Split = Literal["train", "held"]
+Strokes = tuple[np.ndarray, ...]  # float32 (P, 2), x to the right and y down
+Glyph = np.ndarray | Strokes  # uint8 (h, w) of ink, 255 full; or pen strokes
+
+_HELD_HANDS = {  # writers that nothing is trained on, by source
+    "numbers_cc0": ("0005_CH3M", "0011_CH2F", "0019_US5M"),
+    "lectaurep": ("FRAN_0025_2352_L-0", "FRAN_0025_0149_L-1", "FRAN_0025_1289_L-0"),
+    "uji_v1": ("UJI10", "UJI11"),
+}
+_HELD_EVERY = 8  # of sources with many writers: one in so many is held
+_MNIST_HELD = 5_000  # the last of MNIST's training images
+_MOST_EQUAL = 25  # real strips with the same text: some registers repeat one number hundreds of times
+_SIGNS = {"x": "×", "+": "+", "-": "-", "/": "/"}  # of numberpad_one_hand
+_READABLE = set("0123456789.,-/: ")
+_LIKE_DIGITS = set("oOQDlIiJjzZsSqgbBT|")  # letters that, alone, may as well be digits
+
+
+@dataclass(frozen=True, eq=False)
+class Hand:
+    """One writer's glyphs by character; a source without known writers is one hand."""
+
+    name: str
+    glyphs: dict[str, list[Glyph]]
+
+
+@dataclass(frozen=True, eq=False)
+class RealStrip:
+    """grey: uint8 (h, w). text: what it spells; "?" stands for words. loose: with much room around."""
+
+    grey: np.ndarray
+    text: str
+    loose: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Sources:
+    """hands: that write digits. letters: glyphs that are no digits. real: whole strips. papers: grey
+    uint8 (h, w), textures and ruled paper without writing. fonts: files, for printed digits."""
+
+    hands: list[Hand] = field(default_factory=list)
+    letters: list[Glyph] = field(default_factory=list)
+    real: list[RealStrip] = field(default_factory=list)
+    papers: list[np.ndarray] = field(default_factory=list)
+    fonts: list[Path] = field(default_factory=list)
+
+
+def load_sources(folder: str | Path, split: Split, fonts: Sequence[Path] = ()) -> Sources:
+    """All sources below `folder` (mnist/, handwriting-strokes/, real-train/). Raises DataError."""
+    root = Path(folder)
+    real = root / "real-train"
+    if not real.is_dir():
+        raise DataError(
+            f"{real} is not there",
+            expected="the folder of real handwriting that the reader is trained on",
+            remedy="name the folder that holds mnist/, handwriting-strokes/ and real-train/",
+        )
+    hands = [_mnist_hand(root, split)]
+    hands += _scanned_hands(real / "numbers_cc0" / "numbers_cc0.npz", split)
+    hands += _stroke_hands(root / "handwriting-strokes" / "strokes.npz", split, "strokes_per_digit")
+    for name in ("pendigits", "uji_v2_digits"):
+        hands += _stroke_hands(real / name / f"{name}.npz", split)
+    if split == "train":
+        hands += _sign_hand(real / "numberpad_one_hand" / "numberpad_one_hand.npz")
+    return Sources(
+        hands=[hand for hand in hands if hand.glyphs],
+        letters=_letters(real, split),
+        real=[*_lectaurep(real / "lectaurep", split), *_copiste(real / "copiste", split)],
+        papers=_papers(real),
+        fonts=list(fonts),
+    )
+
+
+def _is_held(source: str, writer: str, writers: Sequence[str]) -> bool:
+    if source in _HELD_HANDS:
+        return writer in _HELD_HANDS[source]
+    return sorted(set(writers)).index(writer) % _HELD_EVERY == _HELD_EVERY - 1
+
+
+def _mnist_hand(root: Path, split: Split) -> Hand:
+    digits = load_dataset("mnist", data_dir=root)
+    part = slice(-_MNIST_HELD, None) if split == "held" else slice(None, -_MNIST_HELD)
+    glyphs: dict[str, list[Glyph]] = defaultdict(list)
+    for image, label in zip(digits.images[part], digits.labels[part], strict=True):
+        glyphs[str(label)].append(_cut_out(image, 20))
+    return Hand("mnist", dict(glyphs))
+
+
+def _scanned_hands(path: Path, split: Split) -> list[Hand]:
+    """Scans of single digits, pen on paper: the paper becomes 0, the ink 255."""
+    with np.load(path, allow_pickle=False) as data:
+        images, labels, writers = (data[key] for key in ("images", "labels", "writers"))
+    hands: dict[str, dict[str, list[Glyph]]] = defaultdict(lambda: defaultdict(list))
+    for image, label, writer in zip(images, labels.tolist(), writers.tolist(), strict=True):
+        if _is_held("numbers_cc0", writer, ()) != (split == "held"):
+            continue
+        ink = image.astype(np.float32) if image.mean() < 128 else 255 - image.astype(np.float32)
+        paper = np.median(ink) + 12
+        ink = np.clip((ink - paper) * (255 / max(25.0, float(ink.max()) - paper)), 0, 255).astype(np.uint8)
+        if np.count_nonzero(ink > 80) >= 8:
+            hands[writer][str(label)].append(_cut_out(ink, 60))
+    return [Hand(f"numbers_cc0/{writer}", dict(glyphs)) for writer, glyphs in hands.items()]
+
+
+def _cut_out(ink: np.ndarray, least: int) -> np.ndarray:
+    rows = np.flatnonzero(ink.max(axis=1) > least)
+    columns = np.flatnonzero(ink.max(axis=0) > least)
+    return np.ascontiguousarray(ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
+
+
+def _items(path: Path, count_key: str = "strokes_per_item") -> Iterator[tuple[str, str, Strokes]]:
+    """(label, writer, strokes) of each item of an npz of pen strokes."""
+    with np.load(path, allow_pickle=False) as data:
+        points, lengths, counts = (data[key] for key in ("points", "stroke_lengths", count_key))
+        labels, writers = data["labels"].tolist(), data["writers"].tolist()
+    strokes = np.split(points, np.cumsum(lengths)[:-1])
+    start = 0
+    for label, writer, count in zip(labels, writers, counts.tolist(), strict=True):
+        yield str(label), writer, tuple(strokes[start : start + count])
+        start += count
+
+
+def _stroke_hands(path: Path, split: Split, count_key: str = "strokes_per_item") -> list[Hand]:
+    items = list(_items(path, count_key))
+    writers = [writer for _, writer, _ in items]
+    kept = {w for w in set(writers) if _is_held(path.stem, w, writers) == (split == "held")}
+    hands: dict[str, dict[str, list[Glyph]]] = defaultdict(lambda: defaultdict(list))
+    for label, writer, strokes in items:
+        if writer in kept and label.isdigit() and strokes:
+            hands[writer][label].append(strokes)
+    return [Hand(f"{path.stem}/{writer}", dict(glyphs)) for writer, glyphs in hands.items()]
+
+
+def _sign_hand(path: Path) -> list[Hand]:
+    glyphs: dict[str, list[Glyph]] = defaultdict(list)
+    for label, _, strokes in _items(path):
+        if (label.isdigit() or label in _SIGNS) and strokes:
+            glyphs[_SIGNS.get(label, label)].append(strokes)
+    return [Hand("numberpad", dict(glyphs))]
+
+
+def _letters(real: Path, split: Split) -> list[Glyph]:
+    letters: list[Glyph] = []
+    for label, writer, strokes in _items(real / "uji_v1" / "uji_v1.npz"):
+        if label.isalpha() and label not in _LIKE_DIGITS and _is_held("uji_v1", writer, ()) == (split == "held"):
+            letters.append(strokes)
+    every = slice(0, None, 8) if split == "held" else slice(1, None, 3)
+    letters += [strokes for _, _, strokes in list(_items(real / "omniglot_not_digit" / "omniglot_not_digit.npz"))[every]]
+    return letters
+
+
+def _lectaurep(folder: Path, split: Split) -> list[RealStrip]:
+    strips, seen = [], Counter[str]()
+    for row in _rows(folder):
+        text = row["original"].strip()
+        held = row["hand"] in _HELD_HANDS["lectaurep"]
+        seen[text] += row["kind"] == "numeric"
+        readable = row["kind"] != "numeric" or (set(text) <= _READABLE and seen[text] <= _MOST_EQUAL)
+        if held == (split == "held") and readable:
+            strips.append(_strip(folder, row, text, loose=True))
+    return strips
+
+
+def _copiste(folder: Path, split: Split) -> list[RealStrip]:
+    rows = list(_rows(folder))
+    writers = [row["writer"] for row in rows]
+    kept = {w for w in set(writers) if _is_held("copiste", w, writers) == (split == "held")}
+    strips = []
+    for row in rows:
+        text = row["original"].strip()
+        clean = row["clean"] == "1" and (row["kind"] == "word" or set(text) <= _READABLE)
+        if row["writer"] in kept and clean:
+            strips.append(_strip(folder, row, text))
+    return strips
+
+
+def _rows(folder: Path) -> Iterator[dict[str, str]]:
+    with (folder / "labels.csv").open(encoding="utf-8", newline="") as stream:
+        yield from csv.DictReader(stream)
+
+
+def _strip(folder: Path, row: dict[str, str], text: str, *, loose: bool = False) -> RealStrip:
+    with Image.open(folder / row["path"]) as image:
+        grey = np.asarray(image.convert("L"))
+    return RealStrip(grey, text.replace(" ", "") if row["kind"] == "numeric" else "?", loose)
+
+
+def _papers(real: Path) -> list[np.ndarray]:
+    papers = []
+    for path in sorted((real / "paper_cc0_mit").glob("*.jpg")):
+        with Image.open(path) as image:
+            image.thumbnail((700, 700))
+            papers.append(np.asarray(image.convert("L")))
+    for row in _rows(real / "paper_ruled_ccby"):
+        with Image.open(real / "paper_ruled_ccby" / row["path"]) as image:
+            papers.append(np.asarray(image.convert("L")))
+    return papers

@@ -1,0 +1,270 @@
+"""Strips with the text they spell: what the line reader learns from and is checked on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from tenfold.ink.strip import make_strip
+from tenfold.synthesis.ink import Pen, draw_glyph, draw_print, draw_text, random_pen, slope_ink, soften_ink
+from tenfold.synthesis.paper import draw_rules, make_paper, photograph
+from tenfold.synthesis.sources import Hand, RealStrip, Sources
+
+__all__ = ["Mixture", "StripMaker", "random_text"]
+
+_OTHER = "?"
+_WIDEST = 480  # pixels: longer strips are drawn anew
+_LENGTHS = np.array([0.22, 0.17, 0.17, 0.14, 0.12, 0.09, 0.05, 0.02, 0.01, 0.01])  # of 1, 2, ... 10 digits
+_ENDS = ("-", ".-", "=", ".=", ",-", "--", ".", ",", ".--", "=-", "/")  # marks that close an amount
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Shares of the kinds of strip; the rest is drawn lines of numbers."""
+
+    real: float = 0.27
+    real_words: float = 0.03
+    blank: float = 0.05
+    words: float = 0.06
+    plain_digit: float = 0.05  # MNIST's images as they are
+    printed: float = 0.12
+
+
+def random_text(rng: np.random.Generator, digits: str = "0123456789") -> str:
+    """A number as people write one: plain, an amount, a decimal, a date, a time or an expression."""
+    count = 1 + int(rng.choice(len(_LENGTHS), p=_LENGTHS))
+    number = "".join(digits[i] for i in rng.integers(len(digits), size=count))
+    if count > 2 and "0" in digits and rng.random() < 0.25:
+        zeros = int(rng.integers(1, min(4, count)))
+        number = number[:-zeros] + "0" * zeros
+    kind = rng.random()
+    if kind < 0.62:
+        return number
+    if kind < 0.82:
+        return _amount(number, digits, rng)
+    if kind < 0.9 and count > 1:
+        place = int(rng.integers(1, count))
+        return number[:place] + rng.choice([".", ",", "."]) + number[place:]
+    if kind < 0.93 and count > 3:
+        sign = str(rng.choice(["/", "-", ".", ":"]))
+        return number[:2] + sign + number[2:4] + (sign + number[4:] if count > 5 else "")
+    if kind < 0.97 and count > 1:
+        return "".join(c + (str(rng.choice(list("+×÷-="))) if rng.random() < 0.5 else "") for c in number)
+    return str(rng.choice(["-", "+", "=", "."])) + number
+
+
+def _amount(number: str, digits: str, rng: np.random.Generator) -> str:
+    text = number
+    if len(number) > 3 and rng.random() < 0.75:
+        groups = [number[::-1][i : i + 3][::-1] for i in range(0, len(number), 3)][::-1]
+        text = str(rng.choice([".", ".", ",", "-"])).join(groups)
+    if rng.random() < 0.2:
+        text += str(rng.choice([",", "."])) + "".join(rng.choice(list(digits), 2))
+    return text + (str(rng.choice(_ENDS)) if rng.random() < 0.45 else "")
+
+
+class StripMaker:
+    """Draws strips from its sources. `make` gives uint8 (32, W) and the text; "?" stands for words."""
+
+    def __init__(self, sources: Sources, mixture: Mixture | None = None) -> None:
+        self.sources, self.mixture = sources, mixture or Mixture()
+        self._numbers = [strip for strip in sources.real if strip.text != _OTHER]
+        self._words = [strip for strip in sources.real if strip.text == _OTHER]
+        self._plain = next((hand for hand in sources.hands if hand.name == "mnist"), None)
+        sizes = np.array([sum(map(len, hand.glyphs.values())) for hand in sources.hands], np.float64)
+        self._weights = np.sqrt(sizes) / np.sqrt(sizes).sum() if len(sizes) else sizes
+        self._scripts = [font for font in sources.fonts if not _is_print(font.name)]
+        self._prints = [font for font in sources.fonts if _is_print(font.name)]
+
+    def make(self, rng: np.random.Generator) -> tuple[np.ndarray, str]:
+        while True:
+            picture, text = self._draw(rng)
+            strip = make_strip(picture)
+            if strip.shape[1] <= _WIDEST:
+                return strip, text
+
+    def _draw(self, rng: np.random.Generator) -> tuple[np.ndarray, str]:
+        """uint8 (h, w), of any size, and its text."""
+        mixture, kind = self.mixture, rng.random()
+        for share, strips in ((mixture.real, self._numbers), (mixture.real_words, self._words)):
+            if kind < share and strips:
+                strip = strips[rng.integers(len(strips))]
+                return vary_real(strip, rng), strip.text
+            kind -= share
+        if kind < mixture.blank:
+            return self._picture(None, rng), ""
+        kind -= mixture.blank
+        if kind < mixture.words:
+            return self._draw_words(rng)
+        kind -= mixture.words
+        if kind < mixture.plain_digit and self._plain:
+            return self._draw_plain(self._plain, rng)
+        return self._draw_number(rng, printed=kind - mixture.plain_digit < mixture.printed)
+
+    def _draw_plain(self, hand: Hand, rng: np.random.Generator) -> tuple[np.ndarray, str]:
+        """MNIST's 20x20 box in 28x28, light on dark or the other way round."""
+        label = str(rng.integers(10))
+        glyph = hand.glyphs[label][rng.integers(len(hand.glyphs[label]))]
+        assert isinstance(glyph, np.ndarray)
+        image = np.zeros((28, 28), np.uint8)
+        top, left = np.clip((28 - np.array(glyph.shape)) // 2 + rng.integers(-2, 3, 2), 0, 28 - np.array(glyph.shape))
+        image[top : top + glyph.shape[0], left : left + glyph.shape[1]] = glyph
+        if rng.random() < 0.3:
+            image = np.asarray(Image.fromarray(image).resize((rng.integers(40, 90),) * 2, rng.integers(4)))
+        return image if rng.random() < 0.6 else 255 - image, label
+
+    def _draw_number(self, rng: np.random.Generator, *, printed: bool) -> tuple[np.ndarray, str]:
+        height, pen = rng.uniform(14, 46), random_pen(rng)
+        if printed and (self._prints or self._scripts):
+            fonts = self._scripts if self._scripts and rng.random() < 0.45 else self._prints
+            font = fonts[rng.integers(len(fonts))]
+            text = random_text(rng)
+            if fonts is self._scripts and not set(text) <= set("0123456789.,-:/"):
+                text = "".join(c for c in text if c.isdigit())
+            layer, _ = draw_print(text, font, height)
+        else:
+            hand = self._choose_hand(rng)
+            digits = "".join(c for c in "0123456789" if c in hand.glyphs)
+            text = random_text(rng, digits)
+            layer, _ = draw_text(text, hand, height, pen, rng)
+        if rng.random() < 0.05 and self.sources.letters:
+            word, before = self._draw_word(height, pen, rng), rng.random() < 0.4
+            layer = _beside(word, layer, height, rng) if before else _beside(layer, word, height, rng)
+            text = _OTHER + text if before else text + _OTHER
+        return self._picture(layer, rng, height=height, slant=pen.slant), text
+
+    def _choose_hand(self, rng: np.random.Generator) -> Hand:
+        hands = self.sources.hands
+        return hands[rng.choice(len(hands), p=self._weights)]
+
+    def _draw_words(self, rng: np.random.Generator) -> tuple[np.ndarray, str]:
+        height, pen = rng.uniform(14, 46), random_pen(rng)
+        layer = self._draw_word(height, pen, rng)
+        return self._picture(layer, rng, height=height, slant=pen.slant), _OTHER
+
+    def _draw_word(self, height: float, pen: Pen, rng: np.random.Generator) -> np.ndarray:
+        """Letters of no word, or a printed one."""
+        fonts = self.sources.fonts
+        if fonts and rng.random() < 0.4:
+            letters = "acdehkmnprtuvwxyAEFGHKLMNPRTUVWXY&$%#"
+            word = "".join(letters[i] for i in rng.integers(len(letters), size=rng.integers(1, 8)))
+            return draw_print(word, fonts[rng.integers(len(fonts))], height)[0]
+        drawn = [
+            draw_glyph(self.sources.letters[rng.integers(len(self.sources.letters))], height * rng.uniform(0.6, 1), pen, rng)
+            for _ in range(rng.integers(1, 6))
+        ]
+        layer = drawn[0]
+        for ink in drawn[1:]:
+            layer = _beside(layer, ink, height * 0.3, rng)
+        return layer
+
+    def _picture(self, layer: np.ndarray | None, rng: np.random.Generator, *, height: float = 24.0, slant: float = 0.0) -> np.ndarray:
+        """Ink on paper, with what lies around it, as a camera or a scanner sees it: uint8 (H, W)."""
+        if layer is not None and rng.random() < 0.5:
+            layer = slope_ink(layer, slant, rng.normal(0, 0.02))
+        clean = rng.random() < 0.12
+        ink = self._around(layer, height, rng)
+        dirt = 0.0 if clean else rng.random()
+        if dirt > 0.86:
+            self._add_neighbours(ink, height, rng)
+        paper = np.full(ink.shape, 1, np.float32) if clean else make_paper(ink.shape, self.sources.papers, rng)
+        if not clean or rng.random() < 0.2:
+            paper = draw_rules(paper, rng)
+        if dirt > 0.5 and rng.random() < 0.12:
+            paper = self._add_print(paper, height, rng)
+        return photograph(_ink_on(paper, ink, rng, clean=clean), rng, clean=clean)
+
+    def _around(self, layer: np.ndarray | None, height: float, rng: np.random.Generator) -> np.ndarray:
+        """float32 0..1: the ink with room around it, tight or loose, sometimes cut at an edge."""
+        if layer is None:
+            return np.zeros((int(rng.integers(24, 64)), int(rng.integers(24, 160))), np.float32)
+        loose = rng.random()
+        most = 0.12 if loose < 0.35 else 0.45 if loose < 0.8 else 1.0
+        room = rng.uniform(0, most, 4) * height * np.array([1, 1, 1.4, 1.4])
+        if rng.random() < 0.12:
+            room[rng.integers(2)] -= 0.08 * height
+        top, bottom, left, right = room.astype(int)
+        ink = soften_ink(np.pad(layer, ((max(2, top), max(2, bottom)), (max(2, left), max(2, right)))), rng)
+        return ink[max(0, -top) : ink.shape[0] - max(0, -bottom)]
+
+    def _add_neighbours(self, ink: np.ndarray, height: float, rng: np.random.Generator) -> None:
+        """The lower or upper ends of writing in the line above or below."""
+        pen, hand = random_pen(rng), self._choose_hand(rng)
+        for _ in range(rng.integers(1, 4)):
+            char = str(rng.choice(list(hand.glyphs)))
+            glyph = draw_glyph(hand.glyphs[char][0], height, pen, rng)
+            seen = max(1, int(glyph.shape[0] * rng.uniform(0.05, 0.25)))
+            left = int(rng.integers(max(1, ink.shape[1] - glyph.shape[1] // 2)))
+            above = rng.random() < 0.5
+            piece = glyph[-seen:] if above else glyph[:seen]
+            part = ink[:seen, left : left + piece.shape[1]] if above else ink[-seen:, left : left + piece.shape[1]]
+            np.maximum(part, piece[: part.shape[0], : part.shape[1]] / np.float32(255), out=part)
+
+    def _add_print(self, paper: np.ndarray, height: float, rng: np.random.Generator) -> np.ndarray:
+        """A faint stamp, or print that shows through from the other side."""
+        if not self.sources.fonts:
+            return paper
+        font = self.sources.fonts[rng.integers(len(self.sources.fonts))]
+        layer, _ = draw_print("".join(chr(rng.integers(97, 123)) for _ in range(12)), font, height * rng.uniform(0.4, 1.6))
+        image = Image.fromarray(layer).rotate(rng.normal(0, 12), expand=True)
+        place = Image.new("L", paper.shape[::-1])
+        place.paste(image, (int(rng.integers(-20, 20)), int(rng.integers(-20, 20))))
+        return paper * (1 - np.asarray(place, np.float32) * (rng.uniform(0.02, 0.18) / 255))
+
+
+def _is_print(name: str) -> bool:
+    return name.startswith(("DejaVu", "Liberation", "STIX", "cm"))
+
+
+def _beside(left: np.ndarray, right: np.ndarray, gap: float, rng: np.random.Generator) -> np.ndarray:
+    apart = max(1, int(gap * rng.uniform(0.4, 1.2)))
+    high = max(left.shape[0], right.shape[0])
+    layer = np.zeros((high, left.shape[1] + apart + right.shape[1]), np.uint8)
+    for ink, x in ((left, 0), (right, left.shape[1] + apart)):
+        top = int((high - ink.shape[0]) * rng.uniform(0.3, 0.9))
+        layer[top : top + ink.shape[0], x : x + ink.shape[1]] = ink
+    return layer
+
+
+def _ink_on(paper: np.ndarray, ink: np.ndarray, rng: np.random.Generator, *, clean: bool) -> np.ndarray:
+    if clean:
+        return paper * (1 - ink * rng.uniform(0.5, 1))
+    dark = paper.mean() * (rng.uniform(0, 0.8) if rng.random() < 0.5 else rng.uniform(0, 0.4))
+    strength = ink * rng.uniform(0.6, 1.05)
+    if rng.random() < 0.5:
+        coarse = rng.standard_normal((ink.shape[0] // 3 + 1, ink.shape[1] // 3 + 1), dtype=np.float32)
+        grain = np.asarray(Image.fromarray(coarse).resize(ink.shape[::-1], Image.Resampling.BILINEAR))
+        strength = strength * (1 + grain * rng.uniform(0, 0.3))
+    strength = np.clip(strength, 0, 1)
+    return paper * (1 - strength) + dark * strength
+
+
+def vary_real(strip: RealStrip, rng: np.random.Generator) -> np.ndarray:
+    """A real strip with other margins, slant, stretch, tone, light and grain: uint8 (h, w)."""
+    grey = strip.grey
+    high, wide = grey.shape
+    room = rng.uniform(-0.1, 0.3, 4) * high * np.array([1, 1, 1.3, 1.3])
+    room = np.where(rng.random(4) < 0.4, 0, room).astype(int)
+    inner = np.maximum(0, -room) * (0.5, 0.5, 0.6, 0.6)
+    top, bottom, left, right = np.minimum(inner, (0.12 if strip.loose else 0.04) * high).astype(int)
+    grey = grey[top : high - bottom, left : wide - right]
+    outer = np.maximum(0, room)
+    grey = np.pad(grey, ((outer[0], outer[1]), (outer[2], outer[3])), mode="edge" if rng.random() < 0.6 else "median")
+    image = Image.fromarray(grey)
+    if rng.random() < 0.6:
+        stretch, slant, slope = rng.uniform(0.8, 1.2), rng.normal(0, 0.12), rng.normal(0, 0.02)
+        size = (max(8, round(image.width * stretch)), image.height)
+        middle = (image.width / 2, image.height / 2)
+        change = (1 / stretch, slant, -slant * middle[1], slope, 1, -slope * middle[0] * stretch)
+        fill = int(np.median(grey))
+        image = image.transform(size, Image.Transform.AFFINE, change, Image.Resampling.BILINEAR, fillcolor=fill)
+    picture = np.asarray(image, np.float32) / 255
+    picture = picture ** rng.uniform(0.6, 1.6) * rng.uniform(0.5, 1)
+    if rng.random() < 0.35:
+        patterned = make_paper(picture.shape, (), rng)
+        picture = picture * (patterned / max(0.2, float(patterned.max())))
+    if rng.random() < 0.25:
+        picture = draw_rules(picture, rng)
+    return photograph(picture, rng)
