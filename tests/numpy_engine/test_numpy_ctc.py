@@ -127,9 +127,7 @@ def test_measured_without_training() -> None:
 def test_the_torch_engine_takes_the_same(weighted: bool) -> None:
     weights = np.random.default_rng(2).random(COUNT) if weighted else None
     leaf = torch.tensor(draw(), requires_grad=True)
-    result = compute_loss(
-        leaf, torch.tensor(LABELS), CTC, None if weights is None else torch.tensor(weights)
-    )
+    result = compute_loss(leaf, torch.tensor(LABELS), CTC, None if weights is None else torch.tensor(weights))
     result.objective.backward()
     loss, gradient = LOSSES["ctc"](CTC)(draw(), LABELS, weights)
     assert result.mean.item() == pytest.approx(loss, rel=1e-12)

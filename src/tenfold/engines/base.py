@@ -118,9 +118,7 @@ def output_weights(outputs: np.ndarray, network: Network) -> np.ndarray:
 def refuse_lines(network: Network) -> None:
     """Raises UsageError for a network that has no features."""
     if network.reads_lines:
-        raise UsageError(
-            "a line network has no features", expected="a network that ends with a linear layer"
-        )
+        raise UsageError("a line network has no features", expected="a network that ends with a linear layer")
 
 
 def group_factor(name: str, optimiser: OptimiserSettings) -> float:

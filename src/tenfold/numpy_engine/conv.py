@@ -102,7 +102,10 @@ class Convolution(Layer):
 
     def _met(self, axis: int, place: int, outputs: int, pixels: int) -> tuple[slice, slice]:
         """Along one axis: the outputs whose window has a pixel (not the frame) at `place`; those pixels."""
-        step, offset = self.spec.stride[axis], place - self.spec.padding[axis]  # output o meets pixel step * o + offset
+        step, offset = (
+            self.spec.stride[axis],
+            place - self.spec.padding[axis],
+        )  # output o meets pixel step * o + offset
         first, last = max(0, -(offset // step)), min(outputs - 1, (pixels - 1 - offset) // step)
         count, start = max(0, last + 1 - first), step * first + offset
         return slice(first, first + count), slice(start, start + step * count, step)
@@ -127,7 +130,9 @@ class Convolution(Layer):
         """The windows as numbers of their own; the worker's next copy overwrites them."""
         count, high, wide, k, run = windows.shape
         buffers = self.buffers.of_worker(worker)
-        if run < FEW_CHANNELS * self.spec.kernel[1]:  # such short runs are slow to copy; a column of the matrix is long
+        if (
+            run < FEW_CHANNELS * self.spec.kernel[1]
+        ):  # such short runs are slow to copy; a column of the matrix is long
             copy = buffers.take("windows", (k, run, count, high, wide)).transpose(2, 3, 4, 0, 1)
         else:
             copy = buffers.take("windows", windows.shape)

@@ -1,4 +1,4 @@
-"""Connectionist temporal classification: the loss of a label sequence that is not aligned (Graves et al. 2006).
+"""Connectionist temporal classification: the loss of label sequences without alignment (Graves et al. 2006).
 
 An alignment gives each of T columns a class or the blank; merging repeats, then leaving blanks out, spells
 the label. The loss is -log of the sum of the probabilities of all alignments that spell it. They are the

@@ -84,8 +84,8 @@ class NumpyEngine:
         return StepResult(loss, correct)
 
     def logits(self, images: np.ndarray) -> np.ndarray:
-        """uint8 (N, H, W) -> float32 (N, K), or of a line network (N, T, K), without dropout and with batch-norm's running
-        statistics; of the averaged weights where there are any."""
+        """uint8 (N, H, W) -> float32 (N, K), or of a line network (N, T, K), without dropout and with
+        batch-norm's running statistics; of the averaged weights where there are any."""
         answers = self._settled().logits(images)
         shift = self.options.loss.label_shift
         return np.roll(answers, -shift, axis=1) if shift else answers

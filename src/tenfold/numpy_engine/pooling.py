@@ -106,7 +106,9 @@ class AveragePool(_Pool):
 
     def backward(self, gradient: np.ndarray, *, wanted: bool = True) -> np.ndarray:  # noqa: ARG002
         back = self.blank()
-        share = np.multiply(gradient, 1 / prod(self.spec.kernel), out=self.buffers.take("share", gradient.shape))
+        share = np.multiply(
+            gradient, 1 / prod(self.spec.kernel), out=self.buffers.take("share", gradient.shape)
+        )
         for target in self.taps(back):
             if self.tiles:
                 np.copyto(target, share)

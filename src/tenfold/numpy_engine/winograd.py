@@ -33,7 +33,9 @@ class Winograd:
     H a multiple of 4 and W of 2. scratch: memory that is free again after each run.
     """
 
-    def __init__(self, kernels: np.ndarray, framed: np.ndarray, outputs: np.ndarray, scratch: Buffers) -> None:
+    def __init__(
+        self, kernels: np.ndarray, framed: np.ndarray, outputs: np.ndarray, scratch: Buffers
+    ) -> None:
         """kernels: of `transform_kernels`."""
         count, high, wide, units = outputs.shape
         pairs, channels, lines = framed.shape[2] // 2, framed.shape[3], count * high // 4

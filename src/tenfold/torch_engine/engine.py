@@ -67,6 +67,7 @@ class TorchEngine:
     def train_step(self, batch: Batch, learning_rate: float) -> StepResult:
         """Loss and right answers are tensors on the device: nothing waits for them here."""
         self._refuse_single(batch)
+        self._sized(batch.images)  # refuses a width that does not fit
         inputs = self._inputs(batch.images, batch.augmentation)
         labels = torch.tensor(batch.labels, device=self.device)
         logits = self._forward(self._module.train(), inputs)
