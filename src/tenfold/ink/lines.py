@@ -23,7 +23,8 @@ Box = tuple[int, int, int, int]  # x0, y0, x1, y1 in pixels, the last two outsid
 _LONGEST = 800  # pixels: larger pictures are reduced before lines are looked for
 _WINDOW = 4  # the closing's window is the picture's mean side divided by this: wider than a stroke
 _SURROUNDINGS = 3  # likewise, the window that tells light ink from dark
-_LEAST_DEPARTURE = 14  # grey levels of full ink: less is grain
+_LEAST_DEPARTURE = 14  # grey levels of full ink: less is nothing
+_LEAST_RATIO = 4  # full ink stands out from the median departure, the paper's grain, by this factor
 _EDGE_PARTS = (2, 5)  # ink begins at 2/5 of full ink
 _MOST_REGIONS = 600
 _LONG = 8  # times as long as thick: a rule
@@ -122,7 +123,7 @@ def find_writing(grey: np.ndarray) -> tuple[Departure, np.ndarray, np.ndarray, l
     departure = measure_departure(grey)
     part, whole = _EDGE_PARTS
     mask = departure.levels * whole > departure.full * part
-    labels, count = label_regions(mask if departure.full >= _LEAST_DEPARTURE else mask & False)
+    labels, count = label_regions(mask if _stands_out(departure) else np.zeros_like(mask))
     boxes = [
         (number, (place[1].start, place[0].start, place[1].stop, place[0].stop))
         for number, place in enumerate(find_boxes(labels, count), start=1)
@@ -133,6 +134,12 @@ def find_writing(grey: np.ndarray) -> tuple[Departure, np.ndarray, np.ndarray, l
     kept = [each for each in boxes[:_MOST_REGIONS] if not _is_rule(each[1], width, height)]
     kept = [each for each in kept if _size(each[1]) * _SPECK > _size(kept[0][1])]
     return departure, labels, np.array([number for number, _ in kept], np.int32), [box for _, box in kept]
+
+
+def _stands_out(departure: Departure) -> bool:
+    counts = np.bincount(departure.levels.ravel(), minlength=256)
+    grain = int(np.searchsorted(np.cumsum(counts), departure.levels.size // 2, side="right"))
+    return departure.full >= max(_LEAST_DEPARTURE, _LEAST_RATIO * grain)
 
 
 def _size(box: Box) -> int:

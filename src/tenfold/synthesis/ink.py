@@ -34,8 +34,8 @@ class Pen:
 def random_pen(rng: np.random.Generator) -> Pen:
     """A ballpoint, a pencil or a marker, in an upright or leaning hand."""
     width = rng.uniform(0.14, 0.24) if rng.random() < 0.15 else rng.uniform(0.045, 0.14)
-    gap = rng.uniform(0.3, 0.9) if rng.random() < 0.1 else float(np.clip(rng.normal(0.1, 0.14), -0.2, 0.5))
-    return Pen(width, rng.normal(0, 0.14), float(np.exp(rng.normal(0, 0.15))), gap, rng.uniform(0.01, 0.09))
+    gap = rng.uniform(0.3, 0.9) if rng.random() < 0.1 else float(np.clip(rng.normal(0.08, 0.14), -0.2, 0.5))
+    return Pen(width, rng.normal(0.06, 0.19), float(np.exp(rng.normal(0, 0.15))), gap, rng.uniform(0.01, 0.09))
 
 
 def draw_glyph(glyph: Glyph, height: float, pen: Pen, rng: np.random.Generator) -> np.ndarray:
@@ -229,10 +229,7 @@ def slope_ink(layer: np.ndarray, slant: float, slope: float) -> np.ndarray:
     high, wide = layer.shape
     side, rise = abs(slant) * high, abs(slope) * wide
     size = (int(wide + side) + 1, int(high + rise) + 1)
-    across, down = -side if slant > 0 else 0.0, -rise if slope < 0 else 0.0
-    coefficients = (1, slant, across + (0 if slant > 0 else 0), slope, 1, down)
-    if slant > 0:
-        coefficients = (1, slant, -side, slope, 1, down)
+    coefficients = (1, slant, -side if slant > 0 else 0, slope, 1, 0 if slope < 0 else -rise)
     return np.asarray(Image.fromarray(layer).transform(size, Image.Transform.AFFINE, coefficients, Image.Resampling.BILINEAR))
 
 

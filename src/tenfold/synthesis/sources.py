@@ -19,7 +19,7 @@ from PIL import Image
 from tenfold.data.load import load_dataset
 from tenfold.errors import DataError
 
-__all__ = ["Glyph", "Hand", "RealStrip", "Sources", "Split", "load_sources"]
+__all__ = ["Glyph", "Hand", "RealStrip", "Sources", "Split", "cut_out", "load_sources"]
 
 Split = Literal["train", "held"]
 Strokes = tuple[np.ndarray, ...]  # float32 (P, 2), x to the right and y down
@@ -57,11 +57,12 @@ class RealStrip:
 
 @dataclass(frozen=True, eq=False)
 class Sources:
-    """hands: that write digits. letters: glyphs that are no digits. real: whole strips. papers: grey
+    """hands: that write digits. letters, characters: Latin and other glyphs that are not digits. real: whole strips. papers: grey
     uint8 (h, w), textures and ruled paper without writing. fonts: files, for printed digits."""
 
     hands: list[Hand] = field(default_factory=list)
     letters: list[Glyph] = field(default_factory=list)
+    characters: list[Glyph] = field(default_factory=list)
     real: list[RealStrip] = field(default_factory=list)
     papers: list[np.ndarray] = field(default_factory=list)
     fonts: list[Path] = field(default_factory=list)
@@ -87,6 +88,7 @@ def load_sources(folder: str | Path, split: Split, fonts: Sequence[Path] = ()) -
     return Sources(
         hands=[hand for hand in hands if hand.glyphs],
         letters=_letters(real, split),
+        characters=_characters(real, split),
         real=[*_lectaurep(real / "lectaurep", split), *_copiste(real / "copiste", split)],
         papers=_papers(real),
         fonts=list(fonts),
@@ -104,7 +106,7 @@ def _mnist_hand(root: Path, split: Split) -> Hand:
     part = slice(-_MNIST_HELD, None) if split == "held" else slice(None, -_MNIST_HELD)
     glyphs: dict[str, list[Glyph]] = defaultdict(list)
     for image, label in zip(digits.images[part], digits.labels[part], strict=True):
-        glyphs[str(label)].append(_cut_out(image, 20))
+        glyphs[str(label)].append(cut_out(image, 20))
     return Hand("mnist", dict(glyphs))
 
 
@@ -120,11 +122,12 @@ def _scanned_hands(path: Path, split: Split) -> list[Hand]:
         paper = np.median(ink) + 12
         ink = np.clip((ink - paper) * (255 / max(25.0, float(ink.max()) - paper)), 0, 255).astype(np.uint8)
         if np.count_nonzero(ink > 80) >= 8:
-            hands[writer][str(label)].append(_cut_out(ink, 60))
+            hands[writer][str(label)].append(cut_out(ink, 60))
     return [Hand(f"numbers_cc0/{writer}", dict(glyphs)) for writer, glyphs in hands.items()]
 
 
-def _cut_out(ink: np.ndarray, least: int) -> np.ndarray:
+def cut_out(ink: np.ndarray, least: int) -> np.ndarray:
+    """The part of uint8 (h, w) around the pixels above `least`, of which there are some."""
     rows = np.flatnonzero(ink.max(axis=1) > least)
     columns = np.flatnonzero(ink.max(axis=0) > least)
     return np.ascontiguousarray(ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
@@ -166,9 +169,13 @@ def _letters(real: Path, split: Split) -> list[Glyph]:
     for label, writer, strokes in _items(real / "uji_v1" / "uji_v1.npz"):
         if label.isalpha() and label not in _LIKE_DIGITS and _is_held("uji_v1", writer, ()) == (split == "held"):
             letters.append(strokes)
-    every = slice(0, None, 8) if split == "held" else slice(1, None, 3)
-    letters += [strokes for _, _, strokes in list(_items(real / "omniglot_not_digit" / "omniglot_not_digit.npz"))[every]]
     return letters
+
+
+def _characters(real: Path, split: Split) -> list[Glyph]:
+    """Of many alphabets; one in eight is held."""
+    items = [strokes for _, _, strokes in _items(real / "omniglot_not_digit" / "omniglot_not_digit.npz")]
+    return [each for number, each in enumerate(items) if (number % _HELD_EVERY == 0) == (split == "held")]
 
 
 def _lectaurep(folder: Path, split: Split) -> list[RealStrip]:

@@ -27,7 +27,7 @@ class Mixture:
     real: float = 0.27
     real_words: float = 0.03
     blank: float = 0.05
-    words: float = 0.06
+    words: float = 0.08
     plain_digit: float = 0.05  # MNIST's images as they are
     printed: float = 0.12
 
@@ -151,9 +151,11 @@ class StripMaker:
             letters = "acdehkmnprtuvwxyAEFGHKLMNPRTUVWXY&$%#"
             word = "".join(letters[i] for i in rng.integers(len(letters), size=rng.integers(1, 8)))
             return draw_print(word, fonts[rng.integers(len(fonts))], height)[0]
+        source = self.sources.letters if rng.random() < 0.6 else self.sources.characters or self.sources.letters
+        count = 1 if rng.random() < 0.4 else rng.integers(2, 6)
         drawn = [
-            draw_glyph(self.sources.letters[rng.integers(len(self.sources.letters))], height * rng.uniform(0.6, 1), pen, rng)
-            for _ in range(rng.integers(1, 6))
+            draw_glyph(source[rng.integers(len(source))], height * rng.uniform(0.6, 1), pen, rng)
+            for _ in range(count)
         ]
         layer = drawn[0]
         for ink in drawn[1:]:
@@ -179,7 +181,7 @@ class StripMaker:
     def _around(self, layer: np.ndarray | None, height: float, rng: np.random.Generator) -> np.ndarray:
         """float32 0..1: the ink with room around it, tight or loose, sometimes cut at an edge."""
         if layer is None:
-            return np.zeros((int(rng.integers(24, 64)), int(rng.integers(24, 160))), np.float32)
+            return np.zeros((high := int(rng.integers(24, 64)), int(high * rng.uniform(0.9, 5))), np.float32)
         loose = rng.random()
         most = 0.12 if loose < 0.35 else 0.45 if loose < 0.8 else 1.0
         room = rng.uniform(0, most, 4) * height * np.array([1, 1, 1.4, 1.4])
@@ -245,10 +247,10 @@ def vary_real(strip: RealStrip, rng: np.random.Generator) -> np.ndarray:
     """A real strip with other margins, slant, stretch, tone, light and grain: uint8 (h, w)."""
     grey = strip.grey
     high, wide = grey.shape
-    room = rng.uniform(-0.1, 0.3, 4) * high * np.array([1, 1, 1.3, 1.3])
-    room = np.where(rng.random(4) < 0.4, 0, room).astype(int)
-    inner = np.maximum(0, -room) * (0.5, 0.5, 0.6, 0.6)
-    top, bottom, left, right = np.minimum(inner, (0.12 if strip.loose else 0.04) * high).astype(int)
+    room = rng.uniform(-0.3, 0.1, 4) if strip.loose else rng.uniform(-0.1, 0.3, 4)
+    room = np.where(rng.random(4) < 0.3, 0, room * high * (1, 1, 1.3, 1.3)).astype(int)
+    most = (0.2, 0.2, 0.08, 0.08) if strip.loose else (0.04, 0.04, 0.06, 0.06)
+    top, bottom, left, right = np.minimum(np.maximum(0, -room), np.array(most) * high).astype(int)
     grey = grey[top : high - bottom, left : wide - right]
     outer = np.maximum(0, room)
     grey = np.pad(grey, ((outer[0], outer[1]), (outer[2], outer[3])), mode="edge" if rng.random() < 0.6 else "median")
