@@ -36,8 +36,9 @@ from tenfold import (
     split_dataset,
     train,
 )
+from tenfold.ink.frame import frame_ink
 from tenfold.pens.glyphs import DIGITS, LETTERS, load_glyphs
-from tenfold.reader.lessons import draw_lessons
+from tenfold.synthesis.ink import draw_glyph, random_pen
 
 PARTS = ROOT / "build" / "ablation"
 BASE = "sigmoid-500-published"
@@ -138,7 +139,9 @@ def draw_letters(count: int) -> ImageDataset:
     known = {*DIGITS, *LETTERS}
     glyphs = [glyph for glyph in load_glyphs() if glyph.label in known]
     names = sorted({glyph.label for glyph in glyphs})
-    images = draw_lessons(glyphs, count, np.random.default_rng(0))
+    rng = np.random.default_rng(0)
+    drawn = [draw_glyph(glyph.strokes, 40, random_pen(rng), rng) for glyph in glyphs for _ in range(count)]
+    images = np.stack([frame_ink(ink / np.float32(255)) for ink in drawn])
     labels = np.repeat([names.index(glyph.label) for glyph in glyphs], count)
     return ImageDataset(images, labels, tuple(names), "drawn letters and digits")
 

@@ -16,9 +16,6 @@ import numpy as np
 from common import ROOT
 from reading_scores import edit_distance, has_digit, is_refused, keep_digits
 
-from tenfold.classifier import Classifier
-from tenfold.reader.reading import read_picture
-
 __all__ = [
     "PAGES",
     "REAL",
@@ -155,7 +152,7 @@ def _list_cases(folder: Path, prefix: str) -> list[Case]:
 
 def read_with_tenfold(reader: Any, picture: Any) -> Read:
     """Path, bytes or array -> what the reader makes of it."""
-    reading = read_picture(reader, picture) if isinstance(reader, Classifier) else reader.read(picture)
+    reading = reader.read(picture)
     digits = (digit.label for digit in reading.digits if digit.verdict != "not a digit")
     return Read(reading.text, reading.confidence, "".join(digits))
 

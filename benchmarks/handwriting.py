@@ -1,285 +1,260 @@
-"""Reading people's own handwriting: drawings, photographed paper, fields, and what is no digit.
+"""Reading real pictures of other people's digits, beside other readers.
 
-    python benchmarks/handwriting.py [--data-dir DIR] [--model RUN] [--naive-model FILE] [--readme]
+    python benchmarks/handwriting.py [--limit 30] [--kinds cheque,photo] [--peers rapidocr] [--readme]
 
-Measures the reader that comes with the package (or a run) on the pictures of `handwriting-dev` and on
-MNIST's test set, beside the naive pipeline of `naive.py`, which is trained where it is not kept yet.
-Prints a table; writes handwriting.json, the sheet of misses and the coverage-risk curve to
-benchmarks/results/. With --limit or --model nothing is written unless --out names a folder.
+Measures the reader that comes with the package on `real-dev` (real pictures), `handwriting-dev` (rendered
+by us) and, with --mnist, on MNIST's test set. RapidOCR and tesseract read the same pictures. Runs on one
+core. Prints tables; writes handwriting.json and the curve of coverage and risk to benchmarks/results/.
+With --limit, --kinds or other --peers nothing is written unless --out names a folder.
+
+For a quick look: `measure_tenfold(reader, data_root(None), ["cheque"], 50)`.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections import Counter
-from collections.abc import Sequence
+import os
+import sys
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from answers import Answer, Case, answer_cases, find_cases
-from common import RESULTS, machine, markdown_table, publish
-from misses import draw_misses
-from naive import NAIVE_MODEL, Naive, load_naive
-from reading_speed import measure_speed
-from risk_curve import Confidences, draw_curves
+from answers import (
+    PAGES,
+    REAL,
+    RENDERED,
+    Answer,
+    Case,
+    Read,
+    answer_cases,
+    data_root,
+    find_cases,
+    read_with_tenfold,
+)
+from common import RESULTS, machine, publish
+from handwriting_costs import cost_table, measure_costs, measure_sizes
+from handwriting_figures import (
+    DEFINITIONS,
+    MNIST,
+    TOGETHER,
+    WILD,
+    confidence_curve,
+    exact_table,
+    group_answers,
+    measure_answers,
+    refusal_table,
+)
+from handwriting_peers import Peer, make_peers
+from misses import draw_misses, find_misses
+from risk_curve import draw_curves
 
-from tenfold import Classifier, load_dataset
-from tenfold.arrays import ImageDataset
-from tenfold.metrics import calibration_error, wilson_interval
-from tenfold.reader.load import load_reader
-from tenfold.reader.reading import read_picture
+from tenfold import load_dataset, load_reader
+from tenfold.helpers import ONE_CORE
 
 Figures = dict[str, Any]
-_DIGITS = ("canvas", "photo")
-DEFINITIONS = {
-    "right": "the text of the reading is the label; a mark that is refused stands as ? and is never right",
-    "digits": "1 - edit distances / digits, over all fields",
-    "refused": "the text is empty or holds a ?",
-    "score": "(1 - none) * greatest probability of the picture's least sure mark, 0 without a mark",
-    "curve": "canvas, photo and other, answered from the highest score; other is never right",
-    "calibration_error": "15 bins; on pictures the confidence of the first mark, refused or not",
-}
+Answers = dict[str, list[Answer]]
+PEERS = ("rapidocr", "tesseract")
+CURVE_PEER = "RapidOCR, digits only"
 
 
-def share(right: int, total: int) -> Figures:
-    """A share with its counts and 95 % interval (Wilson)."""
-    low, high = wilson_interval(right, total)
-    return {"count": right, "n": total, "share": right / total, "interval_95": [low, high]}
+class Tenfold:
+    """The reader under measurement, in the form of the peers."""
+
+    name = "tenfold"
+
+    def __init__(self, reader: Any) -> None:
+        self._reader = reader
+
+    def prepare(self, cases: Sequence[Case]) -> Sequence[Case]:
+        return cases
+
+    def read(self, picture: Any) -> Read:
+        return read_with_tenfold(self._reader, picture)
+
+    def describe(self) -> Figures:
+        return measure_sizes()
 
 
-def count(flags: Sequence[bool] | np.ndarray) -> Figures:
-    return share(int(np.sum(flags)), len(flags))
+def measure_tenfold(
+    reader: Any, root: Path, kinds: Iterable[str] = (*REAL, *RENDERED), limit: int | None = None
+) -> dict[str, Figures]:
+    """The figures of each kind on its first `limit` pictures, or all. root: holds real-dev/."""
+    return measure_groups(answer_kinds(Tenfold(reader), find_cases(root, kinds, limit)))
 
 
-def measure_reader(answers: dict[str, list[Answer]]) -> Figures:
-    """What was exactly right, what was refused, and the coverage-risk curve."""
-    figures: Figures = {
-        kind: {
-            "right": count([answer.right for answer in answers[kind]]),
-            "refused": count([answer.refused for answer in answers[kind]]),
-            "by_style": _by_style(answers[kind]),
-        }
-        for kind in (*_DIGITS, "field")
-    }
-    digits = sum(len(answer.case.label) for answer in answers["field"])
-    errors = sum(answer.errors for answer in answers["field"])
-    figures["field"]["digits"] = share(max(0, digits - errors), digits)
-    figures["other"] = {"refused": count([answer.refused for answer in answers["other"]])}
-    for kind in _DIGITS:
-        figures[kind]["calibration_error"] = _first_mark_calibration(answers[kind])
-    return figures | _measure_refusal([answer for kind in (*_DIGITS, "other") for answer in answers[kind]])
+def answer_kinds(reader: Peer, cases: Mapping[str, list[Case]]) -> Answers:
+    """Kinds that the reader leaves out are missing."""
+    answers = {}
+    for kind, found in cases.items():
+        if chosen := reader.prepare(found):
+            answers[kind] = answer_cases(reader.read, chosen, reader.name)
+    return answers
 
 
-def _measure_refusal(answers: Sequence[Answer]) -> Figures:
-    """Digits against others: the curve over all thresholds, and where the default one stands."""
-    digit = np.array([answer.case.kind != "other" for answer in answers])
-    right = digit & np.array([answer.forced == answer.case.label for answer in answers])
-    scores = np.array([answer.sureness for answer in answers])
-    surest = np.array([answer.greatest_sureness for answer in answers])
-    answered = [answer for answer in answers if not answer.refused]
-    wrong = sum(answer.case.kind == "other" or not answer.right for answer in answered)
-    return {
-        "curve": _curve(scores, digit, right),
-        "roc_area_by_surest_mark": _curve(surest, digit, right)["roc_area"],
-        "default_threshold": {
-            "coverage": len(answered) / len(answers),
-            "risk": wrong / max(len(answered), 1),
-        },
-    }
+def measure_groups(answers: Answers) -> dict[str, Figures]:
+    return {kind: measure_answers(found) for kind, found in group_answers(answers).items()}
 
 
-def _first_mark_calibration(answers: Sequence[Answer]) -> float:
-    """Of each picture's first mark, refused or not; pictures without one are left out."""
-    marks = [(answer.marks[0], answer.case.label) for answer in answers if answer.marks]
-    confidence = np.array([mark.confidence for mark, _ in marks])
-    return calibration_error(confidence, np.array([mark.label == label for mark, label in marks]))
-
-
-def _by_style(answers: Sequence[Answer]) -> Figures:
-    styles = Counter(answer.case.style for answer in answers)
-    right = Counter(answer.case.style for answer in answers if answer.right)
-    return {style: {"right": right[style], "n": total} for style, total in sorted(styles.items())}
-
-
-def _curve(scores: np.ndarray, digit: np.ndarray, right: np.ndarray) -> Figures:
-    counts = {"digits": int(digit.sum()), "others": int((~digit).sum())}
-    return counts | Confidences(scores, digit, right).to_dict()
-
-
-def measure_mnist(classifier: Classifier, test_set: ImageDataset) -> Figures:
-    """The images as they are, and read as if they were any pictures."""
-    probs = classifier.predict_proba(test_set.images)
-    right = probs.argmax(axis=1) == test_set.labels
-    readings = [read_picture(classifier, image).text for image in test_set.images]
-    names = [test_set.class_names[label] for label in test_set.labels]
-    return {
-        "right": count(right),
-        "calibration_error": calibration_error(probs.max(axis=1), right),
-        "right_as_pictures": count([text == name for text, name in zip(readings, names, strict=True)]),
-    }
-
-
-def measure_naive(naive: Naive, cases: dict[str, list[Case]], test_set: ImageDataset) -> Figures:
-    """The same figures, as far as it has them: it names one digit for every picture."""
-    figures: Figures = {"epochs": naive.epochs, "training_seconds": naive.seconds}
-    all_scores, all_right = [], []
-    for kind in (*_DIGITS, "other"):
-        probs = naive.read([case.path for case in cases[kind]])
-        scores, names = probs.max(axis=1), [str(digit) for digit in probs.argmax(axis=1)]
-        right = np.array([name == case.label for name, case in zip(names, cases[kind], strict=True)])
-        if kind in _DIGITS:
-            figures[kind] = {"right": count(right), "calibration_error": calibration_error(scores, right)}
-        all_scores.append(scores)
-        all_right.append(right)
-    digit = np.repeat([True, True, False], [len(right) for right in all_right])
-    figures["curve"] = _curve(np.concatenate(all_scores), digit, np.concatenate(all_right) & digit)
-    probs = naive.probs(test_set.images)
-    right = probs.argmax(axis=1) == test_set.labels
-    error = calibration_error(probs.max(axis=1), right)
-    return figures | {"mnist": {"right": count(right), "calibration_error": error}}
-
-
-def find_misses(answers: dict[str, list[Answer]]) -> list[Answer]:
-    """What was not exactly right, and letters that were answered."""
+def find_mnist_cases(root: Path, limit: int | None) -> list[Case]:
+    """MNIST's test set as pictures."""
+    test_set = load_dataset("mnist", split="test", data_dir=root)
     return [
-        answer
-        for kind, read in answers.items()
-        for answer in read
-        if (not answer.refused if kind == "other" else not answer.right)
+        Case(Path(f"{i:05}"), f"mnist/{i:05}", test_set.class_names[label], MNIST, image=np.asarray(image))
+        for i, (image, label) in enumerate(zip(test_set.images[:limit], test_set.labels[:limit], strict=True))
     ]
 
 
-def show(entry: Figures) -> str:
-    """share (interval)"""
-    low, high = entry["interval_95"]
-    return f"{entry['share']:.2%} ({low:.1%} to {high:.1%})".replace("%", " %")
-
-
-def accuracy_table(ours: Figures, naive: Figures) -> str:
-    mnist, field = ours["mnist"], ours["field"]
-    refusals = (("digits on canvas refused", "canvas", "at most 2 %"), ("letters refused", "other", "85 %"))
-    shares: list[tuple[str, Figures, str, str]] = [
-        ("drawn on canvas, right", ours["canvas"]["right"], "98.5 %", show(naive["canvas"]["right"])),
-        ("photographed paper, right", ours["photo"]["right"], "97.5 %", show(naive["photo"]["right"])),
-        ("fields of 3 to 8 digits, all right", field["right"], "85 %", "-"),
-        ("digits of the fields, right", field["digits"], "96 %", "-"),
-        *((title, ours[kind]["refused"], asked, "0 %") for title, kind, asked in refusals),
-        ("MNIST, test set", mnist["right"], "99.5 %", show(naive["mnist"]["right"])),
-        ("MNIST, test set, read as pictures", mnist["right_as_pictures"], "-", "-"),
+def make_tables(figures: Mapping[str, Mapping[str, Figures]], costs: Mapping[str, Figures]) -> str:
+    """Real pictures first, then rendered ones, then costs."""
+    tables = [
+        make(figures, rendered=rendered)
+        for rendered in (False, True)
+        for make in (exact_table, refusal_table)
+        if any((kind in (*RENDERED, MNIST)) == rendered for each in figures.values() for kind in each)
     ]
-    rows = [(title, f"{entry['n']:,}", asked, show(entry), other) for title, entry, asked, other in shares]
-    pairs: list[tuple[str, Figures, Figures, str, str]] = [
-        ("digit against letter, area under the ROC", ours["curve"], naive["curve"], "roc_area", "0.97"),
-        ("calibration error, MNIST", mnist, naive["mnist"], "calibration_error", "at most 0.01"),
-        ("calibration error, canvas", ours["canvas"], naive["canvas"], "calibration_error", "at most 0.02"),
+    return "\n\n".join([*tables, cost_table(costs, figures)] if costs else tables)
+
+
+def describe(figures: Mapping[str, Mapping[str, Figures]], readers: Mapping[str, Figures]) -> str:
+    """What stands below the tables. readers: what each says of itself."""
+    told = [
+        "95 % intervals (Wilson) in brackets. Separators, operators and spaces are dropped before texts are "
+        "compared; refused: a `?` in the text, or no digit; digits right: 1 - edits / digits."
     ]
-    counts = (ours["curve"]["n"], mnist["right"]["n"], ours["canvas"]["right"]["n"])
-    rows += [
-        (title, f"{n:,}", asked, f"{mine[key]:.4f}", f"{other[key]:.4f}")
-        for (title, mine, other, key, asked), n in zip(pairs, counts, strict=True)
+    errors = [
+        f"{kind} {entry['calibration_error']:.3f}"
+        for kind, entry in figures["tenfold"].items()
+        if entry["calibration_error"] is not None and kind not in WILD
     ]
-    return markdown_table(("what is read", "n", "asked", "tenfold", "naive pipeline"), rows)
-
-
-def speed_table(speed: Figures) -> str:
-    rows = []
-    for title, key in (("folder of canvases", "canvas"), ("photos of 12 megapixels", "photo_12mp")):
-        cost = speed[key]
-        memory = f"{cost['peak_mib']:.0f} MiB"
-        rate, wall, cpu = f"{cost['digits_a_second']:.1f}", f"{cost['wall']:.1f} s", f"{cost['cpu']:.1f} s"
-        rows.append((title, f"{cost['n']:,}", rate, wall, cpu, memory))
-    cold = speed["cold"]
-    times = f"{cold['wall']:.2f} s", f"{cold['cpu']:.2f} s", f"{cold['peak_mib']:.0f} MiB"
-    rows.append(("first answer of a cold process, median", str(cold["n"]), "-", *times))
-    for title, key in (
-        ("warm, one canvas, median", "warm_canvas"),
-        ("warm, one photo, median", "warm_photo"),
-    ):
-        milliseconds = speed[key]["median_ms"]
-        wall = f"{milliseconds:.1f} ms"
-        rows.append((title, str(speed[key]["n"]), f"{1000 / milliseconds:.0f}", wall, "-", "-"))
-    return markdown_table(("speed", "n", "digits a second", "wall", "CPU", "peak memory of a process"), rows)
-
-
-def describe(naive: Figures, causes: dict[str, Counter[str]]) -> str:
+    if errors:
+        told.append(f"Calibration error of tenfold (15 bins, single digits): {', '.join(errors)}.")
     host = machine()
-    missed = "; ".join(
-        f"{kind}: " + (", ".join(f"{n} {cause}" for cause, n in found.most_common()) or "none")
-        for kind, found in causes.items()
-    )
-    return (
-        "95 % intervals (Wilson); a refused digit is not right. The naive pipeline is the CNN of PyTorch's "
-        f"MNIST example ({naive['epochs']} epochs) behind grey, invert where bright, resize to 28x28; "
-        "it names one digit for every picture, so it refuses none and reads no field. "
-        f"Misses of tenfold: {missed}. "
-        f"{host['processor']}, {host['cores']} cores, {host['threads']} thread(s), NumPy {host['numpy']}. "
-        "Made by `python benchmarks/handwriting.py`."
-    )
+    told += [
+        *_describe_peers(figures, readers),
+        f"{host['processor']}, {host['cores']} cores, {host['threads']} thread(s), NumPy {host['numpy']}.",
+        "Made by `python benchmarks/handwriting.py`.",
+    ]
+    return " ".join(told)
 
 
-def describe_reader(reader: Classifier, model: str | None) -> Figures:
-    card = reader.card
-    thresholds = {"least_confidence": card.least_confidence, "most_none": card.most_none}
-    return {
-        "name": model or "shipped",
-        "recipe": card.recipe.name,
-        "temperature": card.temperature,
-    } | thresholds
+def _describe_peers(
+    figures: Mapping[str, Mapping[str, Figures]], readers: Mapping[str, Figures]
+) -> list[str]:
+    told = []
+    if rapid := readers.get("RapidOCR"):
+        told.append(
+            f"RapidOCR {rapid['version']}: its recogniser on the whole picture; all models of its wheel take "
+            f"{rapid['bytes_of_all_models'] / 2**20:.0f} MiB. Digits only: all other characters masked."
+        )
+    if tesseract := readers.get("tesseract"):
+        counts = [entry["n"] for kind, entry in figures["tesseract"].items() if kind != TOGETHER]
+        modes = ", ".join(f"{kind} {mode}" for kind, mode in tesseract["page_modes"].items())
+        told.append(
+            f"tesseract {tesseract['version']}, digits only, on the first {max(counts, default=0)} pictures "
+            f"of each kind at most, with the page mode that is best for it: {modes}."
+        )
+    if naive := readers.get("naive pipeline"):
+        told.append(
+            f"Naive pipeline: the CNN of PyTorch's MNIST example ({naive['epochs']} epochs) behind grey, "
+            "invert where bright, resize to 28x28."
+        )
+    return told
 
 
-def parse_options() -> argparse.Namespace:
+def parse_options(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--data-dir", default=None, help="holds mnist/ and handwriting-dev/")
-    parser.add_argument("--model", default=None, help="a run instead of the reader that ships")
-    parser.add_argument("--naive-model", type=Path, default=NAIVE_MODEL, help="where it is kept")
-    parser.add_argument("--limit", type=int, default=None, help="pictures a kind, for a trial")
-    parser.add_argument("--no-speed", action="store_true", help="leave the timings out")
-    parser.add_argument("--out", type=Path, default=None, help="folder of the results")
-    parser.add_argument("--readme", action="store_true", help="put the table into README.md")
-    options = parser.parse_args()
-    if options.readme and (options.model or options.limit):
-        parser.error("--readme is for the reader that ships, on all pictures")
-    if options.out is None and options.model is None and options.limit is None:
+    parser.add_argument("--data-dir", help="holds real-dev/, handwriting-dev/ and mnist/")
+    parser.add_argument("--limit", type=int, help="pictures of each kind, for a trial")
+    parser.add_argument(
+        "--kinds", type=_names, help="such as cheque,rendered-photo; else all but whole pages"
+    )
+    parser.add_argument("--pages", action="store_true", help="whole pages of sudokus too")
+    parser.add_argument("--mnist", action="store_true", help="MNIST's test set as pictures too, tenfold only")
+    parser.add_argument("--peers", type=_names, default=list(PEERS), help="rapidocr,tesseract or none")
+    parser.add_argument("--peer-limit", type=int, default=100, help="pictures of each kind for tesseract")
+    parser.add_argument("--naive", action="store_true", help="the naive pipeline too, on single digits")
+    parser.add_argument("--naive-weights", type=Path, help="trained where missing (else in the cache)")
+    parser.add_argument("--no-costs", action="store_true", help="leave latency and memory out")
+    parser.add_argument("--misses", type=Path, help="folder for contact sheets of tenfold's misses")
+    parser.add_argument("--out", type=Path, help="folder of the results")
+    parser.add_argument("--readme", action="store_true", help="put the tables into README.md")
+    options = parser.parse_args(arguments)
+    options.peers = [name for name in options.peers if name != "none"]
+    if unknown := set(options.peers) - set(PEERS):
+        parser.error(f"unknown peers {', '.join(sorted(unknown))}: expected {', '.join(PEERS)} or none")
+    whole = options.limit is None and options.kinds is None and options.peers == list(PEERS)
+    if options.readme and not (whole and not options.no_costs):
+        parser.error("--readme needs all pictures, peers and costs")
+    if options.out is None and whole:
         options.out = RESULTS
+    options.kinds = [*(options.kinds or (*REAL, *RENDERED)), *(PAGES if options.pages else ())]
     return options
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",")]
 
 
 def main() -> None:
     options = parse_options()
-    cases = find_cases(options.data_dir, options.limit)
-    naive_model = load_naive(options.naive_model, options.data_dir)
-    test_set = load_dataset("mnist", split="test", data_dir=options.data_dir)
-    if options.limit:
-        test_set = test_set.subset(np.arange(options.limit))
-    reader = Classifier.load(options.model, engine="numpy") if options.model else load_reader()
-    speed = {} if options.no_speed else measure_speed(cases, reader, options.model)
-    answers = {kind: answer_cases(reader, cases[kind]) for kind in cases}
-    ours = measure_reader(answers) | {"mnist": measure_mnist(reader, test_set)}
-    naive = measure_naive(naive_model, cases, test_set)
-    misses = find_misses(answers)
-    listed = [answer.to_dict() for answer in misses]
-    causes = {kind: Counter(m["cause"] for m in listed if m["kind"] == kind) for kind in answers}
-    table = accuracy_table(ours, naive) + (f"\n\n{speed_table(speed)}" if speed else "")
-    note = describe(naive, causes)
+    root = data_root(options.data_dir)
+    cases = find_cases(root, options.kinds, options.limit)
+    tenfold = Tenfold(load_reader())
+    naive = (options.naive_weights, str(root)) if options.naive else None
+    peers = make_peers(options.peers, limit=options.peer_limit, naive=naive)
+    readers: list[Peer] = [tenfold, *peers]
+    costs = {}
+    if not options.no_costs:  # first: what fails in it fails early
+        cheques = find_cases(root, ["cheque"])["cheque"]
+        costs = measure_costs(readers, cheques)
+    answers = {reader.name: answer_kinds(reader, cases) for reader in readers}
+    if options.mnist:
+        found = find_mnist_cases(root, options.limit)
+        answers["tenfold"][MNIST] = answer_cases(tenfold.read, found, "tenfold")
+    figures = {name: measure_groups(each) for name, each in answers.items()}
+    described = {reader.name: reader.describe() for reader in readers}
+    if options.misses:
+        draw_misses(answers["tenfold"], options.misses)
+    write_results(options, answers, figures, described, costs)
+
+
+def write_results(
+    options: argparse.Namespace,
+    answers: dict[str, Answers],
+    figures: dict[str, dict[str, Figures]],
+    described: dict[str, Figures],
+    costs: Figures,
+) -> None:
+    table, note = make_tables(figures, costs), describe(figures, described)
     if options.out is None:
         print(f"{table}\n\n{note}")
         return
+    curves = {}
+    for name in (n for n in ("tenfold", CURVE_PEER) if n in answers):
+        real = [answer for kind in REAL for answer in answers[name].get(kind, ())]
+        if real:
+            curves[name] = confidence_curve(real)
     options.out.mkdir(parents=True, exist_ok=True)
-    draw_misses(misses, options.out / "handwriting_misses.png")
-    curves = {"tenfold": ours["curve"], "naive pipeline": naive["curve"]}
-    draw_curves(curves, ours["default_threshold"], options.out / "coverage_risk.png")
-    document: Figures = {
-        "model": describe_reader(reader, options.model),
+    if curves:
+        draw_curves(curves, options.out / "coverage_risk.png")
+    document = {
         "definitions": DEFINITIONS,
-        "tenfold": ours,
-        "naive": naive,
-        "speed": speed,
-        "causes": causes,
-        "misses": listed,
+        "figures": figures,
+        "costs": costs,
+        "readers": described,
+        "curves": curves,
+        "misses": [miss.to_dict() for found in answers["tenfold"].values() for miss in find_misses(found)],
     }
     publish("handwriting", table, note, document, readme=options.readme, folder=options.out)
 
 
+def run_on_one_core() -> None:
+    """Starts the program anew where libraries would take more threads: they read the number when loaded."""
+    if any(os.environ.get(name) != count for name, count in ONE_CORE.items()):
+        os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | ONE_CORE)
+
+
 if __name__ == "__main__":
+    run_on_one_core()
     main()

@@ -1,4 +1,4 @@
-"""What reading costs: CPU and memory, strips and photos of 12 megapixels, the first answer of a cold process."""
+"""What reading costs: CPU time, memory, the first answer of a cold process, and models on disk."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from answers import Case, Read, cpu_seconds
 from common import markdown_table
+from handwriting_peers import Peer
 from PIL import Image, ImageFilter
 from process_cost import run_measured
 from reading_scores import keep_digits
@@ -31,25 +32,27 @@ _RAPIDOCR = """
 import sys
 from rapidocr import RapidOCR
 params = {"Global.use_det": False, "Global.use_cls": False, "Global.log_level": "error"}
+params["EngineConfig.onnxruntime.intra_op_num_threads"] = 1
 print(RapidOCR(params=params)(sys.argv[1]).txts)
 """
-_RAPIDOCR_COLD = [sys.executable, "-c", _RAPIDOCR]
-_TENFOLD_COLD = [sys.executable, "-m", "tenfold", "read"]
+_TENFOLD_COMMAND = (sys.executable, "-m", "tenfold", "read")
+_COLD_COMMANDS = {"tenfold": _TENFOLD_COMMAND, "RapidOCR": (sys.executable, "-c", _RAPIDOCR)}
+_STRIP_READERS = ("tenfold", "RapidOCR", "RapidOCR, digits only")  # in this process
 
 
-def measure_costs(
-    readers: Mapping[str, Callable[[Any], Read]], cheques: Sequence[Case], described: Mapping[str, Figures]
-) -> Figures:
-    """Of each reader, as far as it applies; readers: their `read`, by name."""
-    figures: Figures = {name: {"bytes": each["bytes"]} for name, each in described.items()}
-    for name, read in readers.items():
-        if name != "tesseract":
-            figures[name]["strip"] = measure_strips(read, cheques)
-    commands = {"tenfold": _TENFOLD_COLD, "RapidOCR": _RAPIDOCR_COLD}
+def measure_costs(readers: Sequence[Peer], cheques: Sequence[Case]) -> Figures:
+    """Of each reader by its name, as far as a figure applies to it."""
+    figures: Figures = {}
     with tempfile.TemporaryDirectory() as place:
-        for name in commands.keys() & readers.keys():
-            figures[name]["cold"] = _time_cold(commands[name], cheques[0].path, Path(place) / "out")
-        figures["tenfold"]["photo_12mp"] = _measure_photos(readers["tenfold"], cheques, Path(place))
+        for reader in readers:
+            entry = figures[reader.name] = {"bytes": reader.describe()["bytes"]}
+            if reader.name in _COLD_COMMANDS:
+                command = _COLD_COMMANDS[reader.name]
+                entry["cold"] = _time_cold(command, cheques[0].path, Path(place) / "out")
+            if reader.name in _STRIP_READERS:
+                entry["strip"] = measure_strips(reader.read, cheques)
+            if reader.name == "tenfold":
+                entry["photo_12mp"] = _measure_photos(reader.read, cheques, Path(place))
     return figures
 
 
@@ -78,7 +81,7 @@ def _measure_photos(read: Callable[[Any], Read], cheques: Sequence[Case], place:
         found = read(path)
         times.append(1000 * (cpu_seconds() - started))
         right += keep_digits(found.text, doubtful="?") == case.label
-    peak = run_measured([*_TENFOLD_COLD, str(path)], place / "out").peak_mib
+    peak = run_measured([*_TENFOLD_COMMAND, str(path)], place / "out").peak_mib
     return {"n": len(times), "median_ms": statistics.median(times), "right": right, "peak_mib": peak}
 
 

@@ -7,13 +7,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from answers import REAL, RENDERED, SINGLE, Answer
+from answers import PAGES, REAL, RENDERED, SINGLE, Answer
 from common import markdown_table
 
 from tenfold.metrics import calibration_error, coverage_risk, wilson_interval
 
 __all__ = [
     "DEFINITIONS",
+    "MNIST",
+    "TOGETHER",
     "WILD",
     "calibration",
     "confidence_curve",
@@ -46,6 +48,7 @@ _TITLES = {
     "rendered-other": "a letter: none answered",
     MNIST: "MNIST's test set, read as pictures",
 }
+_HEADS = {False: "real pictures", True: "rendered by us, and MNIST"}
 _POINTS = 200  # of a curve in the results
 DEFINITIONS = {
     "digits": "separators, operators and spaces are dropped from text and label before they are compared",
@@ -115,27 +118,29 @@ def confidence_curve(answers: Sequence[Answer]) -> Figures:
 
 def exact_table(figures: Mapping[str, Mapping[str, Figures]], *, rendered: bool) -> str:
     """figures: of each reader, of each kind. One row per kind, one column per reader."""
-    kinds = _kinds(figures, rendered=rendered)
-    head = "rendered by us, exact" if rendered else "real pictures, exact"
+    kinds = [kind for kind in _kinds(figures, rendered=rendered) if kind not in PAGES]
     rows = [
-        (_TITLES[kind], f"{_count(figures, kind):,}", *(_show_exact(each.get(kind)) for each in figures.values()))
+        (
+            _TITLES[kind],
+            f"{_count(figures, kind):,}",
+            *(_show_exact(each.get(kind)) for each in figures.values()),
+        )
         for kind in kinds
     ]
-    return markdown_table((head, "n", *figures), rows)
+    return markdown_table((f"{_HEADS[rendered]}, exact", "n", *figures), rows)
 
 
 def refusal_table(figures: Mapping[str, Mapping[str, Figures]], *, rendered: bool) -> str:
     """refused / wrong / digits right, in percent."""
-    head = f"{'rendered by us' if rendered else 'real pictures'}: refused / wrong / digits right, %"
     rows = [
         (_TITLES[kind], *(_show_rest(each.get(kind)) for each in figures.values()))
         for kind in _kinds(figures, rendered=rendered)
     ]
-    return markdown_table((head, *figures), rows)
+    return markdown_table((f"{_HEADS[rendered]}: refused / wrong / digits right, %", *figures), rows)
 
 
 def _kinds(figures: Mapping[str, Mapping[str, Figures]], *, rendered: bool) -> list[str]:
-    known = (*RENDERED, MNIST) if rendered else (*_after(REAL, WILD[-1], TOGETHER), "sudoku-page")
+    known = (*RENDERED, MNIST) if rendered else (*_after(REAL, WILD[-1], TOGETHER), *PAGES)
     return [kind for kind in known if any(kind in each for each in figures.values())]
 
 

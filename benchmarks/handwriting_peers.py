@@ -1,4 +1,4 @@
-"""The readers beside tenfold: RapidOCR's recogniser, stock and masked to digits, tesseract, naive pipeline."""
+"""The readers beside tenfold: RapidOCR, stock and masked to digits, tesseract, and the naive pipeline."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from answers import SINGLE, Case, Read, answer_cases
+from answers import PAGES, SINGLE, Case, Read, answer_cases
 from PIL import Image, ImageOps
 
 from tenfold.helpers import ONE_CORE
@@ -39,7 +39,7 @@ class Peer(Protocol):
         """Versions, and bytes on disk."""
 
 
-def make_peers(names: Sequence[str], *, limit: int, naive: tuple[Path, str] | None) -> list[Peer]:
+def make_peers(names: Sequence[str], *, limit: int, naive: tuple[Path | None, str] | None) -> list[Peer]:
     """names: rapidocr, tesseract. limit: pictures of each kind for tesseract. naive: weights, data folder."""
     peers: list[Peer] = []
     if "rapidocr" in names:
@@ -62,7 +62,9 @@ class RapidOcr:
             import cv2
             from rapidocr import RapidOCR
         except ModuleNotFoundError as missing:
-            raise SystemExit(f"no {missing.name}: pip install -e '.[bench]', or leave it out of --peers") from None
+            raise SystemExit(
+                f"no {missing.name}: pip install -e '.[bench]', or leave it out of --peers"
+            ) from None
 
         cv2.setNumThreads(1)
         options = {"Global.use_det": False, "Global.use_cls": False, "Global.log_level": "error"}
@@ -135,6 +137,8 @@ class Tesseract:
         self.modes: dict[str, int] = {}
 
     def prepare(self, cases: Sequence[Case]) -> Sequence[Case]:
+        if cases[0].kind in PAGES:  # minutes each
+            return ()
         chosen = cases[: self._limit]
         self._mode = choose_mode(chosen[:_TRIED])
         self.modes[chosen[0].kind] = self._mode
@@ -190,10 +194,11 @@ def to_png(picture: Any) -> bytes:
 class NaivePipeline:
     """The network of `naive.py`: it names one digit for every picture."""
 
-    def __init__(self, weights: Path, data_dir: str) -> None:
-        from naive import load_naive
+    def __init__(self, weights: Path | None, data_dir: str) -> None:
+        from naive import NAIVE_MODEL, load_naive  # needs torch
 
-        self._naive, self._weights = load_naive(weights, data_dir), weights
+        self._weights = weights or NAIVE_MODEL
+        self._naive = load_naive(self._weights, data_dir)
         self.name = "naive pipeline"
 
     def prepare(self, cases: Sequence[Case]) -> Sequence[Case]:

@@ -1,11 +1,11 @@
 """How fast do trained networks answer? Images a second, one image warm, one image from a cold process.
 
-    python benchmarks/inference.py [--recipe reader ...] [--rounds 7] [--quick] [--readme]
+    python benchmarks/inference.py [--recipe cnn ...] [--rounds 7] [--quick] [--readme]
 
 Every program is a process of its own, and all are asked in turn, round after round: uint8 pixels in,
-probabilities out. `reader` is the model that comes with the package; other recipes have random weights,
-which take as long as trained ones. The MLP 784-128-64-10 is answered by the peers too, with the same
-weights. Before anything is timed, all must give the same probabilities.
+probabilities out. The networks have random weights, which take as long as trained ones. The peers answer with
+the MLP 784-128-64-10 too, with the same weights. Before anything is timed, all must give the same
+probabilities.
 """
 
 from __future__ import annotations
@@ -25,15 +25,7 @@ from answerers import ANSWERERS, PEERS, cores
 from common import RESULTS, machine, markdown_table, publish
 from process_cost import run_measured
 
-from tenfold import (
-    Classifier,
-    change_recipe,
-    export_onnx,
-    get_recipe,
-    list_recipes,
-    load_dataset,
-    load_reader,
-)
+from tenfold import Classifier, change_recipe, export_onnx, get_recipe, load_dataset
 from tenfold.classifier import ModelCard
 from tenfold.networks.initialise import initial_weights
 
@@ -75,8 +67,6 @@ class Worker:
 
 
 def build_classifier(name: str) -> Classifier:
-    if name == "reader":
-        return load_reader()
     mlp = change_recipe(get_recipe("mlp-small"), {"network.layers": _MLP_LAYERS})
     recipe = mlp if name == _MLP else get_recipe(name)
     card = ModelCard(recipe, tuple("0123456789"), (28, 28), _MEAN, _STD)
@@ -173,8 +163,7 @@ def rows(name: str, results: dict[str, Any]) -> list[list[str]]:
 
 def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    default = ["reader", "best" if "best" in list_recipes() else "cnn"]
-    parser.add_argument("--recipe", nargs="+", default=default, help="networks beside the MLP")
+    parser.add_argument("--recipe", nargs="+", default=["cnn", "best"], help="networks beside the MLP")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--quick", action="store_true", help="fewer images and cold starts")
     parser.add_argument("--data-dir", default=None)

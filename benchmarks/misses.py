@@ -1,76 +1,85 @@
-"""The misses of a reader on one small sheet: picture, label, what was read, what the network saw."""
+"""The misses of a reader as contact sheets: each picture with its label, the answer and its confidence."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from answers import Answer
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-__all__ = ["draw_misses"]
+__all__ = ["draw_misses", "find_misses"]
 
-_MOST_BYTES = 600_000
-_SIDES = (140, 112, 88, 64)  # pixels of a picture on the sheet, tried until the file is small enough
-_COLUMNS, _WIDE = 10, 3  # a field takes the room of three
-_MOST = 240
-_PAGE, _TEXT, _BOX = (250, 250, 248), (30, 30, 30), (210, 40, 40)
-
-
-def draw_misses(answers: Sequence[Answer], path: Path) -> int:
-    """Writes the sheet, under 600 KB, and says how many stand on it: all, or the first 240."""
-    shown = answers[:_MOST]
-    for side in _SIDES:
-        _sheet(shown, side).quantize(64, dither=Image.Dither.NONE).save(path, optimize=True)
-        if path.stat().st_size <= _MOST_BYTES:
-            break
-    return len(shown)
+_COLUMNS, _ROWS = 8, 24  # tiles of a sheet; of wide ones, a quarter as many columns
+_SIDE, _GAP, _LINE = 150, 8, 14  # pixels
+_LONG = 12  # digits of a label from which tiles are wide
+_PAGE, _TEXT, _WRONG, _REFUSED = (250, 250, 248), (30, 30, 30), (200, 30, 30), (150, 100, 0)
+_GROUND = (150, 155, 165, 255)  # behind transparent pictures
 
 
-def _sheet(answers: Sequence[Answer], side: int) -> Image.Image:
-    """Tiles from left to right, a new row where the kind changes or the row is full."""
-    height = side + 28 + 32  # picture, framed marks, two lines of words
-    places, column, row = [], 0, 0
-    for index, answer in enumerate(answers):
-        wide = _WIDE if answer.case.kind == "field" else 1
-        fresh = index > 0 and answer.case.kind != answers[index - 1].case.kind
-        if column + wide > _COLUMNS or fresh:
-            column, row = 0, row + 1
-        places.append((column * (side + 8) + 8, row * height + 8))
-        column += wide
-    sheet = Image.new("RGB", (_COLUMNS * (side + 8) + 8, (row + 1) * height + 8), _PAGE)
-    for answer, place in zip(answers, places, strict=True):
-        wide = _WIDE if answer.case.kind == "field" else 1
-        _draw_tile(sheet, answer, place, side, wide * (side + 8) - 8)
+def find_misses(answers: Sequence[Answer]) -> list[Answer]:
+    """What was not right: wrong answers first, then refused ones."""
+    return sorted((a for a in answers if not a.right), key=lambda a: (a.refused, a.case.name))
+
+
+def draw_misses(answers: Mapping[str, Sequence[Answer]], folder: Path) -> list[Path]:
+    """Writes KIND.png, KIND-2.png, ... for each kind that has misses; returns their paths.
+
+    Real pictures are not free to share: the folder must lie outside the repository.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for kind, found in answers.items():
+        misses = find_misses(found)
+        wide = any(len(miss.case.label) > _LONG for miss in misses)
+        columns = _COLUMNS // 4 if wide else _COLUMNS
+        most = columns * _ROWS
+        for page, start in enumerate(range(0, len(misses), most), start=1):
+            path = folder / (f"{kind}.png" if page == 1 else f"{kind}-{page}.png")
+            _sheet(misses[start : start + most], columns, wide).save(path, optimize=True)
+            paths.append(path)
+    return paths
+
+
+def _sheet(answers: Sequence[Answer], columns: int, wide: bool) -> Image.Image:
+    width = 4 * _SIDE + 3 * _GAP if wide else _SIDE
+    picture, lines = (2 * _SIDE, 9) if wide else (_SIDE * 2 // 3, 4)
+    height = picture + lines * _LINE
+    rows = -(-len(answers) // columns)
+    size = columns * (width + _GAP) + _GAP, rows * (height + _GAP) + _GAP
+    sheet = Image.new("RGB", size, _PAGE)
+    for place, answer in enumerate(answers):
+        row, column = divmod(place, columns)
+        corner = _GAP + column * (width + _GAP), _GAP + row * (height + _GAP)
+        _draw_tile(sheet, answer, corner, (width, picture), lines)
     return sheet
 
 
-def _draw_tile(sheet: Image.Image, answer: Answer, place: tuple[int, int], side: int, width: int) -> None:
-    x, y = place
-    picture = _picture(answer, (width, side - 4))
-    sheet.paste(picture, (x, y))
+def _draw_tile(
+    sheet: Image.Image, answer: Answer, corner: tuple[int, int], size: tuple[int, int], lines: int
+) -> None:
+    x, y = corner
+    sheet.paste(_picture(answer, size), corner)
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=11)
-    name = f"{answer.case.kind} {Path(answer.case.name).stem}"
-    said = f"{answer.case.label} read {answer.text!r}".replace("\\n", "/")
-    if "?" in answer.text:
-        said += f" ({answer.forced})"
-    draw.text((x, y + side - 2), name, fill=_TEXT, font=font)
-    draw.text((x, y + side + 11), said, fill=_BOX, font=font)
-    for i, mark in enumerate(answer.marks[: width // 30]):
-        if mark.image is not None:
-            sheet.paste(Image.fromarray(mark.image), (x + 30 * i, y + side + 26))
+    sure = "" if answer.confidence is None else f", {answer.confidence:.2f}"
+    said = f"{answer.text or 'nothing'}" + (f" ({answer.forced})" if answer.refused and answer.forced else "")
+    width = size[0] // 7  # characters
+    told = [(Path(answer.case.name).stem + " is " + (answer.case.label or "not a digit"), _TEXT)]
+    told += [(f"read {said}{sure}", _REFUSED if answer.refused else _WRONG)]
+    if answer.case.note:
+        told += [(answer.case.note, _TEXT)]
+    at = 0
+    for text, colour in told:
+        for line in textwrap.wrap(text, width)[: lines - at]:
+            draw.text((x, y + size[1] + _LINE * at), line, fill=colour, font=font)
+            at += 1
 
 
 def _picture(answer: Answer, size: tuple[int, int]) -> Image.Image:
-    """The picture as a person sees it, with the boxes of its marks."""
-    with Image.open(answer.case.path) as opened:
+    """The picture as a person sees it, as large as it fits."""
+    case = answer.case
+    with Image.open(case.path) if case.image is None else Image.fromarray(case.image) as opened:
         upright = ImageOps.exif_transpose(opened).convert("RGBA")
-    grey = Image.new("RGBA", upright.size, (150, 155, 165, 255))
-    picture = Image.alpha_composite(grey, upright).convert("RGB")
-    scale = min(size[0] / picture.width, size[1] / picture.height)
-    picture = picture.resize((max(1, int(picture.width * scale)), max(1, int(picture.height * scale))))
-    draw = ImageDraw.Draw(picture)
-    for mark in answer.marks:
-        if mark.box is not None:
-            draw.rectangle([round(edge * scale) for edge in mark.box], outline=_BOX)
-    return picture
+    ground = Image.new("RGBA", upright.size, _GROUND)
+    return ImageOps.contain(Image.alpha_composite(ground, upright).convert("RGB"), size)

@@ -3,9 +3,9 @@
     python benchmarks/parity.py [--data-dir DIR] [--quick] [--readme]
 
 All pictures of `handwriting-dev` are read by the reader that comes with the package: in Python, which the
-others are held against, by `tenfold read --json`, by `tenfold serve` over HTTP, with every judgement asked
-of the exported ONNX file in ONNX Runtime, and by the browser bundle in headless Chromium, which decodes the
-files itself. Prints a table; writes parity.json to benchmarks/results/.
+others are compared with, by `tenfold read --json`, by `tenfold serve` over HTTP, with the exported ONNX file
+as the network, in ONNX Runtime, and by the browser bundle in headless Chromium, which decodes the files
+itself. Prints a table; writes parity.json to benchmarks/results/.
 """
 
 from __future__ import annotations
@@ -21,23 +21,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from answers import Case, find_cases
+from answers import RENDERED, Case, data_root, find_cases
 from common import ROOT, markdown_table, publish
 
 from tenfold.export.onnx_file import export_onnx
 from tenfold.export.web import export_web
 from tenfold.reader.load import load_reader
-from tenfold.reader.reading import read_picture
 
 sys.path.append(str(ROOT / "scripts"))
 
-Answer = dict[str, Any]  # text, digits, troubles, as `tenfold read --json` gives them
+Answer = dict[str, Any]  # text, characters, troubles, as `tenfold read --json` gives them
 _QUICK = 12  # pictures of each kind
 
 
 def read_in_python(cases: Sequence[Case], _: Path) -> list[Answer]:
     reader = load_reader()
-    return [read_picture(reader, case.path).to_dict() for case in cases]
+    return [reader.read(case.path).to_dict() for case in cases]
 
 
 def read_by_command(cases: Sequence[Case], _: Path) -> list[Answer]:
@@ -65,7 +64,7 @@ def read_with_onnx(cases: Sequence[Case], place: Path) -> list[Answer]:
     from other_ways import OnnxReader
 
     reader = OnnxReader(export_onnx(load_reader(), place / "reader.onnx"))
-    return [read_picture(reader, case.path).to_dict() for case in cases]
+    return [reader.read(case.path).to_dict() for case in cases]
 
 
 def read_in_browser(cases: Sequence[Case], place: Path) -> list[Answer]:
@@ -87,18 +86,18 @@ WAYS: dict[str, Callable[[Sequence[Case], Path], list[Answer]]] = {
 
 
 def compare(expected: Sequence[Answer], found: Sequence[Answer]) -> dict[str, Any]:
-    """same: pictures with the same marks, labels, verdicts and boxes. alike: with the same text.
-    difference: the largest of a probability, over the pictures whose marks can be paired."""
+    """same: pictures with the same characters: labels, verdicts and boxes. alike: with the same text.
+    difference: the largest of a probability, over the pictures whose characters can be paired."""
     pairs = list(zip(expected, found, strict=True))
-    paired = [(one, other) for one, other in pairs if len(one["digits"]) == len(other["digits"])]
+    paired = [(one, other) for one, other in pairs if len(one["characters"]) == len(other["characters"])]
     gaps = [
         float(np.abs(np.subtract(mine["probs"], own["probs"])).max())
         for one, other in paired
-        for own, mine in zip(one["digits"], other["digits"], strict=True)
+        for own, mine in zip(one["characters"], other["characters"], strict=True)
     ]
     return {
         "pictures": len(pairs),
-        "marks": sum(len(one["digits"]) for one, _ in pairs),
+        "characters": sum(len(one["characters"]) for one, _ in pairs),
         "same": sum(_told(one) == _told(other) for one, other in pairs),
         "alike": sum(one["text"] == other["text"] for one, other in pairs),
         "identical": sum(_told(one, probs=True) == _told(other, probs=True) for one, other in pairs),
@@ -108,8 +107,8 @@ def compare(expected: Sequence[Answer], found: Sequence[Answer]) -> dict[str, An
 
 def _told(answer: Answer, *, probs: bool = False) -> list[Any]:
     return [
-        (digit["label"], digit["verdict"], list(digit["box"]), digit["probs"] if probs else None)
-        for digit in answer["digits"]
+        (each["label"], each["verdict"], list(each["box"]), each["probs"] if probs else None)
+        for each in answer["characters"]
     ]
 
 
@@ -126,7 +125,7 @@ def measure(cases: Sequence[Case]) -> dict[str, dict[str, Any]]:
 def table_of(figures: dict[str, dict[str, Any]]) -> str:
     columns = (
         "way",
-        "same marks, verdicts and boxes",
+        "same characters, verdicts and boxes",
         "same probabilities to the last bit",
         "largest difference",
     )
@@ -148,15 +147,15 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a dozen pictures of each kind; writes nothing")
     parser.add_argument("--readme", action="store_true", help="put the table into its page")
     arguments = parser.parse_args()
-    kinds = find_cases(arguments.data_dir, _QUICK if arguments.quick else None)
+    kinds = find_cases(data_root(arguments.data_dir), RENDERED, _QUICK if arguments.quick else None)
     cases = [case for each in kinds.values() for case in each]
     figures = measure(cases)
-    marks = next(iter(figures.values()))["marks"]
+    count = next(iter(figures.values()))["characters"]
     note = (
         f"{len(cases):,} pictures of people's handwriting ("
         + ", ".join(f"{len(each)} {kind}" for kind, each in kinds.items())
-        + f"; {marks:,} marks), PNG and JPEG, each way against `read_picture` in Python. Differences are of "
-        "a class's probability. The browser decodes the files itself."
+        + f"; {count:,} characters), PNG and JPEG, each way against `LineReader.read` in Python. Differences "
+        "are of a character's probability. The browser decodes the files itself."
     )
     if arguments.quick:
         print(f"{table_of(figures)}\n\n{note}")

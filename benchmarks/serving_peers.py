@@ -1,9 +1,10 @@
-"""The servers that tenfold's is measured beside, on the same classifier: run as a program, for one route.
+"""The servers that tenfold's is measured beside, on the same model: run as a program, for one route.
 
-    python serving_peers.py plain|litserve|litserve-tuned read|predict PORT WORKERS
+    python serving_peers.py plain|litserve|litserve-tuned read|predict PORT WORKERS FOLDER
 
-plain: FastAPI as its tutorial shows it, one forward a request. litserve: with its defaults, one worker
-and no batches. litserve-tuned: WORKERS of them, and dynamic batching for /predict.
+FOLDER holds a line reader for read, a classifier for predict. plain: FastAPI as its tutorial shows it, one
+forward a request. litserve: with its defaults, one worker and no batches. litserve-tuned: WORKERS of them,
+and dynamic batching for /predict.
 """
 
 from __future__ import annotations
@@ -14,15 +15,16 @@ from typing import Any
 
 import numpy as np
 
-from tenfold import load_reader, read_picture
+from tenfold.reader.load import load_model
 
 
-def serve_plain(route: str, port: int) -> None:
+def serve_plain(route: str, port: int, folder: str) -> None:
     import uvicorn
     from fastapi import FastAPI
     from pydantic import BaseModel
 
-    app, classifier = FastAPI(), load_reader()
+    app = FastAPI()
+    model: Any = load_model(folder)
 
     class Images(BaseModel):
         images: list[list[list[int]]]
@@ -31,12 +33,11 @@ def serve_plain(route: str, port: int) -> None:
         pictures: list[str]
 
     def predict(given: Images) -> dict[str, Any]:
-        probs = classifier.predict_proba(np.array(given.images, np.uint8))
-        return {"labels": [classifier.class_names[i] for i in probs.argmax(axis=1)], "probs": probs.tolist()}
+        probs = model.predict_proba(np.array(given.images, np.uint8))
+        return {"labels": [model.class_names[i] for i in probs.argmax(axis=1)], "probs": probs.tolist()}
 
     def read(given: Pictures) -> dict[str, Any]:
-        found = [read_picture(classifier, base64.b64decode(text)).to_dict() for text in given.pictures]
-        return {"pictures": found}
+        return {"pictures": [model.read(base64.b64decode(text)).to_dict() for text in given.pictures]}
 
     # The types are local names, which FastAPI cannot look up by their names.
     predict.__annotations__["given"], read.__annotations__["given"] = Images, Pictures
@@ -45,10 +46,11 @@ def serve_plain(route: str, port: int) -> None:
 
 
 if __name__ == "__main__":
-    kind, route, port, workers = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+    kind, route, folder = sys.argv[1], sys.argv[2], sys.argv[5]
+    port, workers = int(sys.argv[3]), int(sys.argv[4])
     if kind == "plain":
-        serve_plain(route, port)
+        serve_plain(route, port, folder)
     else:
         from serving_litserve import serve_litserve
 
-        serve_litserve(route, port, workers if kind == "litserve-tuned" else None)
+        serve_litserve(route, port, workers if kind == "litserve-tuned" else None, folder)

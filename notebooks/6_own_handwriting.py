@@ -136,8 +136,9 @@ assert np.mean(again == labels) > right.mean() + 0.2
 # each pixel departs from it towards the ink's own colour: 0 is paper, 1 is full ink.
 
 # %%
-from tenfold.ink.lift import lift_ink
 from tenfold.ink.marks import find_rows, join_marks
+
+from tenfold.ink.lift import lift_ink
 from tenfold.ink.open import open_picture
 
 

@@ -1,4 +1,4 @@
-"""Pictures read by a browser bundle in headless Chromium: decoded, lifted, framed and judged there."""
+"""Pictures read by a browser bundle in headless Chromium."""
 
 from __future__ import annotations
 
@@ -24,9 +24,13 @@ _READ = """(async (name) => {
   context.drawImage(bitmap, 0, 0);
   const { data } = context.getImageData(0, 0, width, height);
   const started = performance.now();
-  const { digits, ...reading } = self.read(data, width, height, self.model);
+  const reading = self.read(data, width, height, self.model);
   const milliseconds = performance.now() - started;
-  return { ...reading, milliseconds, digits: digits.map((digit) => ({ ...digit, image: [...digit.image] })) };
+  const told = (characters) => characters.map((each) => ({ ...each, image: [...each.image] }));
+  const lines = reading.lines.map(({ text, confidence, box }) => ({ text, confidence, box }));
+  return {
+    ...reading, lines, milliseconds, digits: told(reading.digits), characters: told(reading.characters),
+  };
 })"""
 _LOAD = """(async () => {
   const { loadModel } = await import("/site/js/network.js");
@@ -44,7 +48,7 @@ class BundleReader:
         page.evaluate(_LOAD)
 
     def read(self, name: str) -> dict[str, Any]:
-        """{text, digits, troubles, milliseconds} of the picture at a path below the folder of pictures."""
+        """As `Reading.to_dict`, with images and milliseconds; name: a path below the folder of pictures."""
         return self.page.evaluate(f"{_READ}({json.dumps(f'/pictures/{name}')})")
 
 

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from tenfold.classifier import Classifier
+from tenfold.reader.constraint import Constraint
+from tenfold.reader.decode import Decoded, decode
+from tenfold.reader.line_reader import LineReader
 from tenfold.reader.load import load_reader
 
 __all__ = ["OnnxReader", "serving"]
@@ -29,8 +31,8 @@ def serving(*options: str) -> Iterator[str]:
             server.terminate()
 
 
-class OnnxReader(Classifier):
-    """Every judgement comes from the ONNX file, those that part digits from each other too."""
+class OnnxReader(LineReader):
+    """What the columns of a strip hold comes from the ONNX file."""
 
     def __init__(self, path: Path) -> None:
         import onnxruntime
@@ -39,6 +41,8 @@ class OnnxReader(Classifier):
         super().__init__(own.engine, own.card)
         self.session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
 
-    def judge(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        probs, none = self.session.run(["probabilities", "none"], {"images": images})
-        return probs, none
+    def read_strip(
+        self, strip: np.ndarray, constraint: Constraint | None = None
+    ) -> tuple[Decoded, np.ndarray]:
+        (logs,) = self.session.run(["log_probabilities"], {"strips": strip[None]})
+        return decode(logs[0], constraint), logs[0]

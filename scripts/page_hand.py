@@ -76,10 +76,10 @@ class Hand:
     def key(self, key: str, times: int = 1, *, ctrl: bool = False, shift: bool = False) -> None:
         """Presses a key of the keyboard: a character, or a name such as "ArrowLeft"."""
         codes = {" ": 32, "Tab": 9, "Enter": 13, "Delete": 46, "ArrowLeft": 37, "ArrowUp": 38}
-        codes |= {"ArrowRight": 39, "ArrowDown": 40}
+        codes |= {"ArrowRight": 39, "ArrowDown": 40, ".": 190}
         options: dict[str, Any] = {"key": key, "windowsVirtualKeyCode": codes.get(key, ord(key[0].upper()))}
         options["modifiers"] = 2 * ctrl + 8 * shift
-        if key in (" ", "Enter"):
+        if (len(key) == 1 and not ctrl) or key == "Enter":
             options["text"] = "\r" if key == "Enter" else key
         for _ in range(times):
             self.page.call("Input.dispatchKeyEvent", type="keyDown", **options)

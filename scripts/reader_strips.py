@@ -25,7 +25,9 @@ FONT_FOLDER = Path("/usr/share/fonts")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("data_dir", type=Path)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--shards", type=int, required=True)

@@ -29,21 +29,24 @@ from tenfold.reader.alphabet import OUTPUTS, encode_texts
 from tenfold.reader.load import read_recipe
 from tenfold.recipes.schema import Recipe
 from tenfold.schedules import learning_rate_at
+from tenfold.synthesis.vary import vary
 
 BLOCK = 8  # shards that are gone through `PASSES` times before the next ones
 PASSES = 3
 CHUNK = 1024  # strips that are sorted by width, so that a batch holds strips of one width
-PAPER = 128  # of a strip
 EVERY = 500  # steps from checkpoint to checkpoint
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("strips", type=Path)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--steps", type=int, required=True)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--start", type=Path, help="weights to start from")
+    parser.add_argument("--rate", type=float, help="the largest learning rate; else the recipe's")
     given = parser.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
     recipe = read_recipe()
@@ -67,12 +70,19 @@ def train(engine: Engine, recipe: Recipe, given: argparse.Namespace, first: int)
     batches = draw_batches(given.strips, recipe.training.batch_size, given.seed, first)
     started, loss, right, seen = time.monotonic(), 0.0, 0.0, 0
     for step in range(first, given.steps):
-        rate = learning_rate_at(step, given.steps, recipe.optimiser.learning_rate, recipe.schedule)
+        rate = learning_rate_at(
+            step, given.steps, given.rate or recipe.optimiser.learning_rate, recipe.schedule
+        )
         batch = next(batches)
         result = engine.train_step(batch, rate)
         loss, right, seen = loss + float(result.loss), right + float(result.correct), seen + len(batch.labels)
         if (step + 1) % 100 == 0:
-            line = {"step": step + 1, "loss": loss / 100, "exact": right / seen, "seconds": time.monotonic() - started}
+            line = {
+                "step": step + 1,
+                "loss": loss / 100,
+                "exact": right / seen,
+                "seconds": time.monotonic() - started,
+            }
             with (given.folder / "history.jsonl").open("a") as history:
                 history.write(json.dumps(line) + "\n")
             print(line, flush=True)
@@ -92,7 +102,10 @@ def draw_batches(folder: Path, size: int, seed: int, first: int) -> Iterator[Bat
         strips, texts = wait_for(shard_path(folder, "train", block * BLOCK + place % BLOCK))
         rng = np.random.default_rng([seed, visit, *b"order"])
         order = rng.permutation(SHARD)
-        chunks = [part[np.argsort([strips[i].shape[1] for i in part], kind="stable")] for part in np.split(order, SHARD // CHUNK)]
+        chunks = [
+            part[np.argsort([strips[i].shape[1] for i in part], kind="stable")]
+            for part in np.split(order, SHARD // CHUNK)
+        ]
         groups = np.concatenate(chunks).reshape(-1, size)[rng.permutation(per_visit)]
         for number in range(first - visit * per_visit if visit * per_visit < first else 0, per_visit):
             draw = np.random.default_rng([seed, visit, number])
@@ -107,22 +120,6 @@ def wait_for(path: Path) -> tuple[list[np.ndarray], list[str]]:
     return read_shard(path)
 
 
-def vary(strips: list[np.ndarray], rng: np.random.Generator) -> np.ndarray:
-    """uint8 (N, 32, W): side by side in frames of one width, moved, with another contrast and grain."""
-    count, widest = len(strips), max(strip.shape[1] for strip in strips) + 8
-    images = np.full((count, HEIGHT, widest), PAPER, np.float32)
-    for image, strip, down in zip(images, strips, rng.integers(-2, 3, count), strict=True):
-        left = rng.integers(0, widest - strip.shape[1] + 1)
-        target = image[max(0, down) : HEIGHT + min(0, down), left : left + strip.shape[1]]
-        target[:] = strip[max(0, -down) : HEIGHT - max(0, down)]
-    images -= PAPER
-    images *= rng.uniform(0.75, 1.2, (count, 1, 1)).astype(np.float32)
-    images[rng.random(count) < 0.05] *= -1
-    noisy = np.flatnonzero(rng.random(count) < 0.2)
-    images[noisy] += rng.standard_normal((len(noisy), HEIGHT, widest), dtype=np.float32) * rng.uniform(0, 14)
-    return np.clip(np.rint(images) + PAPER, 0, 255).astype(np.uint8)
-
-
 def load_checkpoint(engine: Engine, path: Path) -> int:
     if not path.exists():
         return 0
@@ -134,7 +131,7 @@ def load_checkpoint(engine: Engine, path: Path) -> int:
 
 def save_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
     with replace_file(path) as beside:
-        save_file({name: np.ascontiguousarray(value) for name, value in arrays.items()}, beside)
+        save_file({name: np.asarray(value, order="C") for name, value in arrays.items()}, beside)
 
 
 if __name__ == "__main__":

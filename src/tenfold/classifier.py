@@ -86,6 +86,12 @@ class ModelCard:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], where: str) -> ModelCard:
         try:
+            if "kind" in values:
+                raise ModelError(
+                    f"{where} is that of a {values['kind']}",
+                    expected="a model of single images",
+                    remedy="read pictures with `tenfold read`",
+                )
             entry = values["input"]
             if values["format"] != _FORMAT:
                 raise ModelError(

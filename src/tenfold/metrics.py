@@ -15,6 +15,7 @@ __all__ = [
     "confusion_matrix",
     "coverage_risk",
     "cross_entropy",
+    "edit_distance",
     "holm_adjust",
     "mcnemar_p",
     "per_class",
@@ -128,3 +129,13 @@ def wilson_interval(right: int, total: int, z: float = 1.959963984540054) -> tup
     spread = z * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
     scale = 1 + z * z / total
     return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
+
+
+def edit_distance(read: str, label: str) -> int:
+    """The fewest characters to insert, delete or replace (Levenshtein 1965)."""
+    row = list(range(len(label) + 1))
+    for i, character in enumerate(read, start=1):
+        above, row = row, [i]
+        for j, wanted in enumerate(label, start=1):
+            row.append(min(above[j] + 1, row[-1] + 1, above[j - 1] + (character != wanted)))
+    return row[-1]

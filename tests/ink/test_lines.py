@@ -16,7 +16,9 @@ def font(size: int) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(font_manager.findfont("DejaVu Sans"), size)
 
 
-def page(lines: dict[int, str], *, size: tuple[int, int] = (300, 200), paper: int = 230, ink: int = 40) -> Image.Image:
+def page(
+    lines: dict[int, str], *, size: tuple[int, int] = (300, 200), paper: int = 230, ink: int = 40
+) -> Image.Image:
     """Text at x = 60, each line at its y, 30 pixels high."""
     image = Image.new("L", size, paper)
     for y, text in lines.items():

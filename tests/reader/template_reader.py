@@ -1,19 +1,23 @@
-"""A reader that needs no training: it compares framed ink with printed digits. And digits to read."""
+"""A line reader that needs no training: it compares printed digits. And pictures of printed text to read."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from tenfold.classifier import Classifier, ModelCard
-from tenfold.ink.frame import frame_ink
-from tenfold.recipes.load import get_recipe
+from tenfold.ink.strip import PAPER
+from tenfold.reader.alphabet import BLANK, CHARACTERS, DIGITS, OTHER, OUTPUTS
+from tenfold.reader.line_reader import LineReader, ReaderCard
+from tenfold.reader.load import read_recipe
 
 __all__ = ["template_reader", "write"]
 
-NAMES = tuple("0123456789")
+_SURE = 200  # logits per unit of likeness
+_OTHER = 0.66  # likeness below which a mark is not a digit
+_LOW = 0.3  # of the height of all marks: one that is less high is a point
 
 
 def write(
@@ -25,7 +29,7 @@ def write(
     gap: int = 12,
     margin: int = 30,
 ) -> Image.Image:
-    """Printed letters with room between them, rows parted by newlines; mode L."""
+    """Printed letters with room between them, lines separated by newlines; mode L."""
     font, rows = ImageFont.load_default(size=size), text.split("\n")
     step = round(size * 0.62) + gap
     width = max(len(row) for row in rows) * step - gap + 2 * margin
@@ -38,32 +42,52 @@ def write(
 
 
 class _Templates:
-    """An engine: a logit a class that grows with the likeness to its template; the last is constant."""
+    """An engine for strips: marks between columns without ink; a logit for each digit grows with the
+    likeness to its template, that of "other" is constant."""
 
     name = "templates"
 
     def __init__(self) -> None:
-        pictures = [write(name, size=120) for name in NAMES]
-        framed = [frame_ink(1 - np.asarray(picture, np.float32) / 255) for picture in pictures]
-        self.templates = _directions(np.stack(framed))
-        self.judged = 0
+        letters = [np.abs(np.asarray(write(name, size=120), np.float32) - 255) for name in DIGITS]
+        self.templates = np.stack([_direction(letter) for letter in letters])
 
-    def logits(self, images: np.ndarray) -> np.ndarray:
-        self.judged += len(images)
-        likeness = _directions(images) @ self.templates.T
-        none = np.full((len(images), 1), 0.85)
-        return (60 * np.concatenate([likeness, none], axis=1)).astype(np.float32)
+    def logits(self, strips: np.ndarray) -> np.ndarray:
+        return np.stack([self._columns(np.abs(strip.astype(np.float32) - PAPER)) for strip in strips])
+
+    def _columns(self, ink: np.ndarray) -> np.ndarray:
+        logits = np.zeros((ink.shape[1] // 4, OUTPUTS), np.float32)
+        logits[:, BLANK] = _SURE
+        inked = np.concatenate([[False], (ink > 25).any(axis=0), [False]])
+        edges = np.flatnonzero(inked[1:] != inked[:-1])
+        for start, end in zip(edges[::2], edges[1::2], strict=True):
+            mark, row = ink[:, start:end], logits[(start + end) // 2 // 4]
+            row[BLANK] = 0
+            if _height(mark) < _LOW * _height(ink):
+                row[CHARACTERS.index(".")] = _SURE
+                continue
+            row[: len(DIGITS)] = _SURE * self.templates @ _direction(mark)
+            row[CHARACTERS.index(OTHER)] = _SURE * _OTHER
+        return logits
+
+    def input_gradient(self, strips: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+        """A number for each character, so that maps differ."""
+        return np.ones(strips.shape, np.float32) * outputs.max(axis=(1, 2))[:, None, None]
 
 
-def _directions(images: np.ndarray) -> np.ndarray:
-    flat = images.reshape(len(images), -1).astype(np.float64)
-    return flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-9)
+def _height(ink: np.ndarray) -> int:
+    rows = np.flatnonzero((ink > 25).any(axis=1))
+    return int(rows[-1] - rows[0] + 1)
 
 
-def template_reader(**card: Any) -> Classifier:
-    """Knows printed digits, refuses what is unlike them; card: fields to change."""
-    values: dict[str, Any] = {
-        "recipe": get_recipe("cnn"), "class_names": NAMES, "image_shape": (28, 28), "mean": 0.0, "std": 1.0,
-        "background": "dark", "rejects": True, "least_confidence": 0.7, "most_none": 0.5,
-    }  # fmt: skip
-    return Classifier(_Templates(), ModelCard(**values | card))  # type: ignore[arg-type]
+def _direction(ink: np.ndarray) -> np.ndarray:
+    """(H, W) -> a unit vector: the mark's own box, resized."""
+    rows, columns = (np.flatnonzero((ink > 25).any(axis=axis)) for axis in (1, 0))
+    box = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    small = np.asarray(Image.fromarray(box).resize((12, 16), Image.Resampling.BOX), np.float64).ravel()
+    return small / np.linalg.norm(small)
+
+
+def template_reader(**card: Any) -> LineReader:
+    """Knows printed digits and the point. card: fields to change."""
+    values = ReaderCard(read_recipe(), least_confidence=0.3)
+    return LineReader(_Templates(), replace(values, **card))  # type: ignore[arg-type]

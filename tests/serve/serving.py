@@ -21,13 +21,17 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from fastapi import FastAPI
 from PIL import Image
 
-from tenfold.classifier import Classifier
+from tenfold.classifier import Classifier, ModelCard
+from tenfold.networks.initialise import initial_weights
 from tenfold.pens.glyphs import load_glyphs
-from tenfold.pens.scenes import canvas_picture
+from tenfold.pens.scenes import canvas_picture, paper_picture
+from tenfold.reader.load import AnyModel
+from tenfold.recipes.load import change_recipe, get_recipe
 from tenfold.serve.app import create_app
 from tenfold.serve.settings import ServeSettings
 
-__all__ = ["EXAMPLES", "AppClient", "Running", "base64_of", "canvases", "open_client", "png_of", "running"]
+__all__ = ["EXAMPLES", "AppClient", "Running", "base64_of", "canvases", "make_classifier", "numbers"]
+__all__ += ["open_client", "png_of", "running"]
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 _PATIENCE = 60.0  # seconds, on a busy machine
@@ -55,9 +59,9 @@ class AppClient:
 
 
 @contextmanager
-def open_client(classifier: Classifier, settings: ServeSettings) -> Iterator[AppClient]:
+def open_client(model: AnyModel, settings: ServeSettings) -> Iterator[AppClient]:
     """The application in this process, when its workers are warm."""
-    app = create_app(classifier, settings)
+    app = create_app(model, settings)
     with (
         start_blocking_portal() as portal,
         portal.wrap_async_context_manager(app.router.lifespan_context(app)),
@@ -117,6 +121,25 @@ def canvases(count: int) -> list[bytes]:
     glyphs = [glyph for glyph in load_glyphs() if glyph.label.isdigit()]
     chosen = rng.permutation(len(glyphs))[:count]
     return [png_of(canvas_picture(glyphs[i], rng, style="black-on-white")) for i in chosen]
+
+
+def numbers(count: int) -> list[bytes]:
+    """PNGs of photographed numbers of two to five digits, all different."""
+    rng = np.random.default_rng(8)
+    glyphs = [glyph for glyph in load_glyphs() if glyph.label.isdigit()]
+    chosen = [rng.choice(len(glyphs), rng.integers(2, 6)) for _ in range(count)]
+    return [png_of(paper_picture([glyphs[i] for i in each], rng)[0]) for each in chosen]
+
+
+def make_classifier(
+    names: tuple[str, ...] = tuple("0123456789"), shape: tuple[int, int] = (28, 28), **options: Any
+) -> Classifier:
+    """A linear one with random weights; by default of 28 x 28 images of digits, or of none of them."""
+    options = options or {"background": "dark", "rejects": True}
+    recipe = change_recipe(get_recipe("mlp-small"), {"network.layers": ["flatten", "linear classes"]})
+    card = ModelCard(recipe, names, shape, 0.1, 0.3, **options)
+    weights = initial_weights(recipe.plan(shape, card.outputs), "kaiming", seed=0)
+    return Classifier.from_weights(card, weights, engine="numpy")
 
 
 def png_of(image: Image.Image) -> bytes:

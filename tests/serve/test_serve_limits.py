@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import csv
 import io
 import sys
@@ -17,9 +16,10 @@ from hypothesis import strategies as st
 from PIL import Image
 from serving import EXAMPLES, AppClient, base64_of, png_of
 
-from tenfold.classifier import Classifier
 from tenfold.errors import UsageError
-from tenfold.reader.examples import collect_examples, label_pictures
+from tenfold.ink.open import open_picture
+from tenfold.ink.strip import make_strip
+from tenfold.reader.examples import label_pictures
 from tenfold.serve.settings import ServeSettings
 
 sys.path.append(str(Path(__file__).parents[1] / "ink"))
@@ -72,7 +72,19 @@ READ_REFUSALS: list[tuple[int, str, dict[str, Any]]] = [
     (422, "no base64", {"json": {"pictures": [7]}}),
     (422, "without a file", {"data": {"a": "b"}, "files": {}}),
     (422, "include='colour'", {"content": FIVE, "headers": PNG, "params": {"include": "colour"}}),
-    (422, "parameter 'inlcude'", {"content": FIVE, "headers": PNG, "params": {"inlcude": "ink"}}),
+    (422, "include='ink'", {"content": FIVE, "headers": PNG, "params": {"include": "image,ink"}}),
+    (422, "parameter 'inlcude'", {"content": FIVE, "headers": PNG, "params": {"inlcude": "image"}}),
+    (422, "digits='yes'", {"content": FIVE, "headers": PNG, "params": {"digits": "yes"}}),
+    (422, "length='five'", {"content": FIVE, "headers": PNG, "params": {"length": "five"}}),
+    (422, "length='-1'", {"content": FIVE, "headers": PNG, "params": {"length": "-1"}}),
+    (422, "length 0", {"content": FIVE, "headers": PNG, "params": {"length": "0"}}),
+    (422, "min 'ten'", {"content": FIVE, "headers": PNG, "params": {"min": "ten"}}),
+    (422, "max 'nan'", {"content": FIVE, "headers": PNG, "params": {"max": "nan"}}),
+    (422, "min 9 is above max 1", {"content": FIVE, "headers": PNG, "params": {"min": "9", "max": "1"}}),
+    (422, "not closed", {"content": FIVE, "headers": PNG, "params": {"pattern": "("}}),
+    (422, "cannot read", {"content": FIVE, "headers": PNG, "params": {"pattern": "a"}}),
+    (422, "201 characters", {"content": FIVE, "headers": PNG, "params": {"pattern": "1" * 201}}),
+    (422, "more than 256", {"content": FIVE, "headers": PNG, "params": {"pattern": r"((\d{9}){9}){9}"}}),
 ]
 
 
@@ -120,8 +132,26 @@ PREDICT_REFUSALS: list[tuple[int, str, dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("status", "words", "asked"), PREDICT_REFUSALS)
-def test_predict_refuses(client: AppClient, status: int, words: str, asked: dict[str, Any]) -> None:
-    assert words in refusal(client.post("/v1/predict", **asked), status)["found"]
+def test_predict_refuses(image_client: AppClient, status: int, words: str, asked: dict[str, Any]) -> None:
+    assert words in refusal(image_client.post("/v1/predict", **asked), status)["found"]
+
+
+def test_a_line_reader_takes_no_images(client: AppClient) -> None:
+    error = refusal(client.post("/v1/predict", content=bytes(784), headers=RAW), 409)
+    assert "lines" in error["found"] and "/v1/read" in error["remedy"]
+    assert "/v1/predict" not in client.get("/openapi.json").json()["paths"]
+
+
+def test_a_classifier_takes_no_form(image_client: AppClient) -> None:
+    for name in ("pattern", "length", "min", "max", "digits"):
+        answer = image_client.post("/v1/read", content=FIVE, headers=PNG, params={name: "1"})
+        assert f"unknown parameter '{name}'" in refusal(answer, 422)["found"]
+
+
+def test_a_plus_that_became_a_space_is_explained(client: AppClient) -> None:
+    answer = client.post("/v1/read?pattern=\\d+", content=FIVE, headers=PNG)
+    assert "%2B" in refusal(answer, 422)["remedy"]
+    assert client.post("/v1/read?pattern=\\d%2B", content=FIVE, headers=PNG).status_code == 200
 
 
 def test_other_paths_and_methods(client: AppClient) -> None:
@@ -141,15 +171,15 @@ def test_headers_of_every_answer(client: AppClient) -> None:
         assert "camera=(self)" in answer.headers["permissions-policy"]
 
 
-def test_metrics_count(client: AppClient) -> None:
+def test_metrics_count(image_client: AppClient) -> None:
     def value(text: str, line: str) -> float:
         return next((float(row.split()[-1]) for row in text.splitlines() if row.startswith(line)), 0.0)
 
     asked = 'tenfold_requests_total{method="POST",route="/v1/predict",status="200"}'
-    before = client.get("/metrics").text
+    before = image_client.get("/metrics").text
     for _ in range(3):
-        client.post("/v1/predict", content=bytes(784), headers=RAW)
-    after = client.get("/metrics").text
+        image_client.post("/v1/predict", content=bytes(784), headers=RAW)
+    after = image_client.get("/metrics").text
     assert value(after, asked) == value(before, asked) + 3
     assert value(after, "tenfold_batch_requests_count") == value(before, "tenfold_batch_requests_count") + 3
     assert value(after, "tenfold_queue_depth") == 0 and value(after, "tenfold_body_bytes") == 0
@@ -185,11 +215,11 @@ def test_hostile_pictures(client: AppClient, hostile: dict[str, bytes]) -> None:
     assert "tenfold_worker_restarts 0" in client.get("/metrics").text
 
 
-def test_hostile_bodies_elsewhere(client: AppClient, hostile: dict[str, bytes]) -> None:
+def test_hostile_bodies_elsewhere(image_client: AppClient, hostile: dict[str, bytes]) -> None:
     for path in ("/v1/predict", "/v1/corrections"):
         for kind in (JSON, RAW, NPY, {"Content-Type": "multipart/form-data; boundary=a"}):
             for data in hostile.values():
-                assert 400 <= client.post(path, content=data, headers=kind).status_code < 500
+                assert 400 <= image_client.post(path, content=data, headers=kind).status_code < 500
 
 
 @settings(max_examples=40, deadline=None, derandomize=True)
@@ -199,8 +229,8 @@ def test_hostile_bodies_elsewhere(client: AppClient, hostile: dict[str, bytes]) 
     kind=st.sampled_from(["application/json", "application/octet-stream", "multipart/form-data; boundary=a"]),
     path=st.sampled_from(["/v1/read", "/v1/predict", "/v1/corrections"]),
 )
-def test_any_bytes(client: AppClient, data: bytes, start: bytes, kind: str, path: str) -> None:
-    answer = client.post(path, content=start + data, headers={"Content-Type": kind})
+def test_any_bytes(image_client: AppClient, data: bytes, start: bytes, kind: str, path: str) -> None:
+    answer = image_client.post(path, content=start + data, headers={"Content-Type": kind})
     refusal(answer, answer.status_code)
     assert 400 <= answer.status_code < 500
 
@@ -213,29 +243,39 @@ def corrections(client: AppClient) -> Path:
     return client.settings.collect
 
 
-def test_corrections_are_what_adapt_takes(client: AppClient, reader: Classifier) -> None:
-    """A picture, a framed image, and what is no digit; the first two become examples."""
-    before = client.get("/v1/model").json()["collects"]
-    image = reader.read(FIVE)[0].image
-    assert before and image is not None
+def test_corrections_are_what_adapt_takes(client: AppClient) -> None:
+    """A picture with a whole line, a strip, and what is not to be read: pictures and their labels."""
+    assert client.get("/v1/model").json()["collects"]
+    strip = make_strip(np.asarray(Image.open(io.BytesIO(FIVE)).convert("L")))
     given = [
-        {"picture": base64_of(FIVE), "label": "5", "read": "6"},
-        {"image": base64.b64encode(image.tobytes()).decode(), "label": "5", "read": "?"},
-        {"image": base64.b64encode(image.tobytes()).decode(), "label": "not a digit"},
+        {"picture": base64_of(FIVE), "label": "07/11\n-1.049", "read": "01/11"},
+        {"image": base64_of(strip.tobytes()), "label": "12,5", "read": "?"},
+        {"image": base64_of(strip.tobytes()), "label": "not a digit"},
     ]
     told = [client.post("/v1/corrections", json=each).json() for each in given]
     assert all("kept" in each for each in told), told
     first = told[0]["kept"]
     assert [each["kept"] for each in told] == [first, first + 1, first + 2]
-    assert (told[0]["before"], told[0]["after"]) == ("6", "5")
+    assert (told[0]["before"], told[0]["after"]) == ("01/11", "07/11\n-1.049")
     folder = corrections(client)
     with (folder / "labels.csv").open(encoding="utf-8", newline="") as table:
-        rows = list(csv.DictReader(table))
-    assert [row["label"] for row in rows][-3:] == ["5", "5", "not a digit"] and rows[-3]["read"] == "6"
-    examples = collect_examples(reader, label_pictures([], str(folder / "labels.csv")))
-    assert examples.labels.tolist() == [5, 5] and len(examples.left_out) == 1
-    np.testing.assert_array_equal(examples.images[0], image)
-    assert np.abs(examples.images[1].astype(int) - image).mean() < 12  # framed once more
+        rows = list(csv.DictReader(table))[-3:]
+    assert [row["label"] for row in rows] == ["07/11\n-1.049", "12,5", "not a digit"] and rows[0][
+        "read"
+    ] == "01/11"
+    labelled = label_pictures([], str(folder / "labels.csv"))[-3:]
+    assert [each.label for each in labelled] == ["07/11\n-1.049", "12,5", "not a digit"]
+    pixels = [open_picture(each.path).pixels for each in labelled]
+    np.testing.assert_array_equal(pixels[0], open_picture(FIVE).pixels)
+    np.testing.assert_array_equal(pixels[1][..., 0], strip)
+
+
+def test_a_correction_of_an_image(image_client: AppClient) -> None:
+    image = np.arange(784, dtype=np.uint8).reshape(28, 28)
+    given = {"image": base64_of(image.tobytes()), "label": "5", "read": "6"}
+    assert image_client.post("/v1/corrections", json=given).status_code == 200
+    kept = max(corrections(image_client).glob("pictures/*.png"), key=lambda path: path.stat().st_mtime_ns)
+    np.testing.assert_array_equal(np.asarray(Image.open(kept)), image)
 
 
 def test_a_kept_picture_holds_nothing_but_its_pixels(client: AppClient) -> None:
@@ -250,30 +290,49 @@ def test_a_kept_picture_holds_nothing_but_its_pixels(client: AppClient) -> None:
     assert b"a telephone" not in kept.read_bytes() and not Image.open(kept).getexif()
 
 
-IMAGE = base64.b64encode(bytes(784)).decode()
+STRIP = base64_of(bytes(32 * 40))
 
 
 @pytest.mark.parametrize(
     ("status", "words", "given_as"),
     [
-        (422, "no 'label'", {"image": IMAGE}),
+        (422, "no 'label'", {"image": STRIP}),
         (422, "not one picture", {"label": "7"}),
-        (422, "not one picture", {"label": "7", "image": IMAGE, "picture": IMAGE}),
-        (422, "the label 'seven'", {"label": "seven", "image": IMAGE}),
-        (422, "the label '77'", {"label": "77", "image": IMAGE}),
-        (422, "the label '7'", {"label": 7, "image": IMAGE}),
-        (422, "the label '../7'", {"label": "../7", "image": IMAGE}),
+        (422, "not one picture", {"label": "7", "image": STRIP, "picture": STRIP}),
+        (422, "the label 'seven'", {"label": "seven", "image": STRIP}),
+        (422, "the label ''", {"label": "", "image": STRIP}),
+        (422, "the label '1", {"label": "1\n", "image": STRIP}),
+        (422, "the label '1 2'", {"label": "1 2", "image": STRIP}),
+        (422, "the label '1?'", {"label": "1?", "image": STRIP}),
+        (422, "the label '1", {"label": "1\n" * 16 + "1", "image": STRIP}),
+        (422, "the label '111", {"label": "1" * 33, "image": STRIP}),
+        (422, "the label '7'", {"label": 7, "image": STRIP}),
+        (422, "the label '../7x'", {"label": "../7x", "image": STRIP}),
         (422, "3 bytes", {"label": "7", "image": "AAAA"}),
-        (413, "2 images", {"label": "7", "image": base64.b64encode(bytes(1568)).decode()}),
-        (422, "'read'", {"label": "7", "image": IMAGE, "read": "x" * 201}),
+        (422, "0 bytes", {"label": "7", "image": ""}),
+        (422, "33,312 bytes", {"label": "7", "image": base64_of(bytes(32 * 1041))}),
+        (422, "'read'", {"label": "7", "image": STRIP, "read": "x" * 201}),
         (422, "empty", {"label": "7", "picture": ""}),
-        (422, "1 digits found", {"label": "77", "picture": base64_of(FIVE)}),
     ],
 )
 def test_corrections_refuse(client: AppClient, status: int, words: str, given_as: dict[str, Any]) -> None:
     before = len(list(corrections(client).glob("pictures/*")))
     assert words in refusal(client.post("/v1/corrections", json=given_as), status)["found"]
     assert len(list(corrections(client).glob("pictures/*"))) == before
+
+
+@pytest.mark.parametrize(
+    ("status", "words", "given_as"),
+    [
+        (422, "the label '77'", {"label": "77", "image": base64_of(bytes(784))}),
+        (422, "3 bytes", {"label": "7", "image": "AAAA"}),
+        (413, "2 images", {"label": "7", "image": base64_of(bytes(1568))}),
+    ],
+)
+def test_corrections_of_images_refuse(
+    image_client: AppClient, status: int, words: str, given_as: dict[str, Any]
+) -> None:
+    assert words in refusal(image_client.post("/v1/corrections", json=given_as), status)["found"]
 
 
 def test_settings_that_make_no_sense() -> None:

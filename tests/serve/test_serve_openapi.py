@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -15,16 +16,16 @@ from schemathesis.schemas import BaseSchema
 from serving import EXAMPLES, Running, running
 
 PICTURES = [(EXAMPLES / name).read_bytes() for name in ("five.png", "seven.png", "two.png")]
-OPERATIONS = (
+BOTH = (
     ("POST", "/v1/read"),
-    ("POST", "/v1/predict"),
     ("POST", "/v1/corrections"),
     ("GET", "/v1/model"),
     ("GET", "/healthz"),
     ("GET", "/readyz"),
     ("GET", "/metrics"),
 )
-EXAMPLES_EACH = {"/v1/read": 20, "/v1/predict": 4, "/v1/corrections": 20}  # 784 numbers take their time
+OPERATIONS = {"reader": BOTH, "classifier": (*BOTH, ("POST", "/v1/predict"))}
+EXAMPLES_EACH = {"/v1/read": 12, "/v1/predict": 4, "/v1/corrections": 12}  # 784 numbers take their time
 
 schemathesis.openapi.media_type("image/png", st.sampled_from(PICTURES), aliases=["image/jpeg"])
 schemathesis.openapi.media_type(
@@ -33,14 +34,26 @@ schemathesis.openapi.media_type(
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    options = ("--workers", "1", "--max-wait", "30", "--quiet")
-    with running(*options, "--collect", str(tmp_path_factory.mktemp("kept"))) as started:
-        yield started
+def servers(
+    classifier_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, Running]]:
+    """One of each kind of model."""
+    options = ("--workers", "1", "--max-wait", "60", "--timeout", "60", "--quiet", "--collect")
+    with (
+        running(*options, str(tmp_path_factory.mktemp("kept"))) as reads,
+        running(
+            *options, str(tmp_path_factory.mktemp("kept")), "--model", str(classifier_folder)
+        ) as classifies,
+    ):
+        yield {"reader": reads, "classifier": classifies}
 
 
 @pytest.fixture(scope="module")
-def schema(server: Running) -> BaseSchema:
+def schemas(servers: dict[str, Running]) -> dict[str, BaseSchema]:
+    return {kind: _schema(server) for kind, server in servers.items()}
+
+
+def _schema(server: Running) -> BaseSchema:
     """413 is a refusal too, of more images than one request may bring; Schemathesis does not count it."""
     refusals = [400, 413, 415, 422]
     config = SchemathesisConfig.from_dict(
@@ -49,19 +62,25 @@ def schema(server: Running) -> BaseSchema:
     return schemathesis.openapi.from_url(f"{server.address}/openapi.json", config=config)
 
 
-def test_every_route_is_described(schema: BaseSchema) -> None:
-    described = {(each.ok().method.upper(), each.ok().path) for each in schema.get_all_operations()}
-    assert described == set(OPERATIONS)
+def test_every_route_is_described(schemas: dict[str, BaseSchema]) -> None:
+    for kind, schema in schemas.items():
+        described = {(each.ok().method.upper(), each.ok().path) for each in schema.get_all_operations()}
+        assert described == set(OPERATIONS[kind])
 
 
-@pytest.mark.parametrize(("method", "path"), OPERATIONS, ids=str)
+CASES = [(kind, *each) for kind, operations in OPERATIONS.items() for each in operations]
+
+
+@pytest.mark.parametrize(("kind", "method", "path"), CASES)
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=["right", "wrong"])
-def test_conformance(schema: BaseSchema, method: str, path: str, mode: GenerationMode) -> None:
+def test_conformance(
+    schemas: dict[str, BaseSchema], kind: str, method: str, path: str, mode: GenerationMode
+) -> None:
     """No server error; status, type and form of every answer as described; what is wrong is refused.
 
     That a string is the base64 of a picture is more than a schema can say: other strings may be refused.
     """
-    operation = schema[path][method]
+    operation = schemas[kind][path][method]
     if mode is GenerationMode.NEGATIVE and method == "GET":
         pytest.skip("nothing can be wrong about it")
     excluded = [] if path == "/v1/predict" or method == "GET" else [_check("positive_data_acceptance")]
@@ -85,11 +104,17 @@ def _check(name: str) -> schemathesis.CheckFunction:
     return next(check for check in schemathesis.checks.CHECKS.get_all() if check.__name__ == name)
 
 
-def test_examples_of_the_document_are_answered(server: Running, schema: BaseSchema) -> None:
-    for path, described in schema.raw_schema["paths"].items():
+@pytest.mark.parametrize("kind", OPERATIONS)
+def test_examples_of_the_document_are_answered(
+    servers: dict[str, Running], schemas: dict[str, BaseSchema], kind: str
+) -> None:
+    """Those of the parameters all at once."""
+    for path, described in schemas[kind].raw_schema["paths"].items():
         for operation in described.values():
             content = operation.get("requestBody", {}).get("content", {})
-            for kind, body in content.items():
-                if "example" in body:
-                    answer = httpx.post(f"{server.address}{path}", json=body["example"])
-                    assert answer.status_code == 200 and kind == "application/json"
+            query = {each["name"]: each["example"] for each in operation.get("parameters", ())}
+            examples = [(name, body["example"]) for name, body in content.items() if "example" in body]
+            for name, example in examples:
+                answer = httpx.post(f"{servers[kind].address}{path}", json=example, params=query)
+                assert answer.status_code == 200 and name == "application/json", answer.text
+            assert examples or not content

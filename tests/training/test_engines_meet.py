@@ -99,8 +99,8 @@ def test_probabilities_temperature_and_verdicts(blobs: ImageDataset, tmp_path: P
     assert [verdict.label for verdict in verdicts] == [
         blobs.class_names[k] for k in classifier.predict(images)
     ]
-    read = classifier.read(images[7])[0]
-    assert read.label == verdicts[7].label and read.confidence == pytest.approx(verdicts[7].confidence)
+    one = classifier.classify(images[7])
+    assert one.label == verdicts[7].label and one.confidence == pytest.approx(verdicts[7].confidence)
 
 
 @pytest.mark.parametrize(

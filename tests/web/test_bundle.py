@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 from browser import Page
+from page_hand import Hand
 from some_classifiers import classifier_of
 from web_host import host
 
 from tenfold.errors import UsageError
 from tenfold.export.web import export_web
 from tenfold.reader.load import load_reader
-from tenfold.reader.reading import read_picture
 from tenfold.recipes.load import get_recipe
 
 TWO = Path(__file__).parents[2] / "examples" / "two.png"
@@ -69,7 +69,7 @@ def text_read(page: Page, picture: Path) -> str:
 
 
 def test_it_reads_and_reads_on_without_its_host(browser_page: Page, bundle: Path) -> None:
-    expected = read_picture(load_reader(), TWO).text
+    expected = load_reader().read(TWO).text
     with host({"/": bundle.parents[1]}) as root:
         browser_page.show(f"{root}/some/where/", width=1000)
         browser_page.evaluate(READY)
@@ -80,6 +80,22 @@ def test_it_reads_and_reads_on_without_its_host(browser_page: Page, bundle: Path
         browser_page.show(f"{root}/some/where/{name}", width=1000)
         assert browser_page.evaluate(READY)
         assert text_read(browser_page, TWO) == expected
+
+
+def test_a_classifier_reads_one_digit_per_picture(browser_page: Page, tmp_path: Path) -> None:
+    classifier = classifier_of(get_recipe("mlp-small"), background="dark")
+    with host({"/": export_web(classifier, tmp_path / "site")}) as root:
+        browser_page.events.clear()
+        browser_page.show(f"{root}/", width=1000)
+        hand = Hand(browser_page)
+        hand.wait()
+        hand.open(TWO)
+        wanted = classifier.classify(TWO)
+        assert hand.text("#text") == wanted.label == hand.text("#bars .best .name")
+        assert (
+            hand.count("#boxes div") == 0 and hand.count("#line[hidden], #sure[hidden], #marks[hidden]") == 3
+        )
+        assert browser_page.complaints() == []
 
 
 def test_the_service_worker_knows_every_file(bundle: Path) -> None:
@@ -125,7 +141,7 @@ def test_a_bundle_is_replaced_and_what_stands_beside_it_left(tmp_path: Path) -> 
     folder = export_web(classifier_of(get_recipe("mlp-small"), background="dark"), tmp_path / "site")
     (folder / "CNAME").write_text("digits.example")
     export_web(load_reader(), folder)
-    assert json.loads((folder / "model" / "card.json").read_text())["recipe"]["name"] == "reader"
+    assert json.loads((folder / "model" / "card.json").read_text())["kind"] == "line reader"
     assert (folder / "CNAME").read_text() == "digits.example"
     assert json.loads((folder / "config.json").read_text())["backend"] == "local"
 

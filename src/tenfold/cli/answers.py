@@ -1,4 +1,5 @@
-"""What `tenfold read` says about each picture as soon as it is known: for a person, as JSON, as CSV."""
+"""The pictures that a command is given, and what `tenfold read` says about each as soon as it is known: for a
+person, as JSON, as CSV."""
 
 from __future__ import annotations
 
@@ -7,14 +8,15 @@ import io
 import json
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from tenfold.reader.reading import Transcript
+    from tenfold.reader.reading import Reading
 
-__all__ = ["Answer", "Answers", "open_answers"]
+__all__ = ["Answer", "Answers", "find_pictures", "open_answers", "tell_reading"]
 
-_MOST_DOUBTS = 3  # marks that a line names
+_MOST_DOUBTS = 3  # characters that an answer names
 _NTH = ["first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth"]
 
 
@@ -22,17 +24,21 @@ class Answer(NamedTuple):
     """A picture's path as given, and what stands in it, or else what is wrong with it."""
 
     path: str
-    reading: Transcript | None
+    reading: Reading | None
     error: str
+
+    def only_digits(self) -> Answer:
+        """Without separators."""
+        return self._replace(reading=self.reading and self.reading.only_digits())
 
 
 class Answers:
-    """A line a picture for a person: the text, how sure it is, and where it is doubtful why."""
+    """One line per picture for a person: the text, how sure it is, and where it is doubtful why."""
 
     encoding: str | None = None  # of stdout, when not its own
 
     def __init__(self) -> None:
-        if isinstance(sys.stdout, io.TextIOWrapper):  # names that are no text must not stop the rest
+        if isinstance(sys.stdout, io.TextIOWrapper):  # names that are not text must not stop the rest
             errors = "surrogateescape" if self.encoding else "backslashreplace"
             sys.stdout.reconfigure(encoding=self.encoding, errors=errors)
 
@@ -40,7 +46,7 @@ class Answers:
         if answer.reading is None:
             sys.stderr.write(f"tenfold: {_printable(answer.error)}\n")
             return
-        self._write(f"{_printable(answer.path)}: {_tell(answer.reading)}\n")
+        self._write(f"{_printable(answer.path)}: {tell_reading(answer.reading)}\n")
 
     def open(self) -> None:
         """Before the first answer."""
@@ -64,14 +70,15 @@ class Answers:
 
 
 class _Json(Answers):
-    """One list, an element a line."""
+    """One list, one element per line."""
 
     def __init__(self) -> None:
         super().__init__()
         self._before = "[\n"
 
     def add(self, answer: Answer) -> None:
-        empty: dict[str, Any] = {"path": answer.path, "text": None, "digits": [], "troubles": []}
+        empty: dict[str, Any] = {"path": answer.path, "text": None, "confidence": None}
+        empty |= {key: [] for key in ("digits", "characters", "lines", "troubles")}
         known = answer.reading.to_dict() if answer.reading else {}
         element = json.dumps(empty | known | {"error": answer.error or None}, allow_nan=False)
         before, self._before = self._before, ",\n"
@@ -82,7 +89,7 @@ class _Json(Answers):
 
 
 class _Csv(Answers):
-    """A line a picture; text in quotes where it has several rows."""
+    """One row per picture; text in quotes where it has several lines. verdicts: of the digits."""
 
     encoding = "utf-8"
 
@@ -112,34 +119,62 @@ def open_answers(*, as_json: bool, as_csv: bool) -> Answers:
     return _Json() if as_json else _Csv() if as_csv else Answers()
 
 
-def _tell(reading: Transcript) -> str:
-    """ "1049  (98.7 %)", or "10?9  third mark: 4 or 9 (51 % / 47 %)"."""
+def find_pictures(given: str) -> list[tuple[str, str]]:
+    """Paths, each with what is wrong with it; a folder stands for the pictures in it and below."""
+    folder = Path(given)
+    if given == "-" or not given or not folder.is_dir():
+        return [(given, "")]
+    from tenfold.data.folders import SUFFIXES
+
+    found: list[tuple[str, str]] = []
+
+    def report(error: OSError) -> None:
+        found.append((str(error.filename), f"{error.filename} cannot be opened ({error.strerror})"))
+
+    for place, folders, names in os.walk(folder, onerror=report):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [
+            (str(Path(place, name)), "")
+            for name in names
+            if name.lower().endswith(SUFFIXES) and not name.startswith(".")
+        ]
+    return sorted(found) or [(given, f"{given} holds no picture; expected {', '.join(SUFFIXES)}")]
+
+
+def tell_reading(reading: Reading) -> str:
+    """ "1049  (98.7 %)", or "10?9  third character: 4 or 9 (51 % / 47 %)"."""
     from tenfold.reader.troubles import percent
 
-    if not reading.digits:
+    if not reading.lines:
         return "; ".join(reading.troubles)
-    text = reading.text.replace("\n", " / ")
+    text = reading.text.replace("\n", " | ")
     doubts = [*_doubts(reading), *reading.troubles]
-    if all(digit.verdict == "digit" for digit in reading.digits):
+    if all(character.verdict == "digit" for character in reading.characters):
         text += f"  ({percent(reading.confidence or 0)})"
     return "  ".join([text, "; ".join(doubts)]) if doubts else text
 
 
-def _doubts(reading: Transcript) -> list[str]:
+def _doubts(reading: Reading) -> list[str]:
+    """The first doubtful characters with their two likeliest, and how many more there are."""
     from tenfold.reader.troubles import explain_verdict
 
     told = [
-        (number, why) for number, digit in enumerate(reading.digits, 1) if (why := explain_verdict(digit))
+        (_place(reading, row, number), why)
+        for row, line in enumerate(reading.lines, 1)
+        for number, character in enumerate(line.characters, 1)
+        if (why := explain_verdict(character))
     ]
-    if len(reading.digits) == 1:
+    if len(reading.characters) == 1:
         return [why for _, why in told]
-    doubts = [f"{_name(number)}: {why}" for number, why in told[:_MOST_DOUBTS]]
+    doubts = [f"{place}: {why}" for place, why in told[:_MOST_DOUBTS]]
     more = len(told) - len(doubts)
     return [*doubts, f"{more} more are doubtful"] if more else doubts
 
 
-def _name(number: int) -> str:
-    return f"{_NTH[number - 1]} mark" if number <= len(_NTH) else f"mark {number}"
+def _place(reading: Reading, row: int, number: int) -> str:
+    """ "third character", "line 2, third character"."""
+    name = f"{_NTH[number - 1]} character" if number <= len(_NTH) else f"character {number}"
+    return f"line {row}, {name}" if len(reading.lines) > 1 else name
 
 
 def _printable(text: str) -> str:

@@ -1,4 +1,4 @@
-"""`tenfold explain`: what moved the verdict on a picture, as words, a page or a picture."""
+"""`tenfold explain`: why a model answers as it does, as words, a page or a picture."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tenfold.classifier import Classifier
     from tenfold.explain.explanation import Explanation
     from tenfold.explain.subject import Subject
+    from tenfold.reader.line_reader import LineReader
     from tenfold.runs.folder import Run
 
 __all__ = ["explain_command"]
@@ -39,41 +40,50 @@ def explain_command(
     data: DataSource = None,
     split: Annotated[str, typer.Option(help="Where --index counts: train, test or all.")] = "test",
     digit: Annotated[
-        int | None, typer.Option(min=1, help="Explain only this digit of the picture, from 1.")
+        int | None, typer.Option(min=1, help="Explain only this character of the picture, from 1.")
     ] = None,
-    out: Annotated[Path, typer.Option(help="Where to write it: a page .html or a picture .png.")] = Path(
-        "explain.html"
-    ),
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Where to write it: a page .html or, of the line reader always, a picture .png."),
+    ] = None,
     engine: EngineName = "auto",
     data_dir: DataDir = None,
     offline: Offline = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Show what moved a verdict: which ink, against which other answer, like which images.
+    """Show why a model answers as it does: which ink, against which other answer, like which images.
 
-    Neighbours are looked for among the images that the run learned from, or the training
+    The line reader draws the sheet of `tenfold read --explain`. The rest is of models of
+    single images. Neighbours are looked for among the images that the run learned from, or the training
     images of --data. Maps: occlusion, gradient, gradient times ink, SmoothGrad, integrated
     gradients, and the answer against the next.
     """
+    from tenfold.classifier import Classifier
     from tenfold.explain.explanation import explain_predictions
     from tenfold.explain.write import check_target, write_explanation
 
-    check_target(out)
-    classifier, run = load_classifier_or_reader(model, engine=engine, quiet=quiet or as_json)
+    if out:
+        check_target(out)
+    _check_subject(picture, index)
+    loaded, run = load_classifier_or_reader(model, engine=engine, quiet=quiet or as_json)
+    if not isinstance(loaded, Classifier):
+        _explain_lines(loaded, picture, index, data, digit, out or Path("explain.png"), as_json)
+        return
     with progress_bar(quiet=quiet or as_json) as progress:
         where = {"data_dir": data_dir, "offline": offline, "progress": progress}
-        subject = _subject(classifier, run, picture, index, data, split, where).only(digit)
+        subject = _subject(loaded, run, picture, index, data, split, where).only(digit)
         dataset, rows, notes = _learned(run, data if index is None or run is None else None, where)
         found = explain_predictions(
-            classifier,
+            loaded,
             list(subject.predictions),
             dataset=dataset,
             rows=rows,
             truth=subject.truth,
             progress=progress,
         )
-    path = write_explanation(out, found, subject.shown(run.name if run else _name(model), notes))
+    shown = subject.shown(run.name if run else str(model), notes)
+    path = write_explanation(out or Path("explain.html"), found, shown)
     if as_json:
         explanations = [each.to_dict() for each in found]
         emit_json({"name": subject.name, "explanations": explanations, "notes": notes, "page": str(path)})
@@ -81,8 +91,54 @@ def explain_command(
         _tell(found, notes, path)
 
 
-def _name(model: Path | None) -> str:
-    return "built-in reader" if model is None or str(model) == "reader" else str(model)
+def _check_subject(picture: Path | None, index: int | None) -> None:
+    """Raises UsageError unless one of them is named."""
+    from tenfold.errors import UsageError
+
+    if (picture is None) == (index is None):
+        raise UsageError(
+            "neither a picture nor an --index was named" if picture is None else "a picture and an --index",
+            expected="one of them",
+        )
+
+
+def _explain_lines(
+    reader: LineReader,
+    picture: Path | None,
+    index: int | None,
+    data: str | None,
+    character: int | None,
+    out: Path,
+    as_json: bool,
+) -> None:
+    """The sheet of a reading, or of one character of it. Raises UsageError for what is for other models."""
+    from tenfold.cli.answers import tell_reading
+    from tenfold.errors import UsageError
+    from tenfold.reader.explain import explain_reading
+    from tenfold.reader.sheet_folder import write_sheet
+
+    if picture is None or data is not None:
+        raise UsageError(
+            f"{'--data' if index is None else '--index'} with the line reader",
+            expected="a picture",
+            remedy="name a run with --model for images of a data set",
+        )
+    if out.suffix.lower() != ".png":
+        raise UsageError(
+            f"{out} is not a picture", expected="a name ending in .png for the line reader's sheet"
+        )
+    reading = reader.read(picture)
+    count = len(reading.characters)
+    if character and character > count:
+        raise UsageError(
+            f"{picture} holds {count} characters", expected=f"--digit from 1 to {count}" * bool(count)
+        )
+    write_sheet(explain_reading(reading, reader, name=picture.name, only=character), out)
+    if as_json:
+        emit_json({"name": picture.name, "reading": reading.to_dict(), "notes": [], "page": str(out)})
+        return
+    stdout().print(tell_reading(reading), style="bold", markup=False)
+    stdout().print(f"explanation: {out}", markup=False)
 
 
 def _subject(
@@ -97,11 +153,6 @@ def _subject(
     from tenfold.errors import UsageError
     from tenfold.explain.subject import open_subject, take_subject
 
-    if (picture is None) == (index is None):
-        raise UsageError(
-            "neither a picture nor an --index was named" if picture is None else "a picture and an --index",
-            expected="one of them",
-        )
     if picture is not None:
         return open_subject(classifier, picture)
     if data is None and run is None:

@@ -37,11 +37,11 @@ def export_command(
 ) -> None:
     """Write a model as a file or folder for other programs, and check that it answers alike.
 
-    onnx: one file, from uint8 pixels to probabilities, checked in ONNX Runtime.
-    safetensors: weights and card, as tenfold loads them. web: a folder for any static
-    host, with a page that reads in the browser, offline too. card: what the model is,
-    learned, is worth and cannot do, in Markdown. What stands at --out is replaced only
-    where an export made it.
+    onnx: one file, from uint8 pixels to probabilities, checked in ONNX Runtime; that of
+    the reader takes strips of one line, of any width. safetensors: weights and card, as
+    tenfold loads them. web: a folder for any static host, with a page that reads in the
+    browser, offline too. card: what the model is, learned, is worth and cannot do, in
+    Markdown. What stands at --out is replaced only where an export made it.
     """
     from tenfold.export.forms import export_as
 
@@ -56,9 +56,13 @@ def export_command(
 def _source(path: Path) -> Source:
     from tenfold.classifier import Classifier
     from tenfold.export.forms import Source
-    from tenfold.reader.load import READER_FOLDER
+    from tenfold.reader.load import is_line_reader
     from tenfold.runs.folder import Run, is_run
 
+    folder = path if path.is_dir() else path.parent
+    told = (folder / "card.md").read_text(encoding="utf-8") if (folder / "card.md").is_file() else ""
+    if is_line_reader(path):
+        return _reader_source(path, told)
     classifier = Classifier.load(path, engine="numpy")
     if path.is_dir() and is_run(path):
         run = Run(path)
@@ -68,16 +72,17 @@ def _source(path: Path) -> Source:
             classifier, run.name, str(path), images, kind, data=run.environment["data"], figures=figures
         )
     images, kind = _some_images(classifier)
-    told = (path if path.is_dir() else path.parent) / "card.md"
-    name = classifier.card.recipe.name if path == READER_FOLDER else _name_of(path)
-    return Source(
-        classifier,
-        name,
-        "" if path == READER_FOLDER else str(path),
-        images,
-        kind,
-        told=told.read_text(encoding="utf-8") if told.is_file() else "",
-    )
+    return Source(classifier, _name_of(path), str(path), images, kind, told=told)
+
+
+def _reader_source(path: Path, told: str) -> Source:
+    from tenfold.export.check import check_strips
+    from tenfold.export.forms import Source
+    from tenfold.reader.load import READER_FOLDER, load_reader
+
+    built_in = path == READER_FOLDER
+    name, saved = ("reader", "") if built_in else (_name_of(path), str(path))
+    return Source(load_reader(path), name, saved, check_strips(), "made-up strips", told=told)
 
 
 def _name_of(path: Path) -> str:

@@ -9,6 +9,7 @@ from tenfold.cli.output import stderr
 
 if TYPE_CHECKING:
     from tenfold.classifier import Classifier
+    from tenfold.reader.load import AnyModel
     from tenfold.runs.folder import Run
 
 __all__ = ["find_model", "load_classifier", "load_classifier_or_reader"]
@@ -56,18 +57,20 @@ def load_classifier(named: Path | None, *, engine: str, quiet: bool = False) -> 
 
 def load_classifier_or_reader(
     named: Path | None, *, engine: str, quiet: bool = False
-) -> tuple[Classifier, Run | None]:
+) -> tuple[AnyModel, Run | None]:
     """The model named, the newest finished run, or else the built-in reader; said on stderr if none is
     named. And the run that it is of, if it lies in a run's folder.
     """
-    from tenfold.classifier import Classifier
+    from tenfold.reader.load import is_line_reader, load_model
     from tenfold.runs.folder import is_run, open_run
 
     if named is None and _newest_run() is None:
         if not quiet:
             stderr().print("model: the built-in reader", markup=False)
-        path, engine = _built_in(), "numpy" if engine == "auto" else engine  # PyTorch takes long to import
+        path = _built_in()
     else:
         path = find_model(named, quiet=quiet)
+    if engine == "auto" and is_line_reader(path):
+        engine = "numpy"  # PyTorch takes long to import
     folder = path if path.is_dir() else path.parent
-    return Classifier.load(path, engine=engine), open_run(folder) if is_run(folder) else None
+    return load_model(path, engine=engine), open_run(folder) if is_run(folder) else None

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import csv
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tenfold.cli.answers import find_pictures
 from tenfold.cli.models import load_classifier
 from tenfold.cli.options import EngineName, Json, ModelPath, Quiet
 from tenfold.cli.output import emit_json, percent, progress_bar, stderr, stdout
@@ -20,26 +20,26 @@ __all__ = ["predict_command"]
 
 
 def predict_command(
-    pictures: Annotated[list[Path], typer.Argument(help="Pictures of one thing each, or folders of them.")],
+    pictures: Annotated[list[str], typer.Argument(help="Pictures of one thing each, or folders of them.")],
     model: ModelPath = None,
     engine: EngineName = "auto",
     as_json: Json = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="path,label,confidence,error on stdout.")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Name what each picture shows, with any model. For handwriting use `tenfold read`.
+    """Name what each picture shows, with any model of single images. For numbers use `tenfold read`.
 
     A picture that cannot be read is reported; the rest go on.
     """
     classifier = load_classifier(model, engine=engine, quiet=quiet or as_json or as_csv)
-    paths = [path for given in pictures for path in _expand(given)]
+    paths = [found for given in pictures for found in find_pictures(given)]
     rows: list[dict[str, Any]] = []
     writer = csv.writer(sys.stdout) if as_csv else None
     if writer:
         writer.writerow(("path", "label", "confidence", "error"))
     with progress_bar(quiet=quiet or len(paths) < 20) as progress:
-        for number, path in enumerate(paths, start=1):
-            rows.append(_predict(classifier, path))
+        for number, (path, error) in enumerate(paths, start=1):
+            rows.append(_predict(classifier, path, error))
             if writer:
                 row = rows[-1]
                 writer.writerow((row["path"], row["label"], row["confidence"], row["error"]))
@@ -53,35 +53,19 @@ def predict_command(
         raise typer.Exit(1)
 
 
-def _expand(given: Path) -> list[Path]:
-    """A folder stands for the pictures in it and below."""
-    if not given.is_dir():
-        return [given]
-    from tenfold.data.folders import SUFFIXES
+def _predict(classifier: Classifier, path: str, error: str) -> dict[str, Any]:
+    """error: what is wrong with the path already, or ""."""
     from tenfold.errors import DataError
 
-    found = sorted(path for path in given.rglob("*") if path.suffix.lower() in SUFFIXES)
-    if not found:
-        raise DataError(f"{given} holds no picture", expected=", ".join(SUFFIXES))
-    return found
-
-
-def _predict(classifier: Classifier, path: Path) -> dict[str, Any]:
-    from tenfold.errors import DataError
-
-    empty: dict[str, Any] = {
-        "path": str(path),
-        "label": None,
-        "confidence": None,
-        "alternatives": [],
-        "probs": [],
-    }
+    row: dict[str, Any] = {"path": path, "label": None, "confidence": None, "alternatives": [], "probs": []}
+    if error:
+        return row | {"error": error}
     try:
         verdict = classifier.classify(path).to_dict()
-    except DataError as error:
-        return empty | {"error": str(error)}
+    except DataError as found:
+        return row | {"error": str(found)}
     del verdict["box"], verdict["verdict"], verdict["none"]
-    return empty | verdict | {"error": None}
+    return row | verdict | {"error": None}
 
 
 def _show(row: dict[str, Any]) -> None:

@@ -1,8 +1,7 @@
-"""`tenfold read`: handwritten digits in pictures and folders of pictures, as text."""
+"""`tenfold read`: numbers in pictures and folders of pictures, as text."""
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -11,12 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tenfold.cli.answers import Answer, Answers, open_answers
+from tenfold.cli.answers import Answer, Answers, find_pictures, open_answers
 from tenfold.cli.options import Quiet
 from tenfold.cli.output import progress_bar
 
 if TYPE_CHECKING:
-    from tenfold.classifier import Classifier
+    from tenfold.reader.line_reader import LineReader
     from tenfold.reader.sheet_folder import SheetFolder
 
 __all__ = ["read_command"]
@@ -24,46 +23,61 @@ __all__ = ["read_command"]
 
 def read_command(
     pictures: Annotated[
-        list[str], typer.Argument(help="Pictures of handwriting, folders of them, or - for stdin.")
+        list[str], typer.Argument(help="Pictures of writing, folders of them, or - for stdin.")
     ],
     model: Annotated[
         Path | None,
-        typer.Option("--model", "-m", help="A run's folder or model.safetensors; else the built-in reader."),
+        typer.Option(
+            "--model", "-m", help="A reader's folder, as tenfold adapt writes; else the built-in one."
+        ),
     ] = None,
     engine: Annotated[str, typer.Option(help="numpy, torch, or auto.")] = "numpy",
+    only_digits: Annotated[bool, typer.Option("--digits", help="Digits only, without separators.")] = False,
+    pattern: Annotated[
+        str | None, typer.Option(help="Each line is of this form, as '\\d{5}' or '\\d+,\\d\\d'.")
+    ] = None,
+    length: Annotated[int | None, typer.Option(help="Each line has so many digits.")] = None,
+    least: Annotated[
+        str | None, typer.Option("--min", help="Each line is a number of at least this.")
+    ] = None,
+    most: Annotated[str | None, typer.Option("--max", help="Each line is a number of at most this.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON list on stdout, as it grows.")] = False,
     as_csv: Annotated[
         bool, typer.Option("--csv", help="path,text,confidence,verdicts,error on stdout.")
     ] = False,
     explain: Annotated[
         Path | None,
-        typer.Option(help="Write a picture of every step, one for each picture, into this folder."),
+        typer.Option(help="Write a sheet that explains the answer, one per picture, into this folder."),
     ] = None,
     workers: Annotated[
         int | None,
-        typer.Option(min=1, help="Processes that read side by side; else one a core, for 25 pictures each."),
+        typer.Option(
+            min=1, help="Processes that read side by side; else one per core, for 25 pictures each."
+        ),
     ] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Read handwritten digits from any picture: drawings, scans, photographs of paper.
+    """Read numbers in any picture: drawings, scans, photographs; handwritten or printed.
 
-    A ? stands for a mark that is no digit, or not surely one. A folder is read with
-    all that lies below it. A picture that cannot be opened is reported, the rest go on,
-    and the exit code is 1.
+    A ? stands for a doubtful character. With --pattern, --length, --min or --max only
+    answers of that form are given. A folder is read with all that lies below it. A picture
+    that cannot be opened is reported, the rest go on, and the exit code is 1.
     """
     answers = open_answers(as_json=as_json, as_csv=as_csv)
-    classifier = _load(model, engine)
+    form = {"pattern": pattern, "length": length, "least": least, "most": most}
+    _check(form)
+    reader = _load(model, engine)
     sheets = _open_sheets(explain) if explain else None
-    paths = [found for given in pictures for found in _find(given)]
+    paths = [found for given in pictures for found in find_pictures(given)]
     failed = 0
     with (
         _to_the_end(answers),
         progress_bar(quiet=quiet or len(paths) < 20) as progress,
-        closing(_answer_all(classifier, paths, sheets, workers)) as answered,
+        closing(_answer_all(reader, paths, sheets, workers, form)) as answered,
     ):
         for number, answer in enumerate(answered, start=1):
             failed += bool(answer.error)
-            answers.add(answer)
+            answers.add(answer.only_digits() if only_digits else answer)
             if progress:
                 progress("reading", number, len(paths))
     if failed:
@@ -88,67 +102,61 @@ def _to_the_end(answers: Answers) -> Iterator[None]:
         raise typer.Exit(130) from None
 
 
-def _load(model: Path | None, engine: str) -> Classifier:
-    from tenfold.classifier import Classifier
-    from tenfold.reader.load import load_reader
+def _check(form: dict[str, Any]) -> None:
+    """Raises UsageError for a wrong pattern or range."""
+    from tenfold.reader.constraint import make_constraint
 
-    return load_reader(engine=engine) if model is None else Classifier.load(model, engine=engine)
+    make_constraint(**form)
 
 
-def _find(given: str) -> list[tuple[str, str]]:
-    """Paths, each with what is wrong with it; a folder stands for the pictures in it and below."""
-    folder = Path(given)
-    if given == "-" or not given or not folder.is_dir():
-        return [(given, "")]
-    from tenfold.data.folders import SUFFIXES
+def _load(model: Path | None, engine: str) -> LineReader:
+    from tenfold.cli.models import find_model
+    from tenfold.errors import UsageError
+    from tenfold.reader.load import READER_FOLDER, is_line_reader, load_reader
 
-    found: list[tuple[str, str]] = []
-
-    def report(error: OSError) -> None:
-        found.append((str(error.filename), f"{error.filename} cannot be opened ({error.strerror})"))
-
-    for place, folders, names in os.walk(folder, onerror=report):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [
-            (str(Path(place, name)), "")
-            for name in names
-            if name.lower().endswith(SUFFIXES) and not name.startswith(".")
-        ]
-    return sorted(found) or [(given, f"{given} holds no picture; expected {', '.join(SUFFIXES)}")]
+    path = READER_FOLDER if model is None else find_model(model)
+    if path.exists() and not is_line_reader(path):
+        raise UsageError(
+            f"{path} is not a line reader's folder",
+            expected="one that tenfold adapt wrote",
+            remedy=f"for a model of single images use `tenfold predict --model {path}`",
+        )
+    return load_reader(path, engine=engine)
 
 
 def _answer_all(
-    classifier: Classifier, paths: Sequence[tuple[str, str]], sheets: SheetFolder | None, workers: int | None
+    reader: LineReader,
+    paths: Sequence[tuple[str, str]],
+    sheets: SheetFolder | None,
+    workers: int | None,
+    form: dict[str, Any],
 ) -> Generator[Answer]:
-    """paths: as `_find` gives them. Sheets are drawn one after another, in this process."""
+    """paths: as `find_pictures` gives them. Sheets are drawn one after another, in this process."""
     from tenfold.errors import DataError
     from tenfold.reader.many import read_pictures
 
     files = [] if sheets else [path for path, error in paths if not error and path != "-"]
-    with closing(read_pictures(classifier, files, workers=workers)) as transcripts:
+    with closing(read_pictures(reader, files, workers=workers, **form)) as readings:
         for path, error in paths:
             if error:
                 yield Answer(path, None, error)
             elif sheets or path == "-":
-                yield _answer(classifier, path, sheets)
+                yield _answer(reader, path, sheets, form)
+            elif isinstance(found := next(readings), DataError):
+                yield Answer(path, None, str(found))
             else:
-                found = next(transcripts)
-                if isinstance(found, DataError):
-                    yield Answer(path, None, str(found))
-                else:
-                    yield Answer(path, found, "")
+                yield Answer(path, found, "")
 
 
-def _answer(classifier: Classifier, path: str, sheets: SheetFolder | None) -> Answer:
+def _answer(reader: LineReader, path: str, sheets: SheetFolder | None, form: dict[str, Any]) -> Answer:
     from tenfold.errors import DataError
-    from tenfold.reader.reading import read_picture
 
     try:
-        reading = read_picture(classifier, _standard_input() if path == "-" else path)
+        reading = reader.read(_standard_input() if path == "-" else path, **form)
     except DataError as error:
         return Answer(path, None, str(error))
     if sheets:
-        sheets.add(path, reading, classifier)
+        sheets.add(path, reading, reader)
     return Answer(path, reading, "")
 
 

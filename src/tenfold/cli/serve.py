@@ -1,4 +1,4 @@
-"""`tenfold serve`: the reader, or a trained run, as an HTTP server with a page to draw on."""
+"""`tenfold serve`: the line reader, or a trained run, as an HTTP server with a page to draw on."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MIB = 2**20
 def serve_command(
     model: Annotated[
         Path | None,
-        typer.Option("--model", "-m", help="A run's folder or model.safetensors; else the built-in reader."),
+        typer.Option("--model", "-m", help="A reader's or run's folder; else the built-in reader."),
     ] = None,
     host: Annotated[str, typer.Option(help="The address to listen on; 0.0.0.0 for all.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 for any free one.")] = 8000,
@@ -38,17 +38,19 @@ def serve_command(
     timeout: Annotated[float, typer.Option(help="Seconds that an answer may take.")] = 10,
     quiet: Quiet = False,
 ) -> None:
-    """Serve the reader over HTTP: a page to draw on, and an API (POST /v1/read, /v1/predict).
+    """Serve the line reader over HTTP: a page to draw on, and an API (POST /v1/read).
+
+    With --model a trained run is served instead, which also takes images (POST /v1/predict).
 
     Every request is a line of JSON on stderr, unless --quiet. Ctrl-C or SIGTERM stops the
     server when it has answered what it has taken in. GET /openapi.json describes the API.
     """
-    from tenfold.classifier import Classifier
-    from tenfold.reader.load import READER_FOLDER
+    from tenfold.cli.models import find_model
+    from tenfold.reader.load import READER_FOLDER, load_model
     from tenfold.serve.run import serve
     from tenfold.serve.settings import ServeSettings
 
-    folder = model or READER_FOLDER
+    folder = find_model(model) if model else READER_FOLDER
     settings = ServeSettings(
         workers=workers,
         max_body=int(max_body * _MIB),
@@ -61,10 +63,10 @@ def serve_command(
         about=folder if folder.is_dir() else folder.parent,
         access_log=not quiet,
     )
-    classifier = Classifier.load(folder, engine=engine)
+    served = load_model(folder, engine=engine)
 
     def say(address: str) -> None:
-        sys.stderr.write(f"tenfold: {classifier.card.recipe.name} on {address} (Ctrl-C stops)\n")
+        sys.stderr.write(f"tenfold: {served.card.recipe.name} on {address} (Ctrl-C stops)\n")
         sys.stderr.flush()
 
-    serve(classifier, settings, host=host, port=port, started=say)
+    serve(served, settings, host=host, port=port, started=say)

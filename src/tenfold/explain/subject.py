@@ -1,4 +1,4 @@
-"""What is to be explained: the digits of a picture, or one image of a data set."""
+"""What is to be explained: a picture, or one image of a data set."""
 
 from __future__ import annotations
 
@@ -45,13 +45,9 @@ class Subject:
 
 
 def open_subject(classifier: Classifier, path: str | Path) -> Subject:
-    """A picture read as `tenfold read` or, by a model that reads no ink, `tenfold predict` reads it.
-
-    Raises DataError for what is no picture.
-    """
+    """A picture as `tenfold predict` takes it. Raises DataError for what is not a picture."""
     opened = open_picture(path)
-    found = tuple(classifier.read(path))
-    return Subject(Path(path).name, found, Image.fromarray(opened.pixels), opened.size)
+    return Subject(Path(path).name, (classifier.classify(path),), Image.fromarray(opened.pixels), opened.size)
 
 
 def take_subject(classifier: Classifier, dataset: ImageDataset, index: int, split: str) -> Subject:

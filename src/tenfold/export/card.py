@@ -9,6 +9,10 @@ from typing import Any
 from tenfold.classifier import Classifier, ModelCard
 from tenfold.engines.ensemble import split_members
 from tenfold.files import write_text
+from tenfold.ink.strip import HEIGHT
+from tenfold.reader.alphabet import CHARACTERS, OUTPUTS
+from tenfold.reader.line_reader import LineReader
+from tenfold.reader.load import AnyModel
 from tenfold.version import __version__
 
 __all__ = ["CARD_MARK", "write_card"]
@@ -17,7 +21,7 @@ CARD_MARK = "<!-- model card by tenfold -->"
 
 
 def write_card(
-    classifier: Classifier,
+    model: AnyModel,
     path: str | Path,
     *,
     name: str,
@@ -33,11 +37,14 @@ def write_card(
     stands in place of one put together here; how to load the model is added to it.
     """
     target = Path(path)
-    context = {"card": classifier.card, "file": name, "saved": saved or f"{name}-safetensors"}
-    if told:
-        text = f"{told.rstrip()}\n\n{_render('loading.md.j2', context)}"
+    context: dict[str, Any] = {"card": model.card, "file": name, "saved": saved or f"{name}-safetensors"}
+    if isinstance(model, LineReader):
+        templates = "reader_loading.md.j2", "reader.md.j2"
+        context |= _reader_facts(model, name) | {"saved": saved}
     else:
-        text = _render("card.md.j2", context | _facts(classifier, name, data, figures))
+        templates = "loading.md.j2", "card.md.j2"
+        context |= {} if told else _facts(model, name, data, figures)
+    text = f"{told.rstrip()}\n\n{_render(templates[0], context)}" if told else _render(templates[1], context)
     write_text(target, f"{text.rstrip()}\n\n{CARD_MARK}\n")
     return target
 
@@ -59,6 +66,17 @@ def _render(template: str, context: Mapping[str, Any]) -> str:
 def _cell(text: str) -> str:
     """Text that ends neither a table's cell nor its row."""
     return " ".join(str(text).split()).replace("|", "\\|")
+
+
+def _reader_facts(reader: LineReader, name: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "version": __version__,
+        "parameters": reader.network.parameter_count,
+        "characters": CHARACTERS,
+        "height": HEIGHT,
+        "outputs": OUTPUTS,
+    }
 
 
 def _facts(

@@ -1,7 +1,8 @@
-"""Whether an exported file answers as the classifier that it was made of."""
+"""Whether an exported file answers as the model that it was made of."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -11,16 +12,26 @@ from scipy.ndimage import gaussian_filter
 
 from tenfold.classifier import Classifier
 from tenfold.errors import FigureNotMetError, MissingDependencyError, ModelError
+from tenfold.ink.strip import HEIGHT
+from tenfold.numerics import log_softmax
+from tenfold.reader.line_reader import LineReader
+from tenfold.reader.load import AnyModel
 
-__all__ = ["MOST_DIFFERENCE", "Agreement", "check_images", "compare_onnx", "compare_saved"]
+__all__ = [
+    "MOST_DIFFERENCE", "Agreement", "Images", "check_images", "check_strips", "compare_onnx", "compare_saved",
+]  # fmt: skip
 
 MOST_DIFFERENCE = 1e-3  # of a probability
+_WIDTHS = (16, 64, 256, 1024)  # pixels of the strips that a line reader is asked about
+
+Images = np.ndarray | Sequence[np.ndarray]  # uint8 (N, H, W), or of a line reader several such, of any widths
 
 
 @dataclass(frozen=True)
 class Agreement:
     """images: how many were asked about, and of what kind. difference: the largest, of a probability.
-    differing: answers (the likeliest class, or a refusal) that are not the same."""
+    differing: answers (the likeliest class, or a refusal; of strips the likeliest character of each column)
+    that are not the same."""
 
     images: int
     kind: str
@@ -52,30 +63,58 @@ def check_images(shape: tuple[int, int], count: int = 1000) -> np.ndarray:
     return images.astype(np.uint8)
 
 
-def compare_onnx(classifier: Classifier, path: Path, images: np.ndarray, kind: str) -> Agreement:
-    """Runs an ONNX file in ONNX Runtime on uint8 (N, H, W). Raises MissingDependencyError."""
+def check_strips(count: int = 8) -> list[np.ndarray]:
+    """uint8 (count, 32, W) each, of several widths: soft blobs on the grey of paper."""
+    return [128 - check_images((HEIGHT, width), count) // 2 for width in _WIDTHS]
+
+
+def compare_onnx(model: AnyModel, path: Path, images: Images, kind: str) -> Agreement:
+    """Runs an ONNX file in ONNX Runtime on what `model` takes. Raises MissingDependencyError."""
     try:
         import onnxruntime
     except ImportError as error:
         purpose = "checking an ONNX file"
         raise MissingDependencyError("onnxruntime", extra="onnx", purpose=purpose) from error
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    if isinstance(model, LineReader):
+        return _compare_strips(model, lambda strips: session.run(None, {"strips": strips})[0], images, kind)
     names = [output.name for output in session.get_outputs()]
     found = dict(zip(names, session.run(None, {"images": images}), strict=True))
     none = found.get("none", np.zeros(len(images), np.float32))
-    return _compare(classifier, (found["probabilities"], none), images, kind)
+    return _compare(model, (found["probabilities"], none), images, kind)
 
 
-def compare_saved(classifier: Classifier, folder: Path, images: np.ndarray, kind: str) -> Agreement:
-    """Loads what `Classifier.save` wrote and asks it. Raises ModelError."""
-    engine = classifier.engine.name
-    return _compare(classifier, Classifier.load(folder, engine=engine).judge(images), images, kind)
+def compare_saved(model: AnyModel, folder: Path, images: Images, kind: str) -> Agreement:
+    """Loads what `save` wrote and asks it. Raises ModelError."""
+    engine = model.engine.name
+    if isinstance(model, LineReader):
+        saved = LineReader.load(folder, engine=engine)
+        return _compare_strips(model, lambda strips: _logs(saved, strips), images, kind)
+    return _compare(model, Classifier.load(folder, engine=engine).judge(np.asarray(images)), images, kind)
+
+
+def _logs(reader: LineReader, strips: np.ndarray) -> np.ndarray:
+    return log_softmax(reader.engine.logits(strips) / np.float32(reader.card.temperature))
+
+
+def _compare_strips(
+    reader: LineReader, ask: Callable[[np.ndarray], np.ndarray], images: Images, kind: str
+) -> Agreement:
+    """ask: uint8 (N, 32, W) -> log-probabilities (N, T, 21)."""
+    difference, differing = 0.0, 0
+    for strips in images:
+        found, logs = ask(strips), _logs(reader, strips)
+        if found.shape != logs.shape:
+            raise ModelError(f"the exported file answers {found.shape}", expected=f"{logs.shape}")
+        difference = max(difference, float(np.abs(np.exp(found) - np.exp(logs)).max()))
+        differing += int((found.argmax(axis=2) != logs.argmax(axis=2)).any(axis=1).sum())
+    return Agreement(sum(map(len, images)), kind, difference, differing)
 
 
 def _compare(
-    classifier: Classifier, found: tuple[np.ndarray, np.ndarray], images: np.ndarray, kind: str
+    classifier: Classifier, found: tuple[np.ndarray, np.ndarray], images: Images, kind: str
 ) -> Agreement:
-    probs, none = classifier.judge(images)
+    probs, none = classifier.judge(np.asarray(images))
     if found[0].shape != probs.shape:
         raise ModelError(f"the exported file answers {found[0].shape}", expected=f"{probs.shape}")
     most = classifier.card.most_none

@@ -1,4 +1,4 @@
-"""A classifier written in any of the forms that other programs load, checked, over nobody's files."""
+"""A model written in any of the forms that other programs load, checked, over nobody's files."""
 
 from __future__ import annotations
 
@@ -7,31 +7,29 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from tenfold.classifier import Classifier
 from tenfold.errors import UsageError, nearest
 from tenfold.export.card import CARD_MARK, write_card
-from tenfold.export.check import Agreement, compare_onnx, compare_saved
+from tenfold.export.check import Agreement, Images, compare_onnx, compare_saved
 from tenfold.export.onnx_file import export_onnx
 from tenfold.export.onnx_graph import import_onnx
 from tenfold.export.web import export_web
 from tenfold.files import replace_file
+from tenfold.reader.load import AnyModel
 
 __all__ = ["FORMS", "Exported", "Source", "default_place", "export_as"]
 
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """What is exported: a classifier, its name, and what is known of it (see `write_card`).
+    """What is exported: a model, its name, and what is known of it (see `write_card`).
 
-    images: uint8 (N, H, W) that what was written is asked about; kind: what they are, in words.
+    images: what was written is asked about them; kind: what they are, in words.
     """
 
-    classifier: Classifier
+    model: AnyModel
     name: str
     saved: str
-    images: np.ndarray
+    images: Images
     kind: str
     data: Mapping[str, Any] | None = None
     figures: Mapping[str, Any] | None = None
@@ -41,7 +39,7 @@ class Source:
 @dataclass(frozen=True)
 class Exported:
     """path: of the file or folder. files: of which it consists, with their bytes. agreement: of what was
-    written with the classifier, None where that is not asked here."""
+    written with the model, None where that is not asked here."""
 
     form: str
     path: Path
@@ -64,7 +62,7 @@ def default_place(name: str, form: str) -> Path:
 def export_as(source: Source, form: str, path: str | Path | None = None) -> Exported:
     """Writes one form, to `default_place` unless a path is given.
 
-    Raises UsageError where the form is unknown, does not suit the classifier, or the place is taken by
+    Raises UsageError where the form is unknown, does not suit the model, or the place is taken by
     something that no export made; FigureNotMetError where an ONNX file answers otherwise, which then does
     not get its place; MissingDependencyError.
     """
@@ -82,28 +80,28 @@ def _to_onnx(source: Source, target: Path) -> Agreement:
     import_onnx()
     _refuse_taken(target, ours=_is_our_onnx)
     with replace_file(target) as beside:
-        export_onnx(source.classifier, beside)
-        agreement = compare_onnx(source.classifier, beside, source.images, source.kind)
+        export_onnx(source.model, beside)
+        agreement = compare_onnx(source.model, beside, source.images, source.kind)
         agreement.require()
     return agreement
 
 
 def _to_safetensors(source: Source, target: Path) -> Agreement:
     _refuse_taken(target, ours=_is_our_model, folder=True)
-    source.classifier.save(target)
-    agreement = compare_saved(source.classifier, target, source.images, source.kind)
+    source.model.save(target)
+    agreement = compare_saved(source.model, target, source.images, source.kind)
     agreement.require()
     return agreement
 
 
 def _to_web(source: Source, target: Path) -> None:
-    export_web(source.classifier, target)
+    export_web(source.model, target)
 
 
 def _to_card(source: Source, target: Path) -> None:
     _refuse_taken(target, ours=_is_our_card)
     write_card(
-        source.classifier,
+        source.model,
         target,
         name=source.name,
         saved=source.saved,

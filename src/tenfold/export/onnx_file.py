@@ -1,4 +1,4 @@
-"""A Classifier -> one ONNX file: pixels in, probabilities out, preprocessing and temperature inside."""
+"""A model -> one ONNX file: pixels in, probabilities out, preprocessing and temperature inside."""
 
 from __future__ import annotations
 
@@ -14,8 +14,12 @@ from tenfold.engines.ensemble import MOVES, split_members
 from tenfold.errors import UsageError
 from tenfold.export.onnx_graph import Graph, add_layers
 from tenfold.files import replace_file
+from tenfold.ink.strip import HEIGHT
 from tenfold.networks.shapes import Network
 from tenfold.numpy_engine.fold import fold_network
+from tenfold.reader.alphabet import CHARACTERS, OUTPUTS
+from tenfold.reader.line_reader import LineReader
+from tenfold.reader.load import AnyModel
 from tenfold.version import __version__
 
 __all__ = ["export_onnx"]
@@ -24,21 +28,24 @@ __all__ = ["export_onnx"]
 _OPSET, _IR_VERSION = 17, 8
 
 
-def export_onnx(classifier: Classifier, path: str | Path) -> Path:
-    """Writes a classifier as ONNX, beside and renamed; returns the path.
+def export_onnx(model: AnyModel, path: str | Path) -> Path:
+    """Writes a model as ONNX, beside and renamed; returns the path.
 
-    Input `images`: uint8 (N, H, W), N any number. Outputs: `probabilities` float32 (N, K), as
-    `Classifier.predict_proba` gives them, `logits` float32 (N, K), and where the classifier refuses
+    Of a classifier: input `images`, uint8 (N, H, W), N any number. Outputs: `probabilities` float32 (N, K),
+    as `Classifier.predict_proba` gives them, `logits` float32 (N, K), and where the classifier refuses
     images, `none` float32 (N,), the probability of none of the classes, as `Classifier.judge` does.
     The file's metadata holds the class names (JSON), the thresholds of the verdict and the recipe's name.
+    Of a line reader: input `strips`, uint8 (N, 32, W) as `make_strip` gives them, N and W any numbers, W a
+    multiple of 8. Output: `log_probabilities` float32 (N, W / 4, 21), of a column's characters and last of
+    the blank. The metadata holds the characters, the strips' height and the threshold.
     Raises UsageError where `path` is a folder, MissingDependencyError without the package onnx.
     """
     target = Path(path)
     if target.is_dir():
         raise UsageError(f"{target} is a folder", expected="a file's name, such as model.onnx")
-    model = _build_model(classifier)
+    built = _build_reader(model) if isinstance(model, LineReader) else _build_model(model)
     with replace_file(target) as beside:
-        beside.write_bytes(model.SerializeToString(deterministic=True))
+        beside.write_bytes(built.SerializeToString(deterministic=True))
     return target
 
 
@@ -46,28 +53,53 @@ def _build_model(classifier: Classifier) -> Any:
     card = classifier.card
     graph = Graph()
     members = split_members(classifier.engine.weights())
-    answers = _add_members(graph, classifier.network, members, _add_scaling(graph, card))
+    scaled = _add_scaling(graph, "images", card.mean, card.std, card)
+    answers = _add_members(graph, classifier.network, members, scaled)
     outputs = _add_mean(graph, card, answers)
     _add_answers(graph, card, _restore_columns(graph, card, outputs))
+    return _to_model(graph, _ends(graph, card), _metadata(card))
+
+
+def _build_reader(reader: LineReader) -> Any:
+    card = reader.card
+    graph = Graph(any_width=True)
+    scaled = _add_scaling(graph, "strips", card.recipe.input.mean, card.recipe.input.std)
+    (logits,) = _add_members(graph, reader.network, [reader.engine.weights()], scaled)
+    divided = graph.add("Div", logits, graph.constant("temperature", card.temperature))
+    graph.add("LogSoftmax", divided, axis=2, name="log_probabilities")
+    kinds, info = graph.onnx.TensorProto, graph.onnx.helper.make_tensor_value_info
+    strips = info("strips", kinds.UINT8, ["N", HEIGHT, "W"])
+    answers = info("log_probabilities", kinds.FLOAT, ["N", "T", OUTPUTS])
+    metadata = {
+        "characters": CHARACTERS,
+        "height": str(HEIGHT),
+        "least_confidence": str(card.least_confidence),
+        "recipe": card.recipe.name,
+        "tenfold_version": __version__,
+    }
+    return _to_model(graph, ([strips], [answers]), metadata)
+
+
+def _to_model(graph: Graph, ends: tuple[list[Any], list[Any]], metadata: dict[str, str]) -> Any:
     helper = graph.onnx.helper
     model = helper.make_model(
-        helper.make_graph(graph.nodes, "tenfold", *_ends(graph, card), graph.initializers()),
+        helper.make_graph(graph.nodes, "tenfold", *ends, graph.initializers()),
         opset_imports=[helper.make_opsetid("", _OPSET)],
         ir_version=_IR_VERSION,
         producer_name="tenfold",
         producer_version=__version__,
     )
-    helper.set_model_props(model, _metadata(card))
+    helper.set_model_props(model, metadata)
     return model
 
 
-def _add_scaling(graph: Graph, card: ModelCard) -> str:
+def _add_scaling(graph: Graph, pixels: str, mean: float, std: float, card: ModelCard | None = None) -> str:
     """uint8 (N, H, W) -> float32 (views * N, 1, H, W): (pixel / 255 - mean) / std, a view after another."""
-    floats = graph.add("Cast", "images", to=graph.onnx.TensorProto.FLOAT)
-    if card.recipe.ensemble.views > 1:
+    floats = graph.add("Cast", pixels, to=graph.onnx.TensorProto.FLOAT)
+    if card and card.recipe.ensemble.views > 1:
         floats = _add_views(graph, floats, card)
-    scaled = graph.add("Mul", floats, graph.constant("pixel.scale", 1 / (255 * card.std)))
-    shifted = graph.add("Sub", scaled, graph.constant("pixel.shift", card.mean / card.std))
+    scaled = graph.add("Mul", floats, graph.constant("pixel.scale", 1 / (255 * std)))
+    shifted = graph.add("Sub", scaled, graph.constant("pixel.shift", mean / std))
     return graph.add("Unsqueeze", shifted, graph.constant("channel", [1], np.int64))
 
 

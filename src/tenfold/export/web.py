@@ -1,4 +1,4 @@
-"""A classifier as a folder for any static host: the page, which reads in the browser, offline too."""
+"""A model as a folder for any static host: the page, which reads in the browser, offline too."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from tenfold.classifier import Classifier
 from tenfold.errors import UsageError
 from tenfold.export.web_model import write_web_model
 from tenfold.files import replace_file, write_text
+from tenfold.reader.load import AnyModel
 
 __all__ = ["export_web", "is_bundle"]
 
@@ -25,24 +26,26 @@ _COMMENT = re.compile(rb"^ *(?://.*|/\*\*(?s:.)*?\*/)\n", re.MULTILINE)  # those
 _HEAD = b'<meta charset="utf-8">\n'
 
 
-def export_web(classifier: Classifier, folder: str | Path) -> Path:
+def export_web(model: AnyModel, folder: str | Path) -> Path:
     """Writes the page, the model and a service worker into a folder; returns its path.
 
-    Every address in it is relative, so it may lie in any sub-folder of a host. It reads pictures as
-    `tenfold read` does. Files of the same name are replaced, others left alone.
+    Every address in it is relative, so it may lie in any sub-folder of a host. With a line reader it reads
+    pictures as `tenfold read` does, with a classifier one digit per picture, as `Classifier.classify`.
+    Files of the same name are replaced, others left alone.
     Raises UsageError for a classifier that reads no ink, and for a folder that holds other things.
     """
-    _refuse_what_reads_no_ink(classifier)
+    if isinstance(model, Classifier):
+        _refuse_what_reads_no_ink(model)
     target = Path(folder)
     if target.exists() and not is_bundle(target):
         raise UsageError(
-            f"{target} is there already, and is no bundle of tenfold's",
+            f"{target} is there already, and is not a bundle of tenfold's",
             expected="a new folder, an empty one, or one that an earlier export made",
             remedy="name another with --out",
         )
     write_text(target / "config.json", json.dumps({"backend": "local", "collect": False}) + "\n")
     names = ["config.json", *_copy_page(target), "model/card.json", "model/weights.bin"]
-    write_web_model(classifier, target / "model")
+    write_web_model(model, target / "model")
     write_text(target / "sw.js", _service_worker(target, sorted(names)))
     return target
 

@@ -1,4 +1,4 @@
-"""A Classifier -> the two files that the network in JavaScript loads: card.json and weights.bin."""
+"""A model -> the two files that the network in JavaScript loads: card.json and weights.bin."""
 
 from __future__ import annotations
 
@@ -9,35 +9,33 @@ from typing import Any
 
 import numpy as np
 
-from tenfold.classifier import Classifier
 from tenfold.engines.ensemble import MOVES, split_members
 from tenfold.files import replace_file, write_text
-from tenfold.networks.shapes import Layer
+from tenfold.networks.shapes import Layer, Network
 from tenfold.numpy_engine.fold import fold_network
 from tenfold.numpy_engine.norm import scale_and_shift
+from tenfold.reader.load import AnyModel
 from tenfold.version import __version__
 
 __all__ = ["write_web_model"]
 
-_FORMAT = 2
+_FORMAT = 3
 _WINDOWED = ("conv", "max-pool", "average-pool", "pixel-unshuffle")
 
 
-def write_web_model(classifier: Classifier, folder: str | Path) -> None:
+def write_web_model(model: AnyModel, folder: str | Path) -> None:
     """Writes card.json and weights.bin (float32, little-endian) into a folder, which is made if need be.
 
-    The card is the model's own (class names, input, temperature, verdict) with the layers of every
-    network, batch norm worked into the layer before it; a parameter is [start, length] in the weights.
-    Kernels, strides and paddings are [rows, columns]. float32, because with float16 probabilities of the reader moved by more than 1e-3.
+    The card is the model's own (class names or characters, input, temperature, thresholds) with the layers
+    of every network, batch norm worked into the layer before it; a parameter is [start, length] in the
+    weights. Kernels, strides and paddings are [rows, columns].
     """
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
     numbers = _Numbers()
-    members = [
-        _member(classifier, weights, numbers) for weights in split_members(classifier.engine.weights())
-    ]
+    members = [_member(model.network, weights, numbers) for weights in split_members(model.engine.weights())]
     weights = numbers.to_bytes()
-    card = _card(classifier) | {"members": members, "weights": {"file": "weights.bin", "bytes": len(weights)}}
+    card = _card(model) | {"members": members, "weights": {"file": "weights.bin", "bytes": len(weights)}}
     with replace_file(target / "weights.bin") as beside:
         beside.write_bytes(weights)
     write_text(target / "card.json", json.dumps(card, indent=1, ensure_ascii=False) + "\n")
@@ -60,30 +58,26 @@ class _Numbers:
         return np.concatenate(self.arrays).tobytes()
 
 
-def _card(classifier: Classifier) -> dict[str, Any]:
-    card = classifier.card
-    recipe, own = card.recipe, card.to_dict()
-    return {
-        "format": _FORMAT,
+def _card(model: AnyModel) -> dict[str, Any]:
+    recipe, own = model.card.recipe, model.card.to_dict()
+    card = {
         "tenfold": __version__,
         "recipe": {"name": recipe.name, "title": recipe.title},
-        "parameters": classifier.network.parameter_count,
-        **{key: own[key] for key in ("class_names", "input", "temperature", "verdict")},
+        "parameters": model.network.parameter_count,
         "label_shift": recipe.loss.label_shift,
         "views": MOVES[: recipe.ensemble.views],
     }
+    return {key: value for key, value in own.items() if key != "recipe"} | card | {"format": _FORMAT}
 
 
-def _member(
-    classifier: Classifier, weights: dict[str, np.ndarray], numbers: _Numbers
-) -> list[dict[str, Any]]:
-    folded, values = fold_network(classifier.network, weights)
+def _member(network: Network, weights: Mapping[str, np.ndarray], numbers: _Numbers) -> list[dict[str, Any]]:
+    folded, values = fold_network(network, weights)
     return [_layer(layer, values, numbers) for layer in folded.layers]
 
 
 def _layer(layer: Layer, values: Mapping[str, np.ndarray], numbers: _Numbers) -> dict[str, Any]:
     spec = layer.spec
-    entry: dict[str, Any] = {"kind": spec.kind, "input": layer.input_shape, "output": layer.output_shape}
+    entry: dict[str, Any] = {"kind": spec.kind}
     if spec.kind in _WINDOWED:
         entry |= {"kernel": spec.kernel, "stride": spec.stride, "padding": spec.padding}
     if spec.kind in ("linear", "conv"):
@@ -91,7 +85,7 @@ def _layer(layer: Layer, values: Mapping[str, np.ndarray], numbers: _Numbers) ->
         bias = values[f"{spec.name}.bias"] if spec.bias else np.empty(0)
         # of a convolution with the channels last, as a window of the picture has them
         turned = np.moveaxis(weight, 1, -1) if spec.kind == "conv" else weight
-        entry |= {"weight": numbers.add(turned), "bias": numbers.add(bias)}
+        entry |= {"outputs": len(weight), "weight": numbers.add(turned), "bias": numbers.add(bias)}
     if spec.kind == "batch-norm":
         parts = (values[parameter.name].astype(np.float64) for parameter in layer.parameters)
         scale, shift = scale_and_shift(*parts)

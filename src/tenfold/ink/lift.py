@@ -22,5 +22,7 @@ def lift_ink(grey: np.ndarray) -> np.ndarray:
     if not len(kept):
         return np.zeros(departure.levels.shape, np.float32)
     strength = (departure.levels / np.float32(departure.full) - _PAPER) / (_INK - _PAPER)
-    own = np.isin(grow_labels(np.where(np.isin(labels, kept), labels, 0)), kept)  # its soft edge belongs to it
+    own = np.isin(
+        grow_labels(np.where(np.isin(labels, kept), labels, 0)), kept
+    )  # its soft edge belongs to it
     return np.where(own, np.clip(strength, 0, 1), 0).astype(np.float32)

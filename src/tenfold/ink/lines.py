@@ -25,7 +25,7 @@ _WINDOW = 4  # the closing's window is the picture's mean side divided by this: 
 _SURROUNDINGS = 3  # likewise, the window that tells light ink from dark
 _LEAST_DEPARTURE = 14  # grey levels of full ink: less is nothing
 _LEAST_RATIO = 4  # full ink stands out from the median departure, the paper's grain, by this factor
-_EDGE_PARTS = (2, 5)  # ink begins at 2/5 of full ink
+_EDGE_PARTS = (3, 10)  # ink begins at 3/10 of full ink
 _MOST_REGIONS = 600
 _LONG = 8  # times as long as thick: a rule
 _SPECK = 8  # a piece smaller than the largest one divided by this is a speck
@@ -154,7 +154,11 @@ def _is_rule(box: Box, width: int, height: int) -> bool:
     thin = max(wide, high) > _LONG * min(wide, high)
     if touched and thin:
         return True
-    return (across and _LONG * high < wide) or (down and _LONG * wide < high) or (touched >= 3 and across and down)
+    return (
+        (across and _LONG * high < wide)
+        or (down and _LONG * wide < high)
+        or (touched >= 3 and across and down)
+    )
 
 
 def _join_lines(pieces: Sequence[Box]) -> list[Box]:

@@ -1,39 +1,40 @@
-"""Transfer to one person's hand: a reader that knows many hands learns one more, from few digits.
+"""A reader learns one person's hand from a few labelled lines, and rehearses what it knows of others.
 
-Each batch mixes the person's digits, changed anew each time, with old ones that are rehearsed, so that
-the old are not forgotten (rehearsal: Robins 1995). The first layers, which see strokes and corners and
-serve every hand, learn more slowly than the last (Howard & Ruder 2018: discriminative fine-tuning).
+Half of each batch is the person's, changed anew every time; half is rehearsed (Robins 1995). Batch-norm is
+folded into the convolutions first: a few lines must not replace the statistics of the many that the reader
+has seen. The new weights lie between those before and those learned (Wortsman et al. 2022), which keeps most
+of what was learned and loses little of what was known.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from tenfold.arrays import Batch
-from tenfold.augmentation.draws import draw_augmentation
-from tenfold.classifier import Classifier
 from tenfold.data.split import fold_indices
 from tenfold.engines.create import create_engine
-from tenfold.engines.ensemble import split_members
-from tenfold.errors import DataError, UsageError
+from tenfold.errors import DataError
 from tenfold.networks.shapes import Network
-from tenfold.pens.glyphs import DIGITS
-from tenfold.reader.adaptation import Adaptation, Forgetting, refused, score
-from tenfold.reader.memory import Memory, gather_memory
+from tenfold.numpy_engine.fold import fold_network
+from tenfold.numpy_engine.norm import EPSILON
+from tenfold.reader.adaptation import Adaptation, Answer, Forgetting, read_views, score
+from tenfold.reader.alphabet import DIGITS, OTHER, encode_texts
+from tenfold.reader.examples import Example
+from tenfold.reader.line_reader import LineReader
+from tenfold.reader.memory import Memory, Strip, gather_memory
 from tenfold.schedules import learning_rate_at
-from tenfold.settings import AugmentationSettings, OptimiserSettings, ParameterGroup, ScheduleSettings
+from tenfold.settings import OptimiserSettings, ScheduleSettings
+from tenfold.synthesis.vary import bend, vary
 
-__all__ = ["FEWEST", "AdaptSettings", "adapt_reader", "check_adaptable"]
-
-FEWEST = 10  # digits that a hand can be learned from
+__all__ = ["FEWEST", "AdaptSettings", "adapt_reader", "unfold_weights"]
 
 Progress = Callable[[str, int, int], None]
-Judged = tuple[np.ndarray, np.ndarray]
 
-_AUGMENTATION = AugmentationSettings(rotation=8, shear=8, shift=1, scale=0.08, elastic=0.5, stroke_width=0.5)
+FEWEST = 10  # labelled characters
 _SCHEDULE = ScheduleSettings(name="one-cycle", rise=0.2)
 _SURE = 0.9  # a label that is contradicted this surely may be a mistake
 
@@ -42,23 +43,22 @@ _SURE = 0.9  # a label that is contradicted this surely may be a mistake
 class AdaptSettings:
     """How a hand is learned.
 
-    steps: of each training. folds: trainings besides the last, each measured on digits that it did not
-    see. own: the share of each batch that is the person's. learning_rate: Adam's, of the last layer;
-    first_factor: times that for the first layer, and geometrically in between.
+    steps: of each training. folds: trainings besides the last, each measured on lines that it did not
+    see. own: the share of each batch that is the person's. learning_rate: Adam's, at its peak. way: how far
+    the weights go from those before to those that were learned.
     """
 
-    steps: int = 80
-    batch_size: int = 32
+    steps: int = 60
+    batch_size: int = 16
     own: float = 0.5
     folds: int = 4
-    learning_rate: float = 2e-3
-    first_factor: float = 0.1
+    learning_rate: float = 1e-3
+    way: float = 0.65
 
 
 def adapt_reader(
-    classifier: Classifier,
-    images: np.ndarray,
-    labels: np.ndarray,
+    reader: LineReader,
+    examples: Sequence[Example],
     *,
     seed: int = 0,
     engine: str = "auto",
@@ -66,115 +66,91 @@ def adapt_reader(
     settings: AdaptSettings | None = None,
     progress: Progress | None = None,
 ) -> Adaptation:
-    """A reader that has learned the hand of `images`, uint8 (N, 28, 28) as `frame_ink` gives them.
+    """A reader that has learned the hand of `examples`, of at least 10 characters together.
 
-    labels: integers (N,), 0..9; N at least 10. Temperature and thresholds stay. What it brings is
-    measured by cross-validation: each example of a digit that is there more than once is read by a
-    reader that has not learned from it.
-    engine: what trains; the answer runs in the engine of `classifier`. memory: what is rehearsed.
-    Raises DataError for examples that are too few or no such arrays, UsageError for another reader.
+    Temperature and threshold stay. What it brings is measured by cross-validation: each line whose digits
+    occur in others, too, is read by a reader that has not learned from it.
+    engine: what trains; the reader itself runs in the engine of `reader`. memory: what is rehearsed.
+    Raises DataError for too few examples.
     """
-    check_adaptable(classifier)
-    labels = _check_examples(images, labels)
-    chosen = settings or AdaptSettings()
-    course = _Course(classifier, memory or gather_memory(seed=seed), chosen, engine, seed, progress)
-    parts = _held_out(labels, chosen.folds, seed)
-    course.planned = (len(parts) + 1) * chosen.steps
-    held = np.concatenate([np.zeros(0, np.int64), *parts])
-    before, after = classifier.judge(images[held]), _cross_validate(course, images, labels, parts)
-    adapted = course.learn(images, labels)
-    return Adaptation(
-        classifier=adapted,
-        before=score(classifier, before, labels[held]),
-        after=score(classifier, after, labels[held]),
-        forgetting=_measure_forgetting(classifier, adapted, course.memory),
-        folds=len(parts),
-        counts=tuple(np.bincount(labels, minlength=len(DIGITS)).tolist()),
-        doubtful=tuple(sorted(held[_doubtful(before, after, labels[held])].tolist())),
-        seed=seed,
-    )
-
-
-def check_adaptable(classifier: Classifier) -> None:
-    """Raises UsageError for a classifier that is no reader of handwritten digits, or an ensemble."""
-    if not classifier.card.reads_ink or classifier.class_names != DIGITS:
-        raise UsageError(
-            "this model is no reader of handwritten digits",
-            expected="one for light ink on 28x28 dark pixels with the classes 0 to 9",
-            remedy="leave out --model for the reader that comes with tenfold",
-        )
-    networks = len(split_members(classifier.engine.weights()))
-    if networks > 1:
-        raise UsageError(
-            f"this model is an ensemble of {networks} networks",
-            expected="one network, which learns a hand",
-            remedy="adapt one of them: the folder member-1 in that of the run",
-        )
-
-
-def _check_examples(images: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    labels = np.asarray(labels)
-    if labels.shape != images.shape[:1] or not np.issubdtype(labels.dtype, np.integer):
+    count = sum(len(example.text.strip(OTHER)) for example in examples)
+    if count < FEWEST:
         raise DataError(
-            f"{len(images)} images with labels {labels.dtype} of shape {labels.shape}",
-            expected="one integer label an image",
-        )
-    if len(labels) < FEWEST:
-        raise DataError(
-            f"{len(labels)} labelled digits",
+            f"{count} labelled character{'s' * (count != 1)}",
             expected=f"at least {FEWEST}",
             remedy="write and label some more",
         )
-    if labels.min() < 0 or labels.max() >= len(DIGITS):
-        raise DataError(f"labels from {labels.min()} to {labels.max()}", expected="0 to 9")
-    return labels.astype(np.int64)
+    chosen = settings or AdaptSettings()
+    course = _Course(reader, memory or gather_memory(seed=seed), chosen, engine, seed, progress)
+    parts = _held_out(examples, chosen.folds, seed)
+    course.planned = (len(parts) + 1) * chosen.steps
+    held = [int(index) for part in parts for index in part]
+    before, after = (
+        [read_views(reader, examples[i].views) for i in held],
+        _cross_validate(course, examples, parts),
+    )
+    adapted = course.learn(examples)
+    labels = [examples[i].text for i in held]
+    digits = Counter("".join(example.text for example in examples))
+    return Adaptation(
+        reader=adapted,
+        before=score(before, labels),
+        after=score(after, labels),
+        forgetting=_measure_forgetting(reader, adapted, course.memory),
+        folds=len(parts),
+        counts=tuple(digits[digit] for digit in DIGITS),
+        doubtful=tuple(
+            sorted(i for i, *said in zip(held, before, after) if _contradict(said, examples[i].text))
+        ),
+        seed=seed,
+    )
 
 
 @dataclass(eq=False)
 class _Course:
     """All that one training has in common with the next."""
 
-    classifier: Classifier
+    reader: LineReader
     memory: Memory
     settings: AdaptSettings
     engine: str
     seed: int
     progress: Progress | None
     planned: int = 0  # steps of all trainings
-    steps: int = 80
+    steps: int = 0
     trainings: int = 0
 
-    def __post_init__(self) -> None:
-        known = self.memory.labels < self.classifier.card.outputs  # a reader may have no "not a digit"
-        self._old = self.memory.images[known], self.memory.labels[known]
-
-    def learn(self, images: np.ndarray, labels: np.ndarray) -> Classifier:
-        """The reader as it was, trained on these examples: the weights of its last step."""
-        settings, first = self.settings, self.classifier
-        groups = _groups(first.network, settings.first_factor)
+    def learn(self, examples: Sequence[Example]) -> LineReader:
+        """The reader as it was, trained on these examples."""
+        settings, first = self.settings, self.reader
+        network, weights = fold_network(first.network, first.engine.weights())
         options = replace(
             first.engine.options,
-            optimiser=OptimiserSettings(name="adam", groups=groups),
+            optimiser=OptimiserSettings(name="adam", clip_norm=2.0),
             seed=self.seed,
             average_decay=0.0,
         )
-        learner = create_engine(self.engine, first.network, first.engine.weights(), options)
+        learner = create_engine(self.engine, network, weights, options)
         rng = np.random.default_rng([self.seed, self.trainings, *b"adapt"])
         for step in range(settings.steps):
             rate = learning_rate_at(step, settings.steps, settings.learning_rate, _SCHEDULE)
-            learner.train_step(self._draw_batch(images, labels, rng), rate)
+            learner.train_step(self._draw_batch(examples, rng), rate)
             self._tell()
         self.trainings += 1
-        return first.with_weights(learner.weights())
+        for name, learned in learner.weights().items():
+            weights[name] = weights[name] + np.float32(settings.way) * (learned - weights[name])
+        return first.with_weights(unfold_weights(first.network, weights))
 
-    def _draw_batch(self, images: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> Batch:
+    def _draw_batch(self, examples: Sequence[Example], rng: np.random.Generator) -> Batch:
         size = self.settings.batch_size
         own = min(max(1, round(self.settings.own * size)), size)
-        mine = rng.integers(len(images), size=own)
-        old = rng.integers(len(self._old[0]), size=size - own)
-        mixed = np.concatenate([images[mine], self._old[0][old]])
-        draws = draw_augmentation(_AUGMENTATION, size, self.classifier.card.image_shape, rng)
-        return Batch(mixed, np.concatenate([labels[mine], self._old[1][old]]), draws)
+        strips: list[Strip] = []
+        for i in rng.integers(len(examples), size=own):
+            views = examples[i].views
+            strips.append((bend(views[rng.integers(len(views))], rng), examples[i].text))
+        rehearsed = self.memory.rehearsed
+        strips += [rehearsed[i] for i in rng.integers(len(rehearsed), size=size - own)]
+        return Batch(vary([strip for strip, _ in strips], rng), encode_texts([text for _, text in strips]))
 
     def _tell(self) -> None:
         self.steps += 1
@@ -182,50 +158,59 @@ class _Course:
             self.progress("learning", self.steps, self.planned)
 
 
-def _groups(network: Network, first_factor: float) -> tuple[ParameterGroup, ...]:
-    """A learning-rate factor for every layer; batch-norm has that of the layer before it."""
-    weighty = [p.name.rpartition(".")[0] for p in network.parameters() if p.role == "weight"]
-    factors: dict[str, float] = {}
-    depth = 0
+def unfold_weights(network: Network, folded: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Parameters of `network` that answer as those of the network that `fold_network` makes of it: where a
+    batch-norm was folded, it adds what is now the layer's bias, and changes nothing else."""
+    values: dict[str, np.ndarray] = {}
+    names = {parameter.name for parameter in network.parameters()}
+    bias = ""
     for parameter in network.parameters():
-        layer = parameter.name.rpartition(".")[0]
-        depth = weighty.index(layer) if layer in weighty else depth
-        factors.setdefault(layer, first_factor ** (1 - depth / max(1, len(weighty) - 1)))
-    return tuple(ParameterGroup(match=f"{layer}.", factor=factor) for layer, factor in factors.items())
+        name, shape = parameter.name, parameter.shape
+        if parameter.role == "weight":
+            bias = name.removesuffix("weight") + "bias"
+        if name in folded:
+            values[name] = folded[name]
+        elif parameter.role == "shift" and bias not in names:
+            values[name] = folded[bias]
+        else:
+            level = {"scale": np.sqrt(1 + EPSILON), "running-variance": 1}.get(parameter.role, 0)
+            values[name] = np.full(shape, level, np.float32)
+    return values
 
 
-def _held_out(labels: np.ndarray, folds: int, seed: int) -> list[np.ndarray]:
-    """Which examples each training but the last does not see, as even in class as can be."""
-    several = np.flatnonzero(np.bincount(labels)[labels] > 1)
-    folds = min(folds, len(several))
-    return [several[part] for part in fold_indices(labels[several], folds, seed=seed)] if folds else []
+def _held_out(examples: Sequence[Example], folds: int, seed: int) -> list[np.ndarray]:
+    """Which examples each training but the last does not see: lines whose characters are elsewhere, too."""
+    lines = Counter(character for example in examples for character in set(example.text))
+    several = np.array(
+        [i for i, each in enumerate(examples) if all(lines[c] > 1 for c in each.text)], np.int64
+    )
+    if len(several) < 2:
+        return [several][: len(several)]
+    _, alike = np.unique([examples[i].text for i in several], return_inverse=True)
+    return [several[part] for part in fold_indices(alike, min(folds, len(several)), seed=seed)]
 
 
 def _cross_validate(
-    course: _Course, images: np.ndarray, labels: np.ndarray, parts: Sequence[np.ndarray]
-) -> Judged:
-    """Probabilities (M, K) and (M,) of the parts' examples, by readers that have not learned from them."""
-    probs = [np.zeros((0, len(DIGITS)), np.float32)]
-    none = [np.zeros(0, np.float32)]
+    course: _Course, examples: Sequence[Example], parts: Sequence[np.ndarray]
+) -> list[Answer]:
+    """What is said of the parts' examples by readers that have not learned from them."""
+    answers = []
     for part in parts:
-        kept = np.setdiff1d(np.arange(len(labels)), part)
-        judged = course.learn(images[kept], labels[kept]).judge(images[part])
-        probs.append(judged[0])
-        none.append(judged[1])
-    return np.concatenate(probs), np.concatenate(none)
+        learned = course.learn([each for i, each in enumerate(examples) if i not in part])
+        answers += [read_views(learned, examples[i].views) for i in part]
+    return answers
 
 
-def _measure_forgetting(before: Classifier, after: Classifier, memory: Memory) -> Forgetting:
-    digits = [
-        score(reader, reader.judge(memory.held_images), memory.held_labels) for reader in (before, after)
-    ]
-    others = [int(refused(reader, reader.judge(memory.held_others)).sum()) for reader in (before, after)]
-    return Forgetting(memory.name, digits[0], digits[1], len(memory.held_others), others[0], others[1])
+def _measure_forgetting(before: LineReader, after: LineReader, memory: Memory) -> Forgetting:
+    numbers = [strip for strip in memory.held if any(character in DIGITS for character in strip[1])]
+    others = [strip for strip in memory.held if not any(character in DIGITS for character in strip[1])]
+    labels = [text for _, text in numbers]
+    scores = [score([read_views(reader, [s]) for s, _ in numbers], labels) for reader in (before, after)]
+    silent = [sum(not read_views(reader, [s]).text for s, _ in others) for reader in (before, after)]
+    return Forgetting(memory.name, scores[0], scores[1], len(others), silent[0], silent[1])
 
 
-def _doubtful(before: Judged, after: Judged, labels: np.ndarray) -> np.ndarray:
-    """bool (M,): read as another digit, the same one and surely, before and after learning this hand."""
-    said = [probs.argmax(axis=1) for probs, _ in (before, after)]
-    sure = np.minimum(before[0].max(axis=1), after[0].max(axis=1)) > _SURE
-    doubtful: np.ndarray = (said[0] == said[1]) & (said[0] != labels) & sure
-    return doubtful
+def _contradict(answers: Sequence[Answer], label: str) -> bool:
+    """Whether both answers are surely the same, and another than the label."""
+    texts = {answer.text for answer in answers}
+    return len(texts) == 1 and label.strip(OTHER) not in texts and min(a.confidence for a in answers) > _SURE

@@ -3,36 +3,65 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from tenfold.classifier import Classifier
 from tenfold.errors import UsageError
 from tenfold.files import write_text
-from tenfold.metrics import wilson_interval
+from tenfold.metrics import edit_distance, wilson_interval
+from tenfold.reader.alphabet import DIGITS, OTHER
+from tenfold.reader.line_reader import LineReader
+from tenfold.reader.reading import describe_line
 
-__all__ = ["MOST_FORGOTTEN", "Adaptation", "Forgetting", "Score", "check_free", "refused", "score"]
+__all__ = [
+    "MOST_ANSWERED",
+    "MOST_FORGOTTEN",
+    "Adaptation",
+    "Answer",
+    "Forgetting",
+    "Score",
+    "check_free",
+    "read_views",
+    "score",
+]
 
-MOST_FORGOTTEN = 0.02  # of the accuracy on other people's digits: what a hand may cost
+MOST_FORGOTTEN = 0.03  # of the digits of others: what a hand may cost
+MOST_ANSWERED = 0.2  # of words and blanks: may be answered with a number that were not before
+
+
+class Answer(NamedTuple):
+    """What was read in a line. text: without regard to doubt, "" where there is no number. refused: nothing
+    was read, or a character is doubtful."""
+
+    text: str
+    confidence: float
+    refused: bool
 
 
 @dataclass(frozen=True)
 class Score:
-    """Of n digits: right, whether refused or not; refused, shown as "?"; read: right and not refused."""
+    """Of n lines: right, refused or not; refused; read: right and not refused. Of the digits in their
+    labels: digits_right, all less the edits that make the text the label."""
 
     n: int
     right: int
     refused: int
     read: int
+    digits: int
+    digits_right: int
 
     @property
     def accuracy(self) -> float | None:
-        """None of no digits."""
+        """Of whole lines; None of no lines."""
         return self.right / self.n if self.n else None
+
+    @property
+    def digit_accuracy(self) -> float | None:
+        return self.digits_right / self.digits if self.digits else None
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -40,21 +69,15 @@ class Score:
         return wilson_interval(self.right, self.n)
 
     def to_dict(self) -> dict[str, Any]:
-        return {
-            "n": self.n,
-            "right": self.right,
-            "accuracy": self.accuracy,
-            "interval": list(self.interval),
-            "refused": self.refused,
-            "read": self.read,
-        }
+        shares = {"accuracy": self.accuracy, "digit_accuracy": self.digit_accuracy}
+        return asdict(self) | shares | {"interval": list(self.interval)}
 
 
 @dataclass(frozen=True)
 class Forgetting:
-    """What the reader knows of other hands. data: which digits it was asked.
+    """What the reader knows of other hands. data: which strips it was shown.
 
-    others: how many letters and symbols; others_before, others_after: how many of them were refused.
+    others: how many of them hold no number; others_before, others_after: of these, no digit was read.
     """
 
     data: str
@@ -66,8 +89,8 @@ class Forgetting:
 
     @property
     def lost(self) -> float:
-        """Of the accuracy on other people's digits; below 0 where it gained."""
-        return (self.before.right - self.after.right) / self.before.n
+        """Of the digits of others; below 0 where it gained."""
+        return (self.before.digits_right - self.after.digits_right) / max(1, self.before.digits)
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -80,14 +103,14 @@ class Forgetting:
 
 @dataclass(frozen=True, eq=False)
 class Adaptation:
-    """classifier: learned from all examples. before, after: on examples that were held out, each once.
+    """reader: learned from all examples. before, after: on lines that were held out, each once.
 
-    A digit that is there only once is never held out: its shape cannot be learned from the others.
-    folds: into how many parts the rest was parted; 0 where there was none. counts: examples of each
-    class. doubtful: indices of held-out examples whose label neither reader can believe.
+    A line with a digit that no other line has is never held out: its shape cannot be learned from them.
+    folds: into how many parts the rest was divided; 0 where there was none. counts: of each digit in the
+    examples. doubtful: indices of held-out examples whose label neither reader can believe.
     """
 
-    classifier: Classifier
+    reader: LineReader
     before: Score
     after: Score
     forgetting: Forgetting
@@ -99,17 +122,20 @@ class Adaptation:
     @property
     def objection(self) -> str:
         """Why it should not be used, in a few words; "" where it helps, or nothing could be held out."""
-        before, after = (self.before.right, self.before.read), (self.after.right, self.after.read)
+        before, after = ((s.right, s.digits_right, s.read) for s in (self.before, self.after))
         if self.folds and after <= before:
             what = "makes it worse" if after < before else "changes nothing"
             return f"learning this hand {what}: {_told(self.before)} before, {_told(self.after)} after"
-        if self.folds and 2 * self.after.right < self.after.n:
-            return f"few held-out digits are read as labelled ({_told(self.after)}): are the labels right?"
-        if self.forgetting.lost > MOST_FORGOTTEN:
+        if self.folds and 2 * self.after.digits_right < self.after.digits:
             return (
-                f"learning this hand costs {100 * self.forgetting.lost:.1f} points of the accuracy on "
-                f"{self.forgetting.data}"
+                f"little that was held out is read as labelled ({_told(self.after)}): are the labels right?"
             )
+        old = self.forgetting
+        if old.lost > MOST_FORGOTTEN:
+            return f"learning this hand costs {100 * old.lost:.1f} points of the digits of {old.data}"
+        if old.others_before - old.others_after > MOST_ANSWERED * old.others:
+            silent = f"{old.others_before} of {old.others} before, {old.others_after} after"
+            return f"fewer words and blanks are left without an answer ({silent})"
         return ""
 
     def to_dict(self) -> dict[str, Any]:
@@ -124,13 +150,13 @@ class Adaptation:
         }
 
     def save(self, folder: str | Path, about: Mapping[str, Any] | None = None) -> Path:
-        """The model, and its figures with what `about` adds as `adaptation.json`, in a new folder.
+        """The reader, and its figures with what `about` adds as `adaptation.json`, in a new folder.
 
         Raises UsageError where something lies there already, or nothing can be written.
         """
         place = check_free(folder)
         try:
-            self.classifier.save(place)
+            self.reader.save(place)
             figures = self.to_dict() | dict(about or {})
             write_text(place / "adaptation.json", json.dumps(figures, indent=2) + "\n")
         except OSError as error:
@@ -152,19 +178,35 @@ def check_free(folder: str | Path) -> Path:
     return place
 
 
-def score(classifier: Classifier, judged: tuple[np.ndarray, np.ndarray], labels: np.ndarray) -> Score:
-    """What `classifier` would say of probabilities (N, K) and (N,), as its `judge` gives them."""
-    right = judged[0].argmax(axis=1) == labels
-    doubted = refused(classifier, judged)
-    return Score(len(labels), int(right.sum()), int(doubted.sum()), int((right & ~doubted).sum()))
+def read_views(reader: LineReader, views: Sequence[np.ndarray]) -> Answer:
+    """What `reader` says of a line, given the strips uint8 (32, W) that it may be read in."""
+    best, decoded, logs = reader.read_views(views)
+    height, width = views[best].shape
+    line = describe_line(
+        decoded, logs, views[best], (0, 0, width, height), scale=1, least=reader.card.least_confidence, row=0
+    )
+    text = "".join(OTHER if each.verdict == "not a digit" else each.label for each in line.characters)
+    return Answer(text, line.confidence, not text or OTHER in line.text)
 
 
-def refused(classifier: Classifier, judged: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
-    """bool (N,): whether the verdict is "unsure" or "not a digit"."""
-    probs, none = judged
-    card = classifier.card
-    return (none > card.most_none) | (probs.max(axis=1) < card.least_confidence)
+def score(answers: Sequence[Answer], labels: Sequence[str]) -> Score:
+    """labels: what the lines spell; "?" at an end of a line is not read."""
+    right = [answer.text == label.strip(OTHER) for answer, label in zip(answers, labels, strict=True)]
+    wanted = [_digits(label) for label in labels]
+    edits = sum(
+        min(len(digits), edit_distance(_digits(answer.text), digits))
+        for answer, digits in zip(answers, wanted, strict=True)
+    )
+    refused = [answer.refused for answer in answers]
+    read = sum(hit and not doubt for hit, doubt in zip(right, refused, strict=True))
+    count = sum(map(len, wanted))
+    return Score(len(answers), sum(right), sum(refused), read, count, count - edits)
+
+
+def _digits(text: str) -> str:
+    return "".join(character for character in text if character in DIGITS)
 
 
 def _told(measured: Score) -> str:
-    return f"{measured.right} of {measured.n} right, {measured.refused} refused"
+    lines, digits = f"{measured.right} of {measured.n}", f"{measured.digits_right} of {measured.digits}"
+    return f"{lines} lines and {digits} digits right, {measured.refused} refused"

@@ -11,7 +11,7 @@ import numpy as np
 from tenfold.reader.alphabet import BLANK, CHARACTERS, DIGITS
 from tenfold.reader.constraint import Constraint
 
-__all__ = ["Decoded", "decode"]
+__all__ = ["Decoded", "decode", "digits_of"]
 
 _BEAMS = 12
 _BEAMS_HELD = 40  # under a constraint, whose answers may be unlikely ones
@@ -21,11 +21,16 @@ _LEAST = -7.0  # log-probability: characters less likely in a column are not tri
 @dataclass(frozen=True)
 class Decoded:
     """text: the likeliest; None where a constraint allows none. places: the column of each character.
-    confidence: the probability of its digits, over all ways to write them with separators or none."""
+    shares: the probability of each sequence of digits, over all ways to write it with separators or none."""
 
     text: str | None
     places: tuple[int, ...]
-    confidence: float
+    shares: dict[str, float]
+
+    @property
+    def confidence(self) -> float:
+        """Of the digits of the text."""
+        return 0.0 if self.text is None else self.shares[digits_of(self.text)]
 
 
 @dataclass(slots=True)
@@ -56,12 +61,15 @@ def decode(logs: np.ndarray, constraint: Constraint | None = None) -> Decoded:
         beams = _advance(beams, row, column, constraint)
     ended = [beam for beam in beams if not constraint or constraint.accepts(beam.state)]
     if not ended:
-        return Decoded(None, (), 0.0)
+        return Decoded(None, (), {})
     best = max(ended, key=lambda beam: beam.total)
-    digits = _digits(best.text)
-    same = sum(exp(beam.total) for beam in ended if _digits(beam.text) == digits)
-    every = max(1.0, sum(exp(beam.total) for beam in beams)) if not constraint else sum(exp(b.total) for b in ended)
-    return Decoded(best.text, tuple(place for place, _ in best.places), min(1.0, same / every if every else 0.0))
+    shares: dict[str, float] = {}
+    for beam in ended:
+        digits = digits_of(beam.text)
+        shares[digits] = shares.get(digits, 0.0) + exp(beam.total)
+    every = sum(shares.values()) if constraint else 1.0  # what a constraint forbids is no alternative
+    shares = {digits: min(1.0, share / every) if every else 0.0 for digits, share in shares.items()}
+    return Decoded(best.text, tuple(place for place, _ in best.places), shares)
 
 
 def _advance(beams: list[_Beam], row: list[float], column: int, constraint: Constraint | None) -> list[_Beam]:
@@ -89,7 +97,12 @@ def _advance(beams: list[_Beam], row: list[float], column: int, constraint: Cons
 
 
 def _grow(
-    grown: dict[str, _Beam], beam: _Beam, character: str, came: float, place: tuple[int, float], constraint: Constraint | None
+    grown: dict[str, _Beam],
+    beam: _Beam,
+    character: str,
+    came: float,
+    place: tuple[int, float],
+    constraint: Constraint | None,
 ) -> None:
     text = beam.text + character
     found = grown.get(text)
@@ -110,7 +123,8 @@ def _moved(places: tuple[tuple[int, float], ...], column: int, value: float) -> 
     return places
 
 
-def _digits(text: str) -> str:
+def digits_of(text: str) -> str:
+    """A text without its separators."""
     return "".join(character for character in text if character in DIGITS)
 
 
@@ -119,5 +133,3 @@ def _add(one: float, other: float) -> float:
     if one < other:
         one, other = other, one
     return one if other == -inf else one + log1p(exp(other - one))
-
-

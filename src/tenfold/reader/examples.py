@@ -1,4 +1,4 @@
-"""Labelled pictures of one person's digits -> the 28x28 examples that a reader learns this hand from."""
+"""Labelled pictures of one person's writing -> the strips that a reader learns this hand from."""
 
 from __future__ import annotations
 
@@ -12,42 +12,41 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tenfold.classifier import Classifier
 from tenfold.data.folders import SUFFIXES
 from tenfold.data.tables import natural_key
 from tenfold.errors import DataError, DataNotFoundError, UsageError
-from tenfold.ink.frame import SIDE, frame_ink
-from tenfold.ink.lift import lift_ink
-from tenfold.ink.marks import find_rows, join_marks
-from tenfold.ink.open import open_picture
-from tenfold.ink.segment import segment_digits
+from tenfold.ink.open import open_picture, to_grey
+from tenfold.ink.strip import make_strip
+from tenfold.reader.alphabet import CHARACTERS, OTHER
+from tenfold.reader.line_reader import find_views
 
-__all__ = ["Examples", "Labelled", "collect_examples", "find_pictures", "label_pictures"]
+__all__ = ["NO_NUMBER", "Example", "Labelled", "collect_examples", "find_pictures", "label_pictures"]
 
 Progress = Callable[[str, int, int], None]
 
-_LIST = re.compile(r"\d+(\s*,\s*\d+)*")
-_REMEDY = "give --labels 3,1,4 or --labels FILE.csv, or sort the pictures into folders 0 to 9"
+NO_NUMBER = "not a digit"  # the label of a picture in which no number stands
+
+_LIST = re.compile(r"[\d.\-/:+×÷= ]+(,[\d.\-/:+×÷= ]+)*")
+_LABEL = re.compile(f"[{re.escape(CHARACTERS.replace(OTHER, ''))}]{{1,32}}")
+_BLANK = 8  # grey levels: a picture that spans no more shows nothing
+_REMEDY = "give --labels 3,1049,07/11 or --labels FILE.csv, or sort the pictures into folders 0 to 9"
 
 
 class Labelled(NamedTuple):
-    """A picture's path and the digits written on it; "" where no label is known."""
+    """A picture's path and what is written on it; "" where no label is known."""
 
     path: str
     label: str
 
 
 @dataclass(frozen=True, eq=False)
-class Examples:
-    """images: uint8 (N, 28, 28), framed. labels: int64 (N,), 0..9. paths: of each one's picture.
+class Example:
+    """A line of one picture. text: what it spells; "?" for what is no number, "" for bare paper.
+    views: uint8 (32, W), the strips that it may be read in."""
 
-    left_out: pictures that gave no example, each with the reason.
-    """
-
-    images: np.ndarray
-    labels: np.ndarray
-    paths: tuple[str, ...]
-    left_out: tuple[tuple[str, str], ...]
+    path: str
+    text: str
+    views: tuple[np.ndarray, ...]
 
 
 def find_pictures(given: Sequence[str | Path]) -> list[str]:
@@ -76,29 +75,29 @@ def _below(folder: str) -> Iterator[str]:
 
 
 def label_pictures(given: Sequence[str | Path], labels: str | None) -> list[Labelled]:
-    """Each picture with its label: the digits written on it, in reading order.
+    """Each picture with its label: what is written on it, one line of the label per line of the picture.
 
-    labels: "3,1,4", one a picture in their order; the path of a CSV file with path and label a line,
-    paths counted from its folder, which need not be given again; or None, where the name of each
-    picture's folder is its label. Raises UsageError and DataError.
+    labels: "3,1049", one per picture in their order; the path of a CSV file with path and label in each
+    line, paths counted from its folder, whose pictures need not be given again; or None, where the name
+    of each picture's folder, 0 to 9, is its label. Raises UsageError and DataError.
     """
-    if labels is not None and not _LIST.fullmatch(labels.strip()):
+    if labels is not None and (not _LIST.fullmatch(labels.strip()) or Path(labels).is_file()):
         return _by_table(given, Path(labels))
     if not given:
-        raise UsageError("no pictures", expected="pictures of digits", remedy=_REMEDY)
+        raise UsageError("no pictures", expected="pictures of numbers", remedy=_REMEDY)
     paths = find_pictures(given)
     if labels is None:
         return _by_folder(paths)
     each = [label.strip() for label in labels.split(",")]
     if len(each) != len(paths):
-        raise UsageError(f"{len(each)} labels for {len(paths)} pictures", expected="one label a picture")
+        raise UsageError(f"{len(each)} labels for {len(paths)} pictures", expected="one label per picture")
     return [Labelled(path, label) for path, label in zip(paths, each, strict=True)]
 
 
 def _by_folder(paths: Sequence[str]) -> list[Labelled]:
     names = [Path(path).absolute().parent.name for path in paths]
     labelled = [
-        Labelled(path, name if re.fullmatch("[0-9]", name) else "")
+        Labelled(path, name if re.fullmatch("[0-9]", name) or name == NO_NUMBER else "")
         for path, name in zip(paths, names, strict=True)
     ]
     if not any(each.label for each in labelled):
@@ -119,7 +118,7 @@ def _read_table(table: Path) -> list[Labelled]:
         with table.open(encoding="utf-8-sig", newline="") as file:
             lines = list(csv.reader(file))
     except FileNotFoundError:
-        raise DataNotFoundError(f"--labels {table} is neither digits nor a file", remedy=_REMEDY) from None
+        raise DataNotFoundError(f"--labels {table} is neither labels nor a file", remedy=_REMEDY) from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         reason = getattr(error, "strerror", None) or error
         raise DataError(f"{table} cannot be read ({reason})", expected="path,label lines") from error
@@ -141,40 +140,37 @@ def _read_table(table: Path) -> list[Labelled]:
 
 
 def collect_examples(
-    classifier: Classifier, labelled: Sequence[Labelled], *, progress: Progress | None = None
-) -> Examples:
-    """The digits of the pictures, lifted and framed as they are read; a picture that shows another number
-    of digits than its label, or none, is left out. A label of one digit takes all ink for that digit.
-    """
-    images: list[np.ndarray] = []
-    labels: list[int] = []
-    paths: list[str] = []
+    labelled: Sequence[Labelled], *, progress: Progress | None = None
+) -> tuple[list[Example], list[tuple[str, str]]]:
+    """(examples, pictures that gave none, each with the reason): the lines of the pictures, as strips that a
+    reader would see; a picture that shows another number of lines than its label is left out."""
+    examples: list[Example] = []
     left_out: list[tuple[str, str]] = []
     for number, (path, label) in enumerate(labelled, start=1):
         try:
-            found = _frame(classifier, path, label)
+            examples += _lines_of(path, label)
         except DataError as error:
             left_out.append((path, str(error).removeprefix(f"{path}: ")))
-        else:
-            images += found
-            labels += [int(digit) for digit in label]
-            paths += [path] * len(found)
         if progress:
             progress("pictures", number, len(labelled))
-    stacked = np.stack(images) if images else np.zeros((0, SIDE, SIDE), np.uint8)
-    return Examples(stacked, np.array(labels, np.int64), tuple(paths), tuple(left_out))
+    return examples, left_out
 
 
-def _frame(classifier: Classifier, path: str, label: str) -> list[np.ndarray]:
+def _lines_of(path: str, label: str) -> list[Example]:
     """The examples of one picture. Raises DataError saying why there are none."""
-    if not re.fullmatch("[0-9]+", label):
-        raise DataError(f"label {label!r}" if label else "no label", expected="the digits written on it")
-    ink = lift_ink(open_picture(path).pixels)
-    found = [segment.image for segment in segment_digits(ink, classifier.judge)]
-    if found and len(found) != len(label) == 1:
-        found = [frame_ink(join_marks([mark for row in find_rows(ink) for mark in row]).strength)]
-    if not found:
-        raise DataError("nothing found")
-    if len(found) != len(label):
-        raise DataError(f"{len(found)} digits found", expected=f"{len(label)}, for its label {label}")
-    return found
+    texts = [] if label == NO_NUMBER else [part.replace(" ", "") for part in label.split("\n")]
+    if not all(map(_LABEL.fullmatch, texts)):
+        raise DataError(
+            f"label {label!r}" if label else "no label", expected="1 to 32 digits and separators per line"
+        )
+    grey = to_grey(open_picture(path).pixels)
+    blank = int(np.ptp(grey)) <= _BLANK
+    if blank and texts:
+        raise DataError("the picture is blank")
+    lines = find_views(grey)
+    texts = texts or ["" if blank else OTHER] * len(lines)
+    if len(lines) != len(texts):
+        found = f"{len(lines)} line{'s' * (len(lines) != 1)} found"
+        raise DataError(found, expected=f"{len(texts)}, for its label {label}", remedy="cut out one line")
+    strips = [tuple(make_strip(grey[y0:y1, x0:x1]) for x0, y0, x1, y1 in boxes) for boxes in lines]
+    return [Example(path, text, views) for text, views in zip(texts, strips, strict=True)]

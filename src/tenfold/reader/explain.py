@@ -1,4 +1,4 @@
-"""How a picture was read, as a picture: found, lifted, framed, judged, and what decided.
+"""How a picture was read, as a picture: the lines found, the strips that the network saw, and each character.
 
 Drawn with Pillow alone, so that it is there as soon as the answer is.
 """
@@ -11,137 +11,195 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from tenfold.arrays import Prediction
-from tenfold.classifier import Classifier
-from tenfold.explain.sheet import (
-    CARD,
-    COLOURS,
-    GAP,
-    GREY,
-    INK,
-    MARGIN,
-    PAPER,
-    WIDTH,
-    card,
-    enlarge,
-    font,
-    number_tag,
-    paragraph,
-    row,
-    stack,
-)
-from tenfold.reader.card import mark_card
-from tenfold.reader.reading import Reading
-from tenfold.reader.troubles import find_notes, percent
+from tenfold.explain import sheet
+from tenfold.explain.overlay import lay_over
+from tenfold.ink.strip import HEIGHT, PAPER
+from tenfold.reader.alphabet import BLANK, CHARACTERS, OTHER, OUTPUTS
+from tenfold.reader.line_reader import LineReader
+from tenfold.reader.reading import COLUMN_WIDTH, Line, Reading
+from tenfold.reader.troubles import explain_verdict, percent
 
-__all__ = ["explain_reading"]
+__all__ = ["decisive_pixels", "explain_reading"]
 
-_INNER = WIDTH - 2 * MARGIN
-_HALF = (_INNER - GAP) // 2
+_INNER = sheet.WIDTH - 2 * sheet.MARGIN
 _PADDING = 12
-_MOST_CARDS = 40  # a page of marks needs no sheet of its own for each
-_MOST_LINES = 6  # of the text in large letters
+_WHOLE, _HALF = _INNER - 2 * _PADDING, (_INNER - sheet.GAP) // 2 - 2 * _PADDING  # pixels inside a card
+_MOST_CARDS, _MOST_LINES = 40, 12
+_MOST_TEXT = 6  # lines in large letters
+_LETTERS, _SPIKES = 28, 40  # pixels above a strip for its characters, and below it for the scores
+_PLAIN = str.maketrans({"×": "x", "÷": "div"})  # which Pillow's own font lacks
 
 
-def explain_reading(reading: Reading, classifier: Classifier, *, name: str = "") -> Image.Image:
-    """A sheet, RGB, 800 pixels wide: the picture with its marks numbered, the lifted ink, and of each
-    mark what the network saw, its probabilities, the ink that decided, the verdict and its troubles.
+def explain_reading(
+    reading: Reading, reader: LineReader, *, name: str = "", only: int | None = None
+) -> Image.Image:
+    """A sheet, RGB, 800 pixels wide: the picture with its lines and characters, each strip with the scores of
+    its columns, and for each character its window, what decided, and the likeliest answers.
 
-    classifier: that of the reading. name: of the picture, shown at the top.
+    reading: by this reader, with its picture. name: of the picture. only: the one character to show, from 1.
     """
-    shown = reading.digits[:_MOST_CARDS]
-    blocks = [*_header(reading, name), *_steps(reading)]
-    width = (_INNER if len(shown) == 1 else _HALF) - 2 * _PADDING
-    marks = [mark_card(reading, classifier, number, width=width) for number in range(len(shown))]
-    blocks += [_cards(marks[first : first + 2]) for first in range(0, len(marks), 2)]
-    if len(shown) < len(reading.digits):
-        blocks.append(_small(f"… and {len(reading.digits) - len(shown)} more marks, not shown"))
-    if shown:
-        blocks.append(_small("What decides: orange ink speaks for the answer, blue ink against it."))
-    content = stack(blocks)
-    sheet = Image.new("RGB", (WIDTH, content.height + 2 * MARGIN), PAPER)
-    sheet.paste(content, (MARGIN, MARGIN))
-    return sheet
+    blocks = [*_header(reading, name), _found(reading)]
+    cards: list[Image.Image] = []
+    for line in reading.seen[:_MOST_LINES]:
+        _, logs = reader.read_strip(line.strip)
+        blocks.append(_card(_line(line, logs, reader), _WHOLE))
+        numbers = range(len(cards) + 1, _MOST_CARDS + 1)
+        decisive = decisive_pixels(reader, line, logs) if numbers else ()
+        shown = zip(numbers, line.characters, line.places, decisive, strict=False)
+        cards += [_character(*each) for each in shown]
+    if only:
+        cards = cards[only - 1 : only]
+    blocks += [_side_by_side(cards[first : first + 2]) for first in range(0, len(cards), 2)]
+    if (hidden := len(reading.characters) - len(cards)) > 0 and not only:
+        blocks.append(_small(f"… and {hidden} more characters, not shown"))
+    if cards:
+        blocks.append(_small("What decides: orange speaks for the answer, blue for the next likeliest one."))
+    content = sheet.stack(blocks)
+    whole = Image.new("RGB", (sheet.WIDTH, content.height + 2 * sheet.MARGIN), sheet.PAPER)
+    whole.paste(content, (sheet.MARGIN, sheet.MARGIN))
+    return whole
+
+
+def decisive_pixels(reader: LineReader, line: Line, logs: np.ndarray) -> np.ndarray:
+    """float32 (characters, 32, W): what each pixel's departure from the paper adds to the lead of a character
+    over the next likeliest one in its column, to first order. logs: (T, 21), of the line's strip."""
+    weights = np.zeros((len(line.places), len(logs), OUTPUTS), np.float32)
+    for rows, place, character in zip(weights, line.places, line.characters, strict=True):
+        answer = CHARACTERS.index(OTHER if character.verdict == "not a digit" else character.label)
+        others = np.where(np.arange(BLANK) == answer, -np.inf, logs[place, :BLANK])
+        rows[place, answer], rows[place, others.argmax()] = 1, -1
+    strips = np.repeat(line.strip[None], len(weights), axis=0)
+    departures = strips.astype(np.float32) - PAPER
+    return departures * reader.engine.input_gradient(strips, weights) if len(strips) else departures
 
 
 def _small(text: str) -> Image.Image:
-    return paragraph(text, 20, _INNER, colour=GREY)
+    return sheet.paragraph(text, 20, _INNER, colour=sheet.GREY)
+
+
+def _card(content: Image.Image, width: int, height: int = 0) -> Image.Image:
+    width, height = (side + 2 * _PADDING for side in (width, height or content.height))
+    return sheet.card(content, width, height, padding=_PADDING)
+
+
+def _side_by_side(contents: Sequence[Image.Image]) -> Image.Image:
+    height = max(content.height for content in contents)
+    return sheet.row([_card(each, _HALF, height) for each in contents])
 
 
 def _header(reading: Reading, name: str) -> list[Image.Image]:
-    sure = reading.confidence
-    notes = list(find_notes(reading.ink, reading.digits))
-    if sure is not None and all(digit.verdict == "digit" for digit in reading.digits):
-        notes.append(f"{'each at least ' * (len(reading.digits) > 1)}{percent(sure)} sure")
-    lines = [_small(name)] if name else []
-    lines.append(_text(reading.digits) if reading.digits else paragraph("Nothing found", 48, _INNER))
-    if notes:
-        lines.append(_small(" · ".join(notes)))
-    lines += [paragraph(text, 22, _INNER, colour=COLOURS["unsure"]) for text in reading.troubles]
-    return [stack(lines, gap=6)]
+    """The picture's name, the text in large letters, how sure it is, and the troubles."""
+    parts = [_small(name)] if name else []
+    parts.append(_text(reading.lines) if reading.lines else sheet.paragraph("Nothing found", 48, _INNER))
+    if reading.confidence is not None:
+        sure = "the least sure line: " if len(reading.lines) > 1 else ""
+        parts.append(_small(f"{sure}{percent(reading.confidence)} sure"))
+    parts += [sheet.paragraph(text, 22, _INNER, colour=sheet.COLOURS["unsure"]) for text in reading.troubles]
+    return [sheet.stack(parts, gap=6)]
 
 
-def _text(digits: Sequence[Prediction]) -> Image.Image:
-    """The text in large letters, each in the colour of its verdict."""
-    longest = max(sum(d.row == digit.row for d in digits) for digit in digits)
-    size = 72 if longest <= 16 else 40
-    lines = _lines(digits, int(_INNER // font(size).getlength("0")))
-    image = Image.new("RGB", (_INNER, len(lines) * round(size * 1.1)), PAPER)
+def _text(lines: Sequence[Line]) -> Image.Image:
+    """Each character in the colour of its verdict."""
+    size = 72 if max(len(line.characters) for line in lines) <= 16 else 40
+    most = int(_INNER // sheet.font(size).getlength("0"))
+    image = Image.new("RGB", (_INNER, len(lines[:_MOST_TEXT]) * round(size * 1.1)), sheet.PAPER)
     draw = ImageDraw.Draw(image)
-    for number, line in enumerate(lines):
+    for number, line in enumerate(lines[:_MOST_TEXT]):
         at = 0.0
-        for digit in line:
-            letter = digit.label if digit.verdict == "digit" else "?"
-            colour = INK if digit.verdict == "digit" else COLOURS[digit.verdict]
-            draw.text((at, number * size * 1.1), letter, colour, font(size))
-            at += font(size).getlength(letter)
+        for letter, character in zip(line.text[:most], line.characters, strict=False):
+            shown = letter.translate(_PLAIN)
+            colour = sheet.INK if character.verdict == "digit" else sheet.COLOURS[character.verdict]
+            draw.text((at, number * size * 1.1), shown, colour, sheet.font(size))
+            at += sheet.font(size).getlength(shown)
     return image
 
 
-def _lines(digits: Sequence[Prediction], most: int) -> list[list[Prediction]]:
-    lines: list[list[Prediction]] = []
-    for digit in digits:
-        if not lines or lines[-1][-1].row != digit.row or len(lines[-1]) == most:
-            lines.append([])
-        lines[-1].append(digit)
-    return lines[:_MOST_LINES]
-
-
-def _steps(reading: Reading) -> list[Image.Image]:
-    """The picture as found, and its ink: beside each other, or below where it is wide."""
-    found = Image.fromarray(reading.picture.pixels)
-    strength = np.clip(reading.ink.strength, 0, 1)
-    ink = Image.fromarray(np.rint(255 * (1 - strength)).astype(np.uint8)).convert("RGB")
-    wide = found.width > 1.5 * found.height
-    width = (_INNER if wide else _HALF) - 2 * _PADDING
-    panels = [
-        _panel("As found", _numbered(enlarge(found, width, 420), reading), width),
-        _panel("Ink lifted", enlarge(ink, width, 420), width),
-    ]
-    return [_cards([panel]) for panel in panels] if wide else [_cards(panels)]
-
-
-def _cards(contents: Sequence[Image.Image]) -> Image.Image:
-    """Cards of one height beside each other."""
-    height = max(content.height for content in contents) + 2 * _PADDING
-    return row([card(each, each.width + 2 * _PADDING, height, padding=_PADDING) for each in contents])
-
-
-def _panel(title: str, image: Image.Image, width: int) -> Image.Image:
-    centred = Image.new("RGB", (width, image.height), CARD)
-    centred.paste(image, ((width - image.width) // 2, 0))
-    return stack([paragraph(title, 20, width, colour=GREY, ground=CARD), centred], gap=4, ground=CARD)
-
-
-def _numbered(image: Image.Image, reading: Reading) -> Image.Image:
-    """Boxes and numbers on the picture, in the colours of the verdicts."""
+def _found(reading: Reading) -> Image.Image:
+    """The picture, with a box around each line and a numbered one around each character."""
+    assert reading.picture is not None
+    image = sheet.enlarge(Image.fromarray(reading.picture.pixels).convert("RGB"), _WHOLE, 420)
     draw = ImageDraw.Draw(image)
     ratio = image.width / reading.picture.size[0]
-    size = 20 if len(reading.digits) <= 20 else 14
-    for number, digit in enumerate(reading.digits, start=1):
-        x0, y0, x1, y1 = (round(edge * ratio) for edge in digit.box or (0, 0, 0, 0))
-        box = (max(0, x0 - 2), max(0, y0 - 2), min(image.width, x1 + 2) - 1, min(image.height, y1 + 2) - 1)
-        draw.rectangle(box, outline=COLOURS[digit.verdict], width=2)
-        tag = number_tag(number, COLOURS[digit.verdict], size)
+    for line in reading.seen:
+        draw.rectangle(_place(line.box, ratio, image, 3), outline=sheet.GREY)
+    size = 20 if len(reading.characters) <= 20 else 14
+    for number, character in enumerate(reading.characters, start=1):
+        box, colour = _place(character.box or (0, 0, 0, 0), ratio, image, 0), sheet.COLOURS[character.verdict]
+        draw.rectangle(box, outline=colour, width=2)
+        tag = sheet.number_tag(number, colour, size)
         above = box[1] - tag.height + 1
         image.paste(tag, (min(box[0], image.width - tag.width), above if above >= 0 else box[1]))
-    return image
+    return _card(_titled("As found", image, _WHOLE), _WHOLE)
+
+
+def _place(box: tuple[int, ...], ratio: float, image: Image.Image, room: int) -> tuple[int, int, int, int]:
+    """A box of the original as one of the picture shown, inside it."""
+    x0, y0, x1, y1 = (round(edge * ratio) for edge in box)
+    return (
+        min(max(0, x0 - room), image.width - 1), min(max(0, y0 - room), image.height - 1),
+        min(max(x0 + 1, x1 + room), image.width) - 1, min(max(y0 + 1, y1 + room), image.height) - 1,
+    )  # fmt: skip
+
+
+def _titled(title: str, image: Image.Image, width: int) -> Image.Image:
+    return _joined(sheet.paragraph(title, 20, width, colour=sheet.GREY, ground=sheet.CARD), image)
+
+
+def _joined(*blocks: Image.Image) -> Image.Image:
+    """One below the other, inside a card."""
+    return sheet.stack(blocks, gap=5, ground=sheet.CARD)
+
+
+def _line(line: Line, logs: np.ndarray, reader: LineReader) -> Image.Image:
+    """What was read, the strip with a mark where each character was seen, and each column's best score."""
+    least = reader.card.least_confidence
+    told = "Nothing of the expected form" if line.unfit else "No number"
+    if line.characters:
+        told = f"{line.text.translate(_PLAIN)}, {percent(line.confidence)} sure"
+        told += f"; below {100 * least:.0f} % its weakest character is ?" * (line.confidence < least)
+    scale = min(_WHOLE / line.strip.shape[1], 4.0)
+    strip = _enlarged(line.strip, scale)
+    image = Image.new("RGB", (_WHOLE, _LETTERS + strip.height + _SPIKES), sheet.CARD)
+    image.paste(strip, (0, _LETTERS))
+    draw, step, base = ImageDraw.Draw(image), COLUMN_WIDTH * scale, image.height - 1
+    for column, best in enumerate(np.exp(logs[:, :BLANK].max(axis=1)).tolist()):
+        left, top = column * step, base - round(best * (_SPIKES - 6))
+        draw.rectangle((left, top, max(left, left + step - 2), base), fill=sheet.GREY)
+    for character, place in zip(line.characters, line.places, strict=True):
+        middle, colour = (place + 0.5) * step, sheet.COLOURS[character.verdict]
+        draw.line((middle, _LETTERS, middle, base), fill=colour, width=2)
+        letter = character.label.translate(_PLAIN)
+        draw.text((middle, _LETTERS / 2), letter, colour, sheet.font(22), anchor="mm")
+    title = "The strip that the network sees, and the best score of each of its columns"
+    return _joined(sheet.paragraph(told, 24, _WHOLE, ground=sheet.CARD), _titled(title, image, _WHOLE))
+
+
+def _enlarged(pixels: np.ndarray, scale: float) -> Image.Image:
+    size = round(pixels.shape[1] * scale), round(pixels.shape[0] * scale)
+    smooth = Image.Resampling.NEAREST if scale >= 3 else Image.Resampling.BILINEAR
+    return Image.fromarray(pixels).convert("RGB").resize(size, smooth)
+
+
+def _character(number: int, character: Prediction, place: int, decisive: np.ndarray) -> Image.Image:
+    """Its number and verdict, its window, what decided there, and the three likeliest answers."""
+    colour = sheet.COLOURS[character.verdict]
+    head = Image.new("RGB", (_HALF, 44), sheet.CARD)
+    tag = sheet.number_tag(number, colour)
+    head.paste(tag, (0, 10))
+    words = explain_verdict(character) or f"{character.label}, {percent(character.confidence)}"
+    at = tag.width + 12, 22
+    ImageDraw.Draw(head).text(at, words.translate(_PLAIN), colour, sheet.font(24), anchor="lm")
+    side = 116
+    seen = np.full((HEIGHT, HEIGHT), PAPER, np.uint8) if character.image is None else character.image
+    middle = int((place + 0.5) * COLUMN_WIDTH)
+    near = np.pad(decisive, ((0, 0), (HEIGHT // 2, HEIGHT // 2)))[:, middle : middle + HEIGHT]
+    departure = np.minimum(2 * np.abs(seen.astype(np.int16) - PAPER), 255).astype(np.uint8)
+    likeliest = character.alternatives(3)
+    names, values = [name.translate(_PLAIN) for name, _ in likeliest], [value for _, value in likeliest]
+    colours = [colour if name == character.label else sheet.GREY for name, _ in likeliest]
+    pictures = [
+        _titled("Sees", _enlarged(seen, side / HEIGHT), side),
+        _titled("Decides", lay_over(departure, near, side), side),
+        sheet.bars(values, names, colours, _HALF - 2 * (side + sheet.GAP), side + 30),
+    ]
+    return _joined(head, sheet.row(pictures, ground=sheet.CARD))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,18 +24,19 @@ from tenfold.networks.shapes import Network
 from tenfold.numerics import log_softmax
 from tenfold.reader.alphabet import CHARACTERS, OUTPUTS
 from tenfold.reader.constraint import Constraint, make_constraint
-from tenfold.reader.decode import Decoded, decode
-from tenfold.reader.reading import Reading, describe_line
+from tenfold.reader.decode import Decoded, decode, digits_of
+from tenfold.reader.reading import Line, Reading, describe_line
 from tenfold.reader.troubles import find_troubles
 from tenfold.recipes.load import recipe_from_dict
 from tenfold.recipes.schema import Recipe
 
-__all__ = ["LineReader", "ReaderCard"]
+__all__ = ["LineReader", "ReaderCard", "find_views"]
 
 _FORMAT = 2
 _KIND = "line reader"
 _PLANNED_WIDTH = 128  # pixels: of the network as it is described; it takes strips of any width
 _WHOLE = 0.4  # of the picture's height: a line as high as that is read in the whole picture, too
+_LOW = 100  # pixels: a picture of less height holds one line
 
 
 @dataclass(frozen=True)
@@ -83,14 +84,6 @@ class ReaderCard:
         return card
 
 
-@dataclass(frozen=True)
-class _Candidate:
-    box: Box
-    strip: np.ndarray
-    logs: np.ndarray
-    decoded: Decoded
-
-
 class LineReader:
     """Reads numbers in pictures: handwritten and printed digits, and the separators between them."""
 
@@ -125,13 +118,12 @@ class LineReader:
     def load(
         cls, path: str | Path, *, engine: str = "numpy", device: str = "cpu", precision: str = "float32"
     ) -> LineReader:
-        """From a folder with `model.safetensors` and `model.json`. Raises ModelError."""
-        folder = Path(path)
-        folder = folder if folder.is_dir() else folder.parent
+        """From a folder, or a `model.safetensors` with its `model.json` beside it. Raises ModelError."""
+        file = Path(path) / "model.safetensors" if Path(path).is_dir() else Path(path)
+        beside = file.with_name("model.json")
         try:
-            values = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-            card = ReaderCard.from_dict(values, str(folder / "model.json"))
-            weights = load_file(folder / "model.safetensors")
+            card = ReaderCard.from_dict(json.loads(beside.read_text(encoding="utf-8")), str(beside))
+            weights = load_file(file)
         except TenfoldError:
             raise
         except (OSError, ValueError, SafetensorError) as error:
@@ -142,7 +134,9 @@ class LineReader:
         """Writes `model.safetensors` (float16) and `model.json` into the folder `path`."""
         folder = Path(path)
         folder.mkdir(parents=True, exist_ok=True)
-        halves = {name: np.ascontiguousarray(value, np.float16) for name, value in self.engine.weights().items()}
+        halves = {
+            name: np.ascontiguousarray(value, np.float16) for name, value in self.engine.weights().items()
+        }
         with replace_file(folder / "model.safetensors") as beside:
             beside.write_bytes(save(halves, metadata={"format": "tenfold"}))
         write_text(folder / "model.json", json.dumps(self.card.to_dict(), indent=2) + "\n")
@@ -178,44 +172,72 @@ class LineReader:
     def read_opened(self, picture: Picture, constraint: Constraint | None = None) -> Reading:
         """As `read`, for a picture that is open."""
         grey = to_grey(picture.pixels)
-        lines = [self._read_line(grey, boxes, constraint) for boxes in _candidates(grey)]
-        described = tuple(
-            describe_line(
-                line.decoded, line.logs, line.strip, line.box,
-                scale=picture.scale, least=self.card.least_confidence, row=row,
-            )
-            for row, line in enumerate(lines)
-        )  # fmt: skip
-        troubles = find_troubles(grey, picture, described, held=constraint is not None)
-        return Reading(described, troubles, picture)
+        lines = tuple(
+            self._read_line(grey, boxes, constraint, row, picture.scale)
+            for row, boxes in enumerate(find_views(grey))
+        )
+        troubles = find_troubles(grey, picture, lines, held=constraint is not None)
+        return Reading(lines, troubles, picture)
 
-    def read_strip(self, strip: np.ndarray, constraint: Constraint | None = None) -> tuple[Decoded, np.ndarray]:
+    def read_strip(
+        self, strip: np.ndarray, constraint: Constraint | None = None
+    ) -> tuple[Decoded, np.ndarray]:
         """uint8 (32, W), as `make_strip` gives it -> its text, and the columns' log-probabilities (T, 21)."""
         logits = self.engine.logits(strip[None])[0]
         logs = log_softmax(logits / np.float32(self.card.temperature))
         return decode(logs, constraint), logs
 
-    def _read_line(self, grey: np.ndarray, boxes: list[Box], constraint: Constraint | None) -> _Candidate:
-        """The surest of several views of one line. Where they disagree, each is half as sure."""
-        read = []
-        for x0, y0, x1, y1 in boxes:
-            strip = make_strip(grey[y0:y1, x0:x1])
-            decoded, logs = self.read_strip(strip, constraint)
-            read.append(_Candidate((x0, y0, x1, y1), strip, logs, decoded))
-        best = max(read, key=lambda each: (each.decoded.text is not None, each.decoded.confidence))
-        others = [each.decoded.confidence if each.decoded.text == best.decoded.text else 0.0 for each in read]
-        return replace(best, decoded=replace(best.decoded, confidence=sum(others) / len(read)))
+    def read_views(
+        self, strips: Sequence[np.ndarray], constraint: Constraint | None = None
+    ) -> tuple[int, Decoded, np.ndarray]:
+        """Several strips of one line -> which of them is taken, and what `read_strip` says of that one.
+
+        Probabilities of digits are averaged over the strips; the text is that of the likeliest digits. Where
+        the first two agree, no other is read.
+        """
+        read: list[tuple[Decoded, np.ndarray]] = []
+        for strip in strips:
+            if len(read) == 2 and digits_of(read[0][0].text or "") == digits_of(read[1][0].text or ""):
+                break
+            read.append(self.read_strip(strip, constraint))
+        mean = [
+            sum(other.shares.get(digits_of(each.text or ""), 0.0) for other, _ in read) / len(read)
+            for each, _ in read
+        ]
+        best = max(
+            range(len(read)), key=lambda i: (read[i][0].text is not None, mean[i], read[i][0].confidence)
+        )
+        decoded, logs = read[best]
+        if decoded.text is not None:
+            decoded = replace(decoded, shares=decoded.shares | {digits_of(decoded.text): mean[best]})
+        return best, decoded, logs
+
+    def _read_line(
+        self, grey: np.ndarray, boxes: list[Box], constraint: Constraint | None, row: int, scale: float
+    ) -> Line:
+        strips = [make_strip(grey[y0:y1, x0:x1]) for x0, y0, x1, y1 in boxes]
+        best, decoded, logs = self.read_views(strips, constraint)
+        return describe_line(
+            decoded, logs, strips[best], boxes[best],
+            scale=scale, least=self.card.least_confidence, row=row,
+        )  # fmt: skip
 
 
-def _candidates(grey: np.ndarray) -> list[list[Box]]:
-    """The lines of a picture, each as the boxes that it is to be read in."""
+def find_views(grey: np.ndarray) -> list[list[Box]]:
+    """The lines of a picture, each as the boxes that it is to be read in.
+
+    A line that fills much of the picture's height is the only one: what else was found are parts of a frame
+    or of a neighbour. It is read in the whole picture, by itself and, where the two differ, with half of the
+    room around it. A low picture holds one line.
+    """
     height, width = grey.shape
     whole = (0, 0, width, height)
     lines = find_lines(grey)
-    if not lines:
-        return [[whole]]
-    if len(lines) > 1 or lines[0][3] - lines[0][1] < _WHOLE * height:
+    tallest = max(lines, key=lambda box: box[3] - box[1], default=whole)
+    fills = tallest[3] - tallest[1] >= _WHOLE * height
+    if not fills and height >= _LOW:
         return [[line] for line in lines]
-    return [[whole, lines[0]] if lines[0] != whole else [whole]]
-
-
+    if not fills or tallest == whole:
+        return [[whole]]
+    x0, y0, x1, y1 = tallest
+    return [[whole, tallest, (x0 // 2, y0 // 2, (x1 + width) // 2, (y1 + height) // 2)]]

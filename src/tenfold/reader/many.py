@@ -8,7 +8,8 @@ from typing import Any
 
 from tenfold.errors import DataError
 from tenfold.helpers import MOST_HELPERS, NO_ANSWER, ask_helpers, count_cores, serve_questions
-from tenfold.reader.constraint import Constraint
+from tenfold.ink.open import open_picture
+from tenfold.reader.constraint import Constraint, make_constraint
 from tenfold.reader.line_reader import LineReader, ReaderCard
 from tenfold.reader.reading import Reading
 
@@ -18,37 +19,59 @@ WORTH_A_PROCESS = 25  # pictures; fewer are read before another process has star
 
 
 def read_pictures(
-    classifier: Classifier, paths: Sequence[str | Path], *, workers: int | None = None
-) -> Generator[Transcript | DataError]:
+    reader: LineReader,
+    paths: Sequence[str | Path],
+    *,
+    workers: int | None = None,
+    pattern: str | None = None,
+    length: int | None = None,
+    least: float | str | None = None,
+    most: float | str | None = None,
+) -> Generator[Reading | DataError]:
     """What is written in each picture, or what is wrong with its file, in the order of `paths`.
 
+    The readings come without their pictures. pattern, length, least, most: as in `LineReader.read`.
     workers: processes that read side by side; None chooses by the number of pictures and cores. A
-    classifier of the PyTorch engine reads in this process. Raises UsageError for one that reads no ink.
+    reader of the PyTorch engine reads in this process. Raises UsageError for a wrong pattern or range
+    before it opens a picture.
     """
-    check_reads_ink(classifier)
+    form = {"pattern": pattern, "length": length, "least": least, "most": most}
+    constraint = make_constraint(**form)  # type: ignore[arg-type]
+    return _read_all(reader, [str(path) for path in paths], workers, form, constraint)
+
+
+def _read_all(
+    reader: LineReader,
+    names: list[str],
+    workers: int | None,
+    form: dict[str, Any],
+    constraint: Constraint | None,
+) -> Generator[Reading | DataError]:
     if workers is None:
-        workers = min(count_cores(), MOST_HELPERS, len(paths) // WORTH_A_PROCESS)
-    names = [str(path) for path in paths]
-    if workers > 1 and classifier.engine.name == "numpy":
-        model = (classifier.card.to_dict(), classifier.engine.weights())
+        workers = min(count_cores(), MOST_HELPERS, len(names) // WORTH_A_PROCESS)
+    if workers > 1 and reader.engine.name == "numpy":
+        model = (reader.card.to_dict(), reader.engine.weights(), form)
         asked = ask_helpers("tenfold.reader.many", names, workers, start=model)
     else:
         asked = ((name, NO_ANSWER) for name in names)
     for name, answer in asked:
-        yield _transcribe(classifier, name) if answer is NO_ANSWER else answer
+        yield _read(reader, name, constraint) if answer is NO_ANSWER else answer
 
 
-def _transcribe(classifier: Classifier, name: str) -> Transcript | DataError:
+def _read(reader: LineReader, name: str, constraint: Constraint | None) -> Reading | DataError:
     try:
-        return read_picture(classifier, name).transcript()
+        return reader.read_opened(open_picture(name), constraint).without_picture()
     except DataError as error:
         return error
 
 
-def _prepare(model: tuple[dict[str, Any], dict[str, Any]]) -> Callable[[str], Transcript | DataError]:
-    card, weights = model
-    classifier = Classifier.from_weights(ModelCard.from_dict(card, "the model"), weights, engine="numpy")
-    return lambda name: _transcribe(classifier, name)
+def _prepare(
+    model: tuple[dict[str, Any], dict[str, Any], dict[str, Any]],
+) -> Callable[[str], Reading | DataError]:
+    card, weights, form = model
+    reader = LineReader.from_weights(ReaderCard.from_dict(card, "the model"), weights)
+    constraint = make_constraint(**form)
+    return lambda name: _read(reader, name, constraint)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import numpy as np
 from tenfold.arrays import Prediction, Verdict
 from tenfold.ink.lines import Box
 from tenfold.ink.open import Picture
-from tenfold.ink.strip import HEIGHT
+from tenfold.ink.strip import HEIGHT, MARGIN, PAPER
 from tenfold.reader.alphabet import BLANK, CHARACTERS, DIGITS, OTHER
 from tenfold.reader.decode import Decoded
 
@@ -20,7 +20,6 @@ COLUMN_WIDTH = 4  # pixels of a strip
 _NAMES = tuple(CHARACTERS.replace(OTHER, ""))
 _DOUBT = 0.5  # a character less likely than this is doubtful in a doubtful line
 _ROOM = 0.45  # of a line's height: a character reaches no farther to a side
-_PAPER = 128
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,7 +130,7 @@ def describe_line(
     first, last = len(text) - len(text.lstrip(OTHER)), len(text.rstrip(OTHER))
     kept = range(first, max(first, last))
     original = tuple(round(edge * scale) for edge in box)
-    boxes = _character_boxes([places[i] for i in kept], box, strip.shape[1], scale)
+    boxes = _character_boxes([places[i] for i in kept], box, scale)
     characters = [
         _character(logs[places[i]], text[i], boxes[number], row, _window(strip, places[i]))
         for number, i in enumerate(kept)
@@ -171,11 +170,11 @@ def _doubt(characters: list[Prediction]) -> list[Prediction]:
     ]
 
 
-def _character_boxes(places: list[int], box: Box, strip_width: int, scale: float) -> list[Box]:
+def _character_boxes(places: list[int], box: Box, scale: float) -> list[Box]:
     """In the original's pixels: half-way to the neighbours, but no wider than digits are."""
     x0, y0, x1, y1 = box
     ratio = (y1 - y0) / HEIGHT  # picture pixels per strip pixel
-    middles = [(place + 0.5) * COLUMN_WIDTH for place in places]
+    middles = [(place + 0.5) * COLUMN_WIDTH - MARGIN for place in places]
     boxes = []
     for number, middle in enumerate(middles):
         left, right = middle - _ROOM * HEIGHT, middle + _ROOM * HEIGHT
@@ -191,7 +190,7 @@ def _character_boxes(places: list[int], box: Box, strip_width: int, scale: float
 def _window(strip: np.ndarray, place: int) -> np.ndarray:
     """uint8 (32, 32): the strip around a column."""
     middle = int((place + 0.5) * COLUMN_WIDTH)
-    window = np.full((HEIGHT, HEIGHT), _PAPER, np.uint8)
+    window = np.full((HEIGHT, HEIGHT), PAPER, np.uint8)
     start = middle - HEIGHT // 2
     low, high = max(0, start), min(strip.shape[1], start + HEIGHT)
     window[:, low - start : high - start] = strip[:, low:high]

@@ -1,4 +1,4 @@
-"""A folder of explaining sheets, one a picture, none over another and none over what is not a sheet."""
+"""A folder of explaining sheets, one per picture; one replaces only what an earlier run drew."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from pathlib import Path
 
 from PIL import Image, PngImagePlugin
 
-from tenfold.classifier import Classifier
 from tenfold.errors import UsageError
 from tenfold.files import replace_file
 from tenfold.reader.explain import explain_reading
+from tenfold.reader.line_reader import LineReader
 from tenfold.reader.reading import Reading
 
-__all__ = ["SheetFolder"]
+__all__ = ["SheetFolder", "write_sheet"]
 
 _MARK = "tenfold read --explain"  # written into each sheet, so that a later run may replace it
 _LONGEST = 60  # characters of a name: at most 240 bytes, which every file system takes
@@ -32,19 +32,16 @@ class SheetFolder:
                 expected="a folder, or a name that is free",
             ) from error
 
-    def add(self, path: str, reading: Reading, classifier: Classifier) -> Path:
+    def add(self, path: str, reading: Reading, reader: LineReader) -> Path:
         """Writes the sheet of the picture at `path` ("-": standard input) as `<its name>.png`."""
         title = "standard input" if path == "-" else Path(path).name
-        sheet = explain_reading(reading, classifier, name=title)
+        sheet = explain_reading(reading, reader, name=title)
         place = self._place("stdin" if path == "-" else Path(path).stem)
-        info = PngImagePlugin.PngInfo()
-        info.add_text("Software", _MARK)
-        with replace_file(place) as beside:
-            sheet.save(beside, "PNG", pnginfo=info)
+        write_sheet(sheet, place)
         return place
 
     def _place(self, stem: str) -> Path:
-        """name.png, or name-2.png and so on where that is another picture's, or no sheet."""
+        """name.png, or name-2.png and so on where that is another picture's, or not a sheet."""
         name = "".join(letter if letter.isprintable() else "_" for letter in stem)[:_LONGEST]
         number = self._taken.get(name.casefold(), 0)
         while True:
@@ -57,6 +54,14 @@ class SheetFolder:
                 return place
 
 
+def write_sheet(sheet: Image.Image, place: Path) -> None:
+    """As PNG, beside and renamed."""
+    info = PngImagePlugin.PngInfo()
+    info.add_text("Software", _MARK)
+    with replace_file(place) as beside:
+        sheet.save(beside, "PNG", pnginfo=info)
+
+
 def _may_be_written(place: Path) -> bool:
     """Whether nothing is there, or a sheet of an earlier run."""
     if not place.is_symlink() and not place.exists():
@@ -64,5 +69,5 @@ def _may_be_written(place: Path) -> bool:
     try:
         with Image.open(place, formats=("PNG",)) as image:
             return image.info.get("Software") == _MARK
-    except Exception:  # whatever it is, it is no sheet
+    except Exception:  # whatever it is, it is not a sheet
         return False

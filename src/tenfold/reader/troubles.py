@@ -22,7 +22,9 @@ _SMALL = 10  # pixels of the original: a line less high has too little shape lef
 _BLUR = 0.25  # of a line's height: edges softer than this close loops
 
 
-def find_troubles(grey: np.ndarray, picture: Picture, lines: Sequence[Line], *, held: bool) -> tuple[str, ...]:
+def find_troubles(
+    grey: np.ndarray, picture: Picture, lines: Sequence[Line], *, held: bool
+) -> tuple[str, ...]:
     """What makes the answer on a whole picture doubtful, and its remedy; () for a good picture.
 
     grey: uint8 (H, W) of the open picture. held: whether the answer had to have a form.
@@ -80,14 +82,15 @@ def _crop(grey: np.ndarray, box: Box, scale: float) -> np.ndarray:
 def _edges(crop: np.ndarray) -> tuple[float, float]:
     """Levels from paper to ink, and how wide the edges between them are, as a share of the height.
 
-    An edge that is climbed at its steepest from dark to light is span / gradient pixels wide.
+    An edge that is climbed at its steepest from dark to light is span / gradient pixels wide. The gradient is
+    the one that as many pixels exceed as the line is high: those of one stroke.
     """
     if min(crop.shape) < 3:
         return 255.0, 0.0
     values = crop.astype(np.float32)
     low, high = np.quantile(values, (0.01, 0.99))
     down, right = np.gradient(values)
-    steepest = np.quantile(np.hypot(down, right), 0.99)
+    steepest = np.partition(np.hypot(down, right), -len(crop), axis=None)[-len(crop)]
     span = float(high - low)
     return span, span / max(float(steepest), 1e-6) / len(crop)
 

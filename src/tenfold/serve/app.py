@@ -1,4 +1,4 @@
-"""The server of a classifier as an ASGI application: its routes, and one form for every error."""
+"""The server of a model as an ASGI application: its routes, and one form for every error."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
 from tenfold.classifier import Classifier
+from tenfold.reader.load import AnyModel
 from tenfold.serve import schema
 from tenfold.serve.bodies import printable
 from tenfold.serve.gate import Gate
@@ -29,13 +30,13 @@ __all__ = ["create_app"]
 PAGE = Path(__file__).parents[1] / "web" / "static"
 
 
-def create_app(classifier: Classifier, settings: ServeSettings | None = None) -> FastAPI:
+def create_app(model: AnyModel, settings: ServeSettings | None = None) -> FastAPI:
     """Its workers, processes that hold the model, live as long as the application's lifespan.
 
     Raises DataError where settings.collect cannot be written.
     """
     settings = settings or ServeSettings()
-    server = Server(classifier, settings)
+    server = Server(model, settings)
     app = FastAPI(
         title="tenfold",
         version=__version__,
@@ -80,13 +81,22 @@ class _Page(StaticFiles):
 
 def _add_routes(app: FastAPI, server: Server, settings: ServeSettings) -> None:
     body, load = (400, 408, 413, 415, 422), (503, 504)
-    predict = schema.predict_docs(server.card.image_shape, settings.max_images)
     post, get = partial(_add, app, "POST"), partial(_add, app, "GET")
-    post("/v1/read", server.read, schema.ReadAnswer, (*body, *load), schema.read_docs())
-    post("/v1/predict", server.predict, schema.Predicted, (*body, *load), predict)
+    post("/v1/read", server.read, schema.ReadAnswer, (*body, *load), schema.read_docs(server.model))
+    if isinstance(server.model, Classifier):
+        predict = schema.predict_docs(server.model.card.image_shape, settings.max_images)
+        post("/v1/predict", server.predict, schema.Predicted, (*body, *load), predict)
+    else:
+        app.add_api_route("/v1/predict", server.refuse_images, methods=["POST"], include_in_schema=False)
     if server.corrections is not None:
-        post("/v1/corrections", server.correct, schema.Kept, (*body, *load, 507), schema.keep_docs())
-    get("/v1/model", server.model, schema.Model)
+        post(
+            "/v1/corrections",
+            server.correct,
+            schema.Kept,
+            (*body, *load, 507),
+            schema.keep_docs(server.model),
+        )
+    get("/v1/model", server.describe, schema.Model)
     get("/healthz", server.healthz, schema.Health)
     get("/readyz", server.readyz, schema.Health, (503,))
     get("/metrics", server.metrics, None, (), schema.metrics_docs())

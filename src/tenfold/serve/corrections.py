@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import time
 import uuid
 from pathlib import Path
@@ -11,13 +12,20 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from tenfold.classifier import Classifier
 from tenfold.errors import DataError
 from tenfold.files import replace_file
+from tenfold.reader.alphabet import CHARACTERS, OTHER
+from tenfold.reader.load import AnyModel
 from tenfold.serve.refusal import Refusal
 
-__all__ = ["Corrections", "image_to_png"]
+__all__ = ["LINES", "LINE_LENGTH", "NOT_A_DIGIT", "Corrections", "image_to_png", "may_be_label"]
 
 _MOST = 10_000  # kept in one folder: whoever reaches the server must not fill its disk
+NOT_A_DIGIT = "not a digit"
+LINE_LENGTH = 32  # characters of each line of a label
+_LINE = f"[{re.escape(CHARACTERS.replace(OTHER, ''))}]{{1,{LINE_LENGTH}}}"
+LINES = rf"{_LINE}(\n{_LINE}){{0,15}}"  # of a picture, as `tenfold adapt` takes them
 _COLUMNS = ("path", "label", "read", "kept")
 
 
@@ -59,6 +67,15 @@ class Corrections:
         csv.writer(line, lineterminator="\n").writerow(row)
         with self.table.open("a", encoding="utf-8", newline="") as file:
             file.write(line.getvalue())
+
+
+def may_be_label(model: AnyModel, label: str) -> bool:
+    """Whether it is one class, or the lines of a picture for a line reader, or that there is no number."""
+    if label == NOT_A_DIGIT:
+        return True
+    if isinstance(model, Classifier):
+        return label in model.class_names
+    return re.fullmatch(LINES, label) is not None
 
 
 def image_to_png(pixels: bytes, shape: tuple[int, int]) -> bytes:

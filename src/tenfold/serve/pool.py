@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import save
 
-from tenfold.classifier import Classifier
 from tenfold.helpers import ONE_CORE
+from tenfold.reader.load import AnyModel
 from tenfold.serve.refusal import Refusal, busy
 from tenfold.serve.settings import ServeSettings
 from tenfold.serve.worker import FRAME, join_frame
@@ -93,9 +93,9 @@ class Worker:
 class WorkerPool:
     """Who asks takes an idle worker, in the order of asking; how many wait is bounded."""
 
-    def __init__(self, classifier: Classifier, settings: ServeSettings) -> None:
+    def __init__(self, model: AnyModel, settings: ServeSettings) -> None:
         self.settings = settings
-        self.load = _load_frame(classifier, settings)
+        self.load = _load_frame(model, settings)
         self.idle: asyncio.Queue[Worker] = asyncio.Queue()
         self.waiting = self.busy = self.restarts = 0
         self.large = asyncio.Lock()
@@ -177,11 +177,11 @@ class WorkerPool:
         await self._add()
 
 
-def _load_frame(classifier: Classifier, settings: ServeSettings) -> bytes:
+def _load_frame(model: AnyModel, settings: ServeSettings) -> bytes:
     """The model as a worker takes it: its card and its weights."""
-    engine = classifier.engine
+    engine = model.engine
     header = {
-        "card": classifier.card.to_dict(),
+        "card": model.card.to_dict(),
         "engine": engine.name,
         "device": engine.options.device,
         "precision": engine.options.precision,

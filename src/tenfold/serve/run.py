@@ -11,13 +11,13 @@ from tenfold.errors import UsageError
 from tenfold.serve.settings import ServeSettings
 
 if TYPE_CHECKING:
-    from tenfold.classifier import Classifier
+    from tenfold.reader.load import AnyModel
 
 __all__ = ["open_socket", "serve"]
 
 
 def serve(
-    classifier: Classifier,
+    model: AnyModel,
     settings: ServeSettings,
     *,
     host: str = "127.0.0.1",
@@ -32,7 +32,7 @@ def serve(
 
     from tenfold.serve.app import create_app
 
-    app = create_app(classifier, settings)
+    app = create_app(model, settings)
     listening = open_socket(host, port)
     config = uvicorn.Config(
         app,

@@ -11,13 +11,19 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tenfold.serve.answer import INCLUDES, warming_pictures
+from tenfold.classifier import Classifier
+from tenfold.reader.constraint import LONGEST_PATTERN
+from tenfold.reader.load import AnyModel
+from tenfold.serve.answer import includes_of, warming_picture
+from tenfold.serve.corrections import LINES, NOT_A_DIGIT
 
 __all__ = ["DESCRIPTION", "Health", "Kept", "Model", "Predicted", "ReadAnswer", "predict_docs", "read_docs"]
 __all__ += ["errors", "keep_docs", "metrics_docs"]
 
-DESCRIPTION = "Reads handwritten digits in pictures, and classifies small images. No picture is stored."
-_PNG = base64.b64encode(warming_pictures()[0]).decode()
+DESCRIPTION = (
+    "Reads numbers in pictures, or classifies small images. No picture is stored unless it is a correction."
+)
+_PNG = base64.b64encode(warming_picture()).decode()
 
 
 class Trouble(BaseModel):
@@ -37,10 +43,10 @@ class Alternative(BaseModel):
     confidence: float
 
 
-class Digit(BaseModel):
-    """probs: of the classes, in the order of class_names. none: of being none of them. box: x0, y0, x1, y1
-    in the upright picture's pixels. image: base64 of H*W bytes. saliency: H*W numbers, above 0 where ink
-    speaks for the answer."""
+class Character(BaseModel):
+    """A digit or a separator. probs: of the classes, in the order of class_names. none: of being none of
+    them. box: x0, y0, x1, y1 in the upright picture's pixels. image: base64 of H*W bytes, 32*32 of a line
+    reader. saliency: H*W numbers, above 0 where a pixel speaks for the answer."""
 
     label: str
     confidence: float = Field(ge=0, le=1)
@@ -53,23 +59,27 @@ class Digit(BaseModel):
     saliency: list[float] | None = None
 
 
-class InkPicture(BaseModel):
-    """png: base64 of a grey picture, white where there is ink. scale: picture pixels per pixel of it."""
+class Line(BaseModel):
+    """confidence: that its digits are right. strip: base64 of a PNG, what the network saw."""
 
-    png: str
-    size: list[int]
-    scale: float
+    text: str
+    confidence: float = Field(ge=0, le=1)
+    box: list[int]
+    strip: str | None = None
 
 
 class ReadPicture(BaseModel):
-    """text: "?" for what is no sure digit, rows parted by newlines. error: why it could not be read."""
+    """text: its lines, separated by newlines; "?" for each doubtful character. confidence: of the least sure
+    line. characters: digits and separators. digits: without separators. error: why it could not be read."""
 
     name: str
     text: str
-    digits: list[Digit]
+    confidence: float | None
+    digits: list[Character]
+    characters: list[Character]
+    lines: list[Line]
     troubles: list[str]
     milliseconds: float
-    ink: InkPicture | None = None
     error: Trouble | None = None
 
 
@@ -92,8 +102,8 @@ class Model(BaseModel):
 
     name: str
     title: str
+    kind: Literal["line reader", "classifier"]
     class_names: list[str]
-    reads_ink: bool
     collects: bool
     version: str
 
@@ -126,7 +136,7 @@ def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"model": Failure, "description": _WHY[status]} for status in statuses}
 
 
-def read_docs() -> dict[str, Any]:
+def read_docs(model: AnyModel) -> dict[str, Any]:
     """The parts of /v1/read that FastAPI cannot see."""
     binary = {"type": "string", "format": "binary"}
     form = {
@@ -141,17 +151,38 @@ def read_docs() -> dict[str, Any]:
         "multipart/form-data": {"schema": form},
         "application/json": {"schema": document, "example": {"pictures": [_PNG]}},
     }
-    include = {
-        "name": "include",
+    return {"requestBody": {"required": True, "content": content}, "parameters": _read_parameters(model)}
+
+
+def _read_parameters(model: AnyModel) -> list[dict[str, Any]]:
+    names = {"type": "array", "items": {"type": "string", "enum": list(includes_of(model))}}
+    said = "What else to say: the image of each character, which pixels decided, the strip of each line."
+    include = _parameter("include", said, names, ["image"]) | {"style": "form", "explode": False}
+    if isinstance(model, Classifier):
+        return [include]
+    number = {"type": "number", "minimum": 0, "exclusiveMaximum": 1e18}
+    pattern = {"type": "string", "maxLength": LONGEST_PATTERN}
+    return [
+        include,
+        _parameter("digits", "Leave out the separators.", {"type": "boolean"}, False),
+        _parameter("pattern", "A regular expression for each line; + is %2B.", pattern, r"\d{1,9}"),
+        _parameter(
+            "length", "How many digits each line has.", {"type": "integer", "minimum": 1, "maximum": 64}, 1
+        ),
+        _parameter("min", "The least number that a line may be.", number, 0),
+        _parameter("max", "The largest number that a line may be.", number, 1000),
+    ]
+
+
+def _parameter(name: str, description: str, schema: dict[str, Any], example: Any) -> dict[str, Any]:
+    return {
+        "name": name,
         "in": "query",
         "required": False,
-        "description": "What else to say: the 28x28 image of each digit, which ink decided, all ink.",
-        "schema": {"type": "array", "items": {"type": "string", "enum": list(INCLUDES)}},
-        "style": "form",
-        "explode": False,
-        "example": ["image"],
+        "description": description,
+        "schema": schema,
+        "example": example,
     }
-    return {"requestBody": {"required": True, "content": content}, "parameters": [include]}
 
 
 def predict_docs(shape: tuple[int, int], max_images: int) -> dict[str, Any]:
@@ -171,21 +202,21 @@ def predict_docs(shape: tuple[int, int], max_images: int) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": content}}
 
 
-def keep_docs() -> dict[str, Any]:
+def keep_docs(model: AnyModel) -> dict[str, Any]:
     """The body of /v1/corrections."""
-    label = {"type": "string", "pattern": "^([0-9]{1,32}|not a digit)$"}
+    if isinstance(model, Classifier):
+        label: dict[str, Any] = {"type": "string", "enum": [*model.class_names, NOT_A_DIGIT]}
+        example = model.class_names[-1]
+    else:
+        label, example = {"type": "string", "pattern": f"^({LINES}|{NOT_A_DIGIT})$"}, "7"
     read = {"type": "string", "maxLength": 200}
-    each = [
-        _object(("read",), label=label, picture=_base64(), read=read),
-        _object(
-            ("read",),
-            label={"type": "string", "pattern": "^([0-9]|not a digit)$"},
-            image=_base64(),
-            read=read,
-        ),
-    ]
-    example = {"picture": _PNG, "label": "7", "read": "1"}
-    content = {"application/json": {"schema": {"oneOf": each}, "example": example}}
+    each = [_object(("read",), label=label, read=read, **{key: _base64()}) for key in ("picture", "image")]
+    content = {
+        "application/json": {
+            "schema": {"oneOf": each},
+            "example": {"picture": _PNG, "label": example, "read": "1"},
+        }
+    }
     return {"requestBody": {"required": True, "content": content}}
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -14,17 +13,19 @@ from fastapi import FastAPI, Request
 from fastapi.responses import Response
 
 from tenfold.classifier import Classifier
-from tenfold.errors import nearest
+from tenfold.ink.strip import HEIGHT, MARGIN, WIDEST
+from tenfold.reader.load import AnyModel
 from tenfold.serve.about import describe_model
-from tenfold.serve.answer import INCLUDES
+from tenfold.serve.answer import EMPTY, includes_of
 from tenfold.serve.batches import Batches
 from tenfold.serve.bodies import Bodies, GivenPicture, check_keys, decode_base64, media_type, printable
 from tenfold.serve.collecting import collect_rarely
-from tenfold.serve.corrections import Corrections, image_to_png
+from tenfold.serve.corrections import NOT_A_DIGIT, Corrections, image_to_png, may_be_label
 from tenfold.serve.counters import Gauge
 from tenfold.serve.gate import Measures
 from tenfold.serve.images import parse_images, parse_json
 from tenfold.serve.pool import Reply, WorkerPool
+from tenfold.serve.query import check_query, parse_query
 from tenfold.serve.refusal import Refusal
 from tenfold.serve.settings import ServeSettings
 
@@ -32,19 +33,17 @@ __all__ = ["Server"]
 
 _KINDS = {"application/json": "json", "application/octet-stream": "raw", "application/x-npy": "npy"}
 _NPY = b"\x93NUMPY"
-_LABEL = re.compile("[0-9]{1,32}")
-_NO_DIGIT = "not a digit"
 _LONGEST_READ = 200  # characters of what was read instead of a label
 
 
 class Server:
     """The state behind the routes. Raises DataError where settings.collect cannot be written."""
 
-    def __init__(self, classifier: Classifier, settings: ServeSettings) -> None:
-        self.settings, self.card = settings, classifier.card
-        self.about = describe_model(classifier, settings)
+    def __init__(self, model: AnyModel, settings: ServeSettings) -> None:
+        self.settings, self.model = settings, model
+        self.about = describe_model(model, settings)
         self.measures = Measures()
-        self.pool = WorkerPool(classifier, settings)
+        self.pool = WorkerPool(model, settings)
         self.batches = Batches(self.pool, settings, self.measures.batches.observe)
         self.bodies = Bodies(settings)
         self.corrections = Corrections(settings.collect) if settings.collect else None
@@ -84,7 +83,7 @@ class Server:
         """Counts and times, as Prometheus reads them"""
         return Response(self.measures.registry.text(), media_type="text/plain; version=0.0.4")
 
-    async def model(self, _: Request) -> Response:
+    async def describe(self, _: Request) -> Response:
         """The model: card, figures, preprocessing"""
         return to_json(self.about)
 
@@ -93,15 +92,17 @@ class Server:
         return to_json({"backend": "server", "collect": self.corrections is not None})
 
     async def read(self, request: Request) -> Response:
-        """Read the digits in one picture or several"""
+        """Read the numbers in one picture or several"""
         started = time.perf_counter()
-        include = _includes(request)
+        asked = parse_query(
+            request.query_params, includes_of(self.model), lines=not isinstance(self.model, Classifier)
+        )
         self.pool.check_room()
         with self.bodies.room() as room:
             pictures = await room.pictures(request)
             request.state.pictures = len(pictures)
             async with self._in_time():
-                replies = await self._read_all(pictures, include)
+                replies = await self._read_all(pictures, asked)
         self.measures.pictures.add(by=len(pictures))
         first, body = replies[0]
         if len(replies) == 1 and first["status"] != 200:
@@ -112,22 +113,22 @@ class Server:
         whole = b'{"pictures": [%b], "milliseconds": %.3f}' % (entries, 1000 * seconds)
         return Response(whole, media_type="application/json")
 
-    async def _read_all(self, pictures: Sequence[GivenPicture], include: Sequence[str]) -> list[Reply]:
+    async def _read_all(self, pictures: Sequence[GivenPicture], asked: dict[str, Any]) -> list[Reply]:
         """Shared out to the workers. Only the first may be refused for want of one: it waits in front."""
         if len(pictures) == 1:
-            return [await self._read_one(pictures[0], include, patient=False)]
+            return [await self._read_one(pictures[0], asked, patient=False)]
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [
-                    group.create_task(self._read_one(picture, include, patient=number > 0))
+                    group.create_task(self._read_one(picture, asked, patient=number > 0))
                     for number, picture in enumerate(pictures)
                 ]
         except ExceptionGroup as failed:
             raise failed.exceptions[0] from None
         return [task.result() for task in tasks]
 
-    async def _read_one(self, picture: GivenPicture, include: Sequence[str], *, patient: bool) -> Reply:
-        header = {"do": "read", "name": picture.name, "include": include, "large": False}
+    async def _read_one(self, picture: GivenPicture, asked: dict[str, Any], *, patient: bool) -> Reply:
+        header = {"do": "read", "name": picture.name, "asked": asked, "large": False}
         async with self.pool.take(patient=patient) as worker:
             reply = await worker.ask(header, picture.data)
         if reply[0]["status"]:
@@ -135,10 +136,18 @@ class Server:
         async with self.pool.large, self.pool.take(patient=True) as worker:  # no other large one meanwhile
             return await worker.ask(header | {"large": True}, picture.data)
 
+    async def refuse_images(self, _: Request) -> Response:
+        """What /v1/predict answers for a line reader"""
+        raise Refusal(
+            409,
+            "this model reads lines in pictures",
+            expected="a classifier of single images",
+            remedy="POST /v1/read, or serve a classifier with --model",
+        )
+
     async def predict(self, request: Request) -> Response:
         """Classify images of the size the network was trained on"""
-        if request.query_params:
-            _check_query(request, ())
+        check_query(request.query_params)
         self.batches.check_room()
         kind = media_type(request)
         if kind not in _KINDS:
@@ -152,7 +161,7 @@ class Server:
 
     async def correct(self, request: Request) -> Response:
         """Keep a picture with what is written on it, for tenfold adapt"""
-        _check_query(request, ())
+        check_query(request.query_params)
         if self.corrections is None:
             raise RuntimeError("no folder for corrections")
         self.corrections.check_room()
@@ -162,7 +171,7 @@ class Server:
             document = parse_json(await room.read(request))
             label, read = self._check_correction(document)
             async with self._in_time():
-                png = await self._picture_of(document, label)
+                png = await self._picture_of(document)
         kept = self.corrections.keep(png, label, read)
         return to_json({"kept": kept, "before": read, "after": label})
 
@@ -171,29 +180,33 @@ class Server:
         check_keys(document, required=("label",), optional=("picture", "image", "read"))
         label, read = document["label"], document.get("read", "")
         if ("picture" in document) == ("image" in document):
-            raise Refusal(
-                422, "not one picture", expected="either 'picture', a file, or 'image', H x W bytes"
-            )
-        if not isinstance(label, str) or not self._may_be(label, one="image" in document):
+            raise Refusal(422, "not one picture", expected="either 'picture', a file, or 'image', its pixels")
+        if not isinstance(label, str) or not may_be_label(self.model, label):
             shown = printable(str(label))[:40]
-            raise Refusal(422, f"the label {shown!r}", expected='what is written on it, as "7"')
+            raise Refusal(422, f"the label {shown!r}", expected=f"what is written on it, or {NOT_A_DIGIT!r}")
         if not isinstance(read, str) or len(read) > _LONGEST_READ:
             raise Refusal(422, "'read' is no short text", expected="what was read instead")
         return label, printable(read)
 
-    def _may_be(self, label: str, *, one: bool) -> bool:
-        if label in self.card.class_names or label == _NO_DIGIT:
-            return True
-        return self.card.reads_ink and not one and _LABEL.fullmatch(label) is not None
+    def _image_shape(self, size: int) -> tuple[int, int]:
+        """Of an image of so many bytes. Raises Refusal 422 where that is not a strip."""
+        if isinstance(self.model, Classifier):
+            return self.model.card.image_shape
+        widest = WIDEST + 2 * MARGIN
+        if size % HEIGHT or not HEIGHT <= size <= HEIGHT * widest:
+            expected = f"{HEIGHT} x W bytes, W from 1 to {widest:,}"
+            raise Refusal(422, f"an image of {size:,} bytes", expected=expected)
+        return HEIGHT, size // HEIGHT
 
-    async def _picture_of(self, document: dict[str, Any], label: str) -> bytes:
+    async def _picture_of(self, document: dict[str, Any]) -> bytes:
         """The PNG that is kept."""
         if "image" in document:
-            image = parse_images("raw", decode_base64(document["image"], "image"), self.card.image_shape, 1)
-            return image_to_png(image.tobytes(), self.card.image_shape)
+            data = decode_base64(document["image"], "image")
+            shape = self._image_shape(len(data))
+            return image_to_png(parse_images("raw", data, shape, 1).tobytes(), shape)
         data = decode_base64(document["picture"], "picture")
         async with self.pool.large, self.pool.take() as worker:
-            header, answer = await worker.ask({"do": "keep", "label": label}, data)
+            header, answer = await worker.ask({"do": "keep"}, data)
         if header["status"] != 200:
             error = json.loads(answer)["error"]
             raise Refusal(
@@ -223,23 +236,5 @@ def _entry(picture: GivenPicture, reply: Reply) -> bytes:
     header, body = reply
     if header["status"] in (200, 422):
         return body
-    entry = {"name": picture.name, "text": "", "digits": [], "troubles": [], "milliseconds": 0.0}
+    entry = {"name": picture.name} | EMPTY | {"milliseconds": 0.0}
     return json.dumps(entry | json.loads(body)).encode()
-
-
-def _includes(request: Request) -> list[str]:
-    """The parts that ?include=image,saliency asks for, in any number of parameters."""
-    _check_query(request, ("include",))
-    asked = [name for text in request.query_params.getlist("include") for name in text.split(",")]
-    for name in asked:
-        if name not in INCLUDES:
-            raise Refusal(422, f"include={printable(name)!r}", remedy=nearest(name[:40], INCLUDES))
-    return asked
-
-
-def _check_query(request: Request, known: Sequence[str]) -> None:
-    for key in request.query_params:
-        if key not in known:
-            raise Refusal(
-                422, f"unknown parameter {printable(key)!r}", expected=" or ".join(known) or "no parameter"
-            )

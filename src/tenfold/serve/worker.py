@@ -62,11 +62,10 @@ class _Worker:
     def __init__(self, header: dict[str, Any], weights: bytes) -> None:
         from safetensors.numpy import load
 
-        from tenfold.classifier import Classifier, ModelCard
+        from tenfold.reader.load import build_model
 
-        card = ModelCard.from_dict(header["card"], "the server's model")
         options = {key: header[key] for key in ("engine", "device", "precision")}
-        self.classifier = Classifier.from_weights(card, load(weights), **options)
+        self.model: Any = build_model(header["card"], load(weights), **options)
         self.max_pixels, self.max_images = header["max_pixels"], header["max_images"]
 
     def answer(self, header: dict[str, Any], data: bytes) -> bytes:
@@ -87,33 +86,33 @@ class _Worker:
         from tenfold.serve.answer import check_size, read_body
 
         check_size(data, self.max_pixels, large=header["large"])
-        entry = read_body(self.classifier, data, header["name"], header["include"])
+        entry = read_body(self.model, data, header["name"], **header["asked"])
         return join_frame({"status": 422 if "error" in entry else 200}, json.dumps(entry).encode())
 
     def _predict(self, header: dict[str, Any], data: bytes) -> bytes:
+        """Of a classifier; the server sends a line reader no images."""
         from tenfold.serve.images import answer_images
 
         view, start, bodies = memoryview(data), 0, []
         for kind, length in header["bodies"]:
             bodies.append((kind, bytes(view[start : start + length])))
             start += length
-        answers = answer_images(self.classifier, bodies, self.max_images)
+        answers = answer_images(self.model, bodies, self.max_images)
         told = [(status, len(answer)) for status, answer in answers]
         return join_frame({"status": 200, "answers": told}, b"".join(answer for _, answer in answers))
 
     def _warm(self, *_: Any) -> bytes:
-        """A seven and a photo's grain: what the first request would else wait for is imported, and run."""
-        from tenfold.serve.answer import INCLUDES, read_body, warming_pictures
+        """What the first request would else wait for is imported, and run."""
+        from tenfold.serve.answer import includes_of, read_body, warming_picture
 
-        for picture in warming_pictures():
-            read_body(self.classifier, picture, "warm-up", INCLUDES)
+        read_body(self.model, warming_picture(), "warm-up", include=includes_of(self.model))
         return join_frame({"status": 200})
 
-    def _keep(self, header: dict[str, Any], data: bytes) -> bytes:
+    def _keep(self, _: dict[str, Any], data: bytes) -> bytes:
         from tenfold.serve.answer import check_size, correction_picture
 
         check_size(data, self.max_pixels, large=True)
-        return join_frame({"status": 200}, correction_picture(self.classifier, data, header["label"]))
+        return join_frame({"status": 200}, correction_picture(data))
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from tenfold.synthesis.sources import Glyph, Hand, Strokes
 __all__ = ["Pen", "draw_glyph", "draw_print", "draw_text", "random_pen", "slope_ink", "soften_ink"]
 
 _FINE = 3  # strokes are drawn this many times larger, and averaged
+_SLASHED = 0.05  # share of zeros
 _WIDEST_GLYPH = 2.2  # of its height
 
 
@@ -35,7 +36,9 @@ def random_pen(rng: np.random.Generator) -> Pen:
     """A ballpoint, a pencil or a marker, in an upright or leaning hand."""
     width = rng.uniform(0.14, 0.24) if rng.random() < 0.15 else rng.uniform(0.045, 0.14)
     gap = rng.uniform(0.3, 0.9) if rng.random() < 0.1 else float(np.clip(rng.normal(0.08, 0.14), -0.2, 0.5))
-    return Pen(width, rng.normal(0.06, 0.19), float(np.exp(rng.normal(0, 0.15))), gap, rng.uniform(0.01, 0.09))
+    return Pen(
+        width, rng.normal(0.06, 0.19), float(np.exp(rng.normal(0, 0.15))), gap, rng.uniform(0.01, 0.09)
+    )
 
 
 def draw_glyph(glyph: Glyph, height: float, pen: Pen, rng: np.random.Generator) -> np.ndarray:
@@ -56,7 +59,9 @@ def _draw_raster(glyph: np.ndarray, height: float, pen: Pen, rng: np.random.Gene
         rows, columns = image.height, image.width
     move = rng.normal(0, 0.035, 8) * np.tile([columns, rows], 4)
     corners = np.array([0, 0, 0, rows, columns, rows, columns, 0]) + move
-    return np.asarray(image.transform((wide, high), Image.Transform.QUAD, corners.tolist(), Image.Resampling.BILINEAR))
+    return np.asarray(
+        image.transform((wide, high), Image.Transform.QUAD, corners.tolist(), Image.Resampling.BILINEAR)
+    )
 
 
 def _draw_strokes(strokes: Strokes, height: float, pen: Pen, rng: np.random.Generator) -> np.ndarray:
@@ -86,7 +91,9 @@ def _ink_strokes(strokes: Sequence[np.ndarray], width: float, most: float) -> np
     return np.asarray(image.reduce(_FINE))
 
 
-def draw_text(text: str, hand: Hand, height: float, pen: Pen, rng: np.random.Generator) -> tuple[np.ndarray, float]:
+def draw_text(
+    text: str, hand: Hand, height: float, pen: Pen, rng: np.random.Generator
+) -> tuple[np.ndarray, float]:
     """Digits and signs by hand -> uint8 (h, w) of ink, and the pixels from its top to the digits' top."""
     placed: list[tuple[np.ndarray, float, float]] = []
     x, drift = 0.0, rng.normal(0, 0.02)
@@ -102,6 +109,8 @@ def draw_text(text: str, hand: Hand, height: float, pen: Pen, rng: np.random.Gen
             choices = hand.glyphs[char]
             high = height * rng.uniform(0.82, 1.1)
             ink, top = draw_glyph(choices[rng.integers(len(choices))], high, pen, rng), 0.0
+            if char == "0" and rng.random() < _SLASHED:
+                ink = _slash_through(ink, pen, rng)
             top = (height - ink.shape[0]) * rng.uniform(0.3, 0.8)
             advance = 0.0
         else:
@@ -110,6 +119,17 @@ def draw_text(text: str, hand: Hand, height: float, pen: Pen, rng: np.random.Gen
         x += ink.shape[1] + 2 * advance + height * (pen.gap + rng.normal(0, pen.gap_spread))
         place += 1
     return _lay(placed)
+
+
+def _slash_through(ink: np.ndarray, pen: Pen, rng: np.random.Generator) -> np.ndarray:
+    """A zero as some write it, with a slash."""
+    high, wide = ink.shape
+    room = int(0.25 * max(high, wide))
+    image = Image.fromarray(np.pad(ink, room))
+    low, side = rng.uniform(-0.2, 0.3) * high, rng.uniform(-0.25, 0.2) * wide
+    ends = [room + side, room + high - low, room + wide - side, room + low]
+    ImageDraw.Draw(image).line(ends, fill=255, width=max(1, round(pen.width * high)))
+    return np.asarray(image)
 
 
 def _lay(placed: Sequence[tuple[np.ndarray, float, float]]) -> tuple[np.ndarray, float]:
@@ -124,13 +144,17 @@ def _lay(placed: Sequence[tuple[np.ndarray, float, float]]) -> tuple[np.ndarray,
     return layer, -top
 
 
-def _draw_sign(char: str, height: float, pen: Pen, rng: np.random.Generator, *, last: bool) -> tuple[np.ndarray, float, float]:
+def _draw_sign(
+    char: str, height: float, pen: Pen, rng: np.random.Generator, *, last: bool
+) -> tuple[np.ndarray, float, float]:
     """Ink of a sign, its top below the digits' top, and room on its sides, in pixels."""
     size = height * rng.uniform(0.35, 0.65)
     if char == "-" and last and rng.random() < 0.5:
         size = height * rng.uniform(0.6, 2.2)
     strokes, middle = _SIGN_SHAPES[char](rng)
-    shaped = [stroke * np.array([size, height]) + rng.normal(0, 0.015 * height, stroke.shape) for stroke in strokes]
+    shaped = [
+        stroke * np.array([size, height]) + rng.normal(0, 0.015 * height, stroke.shape) for stroke in strokes
+    ]
     width = max(1.0, pen.width * height * rng.uniform(0.9, 1.5 if char in ".:÷" else 1.1))
     ink = _ink_strokes(shaped, width, 3 * height)
     top = height * middle - ink.shape[0] / 2 + rng.normal(0, 0.04) * height
@@ -157,17 +181,25 @@ def _dash(rng: np.random.Generator) -> tuple[list[np.ndarray], float]:
 
 
 def _slash(rng: np.random.Generator) -> tuple[list[np.ndarray], float]:
-    return [_stroke(rng.uniform(0.3, 1.1), 0, rng.uniform(-0.1, 0.1), rng.uniform(0.95, 1.3))], rng.uniform(0.45, 0.6)
+    return [_stroke(rng.uniform(0.3, 1.1), 0, rng.uniform(-0.1, 0.1), rng.uniform(0.95, 1.3))], rng.uniform(
+        0.45, 0.6
+    )
 
 
 def _colon(rng: np.random.Generator) -> tuple[list[np.ndarray], float]:
     apart = rng.uniform(0.3, 0.6)
-    return [_stroke(0, 0, *rng.normal(0, 0.02, 2)), _stroke(0, apart, *(np.array([0, apart]) + rng.normal(0, 0.02, 2)))], 0.6
+    return [
+        _stroke(0, 0, *rng.normal(0, 0.02, 2)),
+        _stroke(0, apart, *(np.array([0, apart]) + rng.normal(0, 0.02, 2))),
+    ], 0.6
 
 
 def _plus(rng: np.random.Generator) -> tuple[list[np.ndarray], float]:
     half = rng.uniform(0.2, 0.32)
-    return [_stroke(0, 0, 1, rng.normal(0, 0.05)), _stroke(0.5, -half, 0.5 + rng.normal(0, 0.05), half)], rng.uniform(0.45, 0.6)
+    return [
+        _stroke(0, 0, 1, rng.normal(0, 0.05)),
+        _stroke(0.5, -half, 0.5 + rng.normal(0, 0.05), half),
+    ], rng.uniform(0.45, 0.6)
 
 
 def _times(rng: np.random.Generator) -> tuple[list[np.ndarray], float]:
@@ -186,7 +218,9 @@ def _divided(rng: np.random.Generator) -> tuple[list[np.ndarray], float]:
 
 def _equals(rng: np.random.Generator) -> tuple[list[np.ndarray], float]:
     apart, lean = rng.uniform(0.1, 0.28), rng.normal(0, 0.06, 3)
-    return [_stroke(0, 0, 1, lean[0]), _stroke(lean[1], apart, 1 + lean[2], apart + lean[0])], rng.uniform(0.4, 0.75)
+    return [_stroke(0, 0, 1, lean[0]), _stroke(lean[1], apart, 1 + lean[2], apart + lean[0])], rng.uniform(
+        0.4, 0.75
+    )
 
 
 _SIGN_SHAPES = {
@@ -203,10 +237,18 @@ def _linked_zeros(count: int, height: float, pen: Pen, rng: np.random.Generator)
     line = []
     for number in range(count):
         centre = np.array([number * apart, high / 2])
-        line.append(centre + np.stack([-np.sin(angles) * wide / 2, -np.cos(angles) * high / 2], axis=1) * rng.uniform(0.85, 1.05))
+        line.append(
+            centre
+            + np.stack([-np.sin(angles) * wide / 2, -np.cos(angles) * high / 2], axis=1)
+            * rng.uniform(0.85, 1.05)
+        )
         if number < count - 1:
             line.append(np.array([[number * apart + apart * 0.5, loop * rng.uniform(-0.5, 1)]]))
-    ink = _ink_strokes([np.concatenate(line) + rng.normal(0, 0.01 * height, (sum(map(len, line)), 2))], max(1.0, pen.width * height), 40 * height)
+    ink = _ink_strokes(
+        [np.concatenate(line) + rng.normal(0, 0.01 * height, (sum(map(len, line)), 2))],
+        max(1.0, pen.width * height),
+        40 * height,
+    )
     return ink, (height - ink.shape[0]) * rng.uniform(0.3, 1)
 
 
@@ -230,7 +272,11 @@ def slope_ink(layer: np.ndarray, slant: float, slope: float) -> np.ndarray:
     side, rise = abs(slant) * high, abs(slope) * wide
     size = (int(wide + side) + 1, int(high + rise) + 1)
     coefficients = (1, slant, -side if slant > 0 else 0, slope, 1, 0 if slope < 0 else -rise)
-    return np.asarray(Image.fromarray(layer).transform(size, Image.Transform.AFFINE, coefficients, Image.Resampling.BILINEAR))
+    return np.asarray(
+        Image.fromarray(layer).transform(
+            size, Image.Transform.AFFINE, coefficients, Image.Resampling.BILINEAR
+        )
+    )
 
 
 def soften_ink(layer: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What strips can be made of on every machine: the package's glyphs, matplotlib's fonts, MNIST where it lies."""
+"""What strips are made of without a download: the package's glyphs, matplotlib's fonts, any MNIST here."""
 
 from __future__ import annotations
 
@@ -31,7 +31,10 @@ def package_sources(split: Split, *, data_dir: str | Path | None = None) -> Sour
         glyphs[drawing.label].append(drawing.strokes)
     fonts = Path(matplotlib.get_data_path(), "fonts", "ttf").glob("DejaVuSans*.ttf")
     return Sources(
-        hands=[Hand("glyphs", {digit: _part(glyphs[digit], split) for digit in DIGITS}), *_mnist(split, data_dir)],
+        hands=[
+            Hand("glyphs", {digit: _part(glyphs[digit], split) for digit in DIGITS}),
+            *_mnist(split, data_dir),
+        ],
         letters=[glyph for letter in _part(_LETTERS, split) for glyph in glyphs[letter]],
         fonts=sorted(path for path in fonts if "Display" not in path.name),
     )
@@ -48,7 +51,9 @@ def _mnist(split: Split, data_dir: str | Path | None) -> list[Hand]:
     if name is None:
         return []
     images = load_dataset(name, data_dir=data_dir, offline=True)
-    chosen = np.random.default_rng(0).permutation(len(images))[: _MOST_MNIST * _HELD_EVERY // (_HELD_EVERY - 1)]
+    chosen = np.random.default_rng(0).permutation(len(images))[
+        : _MOST_MNIST * _HELD_EVERY // (_HELD_EVERY - 1)
+    ]
     glyphs: dict[str, list[Glyph]] = defaultdict(list)
     for i in _part(chosen.tolist(), split):
         glyphs[str(images.labels[i])].append(cut_out(images.images[i], 20))

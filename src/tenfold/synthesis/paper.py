@@ -70,7 +70,14 @@ def _guilloche(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
     return 1 - dark
 
 
-def draw_rules(picture: np.ndarray, rng: np.random.Generator, *, frame: float = 0.3, ruled: float = 0.3) -> np.ndarray:
+def draw_rules(
+    picture: np.ndarray,
+    rng: np.random.Generator,
+    *,
+    frame: float = 0.3,
+    ruled: float = 0.3,
+    boxes: float = 0.06,
+) -> np.ndarray:
     """Rules, frames, box lines and stray corners of a form over a picture float32 (H, W)."""
     height, width = picture.shape
     image = Image.new("L", (width, height))
@@ -81,7 +88,7 @@ def draw_rules(picture: np.ndarray, rng: np.random.Generator, *, frame: float = 
             draw.line([0, y, width, y + rng.normal(0, 2)], fill=255, width=int(rng.integers(1, 3)))
     if rng.random() < frame:
         _draw_frame(draw, width, height, rng)
-    if rng.random() < 0.06:  # boxes of a form, or a grid
+    if rng.random() < boxes:  # of a form, or a grid
         pitch, start = rng.uniform(0.5, 1.3) * height, rng.uniform(0, height)
         for x in np.arange(start, width, pitch):
             draw.line([x, 0, x, height], fill=255, width=int(rng.integers(1, 3)))
@@ -141,7 +148,10 @@ def _bytes(picture: np.ndarray) -> np.ndarray:
 
 def _light(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
     """A gradient, and sometimes the edge of a shadow: factors up to 1."""
-    y, x = np.linspace(-1, 1, shape[0], dtype=np.float32)[:, None], np.linspace(-1, 1, shape[1], dtype=np.float32)
+    y, x = (
+        np.linspace(-1, 1, shape[0], dtype=np.float32)[:, None],
+        np.linspace(-1, 1, shape[1], dtype=np.float32),
+    )
     turn = rng.uniform(0, 2 * np.pi)
     along = np.cos(turn) * x + np.sin(turn) * y
     light = 1 - rng.uniform(0, 0.25) * (1 + along) / 2

@@ -57,8 +57,8 @@ class RealStrip:
 
 @dataclass(frozen=True, eq=False)
 class Sources:
-    """hands: that write digits. letters, characters: Latin and other glyphs that are not digits. real: whole strips. papers: grey
-    uint8 (h, w), textures and ruled paper without writing. fonts: files, for printed digits."""
+    """hands: that write digits. letters, characters: Latin and other glyphs that are not digits.
+    real: whole strips. papers: grey uint8 (h, w), textures and ruled paper without writing. fonts: files, for printed digits."""
 
     hands: list[Hand] = field(default_factory=list)
     letters: list[Glyph] = field(default_factory=list)
@@ -167,7 +167,11 @@ def _sign_hand(path: Path) -> list[Hand]:
 def _letters(real: Path, split: Split) -> list[Glyph]:
     letters: list[Glyph] = []
     for label, writer, strokes in _items(real / "uji_v1" / "uji_v1.npz"):
-        if label.isalpha() and label not in _LIKE_DIGITS and _is_held("uji_v1", writer, ()) == (split == "held"):
+        if (
+            label.isalpha()
+            and label not in _LIKE_DIGITS
+            and _is_held("uji_v1", writer, ()) == (split == "held")
+        ):
             letters.append(strokes)
     return letters
 

@@ -26,7 +26,7 @@ class Mixture:
 
     real: float = 0.27
     real_words: float = 0.03
-    blank: float = 0.05
+    blank: float = 0.07
     words: float = 0.08
     plain_digit: float = 0.05  # MNIST's images as they are
     printed: float = 0.12
@@ -35,6 +35,8 @@ class Mixture:
 def random_text(rng: np.random.Generator, digits: str = "0123456789") -> str:
     """A number as people write one: plain, an amount, a decimal, a date, a time or an expression."""
     count = 1 + int(rng.choice(len(_LENGTHS), p=_LENGTHS))
+    if count == 1 and "1" in digits and rng.random() < 0.12:
+        return "1"  # a lone bar, which is easily taken for a rule
     number = "".join(digits[i] for i in rng.integers(len(digits), size=count))
     if count > 2 and "0" in digits and rng.random() < 0.25:
         zeros = int(rng.integers(1, min(4, count)))
@@ -47,7 +49,7 @@ def random_text(rng: np.random.Generator, digits: str = "0123456789") -> str:
     if kind < 0.9 and count > 1:
         place = int(rng.integers(1, count))
         return number[:place] + rng.choice([".", ",", "."]) + number[place:]
-    if kind < 0.93 and count > 3:
+    if kind < 0.92 and count > 3:
         sign = str(rng.choice(["/", "-", ".", ":"]))
         return number[:2] + sign + number[2:4] + (sign + number[4:] if count > 5 else "")
     if kind < 0.97 and count > 1:
@@ -94,7 +96,7 @@ class StripMaker:
                 return vary_real(strip, rng), strip.text
             kind -= share
         if kind < mixture.blank:
-            return self._picture(None, rng), ""
+            return self._draw_blank(rng), ""
         kind -= mixture.blank
         if kind < mixture.words:
             return self._draw_words(rng)
@@ -103,16 +105,33 @@ class StripMaker:
             return self._draw_plain(self._plain, rng)
         return self._draw_number(rng, printed=kind - mixture.plain_digit < mixture.printed)
 
+    def _draw_blank(self, rng: np.random.Generator) -> np.ndarray:
+        """Paper; with a frame or rules where it is wide, so that no lone bar stands in it."""
+        high = int(rng.integers(24, 64))
+        shape = (high, int(high * rng.uniform(0.9, 5)))
+        paper = make_paper(shape, self.sources.papers, rng)
+        if rng.random() < 0.5:
+            return _from_near(photograph(paper, rng), rng)
+        if shape[1] > 1.5 * high:
+            paper = draw_rules(paper, rng, boxes=0.0)
+        return photograph(paper, rng)
+
     def _draw_plain(self, hand: Hand, rng: np.random.Generator) -> tuple[np.ndarray, str]:
         """MNIST's 20x20 box in 28x28, light on dark or the other way round."""
         label = str(rng.integers(10))
         glyph = hand.glyphs[label][rng.integers(len(hand.glyphs[label]))]
         assert isinstance(glyph, np.ndarray)
         image = np.zeros((28, 28), np.uint8)
-        top, left = np.clip((28 - np.array(glyph.shape)) // 2 + rng.integers(-2, 3, 2), 0, 28 - np.array(glyph.shape))
+        top, left = np.clip(
+            (28 - np.array(glyph.shape)) // 2 + rng.integers(-2, 3, 2), 0, 28 - np.array(glyph.shape)
+        )
         image[top : top + glyph.shape[0], left : left + glyph.shape[1]] = glyph
+        if rng.random() < 0.4:
+            image = np.pad(glyph, rng.integers(0, 4, (2, 2)))
         if rng.random() < 0.3:
-            image = np.asarray(Image.fromarray(image).resize((rng.integers(40, 90),) * 2, rng.integers(4)))
+            ratio = rng.uniform(1.4, 3)
+            size = (round(image.shape[1] * ratio), round(image.shape[0] * ratio))
+            image = np.asarray(Image.fromarray(image).resize(size, rng.integers(4)))
         return image if rng.random() < 0.6 else 255 - image, label
 
     def _draw_number(self, rng: np.random.Generator, *, printed: bool) -> tuple[np.ndarray, str]:
@@ -133,7 +152,8 @@ class StripMaker:
             word, before = self._draw_word(height, pen, rng), rng.random() < 0.4
             layer = _beside(word, layer, height, rng) if before else _beside(layer, word, height, rng)
             text = _OTHER + text if before else text + _OTHER
-        return self._picture(layer, rng, height=height, slant=pen.slant), text
+        tight = len(text) == 1 and rng.random() < 0.5
+        return self._picture(layer, rng, height=height, slant=pen.slant, tight=tight), text
 
     def _choose_hand(self, rng: np.random.Generator) -> Hand:
         hands = self.sources.hands
@@ -151,7 +171,9 @@ class StripMaker:
             letters = "acdehkmnprtuvwxyAEFGHKLMNPRTUVWXY&$%#"
             word = "".join(letters[i] for i in rng.integers(len(letters), size=rng.integers(1, 8)))
             return draw_print(word, fonts[rng.integers(len(fonts))], height)[0]
-        source = self.sources.letters if rng.random() < 0.6 else self.sources.characters or self.sources.letters
+        source = (
+            self.sources.letters if rng.random() < 0.6 else self.sources.characters or self.sources.letters
+        )
         count = 1 if rng.random() < 0.4 else rng.integers(2, 6)
         drawn = [
             draw_glyph(source[rng.integers(len(source))], height * rng.uniform(0.6, 1), pen, rng)
@@ -162,27 +184,37 @@ class StripMaker:
             layer = _beside(layer, ink, height * 0.3, rng)
         return layer
 
-    def _picture(self, layer: np.ndarray | None, rng: np.random.Generator, *, height: float = 24.0, slant: float = 0.0) -> np.ndarray:
+    def _picture(
+        self,
+        layer: np.ndarray,
+        rng: np.random.Generator,
+        *,
+        height: float = 24.0,
+        slant: float = 0.0,
+        tight: bool = False,
+    ) -> np.ndarray:
         """Ink on paper, with what lies around it, as a camera or a scanner sees it: uint8 (H, W)."""
-        if layer is not None and rng.random() < 0.5:
+        if rng.random() < 0.5:
             layer = slope_ink(layer, slant, rng.normal(0, 0.02))
         clean = rng.random() < 0.12
-        ink = self._around(layer, height, rng)
+        ink = self._around(layer, height, rng, tight=tight)
         dirt = 0.0 if clean else rng.random()
         if dirt > 0.86:
             self._add_neighbours(ink, height, rng)
-        paper = np.full(ink.shape, 1, np.float32) if clean else make_paper(ink.shape, self.sources.papers, rng)
+        paper = (
+            np.full(ink.shape, 1, np.float32) if clean else make_paper(ink.shape, self.sources.papers, rng)
+        )
         if not clean or rng.random() < 0.2:
             paper = draw_rules(paper, rng)
         if dirt > 0.5 and rng.random() < 0.12:
             paper = self._add_print(paper, height, rng)
         return photograph(_ink_on(paper, ink, rng, clean=clean), rng, clean=clean)
 
-    def _around(self, layer: np.ndarray | None, height: float, rng: np.random.Generator) -> np.ndarray:
+    def _around(
+        self, layer: np.ndarray, height: float, rng: np.random.Generator, *, tight: bool
+    ) -> np.ndarray:
         """float32 0..1: the ink with room around it, tight or loose, sometimes cut at an edge."""
-        if layer is None:
-            return np.zeros((high := int(rng.integers(24, 64)), int(high * rng.uniform(0.9, 5))), np.float32)
-        loose = rng.random()
+        loose = 0.0 if tight else rng.random()
         most = 0.12 if loose < 0.35 else 0.45 if loose < 0.8 else 1.0
         room = rng.uniform(0, most, 4) * height * np.array([1, 1, 1.4, 1.4])
         if rng.random() < 0.12:
@@ -201,7 +233,11 @@ class StripMaker:
             left = int(rng.integers(max(1, ink.shape[1] - glyph.shape[1] // 2)))
             above = rng.random() < 0.5
             piece = glyph[-seen:] if above else glyph[:seen]
-            part = ink[:seen, left : left + piece.shape[1]] if above else ink[-seen:, left : left + piece.shape[1]]
+            part = (
+                ink[:seen, left : left + piece.shape[1]]
+                if above
+                else ink[-seen:, left : left + piece.shape[1]]
+            )
             np.maximum(part, piece[: part.shape[0], : part.shape[1]] / np.float32(255), out=part)
 
     def _add_print(self, paper: np.ndarray, height: float, rng: np.random.Generator) -> np.ndarray:
@@ -209,11 +245,23 @@ class StripMaker:
         if not self.sources.fonts:
             return paper
         font = self.sources.fonts[rng.integers(len(self.sources.fonts))]
-        layer, _ = draw_print("".join(chr(rng.integers(97, 123)) for _ in range(12)), font, height * rng.uniform(0.4, 1.6))
+        layer, _ = draw_print(
+            "".join(chr(rng.integers(97, 123)) for _ in range(12)), font, height * rng.uniform(0.4, 1.6)
+        )
         image = Image.fromarray(layer).rotate(rng.normal(0, 12), expand=True)
         place = Image.new("L", paper.shape[::-1])
         place.paste(image, (int(rng.integers(-20, 20)), int(rng.integers(-20, 20))))
         return paper * (1 - np.asarray(place, np.float32) * (rng.uniform(0.02, 0.18) / 255))
+
+
+def _from_near(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A part of a picture, enlarged: grain, and the edges of a cell, as large as writing."""
+    high, wide = (max(6, round(size * rng.uniform(0.15, 0.6))) for size in picture.shape)
+    top, left = (
+        int(rng.integers(max(1, size - part + 1))) for size, part in zip(picture.shape, (high, wide))
+    )
+    part = Image.fromarray(picture[top : top + high, left : left + wide])
+    return np.asarray(part.resize((max(12, round(wide * 32 / high)), 32), Image.Resampling.BICUBIC))
 
 
 def _is_print(name: str) -> bool:
@@ -253,7 +301,9 @@ def vary_real(strip: RealStrip, rng: np.random.Generator) -> np.ndarray:
     top, bottom, left, right = np.minimum(np.maximum(0, -room), np.array(most) * high).astype(int)
     grey = grey[top : high - bottom, left : wide - right]
     outer = np.maximum(0, room)
-    grey = np.pad(grey, ((outer[0], outer[1]), (outer[2], outer[3])), mode="edge" if rng.random() < 0.6 else "median")
+    grey = np.pad(
+        grey, ((outer[0], outer[1]), (outer[2], outer[3])), mode="edge" if rng.random() < 0.6 else "median"
+    )
     image = Image.fromarray(grey)
     if rng.random() < 0.6:
         stretch, slant, slope = rng.uniform(0.8, 1.2), rng.normal(0, 0.12), rng.normal(0, 0.02)
@@ -261,7 +311,9 @@ def vary_real(strip: RealStrip, rng: np.random.Generator) -> np.ndarray:
         middle = (image.width / 2, image.height / 2)
         change = (1 / stretch, slant, -slant * middle[1], slope, 1, -slope * middle[0] * stretch)
         fill = int(np.median(grey))
-        image = image.transform(size, Image.Transform.AFFINE, change, Image.Resampling.BILINEAR, fillcolor=fill)
+        image = image.transform(
+            size, Image.Transform.AFFINE, change, Image.Resampling.BILINEAR, fillcolor=fill
+        )
     picture = np.asarray(image, np.float32) / 255
     picture = picture ** rng.uniform(0.6, 1.6) * rng.uniform(0.5, 1)
     if rng.random() < 0.35:

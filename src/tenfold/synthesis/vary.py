@@ -31,8 +31,8 @@ def vary(strips: Sequence[np.ndarray], rng: np.random.Generator) -> np.ndarray:
 
 def bend(strip: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """uint8 (32, W) -> uint8 (32, W'): a little wider or narrower, higher or lower, and slanted."""
-    stretch, height = np.exp(rng.normal(0, (0.08, 0.06)))
-    slant = rng.normal(0, 0.1)
+    stretch, height = np.exp(rng.normal(0, (0.06, 0.04)))
+    slant = rng.normal(0, 0.06)
     wide = -(-round(strip.shape[1] * float(stretch)) // COLUMN) * COLUMN
     middle = HEIGHT / 2
     change = (1 / stretch, slant, -slant * middle, 0, 1 / height, middle - middle / height)

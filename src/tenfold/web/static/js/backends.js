@@ -1,6 +1,9 @@
-// Who reads: the server that sent this page, or the model beside it in a worker. Both give
-// {text, digits, troubles, milliseconds}, each digit with image (Uint8Array), and tell of a digit which ink
-// decided: {saliency}, a number a pixel.
+// Who reads: the server that sent this page, or the model beside it in a worker. Both give {text, lines,
+// characters, troubles, milliseconds}, each character with image (Uint8Array; across: its width, unless it is
+// square), each line with strip ({data, width}), and tell of a character what decides: a number for each pixel of
+// its image.
+
+import { blobOf } from "./pad.js";
 
 const [BUSY, TRIES, PAUSE] = [503, 4, 300]; // status; times; milliseconds
 
@@ -49,32 +52,29 @@ class ServerBackend {
   async start() {
     this.model = await asked("v1/model");
     this.classes = this.model.class_names;
-    this.rejects = this.model.rejects;
   }
 
   async read(source, { explain }) {
-    const body = source.blob ?? (await new Promise((done) => source.canvas.toBlob(done, "image/png")));
+    const body = await blobOf(source);
     const started = performance.now();
-    const document = await askedAgain(`v1/read?include=image${explain ? ",saliency" : ""}`, {
+    const document = await askedAgain(`v1/read?include=image,strip${explain ? ",saliency" : ""}`, {
       method: "POST", body, headers: { "Content-Type": body.type || "application/octet-stream" },
     });
     const [picture] = document.pictures;
-    const digits = picture.digits.map((digit) => ({
-      ...digit,
-      image: fromBase64(digit.image),
-      saliency: digit.saliency ? Float32Array.from(digit.saliency) : null,
-    }));
-    return { ...picture, digits, milliseconds: performance.now() - started };
+    const [, across] = this.model.preprocessing.image_shape;
+    const characters = picture.characters.map((each) => ({ ...each, image: fromBase64(each.image), across }));
+    const lines = await Promise.all(picture.lines.map(async (line) => ({ ...line, strip: await decoded(line.strip) })));
+    return { ...picture, characters, lines, milliseconds: performance.now() - started };
   }
 
   /** It comes with the reading, where that was asked to explain. */
-  async explain(digit) {
-    return digit.saliency;
+  async explain({ saliency }) {
+    return saliency ?? null;
   }
 
-  /** Keeps what a mark really is. Gives how many are kept. */
-  async correct({ image, read, label }) {
-    const body = JSON.stringify({ image: toBase64(image), read, label });
+  /** Keeps what is really written in a picture, a Blob. Gives {kept}: how many are kept. */
+  async correct({ picture, read, label }) {
+    const body = JSON.stringify({ picture: await toBase64(picture), read, label });
     return asked("v1/corrections", { method: "POST", body, headers: { "Content-Type": "application/json" } });
   }
 }
@@ -94,8 +94,7 @@ class LocalBackend {
   async start() {
     const { card } = await this.ask({ load: new URL("../model/", import.meta.url).href });
     this.model = { name: card.recipe.name };
-    this.classes = card.class_names;
-    this.rejects = card.verdict.rejects;
+    this.classes = card.class_names ?? [...card.characters.replace("?", "")];
     navigator.serviceWorker?.register("sw.js").catch(() => {}); // only for reading offline
   }
 
@@ -104,8 +103,8 @@ class LocalBackend {
     return this.ask({ read: data.buffer, width, height }, [data.buffer]);
   }
 
-  async explain(digit) {
-    return (await this.ask({ explain: digit })).saliency;
+  async explain({ label, verdict, image, place, line }) {
+    return (await this.ask({ explain: { label, verdict, image, place }, strip: line?.strip })).saliency;
   }
 
   ask(message, moved = []) {
@@ -138,10 +137,20 @@ function pixelsOf(source) {
   return context.getImageData(0, 0, width, height);
 }
 
-function fromBase64(text) {
-  return text ? Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)) : null;
+const fromBase64 = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+
+/** A grey PNG -> {data: bytes, width}. */
+async function decoded(png) {
+  const bitmap = await createImageBitmap(new Blob([fromBase64(png)], { type: "image/png" }));
+  const { data, width, height } = pixelsOf({ bitmap, width: bitmap.width, height: bitmap.height });
+  return { data: Uint8Array.from({ length: width * height }, (_, i) => data[4 * i]), width };
 }
 
-function toBase64(bytes) {
-  return btoa(String.fromCharCode(...bytes));
+function toBase64(blob) {
+  return new Promise((resolve, reject) => {
+    const reader = new FileReader();
+    reader.addEventListener("load", () => resolve(reader.result.split(",")[1]));
+    reader.addEventListener("error", () => reject(reader.error));
+    reader.readAsDataURL(blob);
+  });
 }

@@ -5,15 +5,15 @@
  *     const { probs, none } = model.judge(images, n);
  */
 
+import { PAPER } from "./ink/strip.js";
 import { leadOf, logMean, logSoftmax, memberSlope, softmax } from "./network/answers.js";
 import { Chain, makeLayers } from "./network/layers.js";
 
-const FORMAT = 2;
-const STEPS = 4; // pictures between blank paper and the image that a saliency map is averaged over
+const FORMAT = 3;
 
 /**
  * @param {string|URL} url the folder that holds card.json and weights.bin
- * @returns {Promise<Model>}
+ * @returns {Promise<Model|LineModel>} a LineModel of a line reader
  */
 export async function loadModel(url) {
   const folder = new URL(`${url}`.replace(/\/?$/, "/"), globalThis.document?.baseURI ?? globalThis.location?.href);
@@ -23,7 +23,7 @@ export async function loadModel(url) {
   if (bytes.byteLength !== card.weights.bytes) {
     throw new Error(`the weights are ${bytes.byteLength} bytes; expected ${card.weights.bytes}`);
   }
-  return new Model(card, readFloats(bytes));
+  return new (card.characters ? LineModel : Model)(card, readFloats(bytes));
 }
 
 async function fetchGood(url) {
@@ -40,19 +40,57 @@ function readFloats(bytes) {
   return numbers;
 }
 
-export class Model {
+class Network {
   /** card: as in card.json. weights: all numbers of all its networks. */
   constructor(card, weights) {
     this.card = card;
+    const numbers = ([start, length]) => weights.subarray(start, start + length);
+    this.members = card.members.map((layers) => new Chain(makeLayers(layers, numbers)));
+  }
+
+  /** Pixels 0..255 as the network takes them. */
+  scale(pixels, width) {
+    const { mean, std } = this.card.input;
+    const data = new Float32Array(pixels).map((pixel) => (pixel / 255 - mean) / std);
+    return { data, width, height: data.length / width, channels: 1 };
+  }
+}
+
+/** Reads the strip of a line, {data: bytes, width, height}, of any width that is a multiple of 8. */
+export class LineModel extends Network {
+  /** Log-probabilities of each column of the strip: Float32Arrays of a number per character, the blank's last. */
+  logs(strip) {
+    const { data, channels } = this.members[0].forward(this.scale(strip.data, strip.width));
+    const { temperature } = this.card;
+    return Array.from({ length: data.length / channels }, (_, place) => {
+      const row = data.subarray(place * channels, (place + 1) * channels);
+      return logSoftmax(row.map((logit) => logit / temperature));
+    });
+  }
+
+  /**
+   * What each pixel adds to the lead of an output, `column`, over the next likeliest at a place of the strip, to
+   * first order: the slope times how far the pixel is from paper. Float32Array, as the strip.
+   */
+  saliency(strip, place, column) {
+    const [network] = this.members;
+    const { data, channels } = network.forward(this.scale(strip.data, strip.width));
+    const wanted = new Float32Array(data.length), start = place * channels;
+    wanted.set(leadOf(data.subarray(start, start + channels - 1), column), start); // all but the blank
+    const slopes = network.backward(wanted);
+    return slopes.map((slope, i) => (slope * (strip.data[i] - PAPER)) / (255 * this.card.input.std));
+  }
+}
+
+/** Says of which class an image is. */
+export class Model extends Network {
+  constructor(card, weights) {
+    super(card, weights);
     [this.height, this.width] = card.input.image_shape;
     this.classes = card.class_names.length;
-    this.outputs = this.classes + (card.verdict.rejects ? 1 : 0);
-    this.inputs = new Float32Array(this.height * this.width);
-    const numbers = ([start, length]) => weights.subarray(start, start + length);
-    const members = card.members.map((layers) => new Chain(makeLayers(layers, numbers)));
+    this.rejects = card.verdict.rejects;
     /** Every network with every view: their probabilities are averaged. */
-    this.voices = members.flatMap((network) => card.views.map((move) => ({ network, move })));
-    this.judge = this.judge.bind(this); // handed on as a function of its own
+    this.voices = this.members.flatMap((network) => card.views.map((move) => ({ network, move })));
   }
 
   /**
@@ -66,29 +104,31 @@ export class Model {
     for (let i = 0; i < n; i++) {
       const outputs = this.#combine(this.#ask(images.subarray(i * size, (i + 1) * size)));
       probs.set(softmax(outputs.subarray(0, this.classes), temperature), i * this.classes);
-      if (this.outputs > this.classes) none[i] = softmax(outputs, temperature)[this.classes];
+      if (this.rejects) none[i] = softmax(outputs, temperature)[this.classes];
     }
     return { probs, none };
   }
 
   /**
-   * Which ink the answer rests on: the slope of the answer's lead over the runner-up, averaged on the way
-   * from blank paper to the image, times the ink (integrated gradients, Sundararajan et al. 2017; as
-   * `tenfold.explain`). Together the pixels make up the lead that the ink brought about.
+   * What each pixel's ink adds to the lead of an answer over the runner-up, to first order: the slope times the
+   * ink, as Python's `gradient_saliency`.
    *
    * @param {Uint8Array} image height x width
    * @param {number} column a class, or the number of classes for "none of them"
    * @returns {Float32Array} height x width: above 0 the ink speaks for the answer, below 0 against it
    */
   saliency(image, column) {
-    const paper = this.card.input.background === "light" ? 255 : 0;
-    const lead = leadOf(this.#combine(this.#ask(image)), column);
+    const { input, label_shift: shift } = this.card;
+    const paper = input.background === "light" ? 255 : 0;
+    const answers = this.#ask(image), outputs = this.#combine(answers), lead = leadOf(outputs, column);
     const total = new Float32Array(image.length);
-    for (let step = 0; step < STEPS; step++) {
-      const share = (step + 0.5) / STEPS;
-      this.#addSlopes(Float32Array.from(image, (pixel) => paper + share * (pixel - paper)), lead, total);
-    }
-    return total.map((slope, i) => (slope * (image[i] - paper)) / (STEPS * 255 * this.card.input.std));
+    this.voices.forEach((voice, i) => {
+      if (answers.length > 1) this.#answer(voice, image); // another view overwrote what its network kept
+      const own = answers.length > 1 ? memberSlope(lead, answers[i], outputs, answers.length) : lead;
+      const back = voice.network.backward(Float32Array.from(shifted(own, -shift)));
+      this.#eachPixel(voice.move, (to, from) => { total[from] += back[to]; });
+    });
+    return total.map((slope, i) => (slope * (image[i] - paper)) / (255 * input.std));
   }
 
   /** What each voice says of an image: Float64Arrays, columns as the classes are. */
@@ -96,31 +136,15 @@ export class Model {
     return this.voices.map((voice) => this.#answer(voice, image));
   }
 
+  /** Of the image moved; black comes in at the edge. */
   #answer({ network, move }, image) {
-    return shifted(network.forward(this.#scale(image, move)), this.card.label_shift);
+    const seen = new Uint8Array(image.length);
+    this.#eachPixel(move, (to, from) => { seen[to] = image[from]; });
+    return shifted(network.forward(this.scale(seen, this.width)).data, this.card.label_shift);
   }
 
   #combine(answers) {
     return answers.length > 1 ? logMean(answers.map(logSoftmax)) : answers[0];
-  }
-
-  /** Adds to `total` how a weighted sum of the outputs changes with each scaled pixel. */
-  #addSlopes(image, weights, total) {
-    const answers = this.#ask(image), outputs = this.#combine(answers);
-    this.voices.forEach((voice, i) => {
-      if (answers.length > 1) this.#answer(voice, image); // another view overwrote what its network kept
-      const own = answers.length > 1 ? memberSlope(weights, answers[i], outputs, answers.length) : weights;
-      const back = voice.network.backward(Float32Array.from(shifted(own, -this.card.label_shift)));
-      this.#eachPixel(voice.move, (to, from) => { total[from] += back[to]; });
-    });
-  }
-
-  /** Pixels 0..255, moved, as the network takes them; black comes in at the edge. */
-  #scale(image, move) {
-    const { mean, std } = this.card.input;
-    this.inputs.fill(-mean / std);
-    this.#eachPixel(move, (to, from) => { this.inputs[to] = (image[from] / 255 - mean) / std; });
-    return this.inputs;
   }
 
   /** visit(to, from) for every pixel that is still in the picture when it is moved down and right. */

@@ -256,6 +256,15 @@ export class Pad extends EventTarget {
   }
 }
 
+/** What is to be read, or [x0, y0, x1, y1] of it, as a file: as it came, else PNG. */
+export async function blobOf({ canvas, bitmap, blob, width, height }, box = null) {
+  if (blob && !box) return blob;
+  const [x0, y0, x1, y1] = box ?? [0, 0, width, height];
+  const cut = Object.assign(document.createElement("canvas"), { width: x1 - x0, height: y1 - y0 });
+  cut.getContext("2d").drawImage(canvas ?? bitmap, -x0, -y0);
+  return new Promise((done) => cut.toBlob(done, "image/png"));
+}
+
 /** Strokes with round ends; between two points the width changes evenly. scale: pixels a unit. */
 export function drawStrokes(context, strokes, scale, colour) {
   context.strokeStyle = context.fillStyle = colour;

@@ -1,13 +1,14 @@
 // The page: whatever is drawn or shown is read at once, and again while it changes.
 
 import { connect } from "./backends.js";
-import { Pad } from "./pad.js";
+import { Pad, blobOf } from "./pad.js";
 import { listenForPictures } from "./pictures.js";
-import { $, Result, barsOf, drawSeen, element, inWords, tell } from "./result.js";
+import { $, Result, barsOf, element, inWords } from "./result.js";
 
 const LIVE_EVERY = 120; // milliseconds between readings while the pen is down
+const MOST_CHARACTERS = 32; // of a correction
 
-const pad = new Pad($("pad"), $("pen-place"));
+export const pad = new Pad($("pad"), $("pen-place"));
 const result = new Result(choose);
 let backend = null;
 let reading = null; // the last answer
@@ -31,18 +32,16 @@ async function start() {
     return;
   }
   say(`ready; ${backend.where}`);
-  const name = backend.model.name ?? backend.model.card?.recipe?.name ?? "reader";
-  $("about").textContent = `Model: ${name}, ${backend.classes.length} classes (${brief(backend.classes)}).`;
+  $("about").textContent = `Model: ${backend.model.name}, which knows ${brief(backend.classes)}.`;
   $("keeps").textContent = backend.collects
     ? "Corrections are kept by this server; pictures are not, unless you correct them."
     : "Nothing that you write or show is kept.";
-  if (backend.collects) prepareCorrections();
   $("asking").hidden = !backend.api;
   page.ready = "yes";
   if (!pad.empty) ask({ explain: true });
 }
 
-const brief = (names) => (names.length > 12 ? `${names.slice(0, 10).join(", ")}, …` : names.join(", "));
+const brief = (names) => (names.length > 20 ? `${names.slice(0, 10).join(" ")} …` : names.join(" "));
 
 /** Reads what is there now; while a reading is under way only the last wish is kept. */
 async function ask(wish) {
@@ -70,10 +69,10 @@ async function readOnce({ explain, since }) {
   try {
     const answer = await backend.read(source, { explain });
     if (pad.sheet !== sheet) return; // of what is there no more; the next round reads what is
-    const { width, height } = source;
-    reading = { ...answer, width, height, settled: explain };
-    for (const digit of reading.digits) digit.bars = barsOf(digit, backend);
-    show(Math.min(chosen, Math.max(0, reading.digits.length - 1)));
+    reading = { ...answer, source, width: source.width, height: source.height, settled: explain };
+    const lines = reading.lines.flatMap((line) => [...line.text].map(() => line)); // of each character
+    reading.characters.forEach((each, i) => Object.assign(each, { line: lines[i], bars: barsOf(each, backend.classes) }));
+    show(Math.min(chosen, Math.max(0, reading.characters.length - 1)));
     say(`${backend.where}, in ${Math.max(1, Math.round(reading.milliseconds))} ms`);
     if (!explain) return;
     performance.measure("answer", { start: since, end: performance.now() });
@@ -84,12 +83,12 @@ async function readOnce({ explain, since }) {
   }
 }
 
-/** Which ink decided is worked out after the answer, and of the mark that is looked at. */
+/** What decided is worked out after the answer, and of the character that is looked at. */
 async function explainChosen() {
-  const digit = reading?.digits[chosen];
-  if (!digit || !reading.settled) return;
-  digit.saliency ??= await backend.explain(digit);
-  if (reading?.digits[chosen] === digit) show(chosen);
+  const character = reading?.characters[chosen];
+  if (!character || !reading.settled) return;
+  character.saliency ??= await backend.explain(character);
+  if (reading?.characters[chosen] === character) show(chosen);
 }
 
 function choose(number) {
@@ -103,30 +102,22 @@ function show(number) {
   $("invitation").hidden = !pad.empty;
   $("undo").disabled = !pad.past.length;
   $("clear").disabled = pad.empty;
-  $("correct").hidden = !(backend?.collects && (reading?.digits.length || $("corrections").children.length));
-  const digit = reading?.digits[chosen];
-  $("choices").parentElement.disabled = !digit;
-  if (digit) $("correct-legend").textContent = reading.digits.length > 1 ? `Mark ${chosen + 1} was a …` : "That was a …";
+  $("correct").hidden = !(backend?.collects && (reading || $("corrections").children.length));
+  for (const id of ["keep", "none"]) $(id).disabled = !reading?.settled;
+  const which = reading?.lines.length > 1 ? "in this line" : "there";
+  $("asked").textContent = `Wrong? What is written ${which}:`;
 }
 
-function prepareCorrections() {
-  $("choices").replaceChildren(
-    ...[...backend.classes, "not a digit"].map((label) => {
-      const button = element("button", { type: "button", textContent: label });
-      button.addEventListener("click", () => correct(label));
-      return button;
-    }),
-  );
-}
-
+/** Keeps the whole picture, or of several lines the chosen one. */
 async function correct(label) {
-  const digit = reading.digits[chosen];
+  const { source, lines, characters } = reading;
+  const line = lines.length > 1 ? characters[chosen].line : null;
+  const read = (line ?? reading).text;
   try {
-    const kept = await backend.correct({ image: digit.image, read: digit.verdict === "digit" ? digit.label : "?", label });
-    const small = Object.assign(document.createElement("canvas"), { width: 28, height: 28 });
-    drawSeen(small, digit, false);
-    const text = `read as ${tell(digit)}, kept as ${label}; ${kept.kept} kept for tenfold adapt`;
-    $("corrections").prepend(element("li", {}, small, element("span", { textContent: text })));
+    const { kept } = await backend.correct({ picture: await blobOf(source, line?.box), read, label });
+    const text = `${read ? `read as ${read}` : "nothing was read"}, kept as ${label}; ${kept} kept for tenfold adapt`;
+    $("corrections").prepend(element("li", { textContent: text }));
+    $("right").value = "";
   } catch (error) {
     say(error.message, true);
   }
@@ -149,7 +140,7 @@ pad.addEventListener("change", () => {
 pad.addEventListener("pick", ({ detail }) => {
   const { x, y } = detail; // in the picture's pixels
   const within = ({ box }) => box && x >= box[0] && x <= box[2] && y >= box[1] && y <= box[3];
-  const found = reading?.digits.findIndex(within) ?? -1;
+  const found = reading?.characters.findIndex(within) ?? -1;
   if (found >= 0) choose(found);
 });
 $("undo").addEventListener("click", () => {
@@ -164,8 +155,16 @@ $("width").addEventListener("input", () => {
   pad.penWidth = Number($("width").value);
 });
 $("why").addEventListener("change", () => show(chosen));
-$("correct").addEventListener("submit", (event) => event.preventDefault());
+$("correct").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const label = $("right").value.replaceAll(" ", "");
+  const known = [...label].every((character) => backend.classes.join("").includes(character));
+  if (known && label && label.length <= MOST_CHARACTERS) correct(label);
+  else say(`a correction has 1 to ${MOST_CHARACTERS} of the characters ${brief(backend.classes)}`, true);
+});
+$("none").addEventListener("click", () => correct("not a digit"));
 document.addEventListener("keydown", (event) => {
+  if (event.target.matches("#right")) return;
   if ((event.ctrlKey || event.metaKey) && !event.shiftKey && event.key.toLowerCase() === "z") {
     event.preventDefault();
     pad.undo();

@@ -12,7 +12,7 @@ export function listenForPictures(take, complain) {
       });
       take(bitmap, blob);
     } catch {
-      complain(`${blob.name ?? "this"} is no picture that the browser can open`);
+      complain(`${blob.name ?? "this"} is not a picture that the browser can open`);
     }
   };
   listenForFiles(open);
@@ -52,7 +52,7 @@ function listenForDrop(open, complain) {
     mark(false);
     const file = pictureIn(event.dataTransfer?.files);
     if (file) open(file);
-    else complain("what was dropped is no picture file");
+    else complain("what was dropped is not a picture file");
   });
 }
 

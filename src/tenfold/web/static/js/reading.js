@@ -1,24 +1,175 @@
-// A picture read, as `tenfold read --json` and the server give it.
+// A decoded picture read, as `tenfold read --json` and the server give it: as in reader/line_reader.py and reading.py.
 
-import { readInk } from "./ink/read.js";
-import { alternatives } from "./ink/verdicts.js";
+import { decode, isDigit, onlyDigits } from "./decode.js";
+import { normalizeInk } from "./ink/lift.js";
+import { findLines } from "./ink/lines.js";
+import { roundEven } from "./ink/numbers.js";
+import { openPicture } from "./ink/open.js";
+import { crop } from "./ink/plane.js";
+import { toGrey } from "./ink/resize.js";
+import { HEIGHT, MARGIN, PAPER, makeStrip } from "./ink/strip.js";
+import { findTroubles } from "./troubles.js";
 
-export { frameInk } from "./ink/frame.js";
-export { liftInk } from "./ink/lift.js";
-export { normalizeInk } from "./ink/normalize.js";
-export { openPicture } from "./ink/open.js";
-export { readInk };
+const OTHER = "?";
+const COLUMN_WIDTH = 4; // pixels of a strip
+const WHOLE = 0.4; // of the picture's height: a line as high as that is read in the whole picture, too
+const LOW = 100; // pixels: a picture of less height holds one line
+const DOUBT = 0.5; // a character less likely than this is doubtful in a doubtful line
+const REACH = 12; // columns: a score depends on no more to either side
+const ROOM = 0.45; // of a line's height: a character reaches no farther to a side
 
 /**
- * RGBA bytes, turned upright -> {text, digits: [{label, confidence, verdict, alternatives, probs, none,
- * box, image: Uint8Array of 28x28}], troubles}. model: {judge, card}, see `readInk`.
+ * RGBA bytes, turned upright -> {text, confidence, digits, characters, lines, troubles}. model: of loadModel.
+ * A character has also image (Uint8Array, what the network saw), row, and in a line's strip its place.
  */
-export function read(rgba, width, height, { judge, card }) {
-  const { text, digits, troubles } = readInk(rgba, width, height, judge, card);
-  return { text, digits: digits.map((digit) => toDict(digit, card)), troubles };
+export function read(rgba, width, height, model) {
+  const picture = openPicture(rgba, width, height);
+  const grey = toGrey(picture);
+  return model.card.characters ? readLines(grey, picture, model) : readDigit(grey, model);
 }
 
-function toDict({ label, confidence, verdict, probs, none, box, image }, card) {
-  const best = alternatives(probs, card);
-  return { label, confidence, verdict, alternatives: best, probs: Array.from(probs), none, box, image };
+function readLines(grey, picture, model) {
+  const { least_confidence: least } = model.card;
+  const seen = findViews(grey).map((boxes, row) => {
+    const read = readLine(grey, boxes, model);
+    return describeLine(read, model.card.characters, { scale: picture.scale, least, row });
+  });
+  const lines = seen.filter(({ characters }) => characters.length);
+  const characters = lines.flatMap((line) => line.characters);
+  return {
+    text: lines.map(({ text }) => text).join("\n"),
+    confidence: lines.length ? Math.min(...lines.map(({ confidence }) => confidence)) : null,
+    digits: characters.filter(({ label, verdict }) => isDigit(label) || verdict !== "digit"),
+    characters,
+    lines: lines.map(({ text, confidence, box, strip }) => ({ text, confidence, box, strip })),
+    troubles: findTroubles(grey, picture, seen),
+  };
+}
+
+/**
+ * The lines of a picture, each as the boxes that it is to be read in. A line that fills much of the picture's
+ * height is the only one: what else was found are parts of a frame or of a neighbour. It is read in the whole
+ * picture, by itself and, where the two differ, with half of the room around it. A low picture holds one line.
+ */
+function findViews(grey) {
+  const { width, height } = grey;
+  const whole = [0, 0, width, height];
+  const lines = findLines(grey);
+  const high = ([, top, , bottom]) => bottom - top;
+  const tallest = lines.reduce((most, line) => (high(line) > high(most) ? line : most), lines[0] ?? whole);
+  const fills = high(tallest) >= WHOLE * height;
+  if (!fills && height >= LOW) return lines.map((line) => [line]);
+  if (!fills || `${tallest}` === `${whole}`) return [[whole]];
+  const [x0, y0, x1, y1] = tallest;
+  return [[whole, tallest, [x0 >> 1, y0 >> 1, (x1 + width) >> 1, (y1 + height) >> 1]]];
+}
+
+/** Probabilities of digits are averaged over the views; where the first two agree, no other is read. */
+function readLine(grey, boxes, model) {
+  const views = [];
+  for (const box of boxes) {
+    if (views.length === 2 && views[0].digits === views[1].digits) break;
+    const strip = makeStrip(crop(grey, ...box));
+    const logs = model.logs(strip);
+    const decoded = decode(logs, model.card.characters);
+    views.push({ box, strip, logs, ...decoded, digits: onlyDigits(decoded.text) });
+  }
+  for (const view of views) {
+    view.own = view.shares.get(view.digits);
+    view.confidence = views.reduce((sum, { shares }) => sum + (shares.get(view.digits) ?? 0), 0) / views.length;
+  }
+  const better = (one, other) => one.confidence - other.confidence || one.own - other.own;
+  return views.reduce((high, view) => (better(view, high) > 0 ? view : high));
+}
+
+/** Writing that is no number is dropped at the ends of a line and "?" inside. */
+function describeLine({ text, places, confidence, box, strip, logs }, names, { scale, least, row }) {
+  const first = text.length - text.replace(/^\?+/, "").length;
+  const kept = places.slice(first, Math.max(first, text.replace(/\?+$/, "").length));
+  const boxes = characterBoxes(kept, box, scale);
+  let characters = kept.map((place, i) => ({
+    ...judge(logs[place], text[first + i], names), box: boxes[i], row, place, image: windowOf(strip, place),
+  }));
+  if (!characters.some(({ label }) => isDigit(label))) characters = [];
+  if (characters.length && confidence < least) doubt(characters);
+  return {
+    text: characters.map(({ label, verdict }) => (verdict === "digit" ? label : OTHER)).join(""),
+    confidence, box: box.map((edge) => roundEven(edge * scale)), characters, strip,
+    textOnly: Boolean(text) && !characters.length,
+  };
+}
+
+/** probs: of the characters but "other", given that one stands here; none: of "other". */
+function judge(logs, said, names) {
+  const powers = Array.from({ length: names.length }, (_, i) => Math.exp(logs[i]));
+  const total = powers.reduce((sum, power) => sum + power, 0);
+  const other = names.indexOf(OTHER);
+  const probs = powers.slice(0, other).map((power) => power / total);
+  const label = said === OTHER ? names[indexOfLargest(probs)] : said;
+  return toDict(label, said === OTHER ? "not a digit" : "digit", probs, powers[other] / total, names);
+}
+
+function toDict(label, verdict, probs, none, names) {
+  const all = probs.map((confidence, i) => ({ label: names[i], confidence }));
+  const best = all.sort((one, other) => other.confidence - one.confidence).slice(0, 3);
+  return { label, confidence: probs[names.indexOf(label)], verdict, alternatives: best, probs, none };
+}
+
+const indexOfLargest = (values) => values.indexOf(Math.max(...values));
+
+/** The weakest digit, and every character that is rather not what it seems, is unsure. */
+function doubt(characters) {
+  const digits = characters.filter(({ label }) => isDigit(label));
+  const weakest = digits.reduce((low, each) => (each.confidence < low.confidence ? each : low));
+  for (const each of characters) {
+    if (each.verdict === "digit" && (each === weakest || each.confidence < DOUBT)) each.verdict = "unsure";
+  }
+}
+
+/** In the original's pixels: half-way to the neighbours, but no wider than digits are. */
+function characterBoxes(places, [x0, y0, x1, y1], scale) {
+  const ratio = (y1 - y0) / HEIGHT; // picture pixels per strip pixel
+  const middles = places.map((place) => (place + 0.5) * COLUMN_WIDTH - MARGIN);
+  return middles.map((middle, i) => {
+    const left = Math.max(middle - ROOM * HEIGHT, ((middles[i - 1] ?? -Infinity) + middle) / 2);
+    const right = Math.min(middle + ROOM * HEIGHT, ((middles[i + 1] ?? Infinity) + middle) / 2);
+    const edges = [x0 + left * ratio, y0, Math.min(x1, x0 + right * ratio), y1];
+    const [start, ...rest] = edges.map((edge) => roundEven(edge * scale));
+    return [Math.max(0, start), ...rest];
+  });
+}
+
+/** 32x32 numbers of a strip around a column. */
+function windowOf({ data, width }, place, paper = PAPER) {
+  const start = Math.trunc((place + 0.5) * COLUMN_WIDTH) - HEIGHT / 2;
+  return data.constructor.from({ length: HEIGHT * HEIGHT }, (_, i) => {
+    const x = start + (i % HEIGHT);
+    return x >= 0 && x < width ? data[Math.floor(i / HEIGHT) * width + x] : paper;
+  });
+}
+
+/** All of the picture taken for one digit, as `Classifier.classify` does. */
+function readDigit(grey, model) {
+  const { card } = model, image = normalizeInk(grey);
+  const { probs, none: [none] } = model.judge(image, 1);
+  const { least_confidence: least, most_none: most } = card.verdict;
+  const best = indexOfLargest(probs);
+  const verdict = none > most ? "not a digit" : probs[best] < least ? "unsure" : "digit";
+  const found = toDict(card.class_names[best], verdict, Array.from(probs), none, card.class_names);
+  const digits = [{ ...found, box: null, row: 0, image }];
+  const text = verdict === "digit" ? found.label : OTHER;
+  return { text, confidence: found.confidence, digits, characters: digits, lines: [], troubles: [] };
+}
+
+/**
+ * What decides: for each pixel of a character's image how far it speaks for (above 0) or against the answer.
+ * strip: of the character's line.
+ */
+export function explain({ label, verdict, image, place }, strip, model) {
+  const { card } = model, refused = verdict === "not a digit";
+  if (!card.characters) return model.saliency(image, refused ? card.class_names.length : card.class_names.indexOf(label));
+  const first = Math.max(0, place - REACH), last = Math.min(strip.width / COLUMN_WIDTH, place + REACH);
+  const part = crop(strip, first * COLUMN_WIDTH, 0, last * COLUMN_WIDTH, HEIGHT);
+  const data = model.saliency(part, place - first, card.characters.indexOf(refused ? OTHER : label));
+  return windowOf({ data, width: part.width }, place - first, 0);
 }

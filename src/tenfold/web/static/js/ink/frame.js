@@ -1,13 +1,12 @@
-// One mark's ink -> the 28x28 image that the network was trained on: the one place, as in ink/frame.py.
+// The ink of one digit -> the 28x28 image that a network was trained on, as in ink/frame.py.
 
-import { clip, roundEven, sum32 } from "./numbers.js";
+import { clip, largest, roundEven, sum32 } from "./numbers.js";
 import { boxAbove, crop, makePlane, pad } from "./plane.js";
 import { distanceToOutside } from "./regions.js";
 import { BICUBIC, BOX as AVERAGE, resize } from "./resize.js";
-import { largest } from "./strength.js";
 
 const { fround } = Math;
-export const BOX = 20; // pixels: MNIST's box for the digit
+const BOX = 20; // pixels: MNIST's box for the digit
 export const SIDE = 28; // and its picture
 const STROKE = [1.9, 3]; // pixels of 28: strokes are brought into this range
 const CENTRE = 14.5; // pixels from the border: MNIST's centres of mass lie on the middle of pixel 14
@@ -15,7 +14,7 @@ const FINE = 4; // the work is done on pixels this many times finer
 const EDGE = 0.5; // strength at which ink begins
 
 /** Mean width in pixels of the strokes in a plane of 0..1; 0 without ink. */
-export function strokeWidth({ data, width, height }) {
+function strokeWidth({ data, width, height }) {
   const steep = new Float32Array((width + 1) * (height + 1));
   for (let y = 0, i = 0; y <= height; y++) {
     const at = y * width;
@@ -34,7 +33,7 @@ export function strokeWidth({ data, width, height }) {
   return outline ? (2 * sum32(data)) / outline : 0;
 }
 
-/** A plane of 0..1, the ink of one mark -> Uint8Array of 28x28, light ink on black. */
+/** A plane of 0..1, the ink of one digit -> Uint8Array of 28x28, light ink on black. */
 export function frameInk(strength) {
   const cut = cutOut(strength, EDGE / 2);
   if (!cut) return new Uint8Array(SIDE * SIDE);

@@ -1,7 +1,6 @@
-// Numbers as NumPy and Python count them: rounding, sums, medians.
+// Numbers as NumPy and Python count them: rounding, sums, ranks.
 
 const { fround } = Math;
-const FEW = 20000; // values that are sorted sooner than counted
 
 /** To the nearest integer, halves to the even one: Python's round and NumPy's rint. */
 export function roundEven(value) {
@@ -12,6 +11,35 @@ export function roundEven(value) {
 }
 
 export const clip = (value, low, high) => (value < low ? low : value > high ? high : value);
+
+export function largest(values) {
+  let most = -Infinity;
+  for (let i = 0; i < values.length; i++) if (values[i] > most) most = values[i];
+  return most;
+}
+
+/** How often each of the whole numbers 0 to `most` occurs. */
+export function countValues(values, most = 255) {
+  const counts = new Int32Array(most + 1);
+  for (let i = 0; i < values.length; i++) counts[values[i]]++;
+  return counts;
+}
+
+/** The value at a place, from 0, of the sorted values that `counts` counts; their number if there is none. */
+export function valueAt(counts, place) {
+  let before = 0;
+  for (let value = 0; value < counts.length; value++) {
+    before += counts[value];
+    if (before > place) return value;
+  }
+  return counts.length;
+}
+
+/** Of numbers, the mean of the two middle ones where they are even in number. */
+export function median(values) {
+  const sorted = Float64Array.from(values).sort();
+  return (sorted[(sorted.length - 1) >> 1] + sorted[sorted.length >> 1]) / 2;
+}
 
 /** Sum in single precision of `count` values from `start`, in NumPy's order, so that ties fall alike. */
 export function sum32(values, start = 0, count = values.length) {
@@ -33,47 +61,4 @@ function sumEights(values, start, count) {
   const [a, b, c, d, e, f, g, h] = lanes;
   const first = fround(fround(a + b) + fround(c + d));
   return fround(first + fround(fround(e + f) + fround(g + h)));
-}
-
-/** The value that stands at `place` when a Float32Array is sorted; counted by halves of its bits. */
-export function valueAt(values, place) {
-  if (values.length <= FEW) return Float32Array.from(values).sort()[place];
-  const keys = new Uint32Array(values.length); // in the order of the floats
-  const bits = new Int32Array(values.buffer, values.byteOffset, values.length);
-  for (let i = 0; i < keys.length; i++) keys[i] = bits[i] ^ ((bits[i] >> 31) | 0x80000000);
-  const counts = new Int32Array(65536);
-  for (let i = 0; i < keys.length; i++) counts[keys[i] >>> 16]++;
-  const [high, before] = findCount(counts, place);
-  counts.fill(0);
-  for (let i = 0; i < keys.length; i++) if (keys[i] >>> 16 === high) counts[keys[i] & 0xffff]++;
-  const key = ((high << 16) | findCount(counts, place - before)[0]) >>> 0;
-  return new Float32Array(Int32Array.of(key >>> 31 ? key ^ 0x80000000 : ~key).buffer)[0];
-}
-
-function findCount(counts, place) {
-  let before = 0;
-  for (let digit = 0; digit < counts.length; digit++) {
-    if (before + counts[digit] > place) return [digit, before];
-    before += counts[digit];
-  }
-  return [counts.length - 1, before];
-}
-
-/** Of numbers of any kind. */
-export function median(values) {
-  const half = values.length >> 1;
-  if (!(values instanceof Float32Array)) {
-    const sorted = Float64Array.from(values).sort();
-    return values.length % 2 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
-  }
-  const upper = valueAt(values, half);
-  return values.length % 2 ? upper : fround(fround(valueAt(values, half - 1) + upper) / 2);
-}
-
-/** Linear between the two nearest of a sorted array. */
-export function quantile(sorted, share) {
-  const place = share * (sorted.length - 1);
-  const low = Math.floor(place);
-  const high = Math.min(low + 1, sorted.length - 1);
-  return sorted[low] + (sorted[high] - sorted[low]) * (place - low);
 }

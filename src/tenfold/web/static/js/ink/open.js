@@ -9,7 +9,7 @@ const CARD_FILL = 0.6; // share of its own bounding box that an opaque card cove
 const CARD_SPREAD = 20; // grey levels: the least standard deviation of a card with ink on it
 
 /**
- * {data: bytes, 4 a pixel, the last of which says nothing; width; height; channels: 4; size: [width,
+ * {data: bytes, 4 per pixel, the last of which says nothing; width; height; channels: 4; size: [width,
  * height] of the original; scale: original pixels per pixel}. `rgba` is not changed.
  */
 export function openPicture(rgba, width, height) {

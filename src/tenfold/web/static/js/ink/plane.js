@@ -1,4 +1,4 @@
-// Numbers of pixels, row by row: {data, width, height, channels}. A plane has one Float32 a pixel.
+// Numbers of pixels, row by row: {data, width, height, channels}. A plane has one Float32 per pixel.
 
 export function makePlane(width, height, data = new Float32Array(width * height)) {
   return { data, width, height, channels: 1 };
@@ -13,14 +13,6 @@ export function crop({ data, width, channels }, x0, y0, x1, y1) {
     cut.set(data.subarray(from, from + row), (y - y0) * row);
   }
   return { data: cut, width: x1 - x0, height: y1 - y0, channels };
-}
-
-export function transpose({ data, width, height }) {
-  const turned = new Float32Array(data.length);
-  for (let y = 0, i = 0; y < height; y++) {
-    for (let x = 0; x < width; x++) turned[x * height + y] = data[i++];
-  }
-  return makePlane(height, width, turned);
 }
 
 /** With `room` pixels of 0 on each side. */

@@ -1,20 +1,20 @@
 // Connected regions of a mask, and distances to its edge.
 
 /**
- * What is above `least` -> {labels: Int32Array, count}: 1, 2, ... on regions joined by sides or, with
- * `corners`, corners, in the order of their first pixels. Rosenfeld & Pfaltz 1966.
+ * Values above `least` -> {labels: Int32Array, count}: 1, 2, ... on regions joined by sides or corners, in the
+ * order of their first pixels. Rosenfeld & Pfaltz 1966.
  */
-export function labelRegions({ data, width, height }, least, corners = true) {
+export function labelRegions(values, width, height, least) {
   const labels = new Int32Array(width * height);
   const parents = [0];
   for (let y = 0, i = 0; y < height; y++) {
     for (let x = 0; x < width; x++, i++) {
-      if (!(data[i] > least)) continue;
+      if (!(values[i] > least)) continue;
       let label = x > 0 ? labels[i - 1] : 0;
       if (y > 0) {
         label = join(parents, label, labels[i - width]);
-        if (corners && x > 0) label = join(parents, label, labels[i - width - 1]);
-        if (corners && x + 1 < width) label = join(parents, label, labels[i - width + 1]);
+        if (x > 0) label = join(parents, label, labels[i - width - 1]);
+        if (x + 1 < width) label = join(parents, label, labels[i - width + 1]);
       }
       labels[i] = label || parents.push(parents.length) - 1;
     }
@@ -46,24 +46,13 @@ function renumber(labels, parents) {
   return { labels, count };
 }
 
-/** Each pixel the largest of the 3x3 around it. */
-export function growLabels(labels, width, height) {
-  const across = labels.slice();
-  for (let y = 0; y < height; y++) {
-    for (let i = y * width; i < (y + 1) * width - 1; i++) {
-      if (labels[i] > across[i + 1]) across[i + 1] = labels[i];
-      if (labels[i + 1] > across[i]) across[i] = labels[i + 1];
-    }
-  }
-  const grown = across.slice();
-  for (let i = 0; i + width < grown.length; i++) {
-    if (across[i] > grown[i + width]) grown[i + width] = across[i];
-    if (across[i + width] > grown[i]) grown[i] = across[i + width];
-  }
-  return grown;
+/** A mask of 0 and 1 with all eight neighbours of its pixels. */
+export function growMask(mask, width, height) {
+  const across = mask.map((value, i) => value | (i % width && mask[i - 1]) | ((i + 1) % width && mask[i + 1]));
+  return across.map((value, i) => value | (across[i - width] ?? 0) | (across[i + width] ?? 0));
 }
 
-/** [x0, y0, x1, y1] of labels 1 to `count`; null for one that is nowhere. */
+/** [x0, y0, x1, y1] of labels 1 to `count`. */
 export function findBoxes(labels, width, height, count) {
   const boxes = Array.from({ length: count }, () => null);
   for (let y = 0, i = 0; y < height; y++) {

@@ -1,10 +1,15 @@
 /**
- * The layers of a recipe, for one picture at a time. Dropout does nothing when a network answers, and
- * batch norm behind a convolution or linear layer was worked into its weights when the model was written.
+ * The layers of a recipe, for one picture at a time: {data: Float32Array, height, width, channels}, row by row,
+ * the channels of a pixel side by side. A picture may be of another width at each call. `backward` takes the
+ * slope of something by the layer's outputs, as numbers, and gives that by its inputs of the last `forward`.
+ *
+ * Dropout does nothing when a network answers, and batch norm behind a convolution or linear layer was worked
+ * into its weights when the model was written.
  */
 
 import { Product, transpose } from "./product.js";
 import { AveragePooling, Convolution, MaxPooling } from "./windows.js";
+import { QuickConvolution } from "./winograd.js";
 
 /** Layers one after another. */
 export class Chain {
@@ -12,8 +17,8 @@ export class Chain {
     this.layers = layers;
   }
 
-  forward(inputs) {
-    return this.layers.reduce((values, layer) => layer.forward(values), inputs);
+  forward(picture) {
+    return this.layers.reduce((values, layer) => layer.forward(values), picture);
   }
 
   backward(slope) {
@@ -23,145 +28,130 @@ export class Chain {
 
 /** Adds the inner layers' outputs to their inputs. */
 class Residual extends Chain {
-  forward(inputs) {
-    this.outputs ??= new Float32Array(inputs.length);
-    const change = super.forward(inputs);
-    for (let i = 0; i < inputs.length; i++) this.outputs[i] = inputs[i] + change[i];
-    return this.outputs;
+  forward(picture) {
+    const change = super.forward(picture).data;
+    return { ...picture, data: picture.data.map((value, i) => value + change[i]) };
   }
 
   backward(slope) {
-    this.back ??= new Float32Array(slope.length);
     const through = super.backward(slope);
-    for (let i = 0; i < slope.length; i++) this.back[i] = slope[i] + through[i];
-    return this.back;
+    return slope.map((value, i) => value + through[i]);
   }
 }
 
 class Linear {
   /** weights: outputs x inputs. */
-  constructor(spec, weights, bias) {
+  constructor(weights, bias, outputs) {
     this.weights = weights;
-    this.product = new Product(weights, bias, spec.output[0]);
-    this.outputs = new Float32Array(spec.output[0]);
+    this.product = new Product(weights, bias, outputs);
   }
 
-  forward(inputs) {
-    this.product.run(inputs, 1, this.outputs);
-    return this.outputs;
+  forward(picture) {
+    const channels = this.product.outputs;
+    return { ...picture, channels, data: this.product.run(picture.data, 1, new Float32Array(channels)) };
   }
 
   backward(slope) {
     const { inputs, outputs } = this.product;
     this.turned ??= new Product(transpose(this.weights, outputs), [], inputs);
-    this.back ??= new Float32Array(inputs);
-    this.turned.run(slope, 1, this.back);
-    return this.back;
+    return this.turned.run(slope, 1, new Float32Array(inputs));
   }
 }
 
 /** A function of each number by itself; its slope is told by its outputs. */
 class Activation {
-  constructor(spec, value, slope) {
-    this.value = value;
-    this.slope = slope;
-    this.outputs = new Float32Array(sizeOf(spec.input));
+  constructor(value, slope) {
+    Object.assign(this, { value, slope });
   }
 
-  forward(inputs) {
-    const { outputs, value } = this;
-    for (let i = 0; i < inputs.length; i++) outputs[i] = value(inputs[i]);
-    return outputs;
+  forward(picture) {
+    const { value } = this;
+    this.outputs = new Float32Array(picture.data.length);
+    for (let i = 0; i < this.outputs.length; i++) this.outputs[i] = value(picture.data[i]);
+    return { ...picture, data: this.outputs };
   }
 
   backward(slope) {
-    this.back ??= new Float32Array(slope.length);
-    for (let i = 0; i < slope.length; i++) this.back[i] = slope[i] * this.slope(this.outputs[i]);
-    return this.back;
+    return slope.map((value, i) => value * this.slope(this.outputs[i]));
   }
 }
 
-/** Batch norm by itself: scale x + shift, a pair of numbers a channel. */
+/** Batch norm by itself: scale x + shift, a pair of numbers per channel. */
 class Norm {
-  constructor(spec, scale, shift) {
-    Object.assign(this, { scale, shift, channels: spec.input[0] });
-    this.outputs = new Float32Array(sizeOf(spec.input));
+  constructor(scale, shift) {
+    Object.assign(this, { scale, shift });
   }
 
-  forward(inputs) {
-    const { outputs, scale, shift, channels } = this;
-    for (let i = 0; i < inputs.length; i++) outputs[i] = inputs[i] * scale[i % channels] + shift[i % channels];
-    return outputs;
+  forward(picture) {
+    const { scale, shift } = this, channels = scale.length;
+    return { ...picture, data: picture.data.map((value, i) => value * scale[i % channels] + shift[i % channels]) };
   }
 
   backward(slope) {
-    this.back ??= new Float32Array(slope.length);
-    for (let i = 0; i < slope.length; i++) this.back[i] = slope[i] * this.scale[i % this.channels];
-    return this.back;
+    return slope.map((value, i) => value * this.scale[i % this.scale.length]);
   }
 }
 
 /** The same numbers in another order: number i comes from order[i]. */
 class Order {
-  constructor(order) {
-    this.order = Int32Array.from(order);
-    this.outputs = new Float32Array(order.length);
+  /** plan(picture) -> {order, and height, width and channels of what comes out}. */
+  constructor(plan) {
+    this.plan = plan;
   }
 
-  forward(inputs) {
-    for (let i = 0; i < this.order.length; i++) this.outputs[i] = inputs[this.order[i]];
-    return this.outputs;
+  forward(picture) {
+    const { order, ...shape } = this.plan(picture);
+    this.order = order;
+    const data = new Float32Array(order.length);
+    order.forEach((from, i) => { data[i] = picture.data[from]; });
+    return { ...shape, data };
   }
 
   backward(slope) {
-    this.back ??= new Float32Array(slope.length);
-    for (let i = 0; i < slope.length; i++) this.back[this.order[i]] = slope[i];
-    return this.back;
+    const back = new Float32Array(slope.length);
+    this.order.forEach((from, i) => { back[from] = slope[i]; });
+    return back;
   }
 }
 
 /** Channels first, as PyTorch has them. */
-function flatten(spec) {
+function flat({ height, width, channels }) {
   const order = [];
-  const [channels, height = 1, width = 1] = spec.input;
   for (let channel = 0; channel < channels; channel++) {
     for (let pixel = 0; pixel < height * width; pixel++) order.push(pixel * channels + channel);
   }
-  return new Order(order);
+  return { order, height: 1, width: 1, channels: order.length };
 }
 
 /** Pixel (i, j) of a KxK block of channel c goes to channel c K K + i K + j. */
-function pixelUnshuffle(spec) {
+function unshuffled({ height, width, channels }, k) {
   const order = [];
-  const [channels, , width] = spec.input;
-  const [, high, wide] = spec.output;
-  const [k] = spec.kernel;
-  for (let y = 0; y < high; y++) {
-    for (let x = 0; x < wide; x++) {
+  for (let y = 0; y < height; y += k) {
+    for (let x = 0; x < width; x += k) {
       for (let c = 0; c < channels; c++) {
-        for (let i = 0; i < k; i++) {
-          for (let j = 0; j < k; j++) order.push(((y * k + i) * width + x * k + j) * channels + c);
-        }
+        for (let i = 0; i < k; i++) for (let j = 0; j < k; j++) order.push(((y + i) * width + x + j) * channels + c);
       }
     }
   }
-  return new Order(order);
+  return { order, height: height / k, width: width / k, channels: channels * k * k };
 }
 
-const sizeOf = (shape) => shape.reduce((product, side) => product * side, 1);
+function convolution(spec, weights, bias) {
+  return new (QuickConvolution.suits(spec) ? QuickConvolution : Convolution)(spec, weights, bias);
+}
 
 const MAKERS = {
-  flatten,
-  "pixel-unshuffle": pixelUnshuffle,
+  flatten: () => new Order(flat),
+  "pixel-unshuffle": ({ kernel: [k] }) => new Order((picture) => unshuffled(picture, k)),
   columns: () => new Chain([]), // with the channels last, a row of scores per column lies there already
-  linear: (spec, numbers) => new Linear(spec, numbers(spec.weight), numbers(spec.bias)),
-  conv: (spec, numbers) => new Convolution(spec, numbers(spec.weight), numbers(spec.bias)),
-  "batch-norm": (spec, numbers) => new Norm(spec, numbers(spec.scale), numbers(spec.shift)),
+  linear: (spec, numbers) => new Linear(numbers(spec.weight), numbers(spec.bias), spec.outputs),
+  conv: (spec, numbers) => convolution(spec, numbers(spec.weight), numbers(spec.bias)),
+  "batch-norm": (spec, numbers) => new Norm(numbers(spec.scale), numbers(spec.shift)),
   "max-pool": (spec) => new MaxPooling(spec),
   "average-pool": (spec) => new AveragePooling(spec),
-  relu: (spec) => new Activation(spec, (x) => (x > 0 ? x : 0), (y) => (y > 0 ? 1 : 0)),
-  sigmoid: (spec) => new Activation(spec, (x) => 1 / (1 + Math.exp(-x)), (y) => y * (1 - y)),
-  tanh: (spec) => new Activation(spec, Math.tanh, (y) => 1 - y * y),
+  relu: () => new Activation((x) => (x > 0 ? x : 0), (y) => (y > 0 ? 1 : 0)),
+  sigmoid: () => new Activation((x) => 1 / (1 + Math.exp(-x)), (y) => y * (1 - y)),
+  tanh: () => new Activation(Math.tanh, (y) => 1 - y * y),
   residual: (spec, numbers) => new Residual(makeLayers(spec.layers, numbers)),
 };
 

@@ -6,7 +6,7 @@ const TOGETHER = 4; // outputs whose weights stand beside each other, so that on
 export class Product {
   /**
    * @param {Float32Array} weights outputs x inputs, one output after another
-   * @param {Float32Array} bias one number an output, or empty for none
+   * @param {Float32Array} bias one number per output, or empty for none
    */
   constructor(weights, bias, outputs) {
     this.inputs = weights.length / outputs;
@@ -23,7 +23,7 @@ export class Product {
     }
   }
 
-  /** rows (count x inputs) -> out (count x outputs). Two rows at a time; an odd last one counts as its own twin. */
+  /** rows (count x inputs) -> out (count x outputs), which it returns. Two rows at a time; an odd last one is its own twin. */
   run(rows, count, out) {
     const { inputs, outputs, packed, bias } = this;
     for (let o = 0, start = 0; o < outputs; o += TOGETHER, start += TOGETHER * inputs) {
@@ -45,6 +45,7 @@ export class Product {
         if (o + 3 < outputs) { out[at + 3] = p3; out[below + 3] = q3; }
       }
     }
+    return out;
   }
 }
 

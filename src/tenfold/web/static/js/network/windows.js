@@ -1,119 +1,136 @@
-/**
- * Layers that slide a window over a picture: convolution and pooling.
- *
- * A picture is a Float32Array of height x width x channels; specs give shapes as [channels, height, width].
- * `backward` takes the slope of something by the layer's outputs and gives that by its inputs.
- */
+/** Layers that slide a window over a picture: convolution and pooling. */
 
 import { Product, transpose } from "./product.js";
 
-/** Every window becomes a row, and all rows are multiplied by the weights at once. */
-export class Convolution {
-  /** weights: channels out x (kernel rows x kernel columns x channels in). */
-  constructor(spec, weights, bias) {
-    const [channels, height, width] = spec.input;
-    const [outputs, high, wide] = spec.output;
-    const [rows, columns] = spec.kernel, [down, along] = spec.stride, [above, beside] = spec.padding;
-    this.height = height;
-    this.span = columns * channels; // numbers of a window that lie side by side
-    this.line = width * channels;
-    this.paddedLine = (width + 2 * beside) * channels;
-    this.edge = above * this.paddedLine + beside * channels; // before the first pixel
-    this.padded = new Float32Array((height + 2 * above) * this.paddedLine);
-    this.places = high * wide;
-    this.starts = new Int32Array(this.places * rows);
-    for (let place = 0, i = 0; place < this.places; place++) {
-      const top = Math.floor(place / wide) * down, left = (place % wide) * along * channels;
-      for (let y = 0; y < rows; y++) this.starts[i++] = (top + y) * this.paddedLine + left;
-    }
-    this.rows = new Float32Array(this.starts.length * this.span);
-    this.weights = weights;
-    this.product = new Product(weights, bias, outputs);
-    this.outputs = new Float32Array(this.places * outputs);
+class Windowed {
+  constructor({ kernel, stride, padding }) {
+    Object.assign(this, { kernel, stride, padding });
   }
 
-  forward(inputs) {
-    for (let y = 0; y < this.height; y++) {
-      this.padded.set(inputs.subarray(y * this.line, (y + 1) * this.line), this.#inside(y));
-    }
-    const { padded, rows, starts, span } = this;
-    for (let i = 0, row = 0; i < starts.length; i++) {
-      for (let from = starts[i], end = from + span; from < end; from++) rows[row++] = padded[from];
-    }
-    this.product.run(rows, this.places, this.outputs);
-    return this.outputs;
+  /** Notes the sizes for this picture. */
+  measure({ height, width, channels }) {
+    const { kernel: [rows, columns], stride: [down, along], padding: [above, beside] } = this;
+    Object.assign(this, { height, width, channels });
+    this.framedWidth = width + 2 * beside;
+    this.framedHeight = height + 2 * above;
+    this.high = Math.floor((this.framedHeight - rows) / down) + 1;
+    this.wide = Math.floor((this.framedWidth - columns) / along) + 1;
   }
 
-  backward(slope) {
-    const { padded, rows, starts, span } = this;
-    const outputs = this.product.outputs;
-    this.turned ??= new Product(transpose(this.weights, outputs), [], this.weights.length / outputs);
-    this.back ??= new Float32Array(this.height * this.line);
-    this.turned.run(slope, this.places, rows);
-    padded.fill(0);
-    for (let i = 0, row = 0; i < starts.length; i++) {
-      for (let to = starts[i], end = to + span; to < end; to++) padded[to] += rows[row++];
-    }
-    for (let y = 0; y < this.height; y++) {
-      const start = this.#inside(y);
-      this.back.set(padded.subarray(start, start + this.line), y * this.line);
-    }
-    padded.fill(0); // its edge is expected to be so
-    return this.back;
+  /** The picture with the padding around, of zeros. */
+  frame({ data }) {
+    const framed = this.blankFrame(), line = this.width * this.channels;
+    for (let y = 0; y < this.height; y++) framed.set(data.subarray(y * line, (y + 1) * line), this.#inside(y));
+    return framed;
   }
 
-  /** Where row y of the picture starts in the padded one. */
+  /** The picture's part of a frame. */
+  unframe(framed) {
+    const line = this.width * this.channels;
+    const data = new Float32Array(this.height * line);
+    for (let y = 0; y < this.height; y++) data.set(framed.subarray(this.#inside(y), this.#inside(y) + line), y * line);
+    return data;
+  }
+
+  blankFrame() {
+    return new Float32Array(this.framedHeight * this.framedWidth * this.channels);
+  }
+
+  /** Where row y of the picture starts in the frame. */
   #inside(y) {
-    return this.edge + y * this.paddedLine;
+    return ((y + this.padding[0]) * this.framedWidth + this.padding[1]) * this.channels;
+  }
+
+  /** Where the window of a place starts in the frame. */
+  start(y, x) {
+    return (y * this.stride[0] * this.framedWidth + x * this.stride[1]) * this.channels;
   }
 }
 
-class Pooling {
-  constructor(spec) {
-    const [channels, height, width] = spec.input;
-    const [, high, wide] = spec.output;
-    const [rows, columns] = spec.kernel, [down, along] = spec.stride;
-    this.channels = channels;
-    this.size = channels * height * width;
-    this.starts = Int32Array.from({ length: high * wide }, (_, place) =>
-      (Math.floor(place / wide) * down * width + (place % wide) * along) * channels);
-    this.taps = Int32Array.from({ length: rows * columns }, (_, tap) =>
-      (Math.floor(tap / columns) * width + (tap % columns)) * channels);
-    this.outputs = new Float32Array(this.starts.length * channels);
+/** The windows of a line become rows, and all of these are multiplied by the weights at once. */
+export class Convolution extends Windowed {
+  /** weights: outputs x (kernel rows x kernel columns x channels). */
+  constructor(spec, weights, bias) {
+    super(spec);
+    Object.assign(this, { weights, bias, outputs: spec.outputs });
   }
 
-  /** The slopes of inputs, all 0. */
-  blank() {
-    this.back ??= new Float32Array(this.size);
-    return this.back.fill(0);
+  forward(picture) {
+    this.measure(picture);
+    this.product ??= new Product(this.weights, this.bias, this.outputs);
+    const { product, high, wide, outputs } = this, framed = this.frame(picture);
+    const windows = new Float32Array(wide * product.inputs);
+    const data = new Float32Array(high * wide * outputs);
+    for (let y = 0; y < high; y++) {
+      this.#eachSpan(y, (from, to, span) => {
+        for (let i = 0; i < span; i++) windows[to + i] = framed[from + i];
+      });
+      product.run(windows, wide, data.subarray(y * wide * outputs, (y + 1) * wide * outputs));
+    }
+    return { data, height: high, width: wide, channels: outputs };
+  }
+
+  backward(slope) {
+    const { weights, high, wide, outputs } = this;
+    const inputs = weights.length / outputs;
+    this.turned ??= new Product(transpose(weights, outputs), [], inputs);
+    const framed = this.blankFrame(), windows = new Float32Array(wide * inputs);
+    for (let y = 0; y < high; y++) {
+      this.turned.run(slope.subarray(y * wide * outputs, (y + 1) * wide * outputs), wide, windows);
+      this.#eachSpan(y, (to, from, span) => {
+        for (let i = 0; i < span; i++) framed[to + i] += windows[from + i];
+      });
+    }
+    return this.unframe(framed);
+  }
+
+  /** visit(place in the frame, place among the windows, how many numbers) for each line of a row's windows. */
+  #eachSpan(y, visit) {
+    const { kernel: [rows, columns], framedWidth, channels, wide } = this;
+    const span = columns * channels;
+    for (let x = 0, to = 0; x < wide; x++) {
+      for (let row = 0; row < rows; row++, to += span) visit(this.start(y, x) + row * framedWidth * channels, to, span);
+    }
+  }
+}
+
+class Pooling extends Windowed {
+  forward(picture) {
+    this.measure(picture);
+    const { kernel: [rows, columns], framedWidth, channels, high, wide } = this;
+    this.taps = Int32Array.from({ length: rows * columns }, (_, tap) =>
+      (Math.floor(tap / columns) * framedWidth + (tap % columns)) * channels);
+    const data = new Float32Array(high * wide * channels);
+    this.pool(picture.data, data);
+    return { data, height: high, width: wide, channels };
+  }
+
+  /** visit(place in the picture, place in the outputs) for each window's first pixel, of each channel. */
+  eachWindow(visit) {
+    const { high, wide, channels } = this;
+    for (let y = 0, out = 0; y < high; y++) {
+      for (let x = 0; x < wide; x++) {
+        for (let start = this.start(y, x), end = start + channels; start < end; start++, out++) visit(start, out);
+      }
+    }
   }
 }
 
 /** The largest of each window; its slope goes to the first largest. */
 export class MaxPooling extends Pooling {
-  constructor(spec) {
-    super(spec);
-    this.chosen = new Int32Array(this.outputs.length);
-  }
-
-  forward(inputs) {
-    const { starts, taps, channels, outputs, chosen } = this;
-    for (let place = 0, out = 0; place < starts.length; place++) {
-      for (let channel = 0; channel < channels; channel++, out++) {
-        const start = starts[place] + channel;
-        let best = start;
-        for (let tap = 1; tap < taps.length; tap++) {
-          if (inputs[start + taps[tap]] > inputs[best]) best = start + taps[tap];
-        }
-        outputs[out] = inputs[best];
-        chosen[out] = best;
-      }
-    }
-    return outputs;
+  pool(values, data) {
+    const { taps } = this;
+    this.chosen = new Int32Array(data.length);
+    this.eachWindow((start, out) => {
+      let best = start;
+      for (let tap = 1; tap < taps.length; tap++) if (values[start + taps[tap]] > values[best]) best = start + taps[tap];
+      data[out] = values[best];
+      this.chosen[out] = best;
+    });
   }
 
   backward(slope) {
-    const back = this.blank();
+    const back = this.blankFrame();
     for (let out = 0; out < slope.length; out++) back[this.chosen[out]] += slope[out];
     return back;
   }
@@ -121,27 +138,17 @@ export class MaxPooling extends Pooling {
 
 /** The mean of each window; its slope is spread evenly. */
 export class AveragePooling extends Pooling {
-  forward(inputs) {
-    const { starts, taps, channels, outputs } = this;
-    for (let place = 0, out = 0; place < starts.length; place++) {
-      for (let channel = 0; channel < channels; channel++, out++) {
-        let sum = 0;
-        for (let tap = 0; tap < taps.length; tap++) sum += inputs[starts[place] + channel + taps[tap]];
-        outputs[out] = sum / taps.length;
-      }
-    }
-    return outputs;
+  pool(values, data) {
+    this.eachWindow((start, out) => {
+      data[out] = this.taps.reduce((sum, tap) => sum + values[start + tap], 0) / this.taps.length;
+    });
   }
 
   backward(slope) {
-    const { starts, taps, channels } = this;
-    const back = this.blank();
-    for (let place = 0, out = 0; place < starts.length; place++) {
-      for (let channel = 0; channel < channels; channel++, out++) {
-        const share = slope[out] / taps.length;
-        for (let tap = 0; tap < taps.length; tap++) back[starts[place] + channel + taps[tap]] += share;
-      }
-    }
+    const back = this.blankFrame();
+    this.eachWindow((start, out) => {
+      for (const tap of this.taps) back[start + tap] += slope[out] / this.taps.length;
+    });
     return back;
   }
 }
