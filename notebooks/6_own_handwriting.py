@@ -2,8 +2,8 @@
 # # 6. From 10 % to your own handwriting
 #
 # A model that reads 94 % of its test images may read next to nothing of what *you* write. This lesson
-# shows it, finds out why with numbers, and mends it step by step: lift the ink, frame it, read it,
-# refuse what is no digit, and learn one person's hand.
+# measures it, finds out why, and shows how tenfold reads a picture: one strip for each line, a network
+# that spells from left to right, and a few labelled lines to learn one person's hand.
 
 # %%
 from pathlib import Path
@@ -16,14 +16,11 @@ from PIL import Image
 import tenfold
 from tenfold.pens.distort import vary
 from tenfold.pens.glyphs import DIGITS, load_glyphs
-from tenfold.pens.scenes import canvas_picture, paper_picture
-from tenfold.pens.strokes import Drawing
+from tenfold.pens.scenes import canvas_picture
 
 lesson.style()
 SOURCE = "sample"  # or "mnist"
 EXAMPLES = Path(lesson.__file__).parents[1] / "examples"
-digits = tenfold.load_dataset(SOURCE)
-test_set = tenfold.load_dataset(SOURCE, split="test")
 
 # %% [markdown]
 # ## A tutorial's model
@@ -33,29 +30,15 @@ test_set = tenfold.load_dataset(SOURCE, split="test")
 
 # %%
 recipe = tenfold.change_recipe(tenfold.get_recipe("mlp-120-84"), {"training.precision": "float32"})
-tutorial = tenfold.train(recipe, digits, seed=0, engine="numpy").classifier
+tutorial = tenfold.train(recipe, tenfold.load_dataset(SOURCE), seed=0, engine="numpy").classifier
+test_set = tenfold.load_dataset(SOURCE, split="test")
 at_home = tenfold.evaluate(tutorial, test_set).accuracy
 print(f"{at_home:.1%} of {len(test_set)} test images")
 
 # %% [markdown]
-# ## Other pictures
-#
-# Forty drawings, as people make them with a mouse or a finger, and twenty photographed notes. tenfold
-# draws them from pen strokes of its own, so we know what is written.
-
-# %%
-rng = np.random.default_rng(6)
-glyphs = [glyph for glyph in load_glyphs() if glyph.label in DIGITS]
-chosen = [glyphs[k] for k in rng.permutation(len(glyphs))]
-drawn = [canvas_picture(vary(glyph, rng), rng) for glyph in chosen[:40]]
-photos = [paper_picture([vary(glyph, rng)], rng, size=(280, 280))[0] for glyph in chosen[40:60]]
-pictures, labels = drawn + photos, np.array([int(glyph.label) for glyph in chosen[:60]])
-shown = [*range(10), *range(40, 50)]
-lesson.show_images([pictures[k].convert("RGBA").resize((112, 112)) for k in shown])
-
-# %% [markdown]
-# What tutorials do with such a picture: make it grey, invert it where it is bright, squeeze it to 28 ×
-# 28.
+# Forty drawings, as people make them with a mouse or a finger. tenfold draws them from pen strokes of its
+# own, so we know what is written. Tutorials make such a picture grey, invert it where it is bright, and
+# squeeze it to 28 × 28.
 
 
 # %%
@@ -65,263 +48,174 @@ def naive(picture):
     return np.asarray(Image.fromarray(grey).resize((28, 28)))
 
 
+rng = np.random.default_rng(6)
+glyphs = [glyph for glyph in load_glyphs() if glyph.label in DIGITS]
+chosen = [glyphs[k] for k in rng.permutation(len(glyphs))[:40]]
+pictures = [canvas_picture(vary(glyph, rng), rng) for glyph in chosen]
+labels = np.array([int(glyph.label) for glyph in chosen])
 squeezed = np.stack([naive(picture) for picture in pictures])
-said = tutorial.predict(squeezed)
-right = said == labels
-print(f"drawings {right[:40].mean():.0%}, photos {right[40:].mean():.0%}, its own test images {at_home:.0%}")
+right = tutorial.predict(squeezed) == labels
+print(f"drawings {right.mean():.0%}, its own test images {at_home:.0%}")
 assert right.mean() < 0.6 < at_home
 
 # %% [markdown]
 # Below, what the network is given. Green is read rightly, red wrongly. By guessing it would be 10 %.
+# MNIST's digits are of one height, in the middle, on black; these are not. And it can only name a digit:
+# it has no answer for two digits, for a word, or for nothing at all.
 
 # %%
-colours = [lesson.GOOD if right[k] else lesson.BAD for k in shown]
-lesson.show_images(squeezed[shown], [f"{labels[k]} → {said[k]}" for k in shown], colours=colours)
+said = tutorial.predict(squeezed)
+colours = [lesson.GOOD if good else lesson.BAD for good in right[:20]]
+lesson.show_images(squeezed[:20], [f"{a} → {b}" for a, b in zip(labels[:20], said[:20])], colours=colours)
 
 # %% [markdown]
-# ## Why
+# ## A strip
 #
-# The network is not stupid; these pictures are unlike anything it has seen. Four measurements of each:
-# how bright its empty paper is, how tall the digit is, how far its centre of mass lies from the middle,
-# and how wide its strokes are.
+# tenfold's own reader takes a whole line. It looks for lines of writing, and turns each into a *strip*:
+# 32 pixels high and as wide as it needs to be, paper at grey level 128, and the contrast of each line the
+# same. Nothing is erased and nothing is cut into digits.
 
 # %%
-from tenfold.ink.frame import stroke_width
+from tenfold.ink.lines import find_lines
+from tenfold.ink.open import open_picture, to_grey
+from tenfold.ink.strip import PAPER, make_strip
 
-
-def measure(image):
-    paper, ink = np.median(image), image > 0.5 * image.max()
-    rows, columns = np.nonzero(ink)
-    off = np.hypot(rows.mean() - 13.5, columns.mean() - 13.5)
-    return paper, np.ptp(rows) + 1, off, stroke_width(ink.astype(np.float32))
-
-
-def describe(name, images):
-    found = np.array([measure(image) for image in images if np.ptp(image)])
-    middle, spread = np.median(found, axis=0), found.std(axis=0)
-    cells = "".join(f"{m:7.1f} ±{s:5.1f}" for m, s in zip(middle, spread))
-    print(f"{name:12}{cells}{len(images) - len(found):9d}")
-    return spread
-
-
-# %%
-print(" " * 12 + "    paper         height       off centre    stroke        blank")
-describe("MNIST", test_set.images[::5])
-before = describe("drawings", squeezed[:40])
-describe("photos", squeezed[40:])
-framed = np.stack([tenfold.normalize_ink(picture) for picture in pictures])
-after = describe("framed", framed)
-assert after[1] < before[1]
-assert after[2] < before[2]
+grey = to_grey(open_picture(EXAMPLES / "note.jpg").pixels)
+box = find_lines(grey)[0]
+strip = make_strip(grey)
+print("a line in the box", box, "of a picture", grey.shape, "-> a strip", strip.shape)
+lesson.show_images([grey, strip], ["photo", "strip"], columns=2, size=2.6, cmap="gray", vmin=0, vmax=255)
+assert strip.shape[0] == 32
+assert abs(np.median(strip) - PAPER) < 4
+pale = make_strip((grey // 2 + 90).astype(np.uint8))  # half the contrast, brighter
+assert np.abs(pale.astype(int) - strip).mean() < 4
 
 # %% [markdown]
-# MNIST's digits are of one height, in the middle, on black. Those of people are not; and a drawing on a
-# transparent canvas loses its ink altogether when it is made grey, because only its alpha channel shows
-# it. The line "framed" is what tenfold makes of the same pictures: like MNIST again. Same network, same
-# weights, other pictures in front of it. (Where the ink is too pale to be told from paper, nothing is
-# found, and a blank is the honest answer.)
-
-# %%
-again = tutorial.predict(framed)
-print(f"drawings {np.mean(again[:40] == labels[:40]):.0%}, photos {np.mean(again[40:] == labels[40:]):.0%}")
-colours = [lesson.GOOD if again[k] == labels[k] else lesson.BAD for k in shown]
-lesson.show_images(framed[shown], [f"{labels[k]} → {again[k]}" for k in shown], colours=colours)
-assert np.mean(again == labels) > right.mean() + 0.2
-
-# %% [markdown]
-# ## How the ink is lifted
+# ## What the network sees
 #
-# Take the photo with the most uneven light. Paper is not white, and shadow is darker than paper, so a
-# fixed threshold takes shadow for ink. tenfold estimates the paper at every place, and measures how far
-# each pixel departs from it towards the ink's own colour: 0 is paper, 1 is full ink.
+# A convolutional network slides over the strip. For every 4 pixels it gives a column of 21 scores: one
+# for each digit, for each of `.,-/:+×÷=`, for "other" (letters, scribbles), and for the *blank*: no
+# character ends here. The picture below shows their probabilities.
 
 # %%
-from tenfold.ink.marks import find_rows, join_marks
+from tenfold.numerics import log_softmax, softmax
+from tenfold.reader.alphabet import BLANK, CHARACTERS
 
-from tenfold.ink.lift import lift_ink
-from tenfold.ink.open import open_picture
-
-
-def corners(picture):
-    """Brightness of the four corners: even on a screen, not on paper."""
-    grey = np.asarray(picture.convert("L"))
-    return [
-        int(np.median(part)) for half in (grey[:40], grey[-40:]) for part in (half[:, :40], half[:, -40:])
-    ]
-
-
-# %%
-inked = [photo for photo, image in zip(photos, framed[40:]) if image.any()]
-photo = max(inked, key=lambda each: np.ptp(corners(each)))
-pixels = open_picture(photo).pixels
-ink = lift_ink(pixels)
-grey = pixels.mean(axis=2)
-print("brightness of its four corners:", corners(photo))
-lesson.show_images(
-    [pixels, grey < grey.mean(), ink.strength], ["photo", "threshold", "ink"], columns=3, size=1.6
-)
-assert 0 <= ink.strength.min() <= ink.strength.max() <= 1
-
-# %% [markdown]
-# ## How it is framed
-#
-# MNIST's makers (LeCun et al. 1998) fitted each digit into 20 × 20 pixels, its sides' ratio kept, and
-# laid its centre of mass,
-#
-# $$\bar x = \frac{\sum x\, m(x, y)}{\sum m(x, y)}, \qquad \bar y = \frac{\sum y\, m(x, y)}{\sum m(x, y)},$$
-#
-# on the centre of 28 × 28. tenfold does the same, after bringing the strokes to a like width.
-
-# %%
-from tenfold.ink.frame import BOX, frame_ink
-
-mark = join_marks([mark for row in find_rows(ink) for mark in row])
-image = frame_ink(mark.strength)
-lesson.show_images([mark.strength, image], ["cut out", "framed"], columns=2, size=1.6)
-mass = image / image.sum()
-centre = np.array([(mass.sum(axis=1 - axis) * (np.arange(28) + 0.5)).sum() for axis in (0, 1)])
-rows, columns = np.nonzero(image > 127)
-print(f"centre of mass {centre.round(2)}, box {np.ptp(rows) + 1} x {np.ptp(columns) + 1}")
-assert np.array_equal(image, tenfold.normalize_ink(photo))
-assert max(np.ptp(rows), np.ptp(columns)) + 1 <= BOX + 1
-
-# %% [markdown]
-# Where do MNIST's own centres lie? Measured from the border, on the middle of pixel 14, so that is
-# where they are laid.
-
-# %%
-ys, xs = np.mgrid[:28, :28] + 0.5
-weights = test_set.images / test_set.images.sum(axis=(1, 2), keepdims=True)
-theirs = np.array([(weights * ys).sum(axis=(1, 2)), (weights * xs).sum(axis=(1, 2))])
-print("MNIST's centres, median:", np.median(theirs, axis=1).round(2), "ours:", centre.round(2))
-assert np.abs(centre - np.median(theirs, axis=1)).max() < 0.6
-
-# %% [markdown]
-# ## The reader
-#
-# tenfold comes with a reader: ink lifted and framed as above, marks put together to digits, and a
-# network that was trained on drawn digits as well as on MNIST, and on what is *no* digit.
-
-# %%
 reader = tenfold.load_reader()
-texts = [tenfold.read_picture(reader, picture).text for picture in pictures]
-read = np.array([text == str(label) for text, label in zip(texts, labels)])
-print(f"drawings {read[:40].mean():.0%}, photos {read[40:].mean():.0%}")
-lesson.show_images([pictures[k].convert("RGBA").resize((112, 112)) for k in shown], [texts[k] for k in shown],
-                   colours=[lesson.GOOD if read[k] else lesson.BAD for k in shown])  # fmt: skip
-assert read.mean() > 0.9
-
-# %% [markdown]
-# These pictures come from the same pens that the reader was trained with, so they flatter it. The
-# README's table is about the handwriting of people whom nothing was trained on.
-#
-# A whole note, with a shadow across it:
-
-# %%
-note = tenfold.read_picture(reader, EXAMPLES / "note.jpg")
-figure, axis = plt.subplots(figsize=(6.4, 2.4))
-axis.imshow(note.picture.pixels)
-for digit in note.digits:
-    x0, y0, x1, y1 = (edge / note.picture.scale for edge in digit.box)
-    axis.add_patch(plt.Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, color=lesson.GOOD))
-    axis.text(
-        x0,
-        y0,
-        f"{digit.label}  {digit.confidence:.0%}",
-        color="white",
-        backgroundcolor=lesson.GOOD,
-        fontsize=6,
-    )
-axis.axis("off")
+logits = reader.engine.logits(strip[None])[0]
+probs = softmax(logits)
+figure, axes = plt.subplots(2, 1, sharex=True, figsize=(6.4, 3.8), height_ratios=[1, 3])
+axes[0].imshow(strip, cmap="gray", extent=(0, len(probs), 1, 0), aspect="auto")
+axes[1].imshow(probs.T, cmap="Greens", extent=(0, len(probs), 21, 0), aspect="auto")
+axes[0].set_yticks([])
+axes[1].set_yticks(np.arange(21) + 0.5, [*CHARACTERS, "blank"], fontsize=6)
+axes[1].set_xlabel("column")
 lesson.finish()
-print(note.text)
+assert probs.shape == (strip.shape[1] // 4, len(CHARACTERS) + 1)
+assert probs[0].argmax() == BLANK  # the paper at the left end
 
 # %% [markdown]
-# `tenfold read note.jpg --explain steps/` writes every step of a reading as a picture.
+# ## Columns spell
 #
-# ## Refusing
-#
-# Show the tutorial's model a letter, and it names a digit: it has ten answers and no other. The reader
-# has an eleventh, "none of them", and says how sure it is.
+# Take the likeliest character of every column, merge repeats, and leave the blanks out (Graves et al.
+# 2006). A blank between two equal characters keeps both: `1 1 _ 1` spells 11.
 
 # %%
-letters = [glyph for glyph in load_glyphs() if glyph.label in set("AEFGHKMNPRTWXYbdfhkmnprtwxy")][::7][:32]
+path = probs.argmax(axis=1)
+kept = [c for c, before in zip(path, [BLANK, *path]) if c not in (before, BLANK)]
+spelled = "".join(CHARACTERS[c] for c in kept)
+print("".join([*CHARACTERS, "_"][c] for c in path), "->", spelled)
+
+# %% [markdown]
+# Several paths spell the same text, and their probabilities add up. A *beam search* keeps the texts with
+# the largest sums, column by column, and so finds the likeliest text, and how likely it is.
+
+# %%
+from tenfold.reader.constraint import make_constraint
+from tenfold.reader.decode import decode
+
+logs = log_softmax(logits)
+free = decode(logs)
+print(free.text, f"{free.confidence:.1%}")
+along = logs[np.arange(len(path)), path].sum()  # of the one best path
+assert np.exp(along) <= free.confidence + 1e-6
+
+# %% [markdown]
+# If you know what form the answer has, give it: texts that do not fit are dropped on the way. The answer is
+# the likeliest one of this form, never another.
+
+# %%
+for form in ({"length": 7}, {"pattern": r"\d,\d{6}"}, {"length": 5}):
+    held = decode(logs, make_constraint(**form))
+    print(f"{form}: {held.text}  {held.confidence:.1%}")
+assert sum(c in DIGITS for c in held.text) == 5
+
+# %% [markdown]
+# ## The same drawings
+#
+# The reader reads the forty drawings from above, and sixteen letters, where the tutorial's model can only
+# name a digit.
+
+# %%
+read = np.array([reader.read(picture).text == str(c) for picture, c in zip(pictures, labels)])
+letters = [glyph for glyph in load_glyphs() if glyph.label in set("AEFGHKMNPRTWXYadehkmnr")][::7][:16]
 sheets = [canvas_picture(vary(glyph, rng), rng, style="black-on-white") for glyph in letters]
-named = tutorial.predict_proba(np.stack([tenfold.normalize_ink(sheet) for sheet in sheets]))
-answers = [tenfold.read_picture(reader, sheet) for sheet in sheets]
-titles = [f"{p.argmax()} {p.max():.0%}\n{answer.text or '-'}" for p, answer in zip(named, answers)]
-lesson.show_images([sheet.resize((112, 112)) for sheet in sheets], titles, columns=8, size=0.78)
-refused = np.mean([all(digit.verdict != "digit" for digit in answer.digits) for answer in answers])
-print(
-    f"the tutorial's model is more than 90 % sure of {np.mean(named.max(axis=1) > 0.9):.0%} of these letters"
-)
-print(f"the reader refuses {refused:.0%}")
-assert refused > 0.5
-
-# %% [markdown]
-# It also says in words what is wrong with a picture.
-
-# %%
-faint = Image.new("RGB", (300, 300), (250, 250, 250))
-print(tenfold.read_picture(reader, faint).troubles[0])
-cut = photo.crop((0, 0, 280, 140))
-for trouble in tenfold.read_picture(reader, cut).troubles:
-    print(trouble)
+answers = [reader.read(sheet) for sheet in sheets]
+named = tutorial.predict_proba(np.stack([naive(sheet) for sheet in sheets])).max(axis=1)
+print(f"drawings: {right.mean():.0%} -> {read.mean():.0%}")
+digits_seen = sum(bool(answer.digits) for answer in answers)
+print(f"letters: the tutorial's model is up to {named.max():.0%} sure of a digit")
+print(f"the reader finds a digit in {digits_seen} of {len(answers)}")
+print("what it says of one of them:", next(a.troubles[0] for a in answers if not a.digits))
+assert read.mean() > right.mean() + 0.2
+assert digits_seen < len(answers) / 2
 
 # %% [markdown]
 # ## Your own hand
 #
-# Some hands are like nobody's. Here is one that leans as if in a storm; the reader struggles. Forty
-# labelled digits are enough to learn it: `tenfold adapt mine/ --labels mine.csv`.
+# Some hands are unlike all others. Here is one that writes as in a mirror; the reader misreads it.
 
 # %%
-storm = np.array([[1, -1.4], [0, 1]])
-plain = {glyph.label: glyph for glyph in glyphs}
+from tenfold.reader.examples import Example
+from tenfold.synthesis.ink import Pen, draw_text
+from tenfold.synthesis.sources import Hand
 
-
-def lean(glyph):
-    strokes = tuple(
-        (stroke @ storm.T).astype(np.float32) for stroke in vary(glyph, rng, strength=0.4).strokes
-    )
-    return canvas_picture(Drawing(strokes, glyph.label, "storm"), rng, style="black-on-white")
-
-
-mine = [lean(plain[digit]) for digit in DIGITS for _ in range(4)]
-own_labels = np.repeat(np.arange(10), 4)
-lesson.show_images([picture.resize((112, 112)) for picture in mine[::2]])
-before = [tenfold.read_picture(reader, p).text == str(c) for p, c in zip(mine, own_labels)]
-print(f"read before: {np.mean(before):.0%}")
+first = {glyph.label: glyph.strokes for glyph in glyphs[::-1]}
+mirror = Hand("mine", {d: [tuple(stroke * (-1, 1) for stroke in first[d])] for d in DIGITS})
+pen = Pen(width=0.1, slant=0, stretch=1, gap=0.25, gap_spread=0.03)
+numbers = ["".join(rng.permutation(list(DIGITS))[:4]) for _ in range(12)]
+inks = [draw_text(number, mirror, 40, pen, rng)[0] for number in numbers]
+mine = [255 - np.pad(ink, 12) for ink in inks]
+lesson.show_images(mine, [reader.read(line).text for line in mine], columns=4, size=1.3, cmap="gray")
 
 # %% [markdown]
-# While it learns, the reader rehearses what it knows, so that it forgets nothing: some of MNIST, and
-# the letters it has to refuse. What it has learned is measured by cross-validation, on digits held out.
+# A dozen labelled lines are enough: `tenfold adapt --labels mine.csv`. While it learns, the reader
+# rehearses numbers and words by others, so that it forgets little of them. What it has learned is measured
+# by cross-validation, on lines held out.
 
 # %%
 from tenfold.reader.adapt import AdaptSettings, adapt_reader
-from tenfold.reader.memory import Memory
+from tenfold.reader.memory import gather_memory
 
-others = np.stack([tenfold.normalize_ink(sheet) for sheet in sheets])
-half, some = len(others) // 2, digits.subset(np.arange(0, len(digits), 8))
-old = np.concatenate([some.labels, np.full(half, 10)])
-memory = Memory(np.concatenate([some.images, others[:half]]), old, test_set.images[::8], test_set.labels[::8],
-                others[half:], "MNIST")  # fmt: skip
-framed_own = np.stack([tenfold.normalize_ink(picture) for picture in mine])
+examples = [Example(number, number, (make_strip(line),)) for number, line in zip(numbers, mine)]
 learned = adapt_reader(
-    reader, framed_own, own_labels, engine="numpy", memory=memory, settings=AdaptSettings(steps=25, folds=2)
-)
-
-# %%
-print(f"held-out digits of this hand: {learned.before.accuracy:.0%} -> {learned.after.accuracy:.0%}")
-old, new = learned.forgetting.before.accuracy, learned.forgetting.after.accuracy
-print(f"MNIST: {old:.1%} -> {new:.1%}")
-assert learned.after.right > learned.before.right
-assert learned.forgetting.lost <= 0.02
+    reader, examples, engine="numpy", memory=gather_memory(rehearsed=60, held=40),
+    settings=AdaptSettings(steps=24, batch_size=8, folds=2),
+)  # fmt: skip
+old = learned.forgetting
+print(f"digits held out: {learned.before.digit_accuracy:.0%} -> {learned.after.digit_accuracy:.0%}")
+print(f"digits by others: {old.before.digit_accuracy:.0%} -> {old.after.digit_accuracy:.0%}")
+assert learned.after.digits_right > learned.before.digits_right + 8
+assert old.lost < 0.1
 
 # %% [markdown]
+# The command takes more steps and rehearses more, for a minute; and where the hand is not read better, or
+# too much of the others is lost, it says so and writes nothing.
+#
 # ## The page
 #
 #     tenfold serve
 #
 # opens a page where you draw with mouse, pen or finger, or drop a photo, and see the reading as you
-# write. It needs no network: ink and reader run in the browser as well. `tenfold export reader --to
-# web` writes the same page for any static host.
+# write. It needs no network: the reader runs in the browser as well. `tenfold export reader --to web`
+# writes the same page for any static host.

@@ -129,7 +129,7 @@ def describe_line(
     text, places = decoded.text or "", decoded.places
     first, last = len(text) - len(text.lstrip(OTHER)), len(text.rstrip(OTHER))
     kept = range(first, max(first, last))
-    original = tuple(round(edge * scale) for edge in box)
+    original = _scaled(box, scale)
     boxes = _character_boxes([places[i] for i in kept], box, scale)
     characters = [
         _character(logs[places[i]], text[i], boxes[number], row, _window(strip, places[i]))
@@ -182,9 +182,14 @@ def _character_boxes(places: list[int], box: Box, scale: float) -> list[Box]:
             left = max(left, (middles[number - 1] + middle) / 2)
         if number < len(middles) - 1:
             right = min(right, (middle + middles[number + 1]) / 2)
-        edges = (x0 + left * ratio, y0, min(x1, x0 + right * ratio), y1)
-        boxes.append((max(0, round(edges[0] * scale)), *(round(edge * scale) for edge in edges[1:])))
+        edges = (max(0.0, x0 + left * ratio), y0, min(x1, x0 + right * ratio), y1)
+        boxes.append(_scaled(edges, scale))
     return boxes
+
+
+def _scaled(edges: tuple[float, float, float, float], scale: float) -> Box:
+    x0, y0, x1, y1 = (round(edge * scale) for edge in edges)
+    return x0, y0, x1, y1
 
 
 def _window(strip: np.ndarray, place: int) -> np.ndarray:

@@ -34,7 +34,7 @@ def make_paper(shape: tuple[int, int], papers: Sequence[np.ndarray], rng: np.ran
     if rng.random() < _FLAT:
         return paper
     if papers and rng.random() < 0.4:
-        paper *= _cut_texture(papers[rng.integers(len(papers))], shape, rng)
+        paper *= _cut_texture(papers[int(rng.integers(len(papers)))], shape, rng)
     if rng.random() < 0.5:
         paper += _smooth(rng, shape, rng.uniform(15, 60)) * rng.uniform(0, 0.07)
     if rng.random() < 0.5:

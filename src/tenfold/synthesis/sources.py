@@ -58,7 +58,8 @@ class RealStrip:
 @dataclass(frozen=True, eq=False)
 class Sources:
     """hands: that write digits. letters, characters: Latin and other glyphs that are not digits.
-    real: whole strips. papers: grey uint8 (h, w), textures and ruled paper without writing. fonts: files, for printed digits."""
+    real: whole strips. papers: grey uint8 (h, w), textures and ruled paper without writing.
+    fonts: files, for printed digits."""
 
     hands: list[Hand] = field(default_factory=list)
     letters: list[Glyph] = field(default_factory=list)

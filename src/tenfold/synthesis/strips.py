@@ -131,7 +131,7 @@ class StripMaker:
         if rng.random() < 0.3:
             ratio = rng.uniform(1.4, 3)
             size = (round(image.shape[1] * ratio), round(image.shape[0] * ratio))
-            image = np.asarray(Image.fromarray(image).resize(size, rng.integers(4)))
+            image = np.asarray(Image.fromarray(image).resize(size, int(rng.integers(4))))
         return image if rng.random() < 0.6 else 255 - image, label
 
     def _draw_number(self, rng: np.random.Generator, *, printed: bool) -> tuple[np.ndarray, str]:
