@@ -183,7 +183,6 @@ def test_digits_only(tenfold: Command) -> None:
         ("27", ["--min", "20", "--max", "29.5"], lambda text: text == "27"),
         ("27", ["--max", "20"], lambda text: float(text) <= 20),
     ],
-    ids=str,
 )
 def test_no_answer_of_another_form(
     tenfold: Command, reader: dict[str, Any], written: str, options: list[str], fits: Callable[[str], Any]

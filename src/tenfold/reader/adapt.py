@@ -36,6 +36,7 @@ Progress = Callable[[str, int, int], None]
 
 FEWEST = 10  # labelled characters
 _SCHEDULE = ScheduleSettings(name="one-cycle", rise=0.2)
+_EPSILON = 1e-2  # of Adam: so large that weights with small gradients, which others need, hardly move
 _SURE = 0.9  # a label that is contradicted this surely may be a mistake
 
 
@@ -52,8 +53,8 @@ class AdaptSettings:
     batch_size: int = 16
     own: float = 0.5
     folds: int = 4
-    learning_rate: float = 1e-3
-    way: float = 0.65
+    learning_rate: float = 3e-3
+    way: float = 0.7
 
 
 def adapt_reader(
@@ -126,7 +127,7 @@ class _Course:
         network, weights = fold_network(first.network, first.engine.weights())
         options = replace(
             first.engine.options,
-            optimiser=OptimiserSettings(name="adam", clip_norm=2.0),
+            optimiser=OptimiserSettings(name="adam", epsilon=_EPSILON, clip_norm=2.0),
             seed=self.seed,
             average_decay=0.0,
         )
