@@ -136,7 +136,9 @@ class _Course:
         for step in range(settings.steps):
             rate = learning_rate_at(step, settings.steps, settings.learning_rate, _SCHEDULE)
             learner.train_step(self._draw_batch(examples, rng), rate)
-            self._tell()
+            self.steps += 1
+            if self.progress:
+                self.progress("learning", self.steps, self.planned)
         self.trainings += 1
         for name, learned in learner.weights().items():
             weights[name] = weights[name] + np.float32(settings.way) * (learned - weights[name])
@@ -152,11 +154,6 @@ class _Course:
         rehearsed = self.memory.rehearsed
         strips += [rehearsed[i] for i in rng.integers(len(rehearsed), size=size - own)]
         return Batch(vary([strip for strip, _ in strips], rng), encode_texts([text for _, text in strips]))
-
-    def _tell(self) -> None:
-        self.steps += 1
-        if self.progress:
-            self.progress("learning", self.steps, self.planned)
 
 
 def unfold_weights(network: Network, folded: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

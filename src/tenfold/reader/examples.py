@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -55,23 +55,13 @@ def find_pictures(given: Sequence[str | Path]) -> list[str]:
     Raises DataError for a folder without any.
     """
     found: list[str] = []
-    for each in given:
-        if not Path(each).is_dir():
-            found.append(str(each))
-            continue
-        inside = sorted(_below(str(each)), key=lambda path: (natural_key(path), path))
-        if not inside:
+    for each in map(Path, given):
+        inside = [path for path in each.rglob("*") if path.name.lower().endswith(SUFFIXES)]
+        shown = [path for path in inside if not any(part[0] == "." for part in path.relative_to(each).parts)]
+        if each.is_dir() and not shown:
             raise DataError(f"{each} holds no picture", expected=", ".join(SUFFIXES))
-        found += inside
+        found += sorted(map(str, shown), key=lambda path: (natural_key(path), path)) or [str(each)]
     return found
-
-
-def _below(folder: str) -> Iterator[str]:
-    for place, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in names:
-            if name.lower().endswith(SUFFIXES) and not name.startswith("."):
-                yield str(Path(place, name))
 
 
 def label_pictures(given: Sequence[str | Path], labels: str | None) -> list[Labelled]:
