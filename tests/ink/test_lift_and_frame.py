@@ -21,78 +21,22 @@ def drawn(size: int = 200, width: int = 12) -> np.ndarray:
     return np.asarray(image.resize((size, size), Image.Resampling.BOX), np.float32) / 255
 
 
-def laid_on(ink: np.ndarray, pen: tuple[int, int, int], paper: np.ndarray) -> np.ndarray:
-    """uint8 (H, W, 3): the ink in one colour on paper (H, W, 3)."""
-    mixed = paper + ink[..., None] * (np.array(pen) / 255 * paper.mean(axis=(0, 1)) - paper)
-    return np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
-
-
-def flat_paper(colour: tuple[int, int, int], size: int = 200) -> np.ndarray:
-    return np.broadcast_to(np.array(colour, np.float32), (size, size, 3))
-
-
 def agreement(found: np.ndarray, truth: np.ndarray) -> float:
     """Intersection over union of what is more than half ink."""
     one, other = found > 0.5, truth > 0.5
     return float((one & other).sum() / (one | other).sum())
 
 
-COLOURS = st.tuples(*[st.integers(0, 255)] * 3)
-
-
-@settings(max_examples=60, deadline=None, derandomize=True)
-@given(pen=COLOURS, paper=COLOURS)
-def test_a_drawing_is_lifted_whatever_its_colours(pen: tuple[int, ...], paper: tuple[int, ...]) -> None:
-    difference = np.abs(np.subtract(pen, paper))
-    if difference.max() < 40:
-        return
-    truth = drawn()
-    pixels = np.rint(np.array(paper) + truth[..., None] * np.subtract(pen, paper)).astype(np.uint8)
-    ink = lift_ink(pixels)
-    assert ink.flat
-    assert agreement(ink.strength, truth) > 0.97
-    assert ink.strength[truth == 0].max() == 0
-
-
-def lamp(size: int, slope: float) -> np.ndarray:
-    """(size, size): light that falls off across the sheet."""
-    across = np.linspace(1, 1 - slope, size)
-    return np.outer(np.linspace(1, 1 - slope / 2, size), across)
-
-
-@pytest.mark.parametrize("light", [False, True], ids=["pen on paper", "chalk on a board"])
-@pytest.mark.parametrize("shadow", [1.0, 0.6], ids=["no shadow", "hard shadow"])
-@pytest.mark.parametrize("lines", [0.0, 0.12], ids=["plain", "ruled"])
-def test_a_photo_is_lifted_under_uneven_light(light: bool, shadow: float, lines: float) -> None:
-    rng = np.random.default_rng(3)
-    truth = drawn(400, 14)
-    reflected = np.where(truth[..., None] > 0, 0.0, 0.0) + (1 - truth[..., None] * 0.7)
-    if light:
-        reflected = 0.25 + truth[..., None] * 0.6
-    ruled = np.zeros((400, 400, 1))
-    ruled[40::60] = ruled[41::60] = lines
-    glow = lamp(400, 0.5)[..., None]
-    glow[:, 250:] *= shadow
-    sheet = (reflected - np.where(truth[..., None] > 0.5, 0, ruled) * (0.3 if light else 1)) * glow
-    pixels = np.clip(235 * sheet + rng.normal(0, 3, sheet.shape), 0, 255) * np.ones(3)
-    ink = lift_ink(np.rint(pixels).astype(np.uint8))
-    assert not ink.flat and ink.light == light
-    assert agreement(ink.strength, truth) > 0.85
-    far = ndimage.distance_transform_edt(truth == 0) > 8
-    assert (ink.strength[far] > 0.35).mean() < 1e-3
+@pytest.mark.parametrize(("pen", "paper"), [(20, 240), (230, 15), (90, 170)])
+def test_a_drawing_is_lifted_in_either_polarity(pen: int, paper: int) -> None:
+    ink = drawn()
+    grey = np.rint(paper + ink * (pen - paper)).astype(np.uint8)
+    assert agreement(lift_ink(grey), ink) > 0.9
 
 
 @pytest.mark.parametrize("shade", [0, 128, 255])
 def test_a_blank_is_blank(shade: int) -> None:
-    assert lift_ink(np.full((90, 120, 3), shade, np.uint8)).blank
-    grainy = np.clip(np.random.default_rng(0).normal(shade, 4, (200, 300, 3)), 0, 255).astype(np.uint8)
-    assert lift_ink(grainy).blank
-
-
-def test_paper_with_a_shadow_alone_is_blank() -> None:
-    rng = np.random.default_rng(1)
-    sheet = 220 * lamp(300, 0.6)[..., None] * np.ones(3) + rng.normal(0, 3, (300, 300, 3))
-    assert lift_ink(np.clip(sheet, 0, 255).astype(np.uint8)).blank
+    assert not lift_ink(np.full((60, 80), shade, np.uint8)).any()
 
 
 @settings(max_examples=30, deadline=None, derandomize=True)

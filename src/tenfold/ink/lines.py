@@ -99,10 +99,14 @@ def _largest_in_columns(values: np.ndarray, window: int) -> np.ndarray:
 
 
 def _full_ink(levels: np.ndarray) -> int:
-    """What the strongest half a per cent departs by, at least 16 pixels."""
-    counts = np.bincount(levels.ravel(), minlength=256)[::-1]
-    wanted = max(16, levels.size // 200)
-    return 255 - int(np.searchsorted(np.cumsum(counts), min(wanted, levels.size)))
+    """What the strongest half a per cent departs by; of little ink, the strongest 16 pixels, or one."""
+    above = np.cumsum(np.bincount(levels.ravel(), minlength=256)[::-1])
+    full = 0
+    for wanted in (levels.size // 200, 16, 1):
+        full = 255 - int(np.searchsorted(above, min(max(1, wanted), levels.size)))
+        if full >= _LEAST_DEPARTURE:
+            break
+    return full
 
 
 def find_lines(grey: np.ndarray) -> list[Box]:

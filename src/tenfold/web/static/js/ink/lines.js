@@ -120,10 +120,15 @@ function transposed(values, width, height) {
   return turned;
 }
 
-/** What the strongest half a per cent departs by, at least 16 pixels. */
+/** What the strongest half a per cent departs by; of little ink, the strongest 16 pixels, or the strongest. */
 function fullInk(levels) {
-  const wanted = Math.min(Math.max(16, Math.floor(levels.length / 200)), levels.length);
-  return 255 - valueAt(countValues(levels).reverse(), wanted - 1);
+  const counts = countValues(levels).reverse();
+  let full = 0;
+  for (const wanted of [Math.floor(levels.length / 200), 16, 1]) {
+    full = 255 - valueAt(counts, Math.min(Math.max(1, wanted), levels.length) - 1);
+    if (full >= LEAST_DEPARTURE) break;
+  }
+  return full;
 }
 
 const sizeOf = ([x0, y0, x1, y1]) => Math.max(x1 - x0, y1 - y0);
