@@ -8,7 +8,7 @@ demo: .venv/installed
 	$(BIN)/tenfold train cnn
 	$(BIN)/tenfold read examples/
 
-# The line reader that comes with the package, made anew: about two hours; it goes on where it was stopped.
+# The line reader that comes with the package, made anew; it goes on where it was stopped.
 # READER_DATA holds mnist/, handwriting-strokes/ and real-train/. Fonts that are not installed are left out.
 READER_DATA ?= $(or $(TENFOLD_DATA_DIR),../shared/data)
 STRIPS := build/reader/strips
