@@ -29,11 +29,12 @@ from tenfold.reader.alphabet import OUTPUTS, encode_texts
 from tenfold.reader.load import read_recipe
 from tenfold.recipes.schema import Recipe
 from tenfold.schedules import learning_rate_at
-from tenfold.synthesis.vary import vary
+from tenfold.synthesis.vary import bend, vary
 
 BLOCK = 8  # shards that are gone through `PASSES` times before the next ones
 PASSES = 3
 CHUNK = 1024  # strips that are sorted by width, so that a batch holds strips of one width
+BENT = 0.5  # share of strips that are stretched and slanted a little, anew each time
 EVERY = 500  # steps from checkpoint to checkpoint
 
 
@@ -110,7 +111,8 @@ def draw_batches(folder: Path, size: int, seed: int, first: int) -> Iterator[Bat
         for number in range(first - visit * per_visit if visit * per_visit < first else 0, per_visit):
             draw = np.random.default_rng([seed, visit, number])
             chosen = groups[number]
-            yield Batch(vary([strips[i] for i in chosen], draw), encode_texts([texts[i] for i in chosen]))
+            bent = [bend(strips[i], draw) if draw.random() < BENT else strips[i] for i in chosen]
+            yield Batch(vary(bent, draw), encode_texts([texts[i] for i in chosen]))
         visit += 1
 
 

@@ -37,6 +37,7 @@ from tenfold.numpy_engine.fold import fold_network
 from tenfold.reader.alphabet import CHARACTERS
 from tenfold.reader.decode import decode
 from tenfold.reader.load import load_reader
+from tenfold.reader.reading import COLUMN_WIDTH
 from tenfold.recipes.load import get_recipe, list_recipes
 from tenfold.settings import LossSettings
 from tenfold.version import __version__
@@ -166,7 +167,7 @@ def test_the_line_reader(tmp_path: Path) -> None:
         (found,) = session.run(None, {"strips": each})
         logits = reader.engine.logits(each).astype(np.float64) / 1.7
         expected = logits - np.log(np.exp(logits).sum(axis=2, keepdims=True))
-        assert found.dtype == np.float32 and found.shape == (len(each), each.shape[2] // 4, 21)
+        assert found.dtype == np.float32 and found.shape == (len(each), each.shape[2] // COLUMN_WIDTH, 21)
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
         assert decode(found[0]).text == reader.read_strip(each[0])[0].text
     (given,), (answer,) = session.get_inputs(), session.get_outputs()
@@ -220,7 +221,7 @@ def test_the_layers_of_a_line_network_take_any_width() -> None:
     """As the line reader's own exporter puts them together: pixels scaled outside."""
     layers = [
         "pixel-unshuffle 2", "conv 4 3x5 padding same no-bias", "batch-norm", "relu", "max-pool 4x2",
-        "average-pool 2x1", "conv 5 2x3 padding 0x1", "tanh", "conv classes 1x1", "columns",
+        "average-pool 2x1", "conv 5 2x3 padding 0x1", "tanh", "conv 14 1x1", "columns 2",
     ]  # fmt: skip
     network = plan_network(parse_layers(layers), (32, 40), 7)
     weights = trained_weights(network)
@@ -243,5 +244,5 @@ def test_the_layers_of_a_line_network_take_any_width() -> None:
         strips = np.random.default_rng(width).integers(0, 256, (3, 32, width), dtype=np.uint8)
         inputs = strips[:, None].astype(np.float32) / 255
         (found,) = session.run(None, {"inputs": inputs})
-        assert found.shape == (3, width // 4, 7)
+        assert found.shape == (3, width // 2, 7)
         np.testing.assert_allclose(found, engine.logits(strips), rtol=0, atol=TOLERANCE)

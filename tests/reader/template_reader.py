@@ -12,6 +12,7 @@ from tenfold.ink.strip import PAPER
 from tenfold.reader.alphabet import BLANK, CHARACTERS, DIGITS, OTHER, OUTPUTS
 from tenfold.reader.line_reader import LineReader, ReaderCard
 from tenfold.reader.load import read_recipe
+from tenfold.reader.reading import COLUMN_WIDTH
 
 __all__ = ["template_reader", "write"]
 
@@ -55,12 +56,12 @@ class _Templates:
         return np.stack([self._columns(np.abs(strip.astype(np.float32) - PAPER)) for strip in strips])
 
     def _columns(self, ink: np.ndarray) -> np.ndarray:
-        logits = np.zeros((ink.shape[1] // 4, OUTPUTS), np.float32)
+        logits = np.zeros((ink.shape[1] // COLUMN_WIDTH, OUTPUTS), np.float32)
         logits[:, BLANK] = _SURE
         inked = np.concatenate([[False], (ink > 25).any(axis=0), [False]])
         edges = np.flatnonzero(inked[1:] != inked[:-1])
         for start, end in zip(edges[::2], edges[1::2], strict=True):
-            mark, row = ink[:, start:end], logits[(start + end) // 2 // 4]
+            mark, row = ink[:, start:end], logits[(start + end) // 2 // COLUMN_WIDTH]
             row[BLANK] = 0
             if _height(mark) < _LOW * _height(ink):
                 row[CHARACTERS.index(".")] = _SURE

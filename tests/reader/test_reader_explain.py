@@ -19,6 +19,7 @@ from tenfold.reader.alphabet import BLANK, CHARACTERS
 from tenfold.reader.explain import decisive_pixels, explain_reading
 from tenfold.reader.line_reader import LineReader
 from tenfold.reader.load import load_reader
+from tenfold.reader.reading import COLUMN_WIDTH
 from tenfold.reader.sheet_folder import SheetFolder
 
 READER = template_reader()
@@ -153,12 +154,12 @@ def find(sheet: Image.Image, pixels: np.ndarray) -> int:
 
 
 def test_what_the_network_saw_is_in_the_sheet() -> None:
-    """The strip and the character's window, enlarged; the column's mark covers two pixels of the strip."""
+    """The strip and the character's window, enlarged; the column's mark covers some of the strip."""
     reading = READER.read(write("4", margin=10))
     sheet = explain_reading(reading, READER)
     (line,) = reading.seen
     four_times = np.repeat(np.repeat(line.strip, 4, axis=0), 4, axis=1)
-    middle = round((line.places[0] + 0.5) * 16)
+    middle = round((line.places[0] + 0.5) * 4 * COLUMN_WIDTH)
     assert find(sheet, four_times[:, : middle - 4]) >= 1 and find(sheet, four_times[:, middle + 4 :]) >= 1
     window = line.characters[0].image
     assert window is not None

@@ -46,9 +46,10 @@ def test_strips_are_of_the_readers_form_and_repeat_with_the_seed(sources: Source
 
 def test_shares_of_the_mixture_decide_what_is_drawn(sources: Sources) -> None:
     nothing = {"real": 0.0, "real_words": 0.0, "blank": 0.0, "words": 0.0, "plain_digit": 0.0, "printed": 0.0}
-    for kind, texts in (("blank", {""}), ("words", {"?"}), ("real", {"12.5"}), ("real_words", {"?"})):
+    for kind, texts in (("blank", {""}), ("words", set("?.-=+:")), ("real", {"12.5"}), ("real_words", {"?"})):
         maker = StripMaker(sources, Mixture(**(nothing | {kind: 1.0})))
-        assert {maker.make(np.random.default_rng(seed))[1] for seed in range(15)} == texts
+        made = {maker.make(np.random.default_rng(seed))[1] for seed in range(15)}
+        assert made <= texts and ("?" in made or kind not in ("words", "real_words"))
     maker = StripMaker(sources, Mixture(**(nothing | {"plain_digit": 1.0})))
     assert all(maker.make(np.random.default_rng(seed))[1] in DIGITS for seed in range(15))
 

@@ -41,6 +41,17 @@ def test_every_kind_is_covered() -> None:
     assert set(LAYER_KINDS) == set(CASES) | {"dropout", "residual", "columns"}
 
 
+def test_parts_of_columns_stand_side_by_side() -> None:
+    network = plan_network(parse_layers(["conv 6 8x1", "columns 2"]), (8, 12), 3)
+    module = build_module(network, torch.Generator())
+    load_weights(module, initial_weights(network, "torch", seed=3))
+    inputs = torch.randn(4, 1, 8, 12, generator=torch.Generator().manual_seed(2))
+    scores, found = module[0](inputs), module(inputs)
+    assert network.output_shape == found.shape[1:] == (24, 3)
+    torch.testing.assert_close(found[:, 0::2], scores[:, :3, 0].transpose(1, 2))
+    torch.testing.assert_close(found[:, 1::2], scores[:, 3:, 0].transpose(1, 2))
+
+
 def test_columns_and_windows_that_are_not_square() -> None:
     lines = ["conv 4 3x5 padding 1x0", "max-pool 4x1", "average-pool 2x1 stride 1", "conv classes 1x1"]
     network = plan_network(parse_layers([*lines, "columns"]), (8, 12), 3)

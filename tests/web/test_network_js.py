@@ -146,7 +146,7 @@ def test_what_decides_in_a_line(lab: Lab, name: str) -> None:
     if name == "another":
         reader = line_reader(LINE_LAYERS)
     logits = reader.engine.logits(strip[None])[0, place, :-1]
-    weights = np.zeros((1, 22, OUTPUTS), np.float32)
+    weights = np.zeros((1, *reader.engine.logits(strip[None]).shape[1:]), np.float32)
     weights[0, place, np.argmax(np.where(np.arange(OUTPUTS - 1) == column, -np.inf, logits))] = -1
     weights[0, place, column] = 1
     slopes = reader.engine.input_gradient(strip[None], weights)[0]

@@ -115,9 +115,14 @@ def _pixel_unshuffle(graph: Graph, layer: Layer, _: Values, inputs: str) -> str:
 
 
 def _columns(graph: Graph, layer: Layer, _: Values, inputs: str) -> str:
-    """(N, K, 1, T) -> (N, T, K)."""
-    flat = graph.add("Squeeze", inputs, graph.constant(f"{layer.spec.name}.axis", [2], np.int64))
-    return graph.add("Transpose", flat, perm=[0, 2, 1])
+    """(N, PARTS K, 1, T) -> (N, PARTS T, K)."""
+    name = layer.spec.name
+    flat = graph.add("Squeeze", inputs, graph.constant(f"{name}.axis", [2], np.int64))
+    turned = graph.add("Transpose", flat, perm=[0, 2, 1])
+    if layer.spec.units <= 1:
+        return turned
+    shape = (0, -1, layer.output_shape[1])  # 0: as many strips as there are
+    return graph.add("Reshape", turned, graph.constant(f"{name}.shape", shape, np.int64))
 
 
 def _residual(graph: Graph, layer: Layer, values: Values, inputs: str) -> str:

@@ -90,6 +90,8 @@ def _layer(layer: Layer, values: Mapping[str, np.ndarray], numbers: _Numbers) ->
         parts = (values[parameter.name].astype(np.float64) for parameter in layer.parameters)
         scale, shift = scale_and_shift(*parts)
         entry |= {"scale": numbers.add(scale), "shift": numbers.add(shift)}
+    if spec.kind == "columns":
+        entry["parts"] = spec.units or 1
     if spec.kind == "residual":
         entry["layers"] = [_layer(inner, values, numbers) for inner in layer.inner]
     return entry

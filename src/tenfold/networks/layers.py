@@ -7,7 +7,8 @@ conv CHANNELS KxL [stride S] [padding P|PxQ|same] [no-bias]
 max-pool K|KxL [stride S] | average-pool K|KxL [stride S]     the stride is the window unless given
 pixel-unshuffle K                     (C, H, W) -> (C K K, H/K, W/K)
 dropout P
-columns                               last, of a line network: (K, 1, T) -> (T, K), a row of scores per column
+columns [PARTS]                       last, of a line network: (PARTS K, 1, T) -> (PARTS T, K): each column of
+                                      features gives PARTS rows of scores, 1 unless given
 { residual = [LAYER, ...] }           adds the inner layers' output to their input
 """
 
@@ -39,7 +40,7 @@ _STEMS = {"batch-norm": "norm", "max-pool": "maxpool", "average-pool": "avgpool"
 class LayerSpec:
     """One layer, its numbers read and its name given.
 
-    units: of linear, or channels of conv (0 stands for the number of classes).
+    units: of linear, or channels of conv (0 stands for the number of classes); parts of columns (0: one).
     kernel, stride, padding: (rows, columns) in pixels. rate: of dropout. inner: of residual.
     """
 
@@ -147,7 +148,8 @@ _FORMS = {
         "average-pool K [stride S], or average-pool KxL [stride S]",
     ),
     "pixel-unshuffle": (r"pixel-unshuffle (?P<kernel>\d+)", "pixel-unshuffle K"),
-} | {kind: (kind, kind) for kind in ("flatten", "relu", "sigmoid", "tanh", "batch-norm", "columns")}
+    "columns": (r"columns(?: (?P<units>[1-9]\d*))?", "columns, or columns PARTS"),
+} | {kind: (kind, kind) for kind in ("flatten", "relu", "sigmoid", "tanh", "batch-norm")}
 
 
 def _parse_line(line: str, name: str) -> LayerSpec:

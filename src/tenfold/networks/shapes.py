@@ -212,7 +212,10 @@ def _plan_columns(spec: LayerSpec, shape: Shape) -> Layer:
             expected="(scores, 1, columns), pictures one pixel high",
             remedy="make them less high before it, with 'max-pool 2x1' or a convolution without padding",
         )
-    return Layer(spec, shape, (width, channels))
+    parts = spec.units or 1
+    if channels % parts:
+        raise RecipeError(f"{spec.name} meets {channels} scores", expected=f"a number divisible by {parts}")
+    return Layer(spec, shape, (width * parts, channels // parts))
 
 
 def count_places(spec: LayerSpec, size: int, axis: int) -> int:

@@ -10,13 +10,15 @@ __all__ = ["Columns", "Flatten"]
 
 
 class Columns(Layer):
-    """(N, 1, T, K) -> (N, T, K). Nothing is copied."""
+    """(N, 1, T, PARTS K) -> (N, PARTS T, K). Nothing is copied."""
 
     def forward(self, inputs: np.ndarray, *, training: bool) -> np.ndarray:  # noqa: ARG002
-        return inputs[:, 0]
+        self.shape = inputs.shape
+        parts = self.spec.units or 1
+        return inputs.reshape(len(inputs), -1, inputs.shape[3] // parts)
 
     def backward(self, gradient: np.ndarray, *, wanted: bool = True) -> np.ndarray:  # noqa: ARG002
-        return gradient[:, np.newaxis]
+        return gradient.reshape(self.shape)
 
 
 class Flatten(Layer):

@@ -129,29 +129,26 @@ class Range:
         text = state + (character if character in DIGITS else ".")
         if len(text) > 2 * _MOST_DIGITS:
             return None
-        return text if self._may_grow(text) else None
-
-    def _may_grow(self, text: str) -> bool:
-        """Whether a number that begins like this can lie in the range."""
-        whole, mark, part = text.partition(".")
-        if mark:
-            low = Decimal(f"{whole}.{part}0")
-            return self._meets(low, low + Decimal(1).scaleb(-len(part)))
-        value = int(whole)
-        return any(
-            self._meets(Decimal(value * 10**more), Decimal((value + 1) * 10**more))
-            for more in range(_MOST_DIGITS + 1)
-        )
-
-    def _meets(self, low: Decimal, high: Decimal) -> bool:
-        """low..high, the end not among them, and the range."""
-        return (self.least is None or high > self.least) and (self.most is None or low <= self.most)
+        return text if _may_grow(text, self.least, self.most) else None
 
     def accepts(self, state: Any) -> bool:
         if not state or state.endswith("."):
             return False
         value = Decimal(state)
         return (self.least is None or value >= self.least) and (self.most is None or value <= self.most)
+
+
+@lru_cache(maxsize=4096)
+def _may_grow(text: str, least: Decimal | None, most: Decimal | None) -> bool:
+    """Whether a number that begins like this can lie in the range."""
+    whole, mark, part = text.partition(".")
+    if mark:
+        low = Decimal(f"{whole}.{part}0")
+        ranges = [(low, low + Decimal(1).scaleb(-len(part)))]
+    else:
+        powers, value = (10**more for more in range(_MOST_DIGITS + 1)), int(whole)
+        ranges = [(Decimal(value * power), Decimal((value + 1) * power)) for power in powers]
+    return any((least is None or high > least) and (most is None or low <= most) for low, high in ranges)
 
 
 class Pattern:

@@ -15,12 +15,14 @@ __all__ = ["Decoded", "decode", "digits_of"]
 
 _BEAMS = 12
 _BEAMS_HELD = 40  # under a constraint, whose answers may be unlikely ones
-_LEAST = -7.0  # log-probability: characters less likely in a column are not tried, unless constrained
+_LEAST = -7.0  # log-probability: characters less likely in a column are tried only where nothing else fits
+_SURELY_BLANK = -1e-4  # log-probability: where the blank is likelier, no character ends
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """text: the likeliest; None where a constraint allows none. places: the column of each character.
+    """text: the likeliest one of the likeliest digits; None where a constraint allows none. places: the
+    column of each character.
     shares: the probability of each sequence of digits, over all ways to write it with separators or none."""
 
     text: str | None
@@ -51,30 +53,37 @@ class _Beam:
 
 def decode(logs: np.ndarray, constraint: Constraint | None = None) -> Decoded:
     """Log-probabilities (T, 21) of a strip's columns -> its text. Under a constraint no other is given."""
-    beams = [_Beam("", 0.0, -inf, constraint.start if constraint else None, ())]
     rows = logs.tolist()
-    for column, row in enumerate(rows):
-        if row[BLANK] > -1e-4 and not constraint:  # nothing ends here
-            for beam in beams:
-                beam.blank, beam.character = beam.total + row[BLANK], -inf
-            continue
-        beams = _advance(beams, row, column, constraint)
-    ended = [beam for beam in beams if not constraint or constraint.accepts(beam.state)]
+    ended = _search(rows, constraint, _LEAST) or (_search(rows, constraint, -inf) if constraint else [])
     if not ended:
         return Decoded(None, (), {})
-    best = max(ended, key=lambda beam: beam.total)
     shares: dict[str, float] = {}
     for beam in ended:
         digits = digits_of(beam.text)
         shares[digits] = shares.get(digits, 0.0) + exp(beam.total)
+    likeliest = max(shares, key=shares.__getitem__)
+    best = max((beam for beam in ended if digits_of(beam.text) == likeliest), key=lambda beam: beam.total)
     every = sum(shares.values()) if constraint else 1.0  # what a constraint forbids is no alternative
     shares = {digits: min(1.0, share / every) if every else 0.0 for digits, share in shares.items()}
     return Decoded(best.text, tuple(place for place, _ in best.places), shares)
 
 
-def _advance(beams: list[_Beam], row: list[float], column: int, constraint: Constraint | None) -> list[_Beam]:
+def _search(rows: list[list[float]], constraint: Constraint | None, least: float) -> list[_Beam]:
+    """The likeliest texts, of characters that are at least so likely in their columns."""
+    beams = [_Beam("", 0.0, -inf, constraint.start if constraint else None, ())]
+    for column, row in enumerate(rows):
+        if row[BLANK] <= _SURELY_BLANK or least == -inf:
+            beams = _advance(beams, row, column, constraint, least)
+            continue
+        for beam in beams:
+            beam.blank, beam.character = beam.total + row[BLANK], -inf
+    return [beam for beam in beams if not constraint or constraint.accepts(beam.state)]
+
+
+def _advance(
+    beams: list[_Beam], row: list[float], column: int, constraint: Constraint | None, least: float
+) -> list[_Beam]:
     """All texts that this column may make of those so far, the likeliest kept."""
-    least = -inf if constraint else _LEAST
     likely = [(place, value) for place, value in enumerate(row[:BLANK]) if value > least]
     grown: dict[str, _Beam] = {}
     for beam in beams:

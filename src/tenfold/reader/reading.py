@@ -16,7 +16,7 @@ from tenfold.reader.decode import Decoded
 
 __all__ = ["COLUMN_WIDTH", "Line", "Reading", "describe_line", "is_digit"]
 
-COLUMN_WIDTH = 4  # pixels of a strip
+COLUMN_WIDTH = 2  # pixels of a strip
 _NAMES = tuple(CHARACTERS.replace(OTHER, ""))
 _DOUBT = 0.5  # a character less likely than this is doubtful in a doubtful line
 _ROOM = 0.45  # of a line's height: a character reaches no farther to a side
@@ -26,7 +26,7 @@ _ROOM = 0.45  # of a line's height: a character reaches no farther to a side
 class Line:
     """One line. text: "?" for each doubtful character, separators included. confidence: that its digits
     are right. box: in the pixels of the upright original. characters: from the left. strip: uint8 (32, W),
-    what the network saw. places: the column of each character, of 4 pixels each. text_only: there is
+    what the network saw. places: the column of each character, of 2 pixels each. text_only: there is
     writing, but no number. unfit: nothing here has the expected form."""
 
     text: str

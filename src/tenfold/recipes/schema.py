@@ -189,7 +189,7 @@ class Recipe(Section):
     @model_validator(mode="after")
     def _ctc_of_columns(self) -> Self:
         last = self.network.layers[-1] if self.network.layers else ""
-        columns = isinstance(last, str) and last.split() == ["columns"]
+        columns = isinstance(last, str) and last.split()[:1] == ["columns"]
         if self.loss.name == "ctc" and not columns:
             raise ValueError("loss.name = 'ctc' needs a network whose last layer is 'columns'")
         if columns and self.loss.name != "ctc":

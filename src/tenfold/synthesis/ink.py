@@ -12,10 +12,15 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from tenfold.synthesis.sources import Glyph, Hand, Strokes
 
-__all__ = ["Pen", "draw_glyph", "draw_print", "draw_text", "random_pen", "slope_ink", "soften_ink"]
+__all__ = [
+    "Pen", "draw_glyph", "draw_print", "draw_scribble", "draw_text", "random_pen", "slope_ink", "soften_ink",
+]  # fmt: skip
 
 _FINE = 3  # strokes are drawn this many times larger, and averaged
 _SLASHED = 0.05  # share of zeros
+_CROSSED = 0.12  # share of sevens that are crossed
+_FLAGGED = 0.25  # share of ones with an upstroke
+_LINKED = 0.2  # share of rows of zeros that are written in one go
 _WIDEST_GLYPH = 2.2  # of its height
 
 
@@ -102,15 +107,19 @@ def draw_text(
     while place < len(text):
         char = text[place]
         zeros = len(text[place:]) - len(text[place:].lstrip("0"))
-        if zeros >= 2 and rng.random() < 0.12:
+        if zeros >= 2 and rng.random() < _LINKED:
             ink, top, advance = *_linked_zeros(zeros, height, pen, rng), 0.0
             place += zeros - 1
         elif char in hand.glyphs:
             choices = hand.glyphs[char]
             high = height * rng.uniform(0.82, 1.1)
-            ink, top = draw_glyph(choices[rng.integers(len(choices))], high, pen, rng), 0.0
+            flagged = char == "1" and rng.random() < _FLAGGED
+            glyph = _flagged_one(rng) if flagged else choices[rng.integers(len(choices))]
+            ink = draw_glyph(glyph, high, pen, rng)
             if char == "0" and rng.random() < _SLASHED:
                 ink = _slash_through(ink, pen, rng)
+            if char == "7" and rng.random() < _CROSSED:
+                ink = _cross(ink, pen, rng)
             top = (height - ink.shape[0]) * rng.uniform(0.3, 0.8)
             advance = 0.0
         else:
@@ -119,6 +128,21 @@ def draw_text(
         x += ink.shape[1] + 2 * advance + height * (pen.gap + rng.normal(0, pen.gap_spread))
         place += 1
     return _lay(placed)
+
+
+def draw_scribble(height: float, pen: Pen, rng: np.random.Generator) -> np.ndarray:
+    """uint8 (h, w): a line that turns at random, as one crosses out or tries a pen."""
+    corners = int(rng.integers(5, 22))
+    along = np.linspace(0, height * rng.uniform(0.4, 3), corners)
+    zigzag = np.where(np.arange(corners) % 2, 0.0, height) if rng.random() < 0.4 else 0.5 * height
+    x = along + rng.normal(0, 0.25 * height, corners)
+    y = zigzag + rng.normal(0, 0.25 * height, corners)
+    fine = np.linspace(0, corners - 1, 6 * corners)
+    line = np.stack([np.interp(fine, np.arange(corners), each) for each in (x, y)], axis=1)
+    if rng.random() < 0.6:  # rounded corners
+        kernel = np.ones(7) / 7
+        line = np.stack([np.convolve(each, kernel, "valid") for each in line.T], axis=1)
+    return _ink_strokes([line], max(1.0, pen.width * height), 5 * height)
 
 
 def _slash_through(ink: np.ndarray, pen: Pen, rng: np.random.Generator) -> np.ndarray:
@@ -130,6 +154,33 @@ def _slash_through(ink: np.ndarray, pen: Pen, rng: np.random.Generator) -> np.nd
     ends = [room + side, room + high - low, room + wide - side, room + low]
     ImageDraw.Draw(image).line(ends, fill=255, width=max(1, round(pen.width * high)))
     return np.asarray(image)
+
+
+def _cross(ink: np.ndarray, pen: Pen, rng: np.random.Generator) -> np.ndarray:
+    """A seven with a bar through its stem."""
+    high, wide = ink.shape
+    room = int(0.2 * wide) + 2
+    image = Image.fromarray(np.pad(ink, ((0, 0), (room, room))))
+    y, middle, half = (
+        high * rng.uniform(0.4, 0.65),
+        wide * rng.uniform(0.4, 0.6),
+        wide * rng.uniform(0.25, 0.5),
+    )
+    ends = [room + middle - half, y, room + middle + half, y - high * rng.uniform(-0.05, 0.15)]
+    ImageDraw.Draw(image).line(ends, fill=255, width=max(1, round(pen.width * high)))
+    return np.asarray(image)
+
+
+def _flagged_one(rng: np.random.Generator) -> Strokes:
+    """A one with an upstroke, short or as long as the stem, and sometimes a foot."""
+    long, far, lean = rng.uniform(0.15, 1), rng.uniform(0.12, 0.6), rng.normal(0, 0.08)
+    bend = rng.normal(0, 0.06)
+    flag = [-far, long, -far / 2 + bend, long / 2 + bend, 0, 0]
+    strokes = [_stroke(*flag, lean / 2 + rng.normal(0, 0.03), 0.5, lean, 1)]
+    if rng.random() < 0.15:
+        foot = rng.uniform(0.1, 0.35)
+        strokes.append(_stroke(lean - foot, 1, lean + foot, 1 + rng.normal(0, 0.04)))
+    return tuple(strokes)
 
 
 def _lay(placed: Sequence[tuple[np.ndarray, float, float]]) -> tuple[np.ndarray, float]:

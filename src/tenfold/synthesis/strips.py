@@ -8,7 +8,16 @@ import numpy as np
 from PIL import Image
 
 from tenfold.ink.strip import make_strip
-from tenfold.synthesis.ink import Pen, draw_glyph, draw_print, draw_text, random_pen, slope_ink, soften_ink
+from tenfold.synthesis.ink import (
+    Pen,
+    draw_glyph,
+    draw_print,
+    draw_scribble,
+    draw_text,
+    random_pen,
+    slope_ink,
+    soften_ink,
+)
 from tenfold.synthesis.paper import draw_rules, make_paper, photograph
 from tenfold.synthesis.sources import Hand, RealStrip, Sources
 
@@ -16,7 +25,9 @@ __all__ = ["Mixture", "StripMaker", "random_text"]
 
 _OTHER = "?"
 _WIDEST = 480  # pixels: longer strips are drawn anew
-_LENGTHS = np.array([0.22, 0.17, 0.17, 0.14, 0.12, 0.09, 0.05, 0.02, 0.01, 0.01])  # of 1, 2, ... 10 digits
+_LENGTHS = np.array([0.18, 0.16, 0.18, 0.16, 0.13, 0.10, 0.05, 0.02, 0.01, 0.01])  # of 1, 2, ... 10 digits
+_MANY_WRITERS = 2.5  # times the weight of a hand: MNIST's images are of hundreds of writers
+_LONE_SIGNS = (".", ".", ".", "-", "-", "=", "+", ":")
 _ENDS = ("-", ".-", "=", ".=", ",-", "--", ".", ",", ".--", "=-", "/")  # marks that close an amount
 
 
@@ -24,7 +35,7 @@ _ENDS = ("-", ".-", "=", ".=", ",-", "--", ".", ",", ".--", "=-", "/")  # marks 
 class Mixture:
     """Shares of the kinds of strip; the rest is drawn lines of numbers."""
 
-    real: float = 0.27
+    real: float = 0.25
     real_words: float = 0.03
     blank: float = 0.07
     words: float = 0.08
@@ -38,9 +49,12 @@ def random_text(rng: np.random.Generator, digits: str = "0123456789") -> str:
     if count == 1 and "1" in digits and rng.random() < 0.12:
         return "1"  # a lone bar, which is easily taken for a rule
     number = "".join(digits[i] for i in rng.integers(len(digits), size=count))
-    if count > 2 and "0" in digits and rng.random() < 0.25:
-        zeros = int(rng.integers(1, min(4, count)))
+    if count > 2 and "0" in digits and rng.random() < 0.3:
+        zeros = int(rng.integers(1, min(5, count)))
         number = number[:-zeros] + "0" * zeros
+    elif count > 1 and rng.random() < 0.15:  # one digit twice, or oftener, in a row
+        place, times = int(rng.integers(count - 1)), int(rng.integers(2, 4))
+        number = (number[:place] + number[place] * times + number[place + times :])[:count]
     kind = rng.random()
     if kind < 0.62:
         return number
@@ -76,7 +90,9 @@ class StripMaker:
         self._words = [strip for strip in sources.real if strip.text == _OTHER]
         self._plain = next((hand for hand in sources.hands if hand.name == "mnist"), None)
         sizes = np.array([sum(map(len, hand.glyphs.values())) for hand in sources.hands], np.float64)
-        self._weights = np.sqrt(sizes) / np.sqrt(sizes).sum() if len(sizes) else sizes
+        writers = np.array([_MANY_WRITERS if hand.name == "mnist" else 1 for hand in sources.hands])
+        weights = np.sqrt(sizes) * writers
+        self._weights = weights / weights.sum() if len(sizes) else weights
         self._scripts = [font for font in sources.fonts if not _is_print(font.name)]
         self._prints = [font for font in sources.fonts if _is_print(font.name)]
 
@@ -160,8 +176,13 @@ class StripMaker:
         return hands[rng.choice(len(hands), p=self._weights)]
 
     def _draw_words(self, rng: np.random.Generator) -> tuple[np.ndarray, str]:
-        height, pen = rng.uniform(14, 46), random_pen(rng)
-        layer = self._draw_word(height, pen, rng)
+        """What is no number: letters, a scribble, or a sign by itself."""
+        height, pen, kind = rng.uniform(14, 46), random_pen(rng), rng.random()
+        if kind < 0.15 and self.sources.hands:
+            sign = str(rng.choice(_LONE_SIGNS))
+            layer, _ = draw_text(sign, self._choose_hand(rng), height, pen, rng)
+            return self._picture(layer, rng, height=height, tight=rng.random() < 0.5), sign
+        layer = draw_scribble(height, pen, rng) if kind < 0.27 else self._draw_word(height, pen, rng)
         return self._picture(layer, rng, height=height, slant=pen.slant), _OTHER
 
     def _draw_word(self, height: float, pen: Pen, rng: np.random.Generator) -> np.ndarray:
@@ -171,10 +192,9 @@ class StripMaker:
             letters = "acdehkmnprtuvwxyAEFGHKLMNPRTUVWXY&$%#"
             word = "".join(letters[i] for i in rng.integers(len(letters), size=rng.integers(1, 8)))
             return draw_print(word, fonts[rng.integers(len(fonts))], height)[0]
-        source = (
-            self.sources.letters if rng.random() < 0.6 else self.sources.characters or self.sources.letters
-        )
-        count = 1 if rng.random() < 0.4 else rng.integers(2, 6)
+        latin = rng.random() < 0.6
+        source = self.sources.letters if latin else self.sources.characters or self.sources.letters
+        count = 1 if rng.random() < (0.5 if latin else 0.1) else rng.integers(2, 6)
         drawn = [
             draw_glyph(source[rng.integers(len(source))], height * rng.uniform(0.6, 1), pen, rng)
             for _ in range(count)
@@ -295,9 +315,9 @@ def vary_real(strip: RealStrip, rng: np.random.Generator) -> np.ndarray:
     """A real strip with other margins, slant, stretch, tone, light and grain: uint8 (h, w)."""
     grey = strip.grey
     high, wide = grey.shape
-    room = rng.uniform(-0.3, 0.1, 4) if strip.loose else rng.uniform(-0.1, 0.3, 4)
+    room = rng.uniform(-0.35, 0.1, 4) if strip.loose else rng.uniform(-0.1, 0.3, 4)
     room = np.where(rng.random(4) < 0.3, 0, room * high * (1, 1, 1.3, 1.3)).astype(int)
-    most = (0.2, 0.2, 0.08, 0.08) if strip.loose else (0.04, 0.04, 0.06, 0.06)
+    most = (0.24, 0.24, 0.08, 0.08) if strip.loose else (0.04, 0.04, 0.06, 0.06)
     top, bottom, left, right = np.minimum(np.maximum(0, -room), np.array(most) * high).astype(int)
     grey = grey[top : high - bottom, left : wide - right]
     outer = np.maximum(0, room)

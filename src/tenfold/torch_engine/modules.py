@@ -85,10 +85,15 @@ class Flatten(nn.Module):
 
 
 class Columns(nn.Module):
-    """(N, K, 1, T) -> (N, T, K)."""
+    """(N, PARTS K, 1, T) -> (N, PARTS T, K)."""
+
+    def __init__(self, parts: int) -> None:
+        super().__init__()
+        self.parts = parts
 
     def forward(self, pictures: torch.Tensor) -> torch.Tensor:
-        return pictures.squeeze(2).transpose(1, 2)
+        count, scores, _, _ = pictures.shape
+        return pictures.squeeze(2).transpose(1, 2).reshape(count, -1, scores // self.parts)
 
 
 class Residual(nn.Sequential):
@@ -142,7 +147,7 @@ _BUILDERS: dict[str, Callable[[Layer], nn.Module]] = {
     "max-pool": lambda layer: nn.MaxPool2d(layer.spec.kernel, layer.spec.stride),
     "average-pool": lambda layer: nn.AvgPool2d(layer.spec.kernel, layer.spec.stride),
     "pixel-unshuffle": lambda layer: nn.PixelUnshuffle(layer.spec.kernel[0]),
-    "columns": lambda _: Columns(),
+    "columns": lambda layer: Columns(layer.spec.units or 1),
     "flatten": lambda _: Flatten(),
     "sigmoid": lambda _: nn.Sigmoid(),
     "tanh": lambda _: nn.Tanh(),

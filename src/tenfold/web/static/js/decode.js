@@ -29,13 +29,12 @@ export function decode(logs, characters) {
     if (blank <= SURELY_BLANK) beams = advance(beams, row, column, characters);
     else for (const beam of beams) [beam.blank, beam.character] = [totalOf(beam) + blank, -Infinity]; // nothing ends here
   });
-  for (const beam of beams) beam.total = totalOf(beam);
-  const best = beams.reduce((high, beam) => (beam.total > high.total ? beam : high));
+  for (const beam of beams) [beam.total, beam.digits] = [totalOf(beam), onlyDigits(beam.text)];
   const shares = new Map();
-  for (const { text, total } of beams) {
-    const digits = onlyDigits(text);
-    shares.set(digits, Math.min(1, (shares.get(digits) ?? 0) + Math.exp(total)));
-  }
+  for (const { digits, total } of beams) shares.set(digits, (shares.get(digits) ?? 0) + Math.exp(total));
+  const [likeliest] = [...shares].reduce((high, share) => (share[1] > high[1] ? share : high));
+  const best = beams.filter(({ digits }) => digits === likeliest).reduce((high, beam) => (beam.total > high.total ? beam : high));
+  for (const [digits, share] of shares) shares.set(digits, Math.min(1, share));
   return { text: best.text, places: best.places.map(([column]) => column), shares };
 }
 

@@ -11,11 +11,12 @@ import { HEIGHT, MARGIN, PAPER, makeStrip } from "./ink/strip.js";
 import { findTroubles } from "./troubles.js";
 
 const OTHER = "?";
-const COLUMN_WIDTH = 4; // pixels of a strip
+const COLUMN_WIDTH = 2; // pixels of a strip
+const WHOLE = 4; // pixels: the network takes strips of a width that is divisible by it
 const WHOLE = 0.4; // of the picture's height: a line as high as that is read in the whole picture, too
 const LOW = 100; // pixels: a picture of less height holds one line
 const DOUBT = 0.5; // a character less likely than this is doubtful in a doubtful line
-const REACH = 12; // columns: a score depends on no more to either side
+const REACH = 48; // pixels of a strip: a score depends on no more to either side
 const ROOM = 0.45; // of a line's height: a character reaches no farther to a side
 
 /**
@@ -168,8 +169,10 @@ function readDigit(grey, model) {
 export function explain({ label, verdict, image, place }, strip, model) {
   const { card } = model, refused = verdict === "not a digit";
   if (!card.characters) return model.saliency(image, refused ? card.class_names.length : card.class_names.indexOf(label));
-  const first = Math.max(0, place - REACH), last = Math.min(strip.width / COLUMN_WIDTH, place + REACH);
-  const part = crop(strip, first * COLUMN_WIDTH, 0, last * COLUMN_WIDTH, HEIGHT);
-  const data = model.saliency(part, place - first, card.characters.indexOf(refused ? OTHER : label));
-  return windowOf({ data, width: part.width }, place - first, 0);
+  const middle = Math.floor((place * COLUMN_WIDTH) / WHOLE) * WHOLE;
+  const first = Math.max(0, middle - REACH), last = Math.min(strip.width, middle + REACH);
+  const inside = place - first / COLUMN_WIDTH;
+  const part = crop(strip, first, 0, last, HEIGHT);
+  const data = model.saliency(part, inside, card.characters.indexOf(refused ? OTHER : label));
+  return windowOf({ data, width: part.width }, inside, 0);
 }

@@ -136,6 +136,12 @@ function unshuffled({ height, width, channels }, k) {
   return { order, height: height / k, width: width / k, channels: channels * k * k };
 }
 
+/** With the channels last, the rows of scores lie there already. */
+function spread({ height, width, channels }, parts) {
+  const order = Array.from({ length: height * width * channels }, (_, i) => i);
+  return { order, height, width: width * parts, channels: channels / parts };
+}
+
 function convolution(spec, weights, bias) {
   return new (QuickConvolution.suits(spec) ? QuickConvolution : Convolution)(spec, weights, bias);
 }
@@ -143,7 +149,7 @@ function convolution(spec, weights, bias) {
 const MAKERS = {
   flatten: () => new Order(flat),
   "pixel-unshuffle": ({ kernel: [k] }) => new Order((picture) => unshuffled(picture, k)),
-  columns: () => new Chain([]), // with the channels last, a row of scores per column lies there already
+  columns: ({ parts }) => new Order((picture) => spread(picture, parts)),
   linear: (spec, numbers) => new Linear(numbers(spec.weight), numbers(spec.bias), spec.outputs),
   conv: (spec, numbers) => convolution(spec, numbers(spec.weight), numbers(spec.bias)),
   "batch-norm": (spec, numbers) => new Norm(numbers(spec.scale), numbers(spec.shift)),
