@@ -14,7 +14,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from common import ROOT
-from reading_scores import edit_distance, has_digit, is_refused, keep_digits
+from reading_scores import has_digit, is_refused, keep_digits
+
+from tenfold.metrics import edit_distance
 
 __all__ = [
     "PAGES",

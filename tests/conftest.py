@@ -31,6 +31,15 @@ def mnist_dir() -> Path:
 
 
 @pytest.fixture(scope="session")
+def real_dev() -> Path:
+    """The folder of real pictures; the test is skipped where there is none."""
+    folder = _data_dir() / "real-dev"
+    if not (folder / "labels.csv").is_file():
+        pytest.skip(f"{folder} is not there (set TENFOLD_DATA_DIR)")
+    return folder
+
+
+@pytest.fixture(scope="session")
 def blobs() -> ImageDataset:
     """600 pictures of 12 x 10 pixels in three classes, which a linear network tells apart."""
     rng = np.random.default_rng(0)

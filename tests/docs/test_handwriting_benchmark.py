@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 from scipy.stats import binomtest
 
-from tenfold.metrics import wilson_interval
+from tenfold.metrics import edit_distance, wilson_interval
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 NAMES = (
@@ -87,14 +87,11 @@ def answers_to(
     [("1049", "1049", 0), ("", "1049", 4), ("149", "1049", 1), ("10490", "1049", 1), ("1?49", "1049", 1),
      ("0941", "1049", 3), ("kitten", "sitting", 3)],
 )  # fmt: skip
-def test_edit_distance_counts_edits(
-    programs: dict[str, ModuleType], read: str, label: str, edits: int
-) -> None:
-    distance = programs["reading_scores"].edit_distance
-    assert distance(read, label) == distance(label, read) == edits
+def test_edit_distance_counts_edits(read: str, label: str, edits: int) -> None:
+    assert edit_distance(read, label) == edit_distance(label, read) == edits
 
 
-def test_edit_distance_is_a_shortest_path(programs: dict[str, ModuleType]) -> None:
+def test_edit_distance_is_a_shortest_path() -> None:
     """Breadth first over all single edits of short binary texts, independent of the table of the book."""
     texts = ["".join(t) for n in range(4) for t in itertools.product("01", repeat=n)]
     for start in texts:
@@ -104,7 +101,7 @@ def test_edit_distance_is_a_shortest_path(programs: dict[str, ModuleType]) -> No
             edge = [new for old in edge for new in _edits(old) if new in texts and new not in reached]
             reached |= dict.fromkeys(edge, steps)
         for end in texts:
-            assert programs["reading_scores"].edit_distance(start, end) == reached[end]
+            assert edit_distance(start, end) == reached[end]
 
 
 def _edits(text: str) -> set[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -19,16 +18,6 @@ from tenfold.serve.settings import ServeSettings
 @pytest.fixture(scope="session")
 def reader() -> LineReader:
     return load_reader()
-
-
-@pytest.fixture(scope="session")
-def real_dev() -> Path:
-    """The folder of real pictures; the test is skipped where there is none."""
-    named = os.environ.get("TENFOLD_DATA_DIR")
-    folder = (Path(named) if named else Path(__file__).parents[3] / "shared" / "data") / "real-dev"
-    if not (folder / "labels.csv").is_file():
-        pytest.skip(f"{folder} is not there (set TENFOLD_DATA_DIR)")
-    return folder
 
 
 @pytest.fixture(scope="session")

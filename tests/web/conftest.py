@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from browser import Page
@@ -15,16 +13,6 @@ from web_host import host
 
 from tenfold.export.web import export_web
 from tenfold.reader.load import load_reader
-
-
-@pytest.fixture(scope="session")
-def real_dev() -> Path:
-    """The folder of real pictures; the test is skipped where there is none."""
-    named = os.environ.get("TENFOLD_DATA_DIR")
-    folder = (Path(named) if named else Path(__file__).parents[3] / "shared" / "data") / "real-dev"
-    if not (folder / "labels.csv").is_file():
-        pytest.skip(f"{folder} is not there (set TENFOLD_DATA_DIR)")
-    return folder
 
 
 @pytest.fixture(scope="session")

@@ -219,7 +219,7 @@ def _describe(head: bytes) -> tuple[str, str]:
         return "is a damaged picture", "copy or save it anew"
     if not any(byte < 9 for byte in head) and _is_utf8(head):
         return "is a text file", "name a picture's file"
-    return "is no picture that can be opened", "save it as PNG or JPEG"
+    return "is not a picture that can be opened", "save it as PNG or JPEG"
 
 
 def _is_utf8(head: bytes) -> bool:

@@ -46,7 +46,7 @@ def make_constraint(
     least: str | float | None = None,
     most: str | float | None = None,
 ) -> Constraint | None:
-    """All that is asked for, at once; None where nothing is. Raises UsageError.
+    """All constraints together; None where none is given. Raises UsageError.
 
     pattern: a regular expression for the whole text (see `Pattern`). length: the number of digits, however
     they are separated. least, most: of the number that the text spells, its last "," or "." being the

@@ -41,7 +41,7 @@ class Labelled(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Example:
-    """A line of one picture. text: what it spells; "?" for what is no number, "" for bare paper.
+    """A line of one picture. text: what it spells; "?" for what is not a number, "" for bare paper.
     views: uint8 (32, W), the strips that it may be read in."""
 
     path: str

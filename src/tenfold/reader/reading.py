@@ -68,7 +68,7 @@ class Reading:
 
     @property
     def text(self) -> str:
-        """The lines, parted by newlines; "?" for each doubtful character."""
+        """The lines, separated by newlines; "?" for each doubtful character."""
         return "\n".join(line.text for line in self.lines)
 
     @property
@@ -123,7 +123,7 @@ def describe_line(
     """What was decoded, with a box, probabilities and a verdict for each character.
 
     logs: float (T, 21). box: of the strip in the open picture, whose pixels are `scale` of the original's.
-    least: the confidence below which the weakest character is doubtful. Writing that is no number is
+    least: the confidence below which the weakest character is doubtful. Writing that is not a number is
     dropped at the ends of a line and "?" inside.
     """
     text, places = decoded.text or "", decoded.places

@@ -176,7 +176,7 @@ class StripMaker:
         return hands[rng.choice(len(hands), p=self._weights)]
 
     def _draw_words(self, rng: np.random.Generator) -> tuple[np.ndarray, str]:
-        """What is no number: letters, a scribble, or a sign by itself."""
+        """What is not a number: letters, a scribble, or a sign by itself."""
         height, pen, kind = rng.uniform(14, 46), random_pen(rng), rng.random()
         if kind < 0.15 and self.sources.hands:
             sign = str(rng.choice(_LONE_SIGNS))

@@ -83,7 +83,7 @@ function readLine(grey, boxes, model) {
   return views.reduce((high, view) => (better(view, high) > 0 ? view : high));
 }
 
-/** Writing that is no number is dropped at the ends of a line and "?" inside. */
+/** Writing that is not a number is dropped at the ends of a line and "?" inside. */
 function describeLine({ text, places, confidence, box, strip, logs }, names, { scale, least, row }) {
   const first = text.length - text.replace(/^\?+/, "").length;
   const kept = places.slice(first, Math.max(first, text.replace(/\?+$/, "").length));
