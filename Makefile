@@ -14,8 +14,8 @@ READER_DATA ?= $(or $(TENFOLD_DATA_DIR),../shared/data)
 STRIPS := build/reader/strips
 reader: .venv/installed
 	$(BIN)/python scripts/reader_strips.py $(READER_DATA) $(STRIPS) --shards 1 --split held
-	$(BIN)/python scripts/reader_strips.py $(READER_DATA) $(STRIPS) --shards 84 & \
-	  $(BIN)/python scripts/train_reader.py $(STRIPS) build/reader --steps 16000 && wait
+	$(BIN)/python scripts/reader_strips.py $(READER_DATA) $(STRIPS) --shards 160 & \
+	  $(BIN)/python scripts/train_reader.py $(STRIPS) build/reader --steps 30000 && wait
 	$(BIN)/python scripts/settle_reader.py build/reader/weights.safetensors $(STRIPS) $(READER_DATA) src/tenfold/reader/model
 
 # How fast and how good, beside the peers: the quick set, for an idle machine with MNIST.

@@ -2,16 +2,17 @@
 
     python benchmarks/parity.py [--data-dir DIR] [--quick] [--readme]
 
-All pictures of `handwriting-dev` are read by the reader that comes with the package: in Python, which the
-others are compared with, by `tenfold read --json`, by `tenfold serve` over HTTP, with the exported ONNX file
-as the network, in ONNX Runtime, and by the browser bundle in headless Chromium, which decodes the files
-itself. Prints a table; writes parity.json to benchmarks/results/.
+Pictures of every kind of `real-dev` and `handwriting-dev` are read by the reader that comes with the
+package: in Python, which the others are compared with, by `tenfold read --json`, by `tenfold serve` over
+HTTP, with the exported ONNX file as the network, in ONNX Runtime, and by the browser bundle in headless
+Chromium, which decodes the files itself. Prints a table; writes parity.json to benchmarks/results/.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -21,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from answers import RENDERED, Case, data_root, find_cases
+from answers import REAL, Case, data_root, find_cases
 from common import ROOT, markdown_table, publish
 
 from tenfold.export.onnx_file import export_onnx
@@ -31,7 +32,7 @@ from tenfold.reader.load import load_reader
 sys.path.append(str(ROOT / "scripts"))
 
 Answer = dict[str, Any]  # text, characters, troubles, as `tenfold read --json` gives them
-_QUICK = 12  # pictures of each kind
+_MOST, _QUICK = 50, 6  # pictures of each kind
 
 
 def read_in_python(cases: Sequence[Case], _: Path) -> list[Answer]:
@@ -72,7 +73,7 @@ def read_in_browser(cases: Sequence[Case], place: Path) -> list[Answer]:
     from browser_reading import open_bundle
 
     site = export_web(load_reader(), place / "site")
-    root = cases[0].path.parents[1]
+    root = Path(os.path.commonpath([case.path for case in cases]))
     with open_page() as page, open_bundle(page, site, root) as bundle:
         return [bundle.read(case.path.relative_to(root).as_posix()) for case in cases]
 
@@ -143,16 +144,17 @@ def table_of(figures: dict[str, dict[str, Any]]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--data-dir", help="the folder that holds handwriting-dev (else TENFOLD_DATA_DIR)")
-    parser.add_argument("--quick", action="store_true", help="a dozen pictures of each kind; writes nothing")
+    parser.add_argument("--data-dir", help="the folder that holds both (else TENFOLD_DATA_DIR)")
+    parser.add_argument("--quick", action="store_true", help="a few pictures of each kind; writes nothing")
     parser.add_argument("--readme", action="store_true", help="put the table into its page")
     arguments = parser.parse_args()
-    kinds = find_cases(data_root(arguments.data_dir), RENDERED, _QUICK if arguments.quick else None)
+    kinds = find_cases(data_root(arguments.data_dir), limit=_QUICK if arguments.quick else _MOST)
     cases = [case for each in kinds.values() for case in each]
     figures = measure(cases)
     count = next(iter(figures.values()))["characters"]
+    real = sum(case.kind in REAL for case in cases)
     note = (
-        f"{len(cases):,} pictures of people's handwriting ("
+        f"{real} real pictures and {len(cases) - real} rendered ones ("
         + ", ".join(f"{len(each)} {kind}" for kind, each in kinds.items())
         + f"; {count:,} characters), PNG and JPEG, each way against `LineReader.read` in Python. Differences "
         "are of a character's probability. The browser decodes the files itself."

@@ -3,25 +3,46 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 __all__ = ["remove_parts", "replace_file", "write_text"]
 
+_LONGEST = 100  # characters of a name that its part repeats: names have a limit
+
 
 @contextmanager
 def replace_file(path: Path) -> Iterator[Path]:
-    """Yields a path beside `path`; on success it is flushed and renamed to it, else removed."""
+    """Yields a path beside `path`, to be written; on success it is flushed and renamed to it, else removed.
+
+    Its name cannot be guessed, so that nobody can plant a link to another file in its place.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    beside = path.with_name(f".{path.name[:_LONGEST]}.{secrets.token_hex(8)}.part")
     try:
         yield beside
         with beside.open("rb+") as file:
             os.fsync(file.fileno())
         beside.replace(path)
+        _sync_folder(path.parent)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    """The renames in it outlast a power cut; nothing happens where folders cannot be opened."""
+    try:
+        number = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        os.fsync(number)
+    except OSError:  # some network file systems
+        pass
+    finally:
+        os.close(number)
 
 
 def remove_parts(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -218,6 +219,18 @@ def test_replace_file_leaves_the_old_and_nothing_else_on_failure(tmp_path: Path)
     with pytest.raises(FileNotFoundError), replace_file(path):
         pass  # nothing was written
     assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
+
+
+def test_nothing_can_be_planted_in_the_place_of_a_part(tmp_path: Path) -> None:
+    """The parts of one file, also of one process, have names that nobody can foretell, and of any length."""
+    path, names = tmp_path / ("n" * 250), set()
+    for _ in range(20):
+        with replace_file(path) as beside:
+            assert not beside.exists() and beside.parent == tmp_path
+            names.add(beside.name)
+            beside.write_text("x")
+    random = {re.fullmatch(r"\.n+\.([0-9a-f]{16})\.part", name)[1] for name in names}  # type: ignore[index]
+    assert len(random) == 20 and list(tmp_path.iterdir()) == [path]
 
 
 def test_remove_parts_takes_only_parts(tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ class Running:
     """A `tenfold serve` of its own on a free port of loopback."""
 
     def __init__(self, *options: str) -> None:
-        command = [sys.executable, "-m", "tenfold", "serve", "--port", "0", *options]
+        command = [sys.executable, "-P", "-m", "tenfold", "serve", "--port", "0", *options]
         surroundings = os.environ | {"OMP_NUM_THREADS": "1"}
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=surroundings)
         assert self.process.stderr is not None

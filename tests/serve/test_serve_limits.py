@@ -46,7 +46,9 @@ def as_npy(array: np.ndarray) -> bytes:
 
 READ_REFUSALS: list[tuple[int, str, dict[str, Any]]] = [
     (400, "no JSON", {"content": b"{", "headers": JSON}),
-    (400, "recursion limit exceeded", {"content": b"[" * 100_000, "headers": JSON}),
+    (413, "100,000 brackets", {"content": b"[" * 100_000, "headers": JSON}),
+    (413, "100,000 brackets", {"content": b'{"pictures":' + b"{" * 99_999, "headers": JSON}),
+    (413, "300,000 pictures", {"json": {"pictures": [""] * 300_000}}),
     (400, "no JSON", {"content": b'{"pictures": [NaN]}', "headers": JSON}),
     (400, "no JSON", {"content": b'{"pictures": ["\xff"]}', "headers": JSON}),
     (400, "form cannot be read", {"content": b"x", "headers": {"Content-Type": "multipart/form-data"}}),
@@ -111,16 +113,20 @@ PREDICT_REFUSALS: list[tuple[int, str, dict[str, Any]]] = [
     (422, "shape (28, 28)", {"content": as_npy(BLANK[0]), "headers": NPY}),
     (422, "Fortran", {"content": as_npy(np.asfortranarray(np.zeros((2, 28, 28), np.uint8))), "headers": NPY}),
     (422, "shape (1, 27, 28)", {"content": as_npy(BLANK[:, 1:]), "headers": NPY}),
-    (422, "shape (10000000000, 28, 28)", {"content": as_npy(BLANK).replace(b"(1, 28", b"(10000000000, 28", 1)
-        .replace(b" " * 10 + b"\n", b"\n", 1), "headers": NPY}),
+    (422, "shape that 784 bytes cannot have", {"content": as_npy(BLANK)
+        .replace(b"(1, 28", b"(10000000000, 28", 1).replace(b" " * 10 + b"\n", b"\n", 1), "headers": NPY}),
     (422, "no images", {"json": {"image": []}}),
     (422, "'labels'", {"json": {"images": BLANK.tolist(), "labels": [1]}}),
-    (422, "no array", {"json": {"images": "0"}}),
+    (422, "not an array", {"json": {"images": "0"}}),
     (422, "shape (0)", {"json": {"images": []}}),
     (422, "unequal length", {"json": {"images": [[[1, 2], [3]]]}}),
-    (422, "no numbers", {"json": {"images": [[["a"] * 28] * 28]}}),
-    (422, "no numbers", {"json": {"images": [[[None] * 28] * 28]}}),
-    (422, "no numbers", {"json": {"images": [[[True, *[0] * 27]] * 28]}}),
+    (413, "quotation marks", {"json": {"images": [[["a"] * 28] * 28]}}),
+    (422, "not numbers", {"json": {"images": ["a" * 9999, "", ""]}}),
+    (413, "300,002 quotation marks", {"json": {"images": [""] * 150_000}}),
+    (413, "100,000 arrays", {"content": b"[" * 100_000, "headers": JSON}),
+    (413, "numbers", {"content": b'{"images": [' + b"0," * 200_000, "headers": JSON}),
+    (422, "not numbers", {"json": {"images": [[[None] * 28] * 28]}}),
+    (422, "not numbers", {"json": {"images": [[[True, *[0] * 27]] * 28]}}),
     (422, "from 0 to 256", {"json": {"images": [[[256, *[0] * 27]] * 28]}}),
     (422, "from -1 to 0", {"json": {"images": [[[-1, *[0] * 27]] * 28]}}),
     (422, "from 0 to 0.5", {"json": {"images": [[[0.5, *[0] * 27]] * 28]}}),
@@ -134,6 +140,24 @@ PREDICT_REFUSALS: list[tuple[int, str, dict[str, Any]]] = [
 @pytest.mark.parametrize(("status", "words", "asked"), PREDICT_REFUSALS)
 def test_predict_refuses(image_client: AppClient, status: int, words: str, asked: dict[str, Any]) -> None:
     assert words in refusal(image_client.post("/v1/predict", **asked), status)["found"]
+
+
+SHAPES = (
+    "(0x" + "f" * 8000 + ", 28, 28)", "(-1, -28, 28)", "(-784, -1, 1)", "(True, 28, 28)", "(1.0, 28, 28)",
+    "(None, 28, 28)", "28", "'x'", "()", "(1, 28, 28)" * 300, "[[1]]", "(" * 90,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=range(len(SHAPES)))
+def test_whatever_a_header_claims(image_client: AppClient, shape: str) -> None:
+    """The worker refuses it, and lives."""
+    header = ("{'descr': '|u1', 'fortran_order': False, 'shape': " + shape + "}").encode() + b"\n"
+    body = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + bytes(784)
+    answer = image_client.post("/v1/predict", content=body, headers=NPY)
+    assert answer.status_code in (400, 422)
+    refusal(answer, answer.status_code)
+    assert image_client.post("/v1/predict", content=bytes(784), headers=RAW).status_code == 200
+    assert "tenfold_worker_restarts 0" in image_client.get("/metrics").text
 
 
 def test_a_line_reader_takes_no_images(client: AppClient) -> None:

@@ -71,6 +71,17 @@ def test_joined_answers_are_never_crossed(image_server: Running, classifier: Cla
     assert counts["tenfold_batch_requests_count"] < 160  # some were joined
 
 
+def test_modules_of_the_working_folder_are_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("numpy", "json", "tenfold"):
+        (tmp_path / f"{name}.py").write_text(
+            "import pathlib; pathlib.Path(__file__).with_suffix('.ran').touch()"
+        )
+    monkeypatch.chdir(tmp_path)
+    with running("--workers", "1", "--quiet", *LONG_WAITS) as started:
+        answer = httpx.post(f"{started.address}/v1/read", content=SEVEN, headers=PNG, timeout=90)
+    assert answer.status_code == 200 and not list(tmp_path.glob("*.ran"))
+
+
 def test_readings_are_never_crossed(server: Running, reader: LineReader) -> None:
     pictures = numbers(24)
     expected = [reader.read(picture).seen for picture in pictures]

@@ -11,6 +11,7 @@ from tenfold.arrays import Prediction, Verdict
 from tenfold.ink.lines import Box
 from tenfold.ink.open import Picture
 from tenfold.ink.strip import HEIGHT, MARGIN, PAPER
+from tenfold.numerics import softmax
 from tenfold.reader.alphabet import BLANK, CHARACTERS, DIGITS, OTHER
 from tenfold.reader.decode import Decoded
 
@@ -148,10 +149,10 @@ def describe_line(
 
 
 def _character(logs: np.ndarray, said: str, box: Box, row: int, image: np.ndarray) -> Prediction:
-    """probs: of the characters but "other", given that one stands here; none: of "other"."""
-    shares = np.exp(logs[:BLANK] - logs[:BLANK].max())
-    shares /= shares.sum()
-    probs, none = shares[: len(_NAMES)].astype(np.float32), float(shares[len(_NAMES)])
+    """none: the probability of "other", given that something stands here; probs: of the characters, given
+    that it is one of them."""
+    probs = softmax(logs[: len(_NAMES)]).astype(np.float32)
+    none = float(softmax(logs[:BLANK])[len(_NAMES)])
     verdict: Verdict = "not a digit" if said == OTHER else "digit"
     label = _NAMES[int(probs.argmax())] if said == OTHER else said
     confidence = float(probs[_NAMES.index(label)])

@@ -1,4 +1,4 @@
-"""Bodies, taken in piece by piece within their limits, and parted into pictures."""
+"""Bodies, taken in piece by piece within their limits, and split into pictures."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from tenfold.errors import nearest
-from tenfold.serve.images import parse_json
+from tenfold.serve.images import check_counts, parse_json
 from tenfold.serve.refusal import Refusal, busy
 from tenfold.serve.settings import ServeSettings
 
 __all__ = ["Bodies", "GivenPicture", "check_keys", "decode_base64", "media_type", "printable"]
 
+_MOST_BRACKETS = 16  # of each kind, in a body of pictures
 _LONGEST_NAME = 200  # characters of a file's name that an answer repeats
 
 
@@ -89,7 +90,8 @@ class _Room:
         if kind == "multipart/form-data":
             found = await self._from_form(request.headers, await self.read(request))
         elif kind == "application/json":
-            found = _from_json(await self.read(request))
+            body, most = await self.read(request), self.bodies.settings.max_pictures
+            found = await asyncio.to_thread(_from_json, body, most)
         elif kind.startswith("image/") or kind == "application/octet-stream":
             found = [GivenPicture("picture", await self.read(request))]
         else:
@@ -132,7 +134,14 @@ class _FormInMemory(MultiPartParser):
     spool_max_size = 2**62  # bytes: nothing of a picture is written to disk
 
 
-def _from_json(body: bytes) -> list[GivenPicture]:
+def _from_json(body: bytes, most: int) -> list[GivenPicture]:
+    """At most `most` pictures. Their number is bounded before anything is parsed, by the quotation marks."""
+    if (strings := body.count(b'"') // 2 - 1) > 2 * most:
+        raise Refusal(
+            413, f"{strings:,} pictures", expected=f"at most {most}", remedy="send several requests"
+        )
+    for bracket in (b"[", b"{"):
+        check_counts(body, bracket, _MOST_BRACKETS, "brackets")
     document = parse_json(body)
     check_keys(document, required=("pictures",))
     pictures = document["pictures"]

@@ -1,4 +1,7 @@
-"""Bodies of /v1/predict -> images, and the answers for them: many requests' images in one batch."""
+"""Bodies of /v1/predict -> images, and the answers for them: many requests' images in one batch.
+
+What a body claims is checked, and its parts are counted, before anything is made of it.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +17,10 @@ from tenfold.classifier import Classifier
 from tenfold.errors import nearest
 from tenfold.serve.refusal import Refusal
 
-__all__ = ["answer_images", "parse_images", "parse_json"]
+__all__ = ["answer_images", "check_counts", "parse_images", "parse_json"]
 
 _KEYS = ("images",)
+_MOST_QUOTES = 64  # of a body of images: strings are its keys only
 
 
 def answer_images(
@@ -47,10 +51,16 @@ def _try_parse(kind: str, body: bytes, shape: tuple[int, int], max_images: int) 
         return parse_images(kind, body, shape, max_images)
     except Refusal as refusal:
         return refusal
+    except Exception as error:  # the other bodies of the batch are answered all the same
+        return Refusal(400, f"the body cannot be read ({type(error).__name__})", expected="images")
 
 
 def parse_images(kind: str, body: bytes, shape: tuple[int, int], max_images: int) -> np.ndarray:
     """kind: "json", "npy" or "raw" (N*H*W bytes) -> uint8 (N, H, W), N >= 1. Raises Refusal."""
+    if kind == "json":
+        check_counts(body, b'"', _MOST_QUOTES, "quotation marks")
+        check_counts(body, b"[", 2 * (max_images * (shape[0] + 1) + 2), "arrays")
+        check_counts(body, b",", 2 * max_images * math.prod(shape) + 2, "numbers")
     images = {"json": _from_json, "npy": _from_npy, "raw": _from_raw}[kind](body, shape)
     if images.shape[1:] != shape or images.ndim != 3 or not len(images):
         raise Refusal(
@@ -87,6 +97,12 @@ def _from_npy(body: bytes, shape: tuple[int, int]) -> np.ndarray:
     except Exception as error:  # its readers raise half a dozen kinds
         raise Refusal(400, "the .npy file's header cannot be read", expected="numpy.save's format") from error
     rest = body[file.tell() :]
+    if not all(type(size) is int and 0 <= size <= len(rest) for size in claimed):
+        raise Refusal(
+            422,
+            f"a shape that {len(rest):,} bytes cannot have",
+            expected=f"(N, {shape[0]}, {shape[1]}), one byte per pixel",
+        )
     if dtype != np.uint8 or fortran:
         order = " in Fortran order" if fortran else ""
         raise Refusal(422, f"an array of {dtype}{order}", expected="uint8 in C order")
@@ -94,7 +110,7 @@ def _from_npy(body: bytes, shape: tuple[int, int]) -> np.ndarray:
         raise Refusal(
             422,
             f"an array of shape {claimed} in {len(rest):,} bytes",
-            expected=f"(N, {shape[0]}, {shape[1]}), a byte a pixel",
+            expected=f"(N, {shape[0]}, {shape[1]}), one byte per pixel",
         )
     return np.frombuffer(rest, np.uint8).reshape(claimed)
 
@@ -109,7 +125,9 @@ def _from_json(body: bytes, shape: tuple[int, int]) -> np.ndarray:
     expected = f"whole numbers 0 to 255, N x {shape[0]} x {shape[1]} of them"
     images = document["images"]
     if not isinstance(images, list):
-        raise Refusal(422, "images are no array", expected=expected)
+        raise Refusal(422, "images are not an array", expected=expected)
+    if body.count(b'"') > 2:  # texts, of which NumPy would make one array as wide as the longest
+        raise Refusal(422, "images that are not numbers", expected=expected)
     has_bools = b"true" in body or b"false" in body  # which Python and NumPy take for numbers
     if not has_bools and (values := _bytes_of(images, shape)) is not None:
         return values
@@ -120,7 +138,7 @@ def _from_json(body: bytes, shape: tuple[int, int]) -> np.ndarray:
     if not values.size:
         return values
     if values.dtype.kind not in "iuf" or has_bools:
-        raise Refusal(422, "images that are no numbers", expected=expected)
+        raise Refusal(422, "images that are not numbers", expected=expected)
     if values.min() < 0 or not values.max() <= 255 or (values != np.floor(values)).any():
         raise Refusal(422, f"numbers from {values.min():g} to {values.max():g}", expected=expected)
     return values.astype(np.uint8)
@@ -138,6 +156,12 @@ def _bytes_of(images: list[Any], shape: tuple[int, int]) -> np.ndarray | None:
         return np.frombuffer(b"".join(map(bytes, rows)), np.uint8).reshape(-1, height, width)
     except (TypeError, ValueError):
         return None
+
+
+def check_counts(body: bytes, mark: bytes, most: int, what: str) -> None:
+    """Raises Refusal 413 where a byte stands in the body more than `most` times, before it is parsed."""
+    if (count := body.count(mark)) > most:
+        raise Refusal(413, f"{count:,} {what}", expected=f"at most {most:,}", remedy="send several requests")
 
 
 def parse_json(body: bytes) -> Any:

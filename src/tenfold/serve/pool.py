@@ -40,7 +40,7 @@ class Worker:
         """A process that has loaded the model and answered once."""
         process = await asyncio.create_subprocess_exec(
             sys.executable,
-            *("-m", "tenfold.serve.worker"),
+            *("-P", "-m", "tenfold.serve.worker"),  # -P: modules are not taken from the working folder
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             limit=_PIPE,

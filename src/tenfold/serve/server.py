@@ -23,7 +23,7 @@ from tenfold.serve.collecting import collect_rarely
 from tenfold.serve.corrections import NOT_A_DIGIT, Corrections, image_to_png, may_be_label
 from tenfold.serve.counters import Gauge
 from tenfold.serve.gate import Measures
-from tenfold.serve.images import parse_images, parse_json
+from tenfold.serve.images import check_counts, parse_images, parse_json
 from tenfold.serve.pool import Reply, WorkerPool
 from tenfold.serve.query import check_query, parse_query
 from tenfold.serve.refusal import Refusal
@@ -33,6 +33,7 @@ __all__ = ["Server"]
 
 _KINDS = {"application/json": "json", "application/octet-stream": "raw", "application/x-npy": "npy"}
 _NPY = b"\x93NUMPY"
+_MOST_MARKS = 32  # quotation marks, and brackets of each kind, in a correction
 _LONGEST_READ = 200  # characters of what was read instead of a label
 
 
@@ -168,7 +169,7 @@ class Server:
         if media_type(request) != "application/json":
             raise Refusal(415, "a body of another type", expected="application/json")
         with self.bodies.room() as room:
-            document = parse_json(await room.read(request))
+            document = await asyncio.to_thread(_parse_correction, await room.read(request))
             label, read = self._check_correction(document)
             async with self._in_time():
                 png = await self._picture_of(document)
@@ -225,6 +226,12 @@ class Server:
                 f"no answer in {self.settings.timeout:g} seconds",
                 remedy="send a smaller picture, or fewer",
             ) from None
+
+
+def _parse_correction(body: bytes) -> Any:
+    for mark, what in ((b'"', "quotation marks"), (b"[", "brackets"), (b"{", "brackets")):
+        check_counts(body, mark, _MOST_MARKS, what)
+    return parse_json(body)
 
 
 def to_json(document: Any, status: int = 200) -> Response:

@@ -8,11 +8,12 @@ import { openPicture } from "./ink/open.js";
 import { crop } from "./ink/plane.js";
 import { toGrey } from "./ink/resize.js";
 import { HEIGHT, MARGIN, PAPER, makeStrip } from "./ink/strip.js";
+import { softmax } from "./network/answers.js";
 import { findTroubles } from "./troubles.js";
 
 const OTHER = "?";
 const COLUMN_WIDTH = 2; // pixels of a strip
-const WHOLE = 4; // pixels: the network takes strips of a width that is divisible by it
+const UNIT = 4; // pixels: the network takes strips of a width that is divisible by it
 const WHOLE = 0.4; // of the picture's height: a line as high as that is read in the whole picture, too
 const LOW = 100; // pixels: a picture of less height holds one line
 const DOUBT = 0.5; // a character less likely than this is doubtful in a doubtful line
@@ -100,14 +101,12 @@ function describeLine({ text, places, confidence, box, strip, logs }, names, { s
   };
 }
 
-/** probs: of the characters but "other", given that one stands here; none: of "other". */
+/** none: the probability of "other", given that something stands here; probs: of the characters, given that it is one. */
 function judge(logs, said, names) {
-  const powers = Array.from({ length: names.length }, (_, i) => Math.exp(logs[i]));
-  const total = powers.reduce((sum, power) => sum + power, 0);
   const other = names.indexOf(OTHER);
-  const probs = powers.slice(0, other).map((power) => power / total);
+  const probs = Array.from(softmax(logs.subarray(0, other))), none = softmax(logs.subarray(0, names.length))[other];
   const label = said === OTHER ? names[indexOfLargest(probs)] : said;
-  return toDict(label, said === OTHER ? "not a digit" : "digit", probs, powers[other] / total, names);
+  return toDict(label, said === OTHER ? "not a digit" : "digit", probs, none, names);
 }
 
 function toDict(label, verdict, probs, none, names) {
@@ -169,7 +168,7 @@ function readDigit(grey, model) {
 export function explain({ label, verdict, image, place }, strip, model) {
   const { card } = model, refused = verdict === "not a digit";
   if (!card.characters) return model.saliency(image, refused ? card.class_names.length : card.class_names.indexOf(label));
-  const middle = Math.floor((place * COLUMN_WIDTH) / WHOLE) * WHOLE;
+  const middle = Math.floor((place * COLUMN_WIDTH) / UNIT) * UNIT;
   const first = Math.max(0, middle - REACH), last = Math.min(strip.width, middle + REACH);
   const inside = place - first / COLUMN_WIDTH;
   const part = crop(strip, first, 0, last, HEIGHT);
