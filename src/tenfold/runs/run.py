@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ from tenfold.engines.create import choose_engine, preferred_engine
 from tenfold.engines.preload import preload_engine
 from tenfold.errors import DataError, ModelError, TenfoldError, UsageError
 from tenfold.evaluation.evaluate import Evaluation, evaluate
-from tenfold.files import write_text
+from tenfold.files import claim_folder, is_taken, write_text
 from tenfold.recipes.load import recipe_to_toml
 from tenfold.recipes.schema import Recipe
 from tenfold.runs.environment import describe_environment, peak_memory_mib, write_environment
@@ -94,7 +96,8 @@ def start_run(
     be had; `announce` then gets the line that says so.
     """
     started = time.perf_counter()
-    folder = _free_folder(run_dir, f"{recipe.name}-{seed}")
+    if run_dir is not None:
+        _refuse_taken(run_dir)
     engine = preferred_engine(engine, recipe, device)
     preload_engine(recipe, engine)
     wanted = source if source is not None or recipe.data.default == "mnist" else recipe.data.default
@@ -112,18 +115,18 @@ def start_run(
         "status": "running",
         "data": record,
     }
-    try:
-        run = _write_start(folder, recipe, environment, train_set)
-        return _train_into(run, train_set, val_set, test_set, callbacks, started, resume=False)
-    except TenfoldError:
-        if not has_checkpoint(folder):
-            shutil.rmtree(folder, ignore_errors=True)
-        raise
+    with _claim_new(run_dir, f"{recipe.name}-{seed}") as folder:
+        try:
+            run = _write_start(folder, recipe, environment, train_set)
+            return _train_into(run, train_set, val_set, test_set, callbacks, started, resume=False)
+        except TenfoldError:
+            if not has_checkpoint(folder):
+                shutil.rmtree(folder, ignore_errors=True)
+            raise
 
 
 def _write_start(folder: Path, recipe: Recipe, environment: dict[str, Any], train_set: ImageDataset) -> Run:
     """What a run's folder holds before the first step; the record comes last and makes it a run."""
-    folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / "recipe.toml", recipe_to_toml(recipe))
     summarise(train_set, seed=environment["seed"]).save(folder)
     write_environment(folder, environment)
@@ -138,9 +141,22 @@ def resume_run(
     callbacks: Sequence[TrainingObserver] = (),
     progress: Progress = None,
 ) -> RunOutcome:
-    """Goes on with a run that was stopped; the weights are those of one that never was."""
+    """Goes on with a run that was stopped; the weights are those of one that never was.
+
+    Raises UsageError where another process trains there.
+    """
+    with claim_folder(open_run(path).folder):
+        return _resume(open_run(path), data_dir, offline, callbacks, progress)
+
+
+def _resume(
+    run: Run,
+    data_dir: Path | None,
+    offline: bool,
+    callbacks: Sequence[TrainingObserver],
+    progress: Progress,
+) -> RunOutcome:
     started = time.perf_counter()
-    run = open_run(path)
     preload_engine(run.recipe, run.environment["engine"])
     dataset = load_for_run(run, data_dir=data_dir, offline=offline, progress=progress)
     if dataset.sha256() != run.environment["data"]["sha256"]:
@@ -195,21 +211,36 @@ def _split(recipe: Recipe, dataset: ImageDataset, seed: int) -> tuple[ImageDatas
     return split_dataset(dataset, share, seed=seed, stratified=recipe.data.stratified)
 
 
-def _free_folder(wanted: Path | None, name: str) -> Path:
-    """The folder asked for, which must be new or empty; else runs/NAME, or runs/NAME-2, ..."""
-    if wanted is None:
-        root, number = Path("runs"), 1
-        while (folder := root / (name if number == 1 else f"{name}-{number}")).exists():
-            number += 1
-    else:
-        folder = wanted
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+@contextmanager
+def _claim_new(wanted: Path | None, name: str) -> Iterator[Path]:
+    """The folder asked for, which must be new or empty; else runs/NAME, or runs/NAME-2, ...: for this
+    process alone until the end of it."""
+    folder = wanted or _make_folder(Path("runs"), name)
+    with claim_folder(folder):
+        _refuse_taken(folder)
+        yield folder
+
+
+def _make_folder(root: Path, name: str) -> Path:
+    """A new folder of this name, or with a number behind it."""
+    root.mkdir(parents=True, exist_ok=True)
+    for number in itertools.count(1):
+        folder = root / (name if number == 1 else f"{name}-{number}")
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            continue
+        return folder
+    raise AssertionError
+
+
+def _refuse_taken(folder: Path) -> None:
+    if is_taken(folder):
         raise UsageError(
             f"{folder} holds something already",
             expected="a new or an empty folder",
             remedy=f"name another, or go on with the run there: tenfold train --resume {folder}",
         )
-    return folder
 
 
 def _data_record(

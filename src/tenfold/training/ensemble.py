@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,8 @@ import numpy as np
 from tenfold.arrays import ImageDataset
 from tenfold.classifier import Classifier
 from tenfold.engines.ensemble import combine_engines, split_members
-from tenfold.files import remove_parts
+from tenfold.errors import UsageError
+from tenfold.files import claim_folder, remove_parts
 from tenfold.recipes.schema import EnsembleSettings, Recipe
 from tenfold.training import loop
 from tenfold.training.calibrate import calibrate
@@ -44,17 +46,50 @@ def train(
     resume: goes on from the checkpoint in run_dir (from the start where there is none yet).
     weights: what to start from instead of the recipe's first weights, named as in a saved model.
     Ctrl-C stops after the current step and keeps the weights of that moment; the checkpoint stays
-    that of the last whole epoch. Raises RecipeError, DataError, ModelError; and TenfoldError where the
-    loss is no number any more, which leaves the checkpoint of the epoch before.
+    that of the last whole epoch. Raises RecipeError, DataError, ModelError; UsageError where another process
+    trains in run_dir, or a training is kept there and `resume` is not asked for; and TenfoldError where the
+    loss is NaN or infinite, which leaves the checkpoint of the epoch before.
 
     The i-th of the m networks of an ensemble (i from 0) is trained with the seed `seed * m + i` in
     run_dir/member-(i + 1). History and observers see them as one training, their epochs counted on.
     Ctrl-C then keeps the networks that are whole, or else the one that was begun.
     """
-    members, folder = recipe.ensemble.members, None if run_dir is None else Path(run_dir)
+    folder = None if run_dir is None else Path(run_dir)
+    with claim_folder(folder) if folder is not None else nullcontext():
+        if folder is not None and not resume:
+            _refuse_trained(folder)
+        return _train_members(
+            recipe, train_set, val_set, seed=seed, engine=engine, device=device, folder=folder,
+            resume=resume, callbacks=callbacks, weights=weights,
+        )  # fmt: skip
+
+
+def _refuse_trained(folder: Path) -> None:
+    if has_checkpoint(folder) or (folder / "model.safetensors").exists():
+        raise UsageError(
+            f"a training is kept in {folder}",
+            expected="a new folder",
+            remedy="name another, or go on with that training: resume=True",
+        )
+
+
+def _train_members(
+    recipe: Recipe,
+    train_set: ImageDataset,
+    val_set: ImageDataset | None,
+    *,
+    seed: int,
+    engine: str,
+    device: str,
+    folder: Path | None,
+    resume: bool,
+    callbacks: Sequence[TrainingObserver],
+    weights: dict[str, np.ndarray] | None,
+) -> TrainResult:
+    members = recipe.ensemble.members
     if members == 1:
         return loop.train(
-            recipe, train_set, val_set, seed=seed, engine=engine, device=device, run_dir=run_dir,
+            recipe, train_set, val_set, seed=seed, engine=engine, device=device, run_dir=folder,
             resume=resume, callbacks=callbacks, weights=weights,
         )  # fmt: skip
     single = recipe.model_copy(update={"ensemble": EnsembleSettings()})
