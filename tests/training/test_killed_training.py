@@ -128,6 +128,8 @@ def test_killed_three_times_and_interrupted_once(place: Path, engine: str) -> No
     if engine == "numpy":  # the same lines serve both, and to import torch takes seconds
         code, out = run_tenfold(place, *go_on, moment="batch", number=5, name="SIGINT")
         assert code == 130 and json.loads(out)["status"] == "interrupted"
+        code, out = run_tenfold(place, *go_on, moment="batch", number=7, name="SIGTERM")
+        assert code == 143 and json.loads(out)["status"] == "interrupted"
         assert json.loads((run / "environment.json").read_text())["status"] == "interrupted"
         load_file(run / "model.safetensors")  # what was trained is kept
 

@@ -2,13 +2,58 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
 
 __all__ = ["main"]
 
 
 def main() -> None:
-    """The entry point. A user's mistake is one line on stderr and an exit code, never a traceback."""
+    """The entry point. A user's mistake is one line on stderr and an exit code, never a traceback.
+
+    SIGTERM does what Ctrl-C does: what was done is kept. The exit codes are 143 and 130.
+    """
+    with _on_termination() as terminated:
+        try:
+            code = _run()
+        except BaseException as error:
+            if not _was_interrupted(error):
+                raise
+            code = _complain("terminated" if terminated.asked else "interrupted", 130)
+    sys.exit(143 if terminated.asked and code == 130 else code)
+
+
+class _Termination:
+    """The handler of SIGTERM: it passes the request on to that of SIGINT."""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def __call__(self, _number: int, frame: FrameType | None) -> None:
+        self.asked = True
+        handler = signal.getsignal(signal.SIGINT)
+        if callable(handler):
+            handler(signal.SIGINT, frame)
+
+
+@contextmanager
+def _on_termination() -> Iterator[_Termination]:
+    handler = _Termination()
+    if threading.current_thread() is not threading.main_thread():
+        yield handler
+        return
+    before = signal.signal(signal.SIGTERM, handler)
+    try:
+        yield handler
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _run() -> int:
     from tenfold.cli.app import app
     from tenfold.errors import TenfoldError
 
@@ -16,8 +61,6 @@ def main() -> None:
         code = app(prog_name="tenfold", standalone_mode=False)
     except TenfoldError as error:
         code = _complain(str(error), error.exit_code)
-    except KeyboardInterrupt:
-        code = _complain("interrupted", 130)
     except OSError as error:
         told = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
         code = _complain(told, 1)
@@ -26,7 +69,16 @@ def main() -> None:
         if format_message is None:
             raise
         code = _complain(f"{format_message()} (see tenfold --help)", getattr(error, "exit_code", 2))
-    sys.exit(code if isinstance(code, int) else 0)
+    return code if isinstance(code, int) else 0
+
+
+def _was_interrupted(error: BaseException | None) -> bool:
+    """Whether Ctrl-C is behind it: a library that is interrupted while it is imported tells of an error."""
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _complain(message: str, code: int) -> int:

@@ -37,7 +37,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 ok, 1 failure, 2 usage, 3 a required figure was not met or the doctor "
-    "found a fault, 130 interrupted.",
+    "found a fault, 130 interrupted, 143 terminated.",
 )
 
 
