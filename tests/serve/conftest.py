@@ -55,5 +55,6 @@ def open_small(model: AnyModel, collect: Path) -> AbstractContextManager[AppClie
         max_images=20,
         timeout=60,
         access_log=False,
+        allowed_hosts=("Allowed.example",),
     )
     return open_client(model, settings)

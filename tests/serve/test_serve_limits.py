@@ -195,6 +195,47 @@ def test_headers_of_every_answer(client: AppClient) -> None:
         assert "camera=(self)" in answer.headers["permissions-policy"]
 
 
+HOSTS = {
+    "localhost": 200, "LocalHost:8000": 200, "127.0.0.1:80": 200, "[::1]:8000": 200, "192.168.0.7": 200,
+    "digits.example": 421, "localhost.example": 421, "127.0.0.1.example:8000": 421, "": 200,
+    "[::1": 421, "evil@localhost.example": 421, "allowed.example": 200, "ALLOWED.example:99": 200,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_a_request_must_be_for_this_machine(client: AppClient, host: str) -> None:
+    """Against DNS rebinding: a page of another site, whose name was made to lead here."""
+    for path in ("/", "/v1/model", "/metrics"):
+        answer = client.get(path, headers={"Host": host})
+        assert answer.status_code == HOSTS[host]
+    if HOSTS[host] == 421:
+        assert "--allowed-host" in refusal(answer, 421)["remedy"]
+
+
+@pytest.mark.parametrize(
+    ("origin", "status"),
+    [
+        (None, 200),
+        ("http://localhost", 200),
+        ("https://allowed.example", 200),
+        ("http://localhost:81", 403),
+        ("http://evil.example", 403),
+        ("null", 403),
+        ("", 403),
+        ("http://[", 403),
+    ],
+)
+def test_corrections_come_from_a_page_of_this_server(
+    client: AppClient, origin: str | None, status: int
+) -> None:
+    before = len(list(corrections(client).glob("pictures/*")))
+    headers = {} if origin is None else {"Origin": origin}
+    given = {"picture": base64_of(FIVE), "label": "5"}
+    answer = client.post("/v1/corrections", json=given, headers=headers)
+    assert answer.status_code == status, answer.text
+    assert len(list(corrections(client).glob("pictures/*"))) == before + (status == 200)
+
+
 def test_metrics_count(image_client: AppClient) -> None:
     def value(text: str, line: str) -> float:
         return next((float(row.split()[-1]) for row in text.splitlines() if row.startswith(line)), 0.0)

@@ -10,6 +10,7 @@ import typer
 
 from tenfold.cli.options import DataDir, EngineName, Json, Quiet, Seed
 from tenfold.cli.output import emit_json, percent, plain_table, progress_bar, stderr, stdout
+from tenfold.errors import UsageError
 
 if TYPE_CHECKING:
     from tenfold.reader.adaptation import Adaptation, Score
@@ -63,7 +64,8 @@ def adapt_command(
     from tenfold.reader.memory import gather_memory
 
     started = time.perf_counter()
-    place = check_free(out) if out else _free_folder()
+    if out:
+        check_free(out)
     reader: LineReader = load_reader(model)
     with progress_bar(quiet=quiet) as progress:
         examples, left_out = _collect(pictures or [], labels, progress)
@@ -73,9 +75,9 @@ def adapt_command(
         )
     if not as_json:
         _show(adaptation, examples, left_out, quiet=quiet)
-    written = force or not adaptation.objection
+    written, place = force or not adaptation.objection, None
     if written:
-        adaptation.save(place, {"began_with": str(model) if model else "the built-in reader"})
+        place = _save(adaptation, out, {"began_with": str(model) if model else "the built-in reader"})
     seconds = time.perf_counter() - started
     if as_json:
         outcome = {"out": str(place) if written else None, "seconds": seconds}
@@ -91,11 +93,18 @@ def adapt_command(
         raise FigureNotMetError(adaptation.objection, remedy="nothing was written (--force writes it)")
 
 
-def _free_folder() -> Path:
+def _save(adaptation: Adaptation, out: Path | None, about: dict[str, str]) -> Path:
+    """Into the folder asked for, else into the first free one of my-reader, my-reader-2, ..."""
     number = 1
-    while (place := Path(_OUT if number == 1 else f"{_OUT}-{number}")).exists():
+    while out is None:
+        place = Path(_OUT if number == 1 else f"{_OUT}-{number}")
+        try:
+            return adaptation.save(place, about)
+        except UsageError:
+            if not place.exists():
+                raise
         number += 1
-    return place
+    return adaptation.save(out, about)
 
 
 def _collect(pictures: list[str], labels: str | None, progress: Any) -> tuple[list[Example], LeftOut]:

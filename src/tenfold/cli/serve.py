@@ -36,6 +36,12 @@ def serve_command(
     queue: Annotated[int, typer.Option(help="Requests that may wait; more are refused with 503.")] = 64,
     max_wait: Annotated[float, typer.Option(help="Seconds that one waits before it is refused.")] = 0.15,
     timeout: Annotated[float, typer.Option(help="Seconds that an answer may take.")] = 10,
+    allowed_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A name that requests may be for, besides localhost and addresses; * for all. Repeatable."
+        ),
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Serve the line reader over HTTP: a page to draw on, and an API (POST /v1/read).
@@ -62,6 +68,7 @@ def serve_command(
         collect=collect,
         about=folder if folder.is_dir() else folder.parent,
         access_log=not quiet,
+        allowed_hosts=tuple(allowed_host or ()),
     )
     served = load_model(folder, engine=engine)
 

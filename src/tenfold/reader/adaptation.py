@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tenfold.errors import UsageError
-from tenfold.files import write_text
+from tenfold.files import claim_folder, is_taken, write_text
 from tenfold.metrics import edit_distance, wilson_interval
 from tenfold.reader.alphabet import DIGITS, OTHER
 from tenfold.reader.line_reader import LineReader
@@ -156,9 +156,11 @@ class Adaptation:
         """
         place = check_free(folder)
         try:
-            self.reader.save(place)
-            figures = self.to_dict() | dict(about or {})
-            write_text(place / "adaptation.json", json.dumps(figures, indent=2) + "\n")
+            with claim_folder(place):
+                check_free(place)
+                self.reader.save(place)
+                figures = self.to_dict() | dict(about or {})
+                write_text(place / "adaptation.json", json.dumps(figures, indent=2) + "\n")
         except OSError as error:
             raise UsageError(
                 f"{place} cannot be written ({error.strerror})", expected="a new folder"
@@ -170,7 +172,7 @@ def check_free(folder: str | Path) -> Path:
     """The folder, which is not there or empty. Raises UsageError: nothing is ever replaced."""
     place = Path(folder)
     try:
-        taken = place.is_symlink() or (place.exists() and (not place.is_dir() or any(place.iterdir())))
+        taken = is_taken(place)
     except OSError as error:
         raise UsageError(f"{place} cannot be read ({error.strerror})", expected="a new folder") from error
     if taken:

@@ -49,7 +49,12 @@ def create_app(model: AnyModel, settings: ServeSettings | None = None) -> FastAP
     _add_routes(app, server, settings)
     for kind in (HTTPException, Refusal, Exception):
         app.add_exception_handler(kind, _explain)
-    app.add_middleware(Gate, measures=server.measures, access_log=settings.access_log)
+    app.add_middleware(
+        Gate,
+        measures=server.measures,
+        access_log=settings.access_log,
+        allowed_hosts=settings.allowed_hosts,
+    )
     routes = [route for route in app.routes if isinstance(route, APIRoute)]
     app.mount("/", _Page({route.path: set(route.methods or ()) for route in routes}))
     return app
@@ -93,7 +98,7 @@ def _add_routes(app: FastAPI, server: Server, settings: ServeSettings) -> None:
             "/v1/corrections",
             server.correct,
             schema.Kept,
-            (*body, *load, 507),
+            (*body, *load, 403, 507),
             schema.keep_docs(server.model),
         )
     get("/v1/model", server.describe, schema.Model)

@@ -6,12 +6,13 @@ import json
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tenfold.serve.counters import Counter, Histogram, Registry
+from tenfold.serve.hosts import check_host
 from tenfold.serve.refusal import Refusal, busy
 
 __all__ = ["Gate", "Measures", "write_line"]
@@ -55,8 +56,11 @@ class Measures:
 class Gate:
     """Pure ASGI, so that bodies and answers pass through as they are."""
 
-    def __init__(self, app: ASGIApp, *, measures: Measures, access_log: bool) -> None:
+    def __init__(
+        self, app: ASGIApp, *, measures: Measures, access_log: bool, allowed_hosts: Collection[str] = ()
+    ) -> None:
         self.app, self.measures, self.access_log = app, measures, access_log
+        self.allowed_hosts = frozenset(name.lower() for name in allowed_hosts)
         self.inside = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -69,7 +73,10 @@ class Gate:
             if self.inside > _MOST_AT_ONCE:
                 await passage.refuse(busy(f"{_MOST_AT_ONCE} requests are being answered"))
             else:
+                check_host(_header(scope, b"host"), self.allowed_hosts)
                 await self.app(scope, passage.receive, passage.send)
+        except Refusal as refusal:
+            await passage.refuse(refusal)
         except Exception as error:  # a mistake of ours: said in full in the log, and in a line to the client
             write_line({"error": repr(error), "traceback": traceback.format_exc()})
             if not passage.status:
@@ -88,6 +95,11 @@ class Gate:
             measures.refused.add(route)
         if self.access_log:
             write_line(passage.told(seconds))
+
+
+def _header(scope: Scope, name: bytes) -> str | None:
+    found = [value for key, value in scope["headers"] if key == name]
+    return found[0].decode("latin-1") if found else None
 
 
 class _Passage:

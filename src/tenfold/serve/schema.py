@@ -122,11 +122,12 @@ class Health(BaseModel):
 
 _WHY = {
     400: "The body is malformed.",
+    403: "It came from a page of another site.",
     408: "The body did not arrive in time.",
     413: "The body, a picture, or their number is too large.",
     415: "A body of another type.",
     422: "Values that make no sense, or no picture.",
-    503: "Too much is asked at this moment: see Retry-After.",
+    503: "The server is overloaded: see Retry-After.",
     504: "It took too long.",
     507: "No more corrections are kept.",
 }

@@ -23,6 +23,7 @@ from tenfold.serve.collecting import collect_rarely
 from tenfold.serve.corrections import NOT_A_DIGIT, Corrections, image_to_png, may_be_label
 from tenfold.serve.counters import Gauge
 from tenfold.serve.gate import Measures
+from tenfold.serve.hosts import check_origin
 from tenfold.serve.images import check_counts, parse_images, parse_json
 from tenfold.serve.pool import Reply, WorkerPool
 from tenfold.serve.query import check_query, parse_query
@@ -166,6 +167,8 @@ class Server:
         if self.corrections is None:
             raise RuntimeError("no folder for corrections")
         self.corrections.check_room()
+        headers, allowed = request.headers, self.settings.allowed_hosts
+        check_origin(headers.get("origin"), headers.get("host"), {name.lower() for name in allowed})
         if media_type(request) != "application/json":
             raise Refusal(415, "a body of another type", expected="application/json")
         with self.bodies.room() as room:

@@ -25,7 +25,8 @@ class ServeSettings:
     timeout: seconds that a body may take to arrive, and an answer to be made.
     max_batch: requests to /v1/predict whose images are answered together.
     collect: the folder that corrections are kept in; None: nothing is stored.
-    about: the model's folder, for its figures. access_log: a line of JSON a request, on stderr.
+    about: the model's folder, for its figures. access_log: a line of JSON per request, on stderr.
+    allowed_hosts: names that requests may be for, besides localhost and addresses; "*" for all.
     """
 
     workers: int | None = None
@@ -40,6 +41,7 @@ class ServeSettings:
     collect: Path | None = None
     about: Path | None = None
     access_log: bool = True
+    allowed_hosts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("max_body", "max_pixels", "max_pictures", "max_images", "queue", "max_batch"):
