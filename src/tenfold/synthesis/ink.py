@@ -19,8 +19,13 @@ __all__ = [
 _FINE = 3  # strokes are drawn this many times larger, and averaged
 _SLASHED = 0.05  # share of zeros
 _CROSSED = 0.12  # share of sevens that are crossed
-_FLAGGED = 0.25  # share of ones with an upstroke
-_LINKED = 0.2  # share of rows of zeros that are written in one go
+_STYLED = {
+    "0": 0.1,
+    "1": 0.3,
+    "5": 0.25,
+    "9": 0.3,
+}  # shares of digits that are drawn by rule, in other styles
+_LINKED = 0.3  # share of rows of zeros that are written in one go
 _WIDEST_GLYPH = 2.2  # of its height
 
 
@@ -113,8 +118,8 @@ def draw_text(
         elif char in hand.glyphs:
             choices = hand.glyphs[char]
             high = height * rng.uniform(0.82, 1.1)
-            flagged = char == "1" and rng.random() < _FLAGGED
-            glyph = _flagged_one(rng) if flagged else choices[rng.integers(len(choices))]
+            styled = rng.random() < _STYLED.get(char, 0)
+            glyph = _STYLES[char](rng) if styled else choices[rng.integers(len(choices))]
             ink = draw_glyph(glyph, high, pen, rng)
             if char == "0" and rng.random() < _SLASHED:
                 ink = _slash_through(ink, pen, rng)
@@ -181,6 +186,49 @@ def _flagged_one(rng: np.random.Generator) -> Strokes:
         foot = rng.uniform(0.1, 0.35)
         strokes.append(_stroke(lean - foot, 1, lean + foot, 1 + rng.normal(0, 0.04)))
     return tuple(strokes)
+
+
+def _open_zero(rng: np.random.Generator) -> Strokes:
+    """A zero that is not closed, or ends in a tail to the next digit."""
+    turns, start = rng.uniform(0.85, 1.15), rng.uniform(-0.7, 0.5)
+    angles = np.linspace(start, start - 2 * np.pi * turns, 18)
+    wide = rng.uniform(0.3, 0.5)
+    line = np.stack([wide * np.sin(angles), -0.5 * np.cos(angles)], axis=1)
+    if rng.random() < 0.4:
+        line = np.concatenate([line, line[-1:] + [[rng.uniform(0.15, 0.6), rng.uniform(-0.15, 0.1)]]])
+    return (line,)
+
+
+def _rising_five(rng: np.random.Generator) -> Strokes:
+    """A five with a narrow bowl and a flag that is long, loose or part of the line: like an S, an r or a root."""
+    bowl, waist, neck = rng.uniform(0.15, 0.6), rng.uniform(0.3, 0.5), rng.uniform(0.0, 0.15)
+    left, end = rng.uniform(0.05, 0.3), rng.uniform(-0.25, 0.15)
+    angles = np.linspace(-0.5 * np.pi, rng.uniform(0.35, 0.6) * np.pi, 9)
+    middle, half = 0.5 * (waist + 1), 0.5 * (1 - waist)
+    curve = np.stack([left + bowl * np.cos(angles), middle + half * np.sin(angles)], axis=1)
+    down = np.array([[left + neck, rng.uniform(0, 0.12)], [left, waist]])
+    body = np.concatenate([down, curve, [[end, 1.0]]])
+    far, rise = rng.uniform(0.35, 1.0), rng.uniform(-0.25, 0.12)
+    flag = np.array([[left + neck + far, rise], [left + neck, rng.uniform(0, 0.1)]])
+    if rng.random() < 0.4:
+        return (np.concatenate([flag, body]),)
+    return body, flag + rng.normal(0, 0.05, 2)
+
+
+def _leaning_nine(rng: np.random.Generator) -> Strokes:
+    """A nine with a small head and a straight or bent stem that leans: like a P, a rho or a g."""
+    wide, high, start = rng.uniform(0.15, 0.38), rng.uniform(0.13, 0.28), rng.uniform(-0.2, 0.9)
+    angles = np.linspace(start, start - rng.uniform(1.75, 2.15) * np.pi, 15)
+    head = np.stack([wide * np.cos(angles), high + high * np.sin(angles) * rng.uniform(0.8, 1)], axis=1)
+    foot, bend = rng.uniform(-0.5, 0.25), rng.normal(0, 0.07)
+    top = [wide * rng.uniform(0.6, 1.05), high * rng.uniform(0.2, 1)]
+    stem = np.array([top, [(top[0] + foot) / 2 + bend, 0.6], [foot, 1.0]])
+    if rng.random() < 0.25:  # its end turns up
+        stem = np.concatenate([stem, [[foot - rng.uniform(0.1, 0.35), rng.uniform(0.85, 0.97)]]])
+    return (np.concatenate([head, stem]),) if rng.random() < 0.7 else (head, stem)
+
+
+_STYLES = {"0": _open_zero, "1": _flagged_one, "5": _rising_five, "9": _leaning_nine}
 
 
 def _lay(placed: Sequence[tuple[np.ndarray, float, float]]) -> tuple[np.ndarray, float]:
