@@ -19,12 +19,7 @@ __all__ = [
 _FINE = 3  # strokes are drawn this many times larger, and averaged
 _SLASHED = 0.05  # share of zeros
 _CROSSED = 0.12  # share of sevens that are crossed
-_STYLED = {
-    "0": 0.1,
-    "1": 0.3,
-    "5": 0.25,
-    "9": 0.3,
-}  # shares of digits that are drawn by rule, in other styles
+_STYLED = {"0": 0.1, "1": 0.3, "5": 0.25, "9": 0.3}  # shares that are drawn by rule, in other styles
 _LINKED = 0.3  # share of rows of zeros that are written in one go
 _WIDEST_GLYPH = 2.2  # of its height
 
@@ -195,12 +190,13 @@ def _open_zero(rng: np.random.Generator) -> Strokes:
     wide = rng.uniform(0.3, 0.5)
     line = np.stack([wide * np.sin(angles), -0.5 * np.cos(angles)], axis=1)
     if rng.random() < 0.4:
-        line = np.concatenate([line, line[-1:] + [[rng.uniform(0.15, 0.6), rng.uniform(-0.15, 0.1)]]])
+        tail = line[-1] + np.array([rng.uniform(0.15, 0.6), rng.uniform(-0.15, 0.1)])
+        line = np.concatenate([line, tail[None]])
     return (line,)
 
 
 def _rising_five(rng: np.random.Generator) -> Strokes:
-    """A five with a narrow bowl and a flag that is long, loose or part of the line: like an S, an r or a root."""
+    """A five with a narrow bowl, its flag long, loose or part of the line: like an S, an r or a root."""
     bowl, waist, neck = rng.uniform(0.15, 0.6), rng.uniform(0.3, 0.5), rng.uniform(0.0, 0.15)
     left, end = rng.uniform(0.05, 0.3), rng.uniform(-0.25, 0.15)
     angles = np.linspace(-0.5 * np.pi, rng.uniform(0.35, 0.6) * np.pi, 9)
