@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 from serving import EXAMPLES, AppClient, base64_of, canvases, make_classifier, numbers, open_client, png_of
 
 from tenfold.classifier import Classifier
@@ -23,6 +23,12 @@ from tenfold.serve.settings import ServeSettings
 
 PNG = {"Content-Type": "image/png"}
 PICTURES = [path.read_bytes() for path in sorted(EXAMPLES.glob("*"))] + canvases(4) + numbers(8)
+
+
+def printed(text: str) -> bytes:
+    picture = Image.new("L", (60 * len(text), 160), 255)
+    ImageDraw.Draw(picture).text((40, 30), text, 0, ImageFont.load_default(size=90))
+    return png_of(picture)
 
 
 def check_same(told: dict[str, Any], reading: Reading) -> None:
@@ -102,15 +108,16 @@ def test_an_expected_form(client: AppClient, reader: LineReader, form: dict[str,
 
 
 def test_digits_only(client: AppClient, reader: LineReader) -> None:
-    """Where a form makes sure of a separator."""
-    for picture in PICTURES[-2:]:
+    """Where a form makes sure of a separator, doubtful or not."""
+    for picture in (*PICTURES[-2:], printed("3,5")):
         reading = reader.read(picture, pattern=r"\d,\d")
-        assert "," in reading.text
+        assert "," in [character.label for character in reading.characters]
         plain = read(client, picture, pattern=r"\d,\d", digits="false")
         told = read(client, picture, pattern=r"\d,\d", digits="true")
         check_same(plain, reading)
         check_same(told, reading.only_digits())
         assert told["text"] == plain["text"].replace(",", "") and told["characters"] == told["digits"]
+    assert (plain["text"], told["text"]) == ("3,5", "35")
 
 
 def test_several_pictures_keep_their_order(client: AppClient, reader: LineReader) -> None:
