@@ -46,7 +46,7 @@ class Mixture:
 def random_text(rng: np.random.Generator, digits: str = "0123456789") -> str:
     """A number as people write one: plain, an amount, a decimal, a date, a time or an expression."""
     count = 1 + int(rng.choice(len(_LENGTHS), p=_LENGTHS))
-    if count == 1 and "1" in digits and rng.random() < 0.12:
+    if count == 1 and "1" in digits and rng.random() < 0.25:
         return "1"  # a lone bar, which is easily taken for a rule
     number = "".join(digits[i] for i in rng.integers(len(digits), size=count))
     if count > 2 and "0" in digits and rng.random() < 0.3:
@@ -122,15 +122,14 @@ class StripMaker:
         return self._draw_number(rng, printed=kind - mixture.plain_digit < mixture.printed)
 
     def _draw_blank(self, rng: np.random.Generator) -> np.ndarray:
-        """Paper; with a frame or rules where it is wide, so that no lone bar stands in it."""
+        """Paper; with rules only where it is wide, so that a lone bar is always a one."""
         high = int(rng.integers(24, 64))
         shape = (high, int(high * rng.uniform(0.9, 5)))
-        paper = make_paper(shape, self.sources.papers, rng)
-        if rng.random() < 0.5:
+        near, wide = rng.random() < 0.5, shape[1] > 1.5 * high
+        paper = make_paper(shape, self.sources.papers if wide and not near else (), rng)
+        if near:
             return _from_near(photograph(paper, rng), rng)
-        if shape[1] > 1.5 * high:
-            paper = draw_rules(paper, rng, boxes=0.0)
-        return photograph(paper, rng)
+        return photograph(draw_rules(paper, rng, boxes=0.0) if wide else paper, rng)
 
     def _draw_plain(self, hand: Hand, rng: np.random.Generator) -> tuple[np.ndarray, str]:
         """MNIST's 20x20 box in 28x28, light on dark or the other way round."""
