@@ -92,3 +92,18 @@ def test_the_paper_is_scipys_grey_closing() -> None:
     low = ndimage.grey_dilation(dark.astype(int), size=(window, window), mode="constant", cval=-1)
     closed = ndimage.grey_erosion(low, size=(window, window), mode="constant", cval=999)
     np.testing.assert_array_equal(found.levels, closed - dark)
+
+
+@pytest.mark.parametrize("radius", [3, 8, 25])
+def test_dots_alone_are_no_lines(radius: int) -> None:
+    """Two discs, dark or light; a ring of the same size is writing."""
+    discs, ring = Image.new("L", (400, 200), 230), Image.new("L", (400, 200), 230)
+    middle = [(120, 100), (280, 100)]
+    for x, y in middle:
+        box = [x - radius, y - radius, x + radius, y + radius]
+        ImageDraw.Draw(discs).ellipse(box, fill=20)
+        ImageDraw.Draw(ring).ellipse(box, outline=20, width=max(1, radius // 4))
+    for picture in (np.asarray(discs), 255 - np.asarray(discs)):
+        assert find_lines(picture) is None
+    if radius > 3:
+        assert len(find_lines(np.asarray(ring)) or []) == 1

@@ -175,7 +175,7 @@ def lead_added(reader: LineReader, line: Line, number: int) -> np.ndarray:
     gradient = reader.engine.input_gradient(line.strip[None], weights)[0]
     added = np.zeros((32, line.strip.shape[1] + 32))
     added[:, 16:-16] = gradient * (line.strip.astype(float) - 128) / 255 / reader.card.recipe.input.std
-    return added[:, 4 * place + 2 :][:, :32]
+    return added[:, 2 * place + 1 :][:, :32]  # the middle of a column of 2 pixels
 
 
 IMAGES = np.stack([np.roll(np.eye(28, dtype=np.uint8) * 200, n, axis=1) for n in range(5)])

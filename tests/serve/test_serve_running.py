@@ -119,7 +119,7 @@ def test_overload_is_refused_at_once_and_the_rest_answered(server: Running) -> N
 
 def test_a_chunked_body_is_cut_off_while_it_arrives(server: Running, image_server: Running) -> None:
     """Without a length: refused after one MiB, though the sender would go on for ever."""
-    head = "POST {} HTTP/1.1\r\nHost: x\r\nContent-Type: {}\r\nTransfer-Encoding: chunked\r\n\r\n"
+    head = "POST {} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {}\r\nTransfer-Encoding: chunked\r\n\r\n"
     for path, kind, of in (
         ("/v1/read", "image/png", server),
         ("/v1/read", "multipart/form-data; boundary=b", server),
@@ -177,7 +177,7 @@ def children_of(process: int) -> list[str]:
 def test_what_takes_too_long_or_dies_costs_one_answer() -> None:
     with running("--workers", "1", "--timeout", "0.5", "--quiet") as server:
         with socket.create_connection(("127.0.0.1", server.port), timeout=20) as sender:
-            sender.sendall(b"POST /v1/read HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\n")
+            sender.sendall(b"POST /v1/read HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\n")
             sender.sendall(b"Content-Length: 9\r\n\r\nab")
             assert b" 408 " in sender.recv(65536).splitlines()[0]
         (worker,) = children_of(server.process.pid)

@@ -29,6 +29,7 @@ _EDGE_PARTS = (3, 10)  # ink begins at 3/10 of full ink
 _MOST_REGIONS = 600
 _LONG = 8  # times as long as thick: a rule
 _SPECK = 8  # a piece smaller than the largest one divided by this is a speck
+_DOT = 70  # per cent of its box that a dot fills
 _MARGIN = 4  # around a line, its height divided by this
 
 
@@ -109,9 +110,13 @@ def _full_ink(levels: np.ndarray) -> int:
     return full
 
 
-def find_lines(grey: np.ndarray) -> list[Box]:
-    """uint8 (H, W) -> the boxes of its lines, each with some room around; [] where nothing is written."""
-    departure, _, _, pieces = find_writing(grey)
+def find_lines(grey: np.ndarray) -> list[Box] | None:
+    """uint8 (H, W) -> the boxes of its lines, each with some room around; [] where no writing is found,
+    None where there are only dots."""
+    departure, labels, numbers, pieces = find_writing(grey)
+    counts = np.bincount(labels.ravel())
+    if pieces and all(_is_dot(box, int(counts[number])) for number, box in zip(numbers, pieces)):
+        return None
     height, width = grey.shape
     lines = []
     for x0, y0, x1, y1 in _join_lines(pieces):
@@ -148,6 +153,12 @@ def _stands_out(departure: Departure) -> bool:
 
 def _size(box: Box) -> int:
     return max(box[2] - box[0], box[3] - box[1])
+
+
+def _is_dot(box: Box, count: int) -> bool:
+    """About as wide as high, and full: a disc fills 0.79 of the square around it."""
+    wide, high = box[2] - box[0], box[3] - box[1]
+    return 10 * min(wide, high) >= 7 * max(wide, high) and 100 * count >= _DOT * wide * high
 
 
 def _is_rule(box: Box, width: int, height: int) -> bool:

@@ -16,6 +16,7 @@ __all__ = ["Decoded", "decode", "digits_of"]
 _BEAMS = 12
 _BEAMS_HELD = 40  # under a constraint, whose answers may be unlikely ones
 _LEAST = -7.0  # log-probability: characters less likely in a column are tried only where nothing else fits
+_TIE = 1e-3  # log-probability: of columns that differ by no more the first is a character's place
 _SURELY_BLANK = -1e-4  # log-probability: where the blank is likelier, no character ends
 
 
@@ -120,14 +121,14 @@ def _grow(
         if constraint and state is None:
             return
         found = grown[text] = _Beam(text, -inf, -inf, state, (*beam.places, place))
-    elif len(found.places) < len(text) or place[1] > found.places[-1][1]:
+    elif len(found.places) < len(text) or place[1] > found.places[-1][1] + _TIE:
         found.places = (*beam.places, place)
     found.character = _add(found.character, came)
 
 
 def _moved(places: tuple[tuple[int, float], ...], column: int, value: float) -> tuple[tuple[int, float], ...]:
     """The last character was seen in this column, too: where it is likelier, it stands here."""
-    if places and value > places[-1][1]:
+    if places and value > places[-1][1] + _TIE:
         return (*places[:-1], (column, value))
     return places
 

@@ -228,11 +228,13 @@ def find_views(grey: np.ndarray) -> list[list[Box]]:
 
     A line that fills much of the picture's height is the only one: what else was found are parts of a frame
     or of a neighbour. It is read in the whole picture, by itself and, where the two differ, with half of the
-    room around it. A low picture holds one line.
+    room around it. A low picture holds one line, a picture of dots none.
     """
     height, width = grey.shape
     whole = (0, 0, width, height)
     lines = find_lines(grey)
+    if lines is None:
+        return []
     tallest = max(lines, key=lambda box: box[3] - box[1], default=whole)
     fills = tallest[3] - tallest[1] >= _WHOLE * height
     if not fills and height >= _LOW:

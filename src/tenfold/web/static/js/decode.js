@@ -2,6 +2,7 @@
 
 const BEAMS = 12;
 const LEAST = -7; // log-probability: characters less likely in a column are not tried
+const TIE = 1e-3; // log-probability: of columns that differ by no more the first is a character's place
 const SURELY_BLANK = -1e-4;
 
 /** log(exp(one) + exp(other)) */
@@ -59,7 +60,7 @@ function advance(beams, row, column, characters) {
       const came = (character === last ? beam.blank : total) + value;
       if (came === -Infinity) continue;
       const longer = at(beam.text + character, [...beam.places, [column, value]]);
-      if (value > longer.places.at(-1)[1]) longer.places = [...beam.places, [column, value]];
+      if (value > longer.places.at(-1)[1] + TIE) longer.places = [...beam.places, [column, value]];
       longer.character = add(longer.character, came);
     }
   }
@@ -68,4 +69,4 @@ function advance(beams, row, column, characters) {
 }
 
 /** The last character was seen in this column, too: where it is likelier, it stands here. */
-const moved = (places, seen) => (places.length && seen[1] > places.at(-1)[1] ? [...places.slice(0, -1), seen] : places);
+const moved = (places, seen) => (places.length && seen[1] > places.at(-1)[1] + TIE ? [...places.slice(0, -1), seen] : places);

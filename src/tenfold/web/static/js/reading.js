@@ -51,12 +51,14 @@ function readLines(grey, picture, model) {
 /**
  * The lines of a picture, each as the boxes that it is to be read in. A line that fills much of the picture's
  * height is the only one: what else was found are parts of a frame or of a neighbour. It is read in the whole
- * picture, by itself and, where the two differ, with half of the room around it. A low picture holds one line.
+ * picture, by itself and, where the two differ, with half of the room around it. A low picture holds one line, a
+ * picture of dots none.
  */
 function findViews(grey) {
   const { width, height } = grey;
   const whole = [0, 0, width, height];
   const lines = findLines(grey);
+  if (!lines) return [];
   const high = ([, top, , bottom]) => bottom - top;
   const tallest = lines.reduce((most, line) => (high(line) > high(most) ? line : most), lines[0] ?? whole);
   const fills = high(tallest) >= WHOLE * height;

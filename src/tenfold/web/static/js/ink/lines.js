@@ -13,11 +13,15 @@ const [EDGE_PART, EDGE_WHOLE] = [3, 10]; // ink begins at 3/10 of full ink
 const MOST_REGIONS = 600;
 const LONG = 8; // times as long as thick: a rule
 const SPECK = 8; // a piece smaller than the largest one divided by this is a speck
+const DOT = 70; // per cent of its box that a dot fills
 const MARGIN = 4; // around a line, its height divided by this
 
-/** Bytes {data, width, height} -> [x0, y0, x1, y1] of each line, with some room around. */
+/** Bytes {data, width, height} -> [x0, y0, x1, y1] of each line, with some room around; null where there are only dots. */
 export function findLines(grey) {
-  const { factor, pieces } = findWriting(grey);
+  const { factor, labels, kept, pieces } = findWriting(grey);
+  const counts = new Map(kept.map((label) => [label, 0]));
+  for (const label of labels) if (counts.has(label)) counts.set(label, counts.get(label) + 1);
+  if (pieces.length && pieces.every((box, i) => isDot(box, counts.get(kept[i])))) return null;
   const { width, height } = grey;
   return joinLines(pieces).map(([x0, y0, x1, y1]) => {
     const room = Math.floor((y1 - y0) / MARGIN) + 2;
@@ -42,6 +46,12 @@ export function findWriting(grey) {
   let kept = boxes.slice(0, MOST_REGIONS).filter(({ box }) => !isRule(box, width, height));
   kept = kept.filter(({ box }) => sizeOf(box) * SPECK > sizeOf(kept[0].box));
   return { ...departure, levels, labels, kept: kept.map(({ label }) => label), pieces: kept.map(({ box }) => box) };
+}
+
+/** About as wide as high, and full: a disc fills 0.79 of the square around it. */
+function isDot([x0, y0, x1, y1], count) {
+  const wide = x1 - x0, high = y1 - y0;
+  return 10 * Math.min(wide, high) >= 7 * Math.max(wide, high) && 100 * count >= DOT * wide * high;
 }
 
 function measureDeparture(grey) {
