@@ -12,7 +12,7 @@ from tenfold.ink.strip import PAPER
 from tenfold.reader.alphabet import BLANK, CHARACTERS, DIGITS, OTHER, OUTPUTS
 from tenfold.reader.line_reader import LineReader, ReaderCard
 from tenfold.reader.load import read_recipe
-from tenfold.reader.reading import COLUMN_WIDTH
+from tenfold.reader.reading import COLUMN_WIDTH, LEAD
 
 __all__ = ["template_reader", "write"]
 
@@ -61,7 +61,7 @@ class _Templates:
         inked = np.concatenate([[False], (ink > 25).any(axis=0), [False]])
         edges = np.flatnonzero(inked[1:] != inked[:-1])
         for start, end in zip(edges[::2], edges[1::2], strict=True):
-            mark, row = ink[:, start:end], logits[(start + end) // 2 // COLUMN_WIDTH]
+            mark, row = ink[:, start:end], logits[((start + end) // 2 - LEAD) // COLUMN_WIDTH]
             row[BLANK] = 0
             if _height(mark) < _LOW * _height(ink):
                 row[CHARACTERS.index(".")] = _SURE

@@ -18,7 +18,7 @@ from tenfold.classifier import Classifier
 from tenfold.explain.gradient import gradient_saliency
 from tenfold.reader.alphabet import BLANK, CHARACTERS
 from tenfold.reader.line_reader import LineReader
-from tenfold.reader.reading import Line, Reading
+from tenfold.reader.reading import LEAD, Line, Reading
 from tenfold.serve.settings import ServeSettings
 
 PNG = {"Content-Type": "image/png"}
@@ -175,7 +175,7 @@ def lead_added(reader: LineReader, line: Line, number: int) -> np.ndarray:
     gradient = reader.engine.input_gradient(line.strip[None], weights)[0]
     added = np.zeros((32, line.strip.shape[1] + 32))
     added[:, 16:-16] = gradient * (line.strip.astype(float) - 128) / 255 / reader.card.recipe.input.std
-    return added[:, 2 * place + 1 :][:, :32]  # the middle of a column of 2 pixels
+    return added[:, 2 * place + 1 + LEAD :][:, :32]  # around the middle of the character
 
 
 IMAGES = np.stack([np.roll(np.eye(28, dtype=np.uint8) * 200, n, axis=1) for n in range(5)])

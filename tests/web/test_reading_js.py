@@ -26,7 +26,7 @@ from tenfold.reader.decode import decode
 from tenfold.reader.explain import decisive_pixels
 from tenfold.reader.line_reader import LineReader
 from tenfold.reader.load import load_reader
-from tenfold.reader.reading import COLUMN_WIDTH
+from tenfold.reader.reading import middle_of
 from tenfold.recipes.load import get_recipe
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.*"))
@@ -201,7 +201,7 @@ def test_what_decides_is_the_servers(lab: Lab, reader: LineReader) -> None:
     )
     assert len(got["maps"]) == len(line.places) > 5
     for place, share, found in zip(line.places, shares, got["maps"], strict=True):
-        start = int((place + 0.5) * COLUMN_WIDTH)
+        start = middle_of(place)
         wanted = np.pad(share, ((0, 0), (16, 16)))[:, start : start + HEIGHT]
         np.testing.assert_allclose(
             np.reshape(found, (HEIGHT, HEIGHT)), wanted, rtol=0, atol=1e-4 * np.abs(shares).max()

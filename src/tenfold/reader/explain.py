@@ -16,7 +16,7 @@ from tenfold.explain.overlay import lay_over
 from tenfold.ink.strip import HEIGHT, PAPER
 from tenfold.reader.alphabet import BLANK, CHARACTERS, OTHER, OUTPUTS
 from tenfold.reader.line_reader import LineReader
-from tenfold.reader.reading import COLUMN_WIDTH, Line, Reading
+from tenfold.reader.reading import COLUMN_WIDTH, Line, Reading, middle_of
 from tenfold.reader.troubles import explain_verdict, percent
 
 __all__ = ["decisive_pixels", "explain_reading"]
@@ -191,7 +191,7 @@ def _character(number: int, character: Prediction, place: int, decisive: np.ndar
     ImageDraw.Draw(head).text(at, words.translate(_PLAIN), colour, sheet.font(24), anchor="lm")
     side = 116
     seen = np.full((HEIGHT, HEIGHT), PAPER, np.uint8) if character.image is None else character.image
-    middle = int((place + 0.5) * COLUMN_WIDTH)
+    middle = middle_of(place)
     near = np.pad(decisive, ((0, 0), (HEIGHT // 2, HEIGHT // 2)))[:, middle : middle + HEIGHT]
     departure = np.minimum(2 * np.abs(seen.astype(np.int16) - PAPER), 255).astype(np.uint8)
     likeliest = character.alternatives(3)

@@ -15,9 +15,12 @@ from tenfold.numerics import softmax
 from tenfold.reader.alphabet import BLANK, CHARACTERS, DIGITS, OTHER
 from tenfold.reader.decode import Decoded
 
-__all__ = ["COLUMN_WIDTH", "Line", "Reading", "describe_line", "is_digit"]
+__all__ = ["COLUMN_WIDTH", "LEAD", "Line", "Reading", "describe_line", "is_digit", "middle_of"]
 
 COLUMN_WIDTH = 2  # pixels of a strip
+LEAD = (
+    3  # pixels of a strip: a character is seen so far left of its middle (printed digits: 3.1, deviation 1.3)
+)
 _NAMES = tuple(CHARACTERS.replace(OTHER, ""))
 _DOUBT = 0.5  # a character less likely than this is doubtful in a doubtful line
 _ROOM = 0.45  # of a line's height: a character reaches no farther to a side
@@ -175,7 +178,7 @@ def _character_boxes(places: list[int], box: Box, scale: float) -> list[Box]:
     """In the original's pixels: half-way to the neighbours, but no wider than digits are."""
     x0, y0, x1, y1 = box
     ratio = (y1 - y0) / HEIGHT  # picture pixels per strip pixel
-    middles = [(place + 0.5) * COLUMN_WIDTH - MARGIN for place in places]
+    middles = [middle_of(place) - MARGIN for place in places]
     boxes = []
     for number, middle in enumerate(middles):
         left, right = middle - _ROOM * HEIGHT, middle + _ROOM * HEIGHT
@@ -188,14 +191,19 @@ def _character_boxes(places: list[int], box: Box, scale: float) -> list[Box]:
     return boxes
 
 
+def middle_of(place: int) -> int:
+    """Pixels from the left of a strip: the middle of a character that was seen in this column."""
+    return int((place + 0.5) * COLUMN_WIDTH) + LEAD
+
+
 def _scaled(edges: tuple[float, float, float, float], scale: float) -> Box:
     x0, y0, x1, y1 = (round(edge * scale) for edge in edges)
     return x0, y0, x1, y1
 
 
 def _window(strip: np.ndarray, place: int) -> np.ndarray:
-    """uint8 (32, 32): the strip around a column."""
-    middle = int((place + 0.5) * COLUMN_WIDTH)
+    """uint8 (32, 32): the strip around a character that was seen in this column."""
+    middle = middle_of(place)
     window = np.full((HEIGHT, HEIGHT), PAPER, np.uint8)
     start = middle - HEIGHT // 2
     low, high = max(0, start), min(strip.shape[1], start + HEIGHT)

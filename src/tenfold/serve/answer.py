@@ -19,7 +19,7 @@ from tenfold.ink.strip import HEIGHT
 from tenfold.reader.constraint import make_constraint
 from tenfold.reader.line_reader import LineReader
 from tenfold.reader.load import AnyModel
-from tenfold.reader.reading import COLUMN_WIDTH, Line, Reading
+from tenfold.reader.reading import Line, Reading, middle_of
 from tenfold.serve.refusal import Refusal, to_document
 
 __all__ = [
@@ -157,7 +157,7 @@ def _saliency(reader: LineReader, line: Line) -> list[list[float]]:
     shares = decisive_pixels(reader, line, logs) / (_FULL * reader.card.recipe.input.std)
     half = HEIGHT // 2
     padded = np.pad(shares, ((0, 0), (0, 0), (half, half)))  # a column's window begins where its middle was
-    starts = [int((place + 0.5) * COLUMN_WIDTH) for place in line.places]
+    starts = [middle_of(place) for place in line.places]
     return [_rounded(each[:, start : start + HEIGHT]) for each, start in zip(padded, starts, strict=True)]
 
 

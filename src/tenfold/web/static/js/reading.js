@@ -13,6 +13,7 @@ import { findTroubles } from "./troubles.js";
 
 const OTHER = "?";
 const COLUMN_WIDTH = 2; // pixels of a strip
+const LEAD = 3; // pixels of a strip: a character is seen so far left of its middle
 const UNIT = 4; // pixels: the network takes strips of a width that is divisible by it
 const WHOLE = 0.4; // of the picture's height: a line as high as that is read in the whole picture, too
 const LOW = 100; // pixels: a picture of less height holds one line
@@ -131,7 +132,7 @@ function doubt(characters) {
 /** In the original's pixels: half-way to the neighbours, but no wider than digits are. */
 function characterBoxes(places, [x0, y0, x1, y1], scale) {
   const ratio = (y1 - y0) / HEIGHT; // picture pixels per strip pixel
-  const middles = places.map((place) => (place + 0.5) * COLUMN_WIDTH - MARGIN);
+  const middles = places.map((place) => middleOf(place) - MARGIN);
   return middles.map((middle, i) => {
     const left = Math.max(middle - ROOM * HEIGHT, ((middles[i - 1] ?? -Infinity) + middle) / 2);
     const right = Math.min(middle + ROOM * HEIGHT, ((middles[i + 1] ?? Infinity) + middle) / 2);
@@ -141,9 +142,12 @@ function characterBoxes(places, [x0, y0, x1, y1], scale) {
   });
 }
 
-/** 32x32 numbers of a strip around a column. */
+/** Pixels from the left of a strip: the middle of a character that was seen in this column. */
+const middleOf = (place) => Math.trunc((place + 0.5) * COLUMN_WIDTH) + LEAD;
+
+/** 32x32 numbers of a strip around a character. */
 function windowOf({ data, width }, place, paper = PAPER) {
-  const start = Math.trunc((place + 0.5) * COLUMN_WIDTH) - HEIGHT / 2;
+  const start = middleOf(place) - HEIGHT / 2;
   return data.constructor.from({ length: HEIGHT * HEIGHT }, (_, i) => {
     const x = start + (i % HEIGHT);
     return x >= 0 && x < width ? data[Math.floor(i / HEIGHT) * width + x] : paper;
