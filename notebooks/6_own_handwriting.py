@@ -93,7 +93,7 @@ assert np.abs(pale.astype(int) - strip).mean() < 4
 # %% [markdown]
 # ## What the network sees
 #
-# A convolutional network slides over the strip. For every 4 pixels it gives a column of 21 scores: one
+# A convolutional network slides over the strip. For every 2 pixels it gives a column of 21 scores: one
 # for each digit, for each of `.,-/:+×÷=`, for "other" (letters, scribbles), and for the *blank*: no
 # character ends here. The picture below shows their probabilities.
 
@@ -111,7 +111,7 @@ axes[0].set_yticks([])
 axes[1].set_yticks(np.arange(21) + 0.5, [*CHARACTERS, "blank"], fontsize=6)
 axes[1].set_xlabel("column")
 lesson.finish()
-assert probs.shape == (strip.shape[1] // 4, len(CHARACTERS) + 1)
+assert probs.shape == (strip.shape[1] // 2, len(CHARACTERS) + 1)
 assert probs[0].argmax() == BLANK  # the paper at the left end
 
 # %% [markdown]

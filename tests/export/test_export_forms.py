@@ -18,6 +18,7 @@ from tenfold.export import check, forms
 from tenfold.export.card import write_card
 from tenfold.export.forms import FORMS, Source, default_place, export_as
 from tenfold.export.onnx_file import export_onnx
+from tenfold.reader.alphabet import OUTPUTS
 from tenfold.reader.load import load_reader
 from tenfold.recipes.load import get_recipe
 
@@ -109,8 +110,8 @@ def test_agreement_sees_other_columns_of_strips(tmp_path: Path) -> None:
     """The bias of one character is raised: it becomes the likeliest in every column."""
     reader, strips = load_reader(), check.check_strips(2)
     weights = reader.engine.weights()
-    (last,) = [name for name in weights if name.endswith(".bias") and weights[name].shape == (21,)]
-    weights[last][3] += 200
+    (last,) = [name for name in weights if name.endswith(".bias") and weights[name].shape == (2 * OUTPUTS,)]
+    weights[last][[3, OUTPUTS + 3]] += 200  # in both parts of a column
     reader.with_weights(weights).save(tmp_path / "three")
     found = check.compare_saved(reader, tmp_path / "three", strips, "made-up strips")
     assert (found.images, found.differing) == (8, 8) and found.difference > 0.9

@@ -23,7 +23,17 @@ TOP = 10  # tenfold/__init__.py, which names everything lazily
 # floor -> rooms (folders) and files; the longest prefix of a module's name decides
 FLOORS: dict[int, tuple[str, ...]] = {
     0: ("errors", "numerics", "version", "files", "helpers"),
-    1: ("settings", "arrays", "metrics", "schedules", "networks", "augmentation", "engines", "engines.base"),
+    1: (
+        "claims",
+        "settings",
+        "arrays",
+        "metrics",
+        "schedules",
+        "networks",
+        "augmentation",
+        "engines",
+        "engines.base",
+    ),
     2: ("data", "ink", "pens", "recipes", "numpy_engine", "torch_engine", "web", "pages"),
     3: ("synthesis", "engines.create", "engines.preload", "engines.ensemble", "engines.check"),
     4: ("classifier", "explain.occlusion", "explain.overlay", "explain.sheet"),

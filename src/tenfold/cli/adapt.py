@@ -75,12 +75,11 @@ def adapt_command(
         )
     if not as_json:
         _show(adaptation, examples, left_out, quiet=quiet)
-    written, place = force or not adaptation.objection, None
-    if written:
-        place = _save(adaptation, out, {"began_with": str(model) if model else "the built-in reader"})
+    written, began_with = force or not adaptation.objection, str(model or "the built-in reader")
+    place = _save(adaptation, out, {"began_with": began_with}) if written else None
     seconds = time.perf_counter() - started
     if as_json:
-        outcome = {"out": str(place) if written else None, "seconds": seconds}
+        outcome = {"out": str(place) if place else None, "seconds": seconds}
         emit_json(adaptation.to_dict() | _told(adaptation, examples, left_out) | outcome)
     elif written:
         if adaptation.objection:

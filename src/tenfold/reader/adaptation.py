@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tenfold.claims import claim_folder, is_taken
 from tenfold.errors import UsageError
-from tenfold.files import claim_folder, is_taken, write_text
+from tenfold.files import write_text
 from tenfold.metrics import edit_distance, wilson_interval
 from tenfold.reader.alphabet import DIGITS, OTHER
 from tenfold.reader.line_reader import LineReader

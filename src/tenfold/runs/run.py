@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tenfold.arrays import ImageDataset
+from tenfold.claims import claim_folder, is_taken
 from tenfold.data.catalogue import CATALOGUE
 from tenfold.data.load import find_dataset, load_dataset
 from tenfold.data.split import split_dataset
@@ -20,7 +21,7 @@ from tenfold.engines.create import choose_engine, preferred_engine
 from tenfold.engines.preload import preload_engine
 from tenfold.errors import DataError, ModelError, TenfoldError, UsageError
 from tenfold.evaluation.evaluate import Evaluation, evaluate
-from tenfold.files import claim_folder, is_taken, write_text
+from tenfold.files import write_text
 from tenfold.recipes.load import recipe_to_toml
 from tenfold.recipes.schema import Recipe
 from tenfold.runs.environment import describe_environment, peak_memory_mib, write_environment

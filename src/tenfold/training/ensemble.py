@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from tenfold.arrays import ImageDataset
+from tenfold.claims import claim_folder
 from tenfold.classifier import Classifier
 from tenfold.engines.ensemble import combine_engines, split_members
 from tenfold.errors import UsageError
-from tenfold.files import claim_folder, remove_parts
+from tenfold.files import remove_parts
 from tenfold.recipes.schema import EnsembleSettings, Recipe
 from tenfold.training import loop
 from tenfold.training.calibrate import calibrate
