@@ -35,7 +35,7 @@ MOST_ANSWERED = 0.2  # of words and blanks: may be answered with a number that w
 
 
 class Answer(NamedTuple):
-    """What was read in a line. text: without regard to doubt, "" where there is no number. refused: nothing
+    """What was read in a line. text: without regard to doubt, "" without a number. refused: nothing
     was read, or a character is doubtful."""
 
     text: str

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -225,14 +224,14 @@ def _claim_new(wanted: Path | None, name: str) -> Iterator[Path]:
 def _make_folder(root: Path, name: str) -> Path:
     """A new folder of this name, or with a number behind it."""
     root.mkdir(parents=True, exist_ok=True)
-    for number in itertools.count(1):
+    number = 1
+    while True:
         folder = root / (name if number == 1 else f"{name}-{number}")
         try:
             folder.mkdir()
+            return folder
         except FileExistsError:
-            continue
-        return folder
-    raise AssertionError
+            number += 1
 
 
 def _refuse_taken(folder: Path) -> None:

@@ -70,7 +70,7 @@ class Corrections:
 
 
 def may_be_label(model: AnyModel, label: str) -> bool:
-    """Whether it is one class, or the lines of a picture for a line reader, or that there is no number."""
+    """Whether it is a class name, the lines of a picture for a line reader, or "not a digit"."""
     if label == NOT_A_DIGIT:
         return True
     if isinstance(model, Classifier):

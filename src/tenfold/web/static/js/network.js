@@ -82,7 +82,7 @@ export class LineModel extends Network {
   }
 }
 
-/** Says of which class an image is. */
+/** Classifies images. */
 export class Model extends Network {
   constructor(card, weights) {
     super(card, weights);
