@@ -21,11 +21,12 @@ from tenfold.settings import LossSettings, OptimiserSettings
 
 pytest.importorskip("torch")
 
-# with tiles (16 channels and more, 3x3) and without; a batch-norm that cannot be folded; a residual
+# with tiles (16 channels and more, 3x3) and without; a batch-norm that cannot be folded; residuals
 LAYERS = [
     "pixel-unshuffle 2", "conv 16 3x3 padding same no-bias", "batch-norm", "relu",
     "conv 20 3x3 padding same", "batch-norm", "relu", "max-pool 2", "batch-norm",
     {"residual": ["conv 20 3x3 padding same no-bias", "batch-norm", "tanh"]}, "max-pool 2x1",
+    {"residual": ["conv 20 3x3 padding same no-bias", "batch-norm", "relu"]},
     "conv 12 4x3 padding 0x1 no-bias", "batch-norm", "relu", "dropout 0", "conv 9 1x5 padding same", "relu",
     "conv 12 1x1", "columns 2",
 ]  # fmt: skip

@@ -53,27 +53,28 @@ def measure_departure(grey: np.ndarray) -> Departure:
         small = 255 - small
     side = (small.shape[0] + small.shape[1]) // 2
     window = max(5, side // _WINDOW) | 1
-    paper = -_largest_around(-_largest_around(small.astype(np.int32), window), window)
-    levels = paper - small
+    paper = 255 - _largest_around(255 - _largest_around(small, window), window)
+    levels = (paper - small).astype(np.int32)  # the paper is never darker
     return Departure(levels, _full_ink(levels), light=light, factor=factor)
 
 
 def _is_light_ink(small: np.ndarray) -> bool:
     """Ink is the smaller part and departs far: the third moment of grey against its surroundings."""
     window = max(3, (small.shape[0] + small.shape[1]) // 2 // _SURROUNDINGS) | 1
-    sums, counts = _sums_around(small.astype(np.int64), window)
+    sums, counts = _sums_around(small.astype(np.int32), window)
     departure = small - sums // counts
     inner = departure[tuple(slice(size // 8, size - size // 8) for size in small.shape)]
-    return int((inner * inner * inner).sum()) > 0
+    return int((inner * inner * inner).sum(dtype=np.int64)) > 0
 
 
 def _sums_around(values: np.ndarray, window: int) -> tuple[np.ndarray, np.ndarray]:
-    """int64 (H, W): the sum of the window around each pixel, cut at the edges, and its number of pixels."""
-    counts = np.ones((1, 1), np.int64)
+    """int32 (H, W): the sum of the window around each pixel, cut at the edges, and its number of pixels."""
+    counts = np.ones((1, 1), np.int32)
     for axis in (0, 1):
         size, half = values.shape[axis], window // 2
-        total = np.concatenate([np.zeros_like(values.take([0], axis)), values.cumsum(axis)], axis)
-        place = np.arange(size)
+        running = values.cumsum(axis, dtype=np.int32)  # at most 800 x 800 x 255
+        total = np.concatenate([np.zeros_like(values.take([0], axis)), running], axis)
+        place = np.arange(size, dtype=np.int32)
         low, high = np.maximum(place - half, 0), np.minimum(place + half + 1, size)
         values = total.take(high, axis) - total.take(low, axis)
         counts = counts * (high - low).reshape((-1, 1) if axis == 0 else (1, -1))

@@ -30,10 +30,12 @@ _LEAST_CHANNELS = 16
 _KEPT = 8
 
 
-def build_quick_layers(plans: Sequence[LayerPlan], store: ParameterStore, kernels: Kernels) -> list[Layer]:
+def build_quick_layers(
+    plans: Sequence[LayerPlan], store: ParameterStore, kernels: Kernels, scratch: Buffers | None = None
+) -> list[Layer]:
     """Layers that only answer. kernels: filled where they are missing, so that several networks on one
-    store share them."""
-    scratch = Buffers(store.dtype)
+    store share them. scratch: memory that is free again after each layer."""
+    scratch = scratch or Buffers(store.dtype)
     layers: list[Layer] = []
     for plan in plans:
         if plan.spec.kind == "conv":
@@ -41,7 +43,9 @@ def build_quick_layers(plans: Sequence[LayerPlan], store: ParameterStore, kernel
         elif plan.spec.kind == "relu" and layers and isinstance(layers[-1], QuickConvolution):
             layers[-1].rectifies = True
         else:
-            layers.append(build_layer(plan, store))
+            layer = build_layer(plan, store)
+            layer.inner = build_quick_layers(plan.inner, store, kernels, scratch)
+            layers.append(layer)
     return layers
 
 
