@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
+from tenfold.arguments import checked
 from tenfold.errors import DataError
 
 if TYPE_CHECKING:
@@ -258,6 +259,7 @@ class Prediction:
     verdict: Verdict = "digit"
     image: np.ndarray | None = field(default=None, repr=False)
 
+    @checked
     def alternatives(self, count: int = 3) -> list[tuple[str, float]]:
         """The likeliest classes, best first, with their probabilities."""
         order = np.argsort(-self.probs, kind="stable")[:count]

@@ -13,6 +13,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
+from tenfold.arguments import checked
 from tenfold.arrays import Prediction, Verdict
 from tenfold.engines.base import Engine, EngineOptions
 from tenfold.engines.ensemble import build_engine
@@ -144,6 +145,7 @@ class Classifier:
         return self.engine.network
 
     @classmethod
+    @checked
     def from_weights(
         cls,
         card: ModelCard,
@@ -162,6 +164,7 @@ class Classifier:
         return cls(build_engine(engine, network, weights, options, views=views), card)
 
     @classmethod
+    @checked
     def load(
         cls,
         path: str | Path,
@@ -174,6 +177,7 @@ class Classifier:
         card, weights = read_model(path)
         return cls.from_weights(card, weights, engine=engine, device=device, precision=precision)
 
+    @checked
     def save(self, path: str | Path) -> None:
         """Writes `model.safetensors` and `model.json` into the folder `path`, each beside and renamed."""
         folder = Path(path)
@@ -186,15 +190,18 @@ class Classifier:
             )  # save_file lets only its owner read
         write_text(folder / "model.json", json.dumps(self.card.to_dict(), indent=2) + "\n")
 
+    @checked
     def with_weights(self, weights: dict[str, np.ndarray]) -> Classifier:
         """The same network, or networks, with other weights, in an engine of the same kind."""
         name, options, views = self.engine.name, self.engine.options, self.card.recipe.ensemble.views
         return Classifier(build_engine(name, self.network, weights, options, views=views), self.card)
 
+    @checked
     def with_temperature(self, temperature: float) -> Classifier:
         """The same weights with another temperature."""
         return Classifier(self.engine, replace(self.card, temperature=temperature))
 
+    @checked
     def logits(self, images: np.ndarray) -> np.ndarray:
         """uint8 (N, H, W) -> float32 (N, K). Raises DataError for another size."""
         return self._outputs(images)[:, : len(self.class_names)]
@@ -209,18 +216,22 @@ class Classifier:
             )
         return self.engine.logits(images)
 
+    @checked
     def predict_proba(self, images: np.ndarray) -> np.ndarray:
         """uint8 (N, H, W) -> probabilities float32 (N, K)."""
         return self.to_probs(self.logits(images))
 
+    @checked
     def to_probs(self, logits: np.ndarray) -> np.ndarray:
         """Logits (N, K) -> probabilities: softmax(logits / temperature)."""
         return softmax(logits / np.float32(self.card.temperature))
 
+    @checked
     def predict(self, images: np.ndarray) -> np.ndarray:
         """uint8 (N, H, W) -> class indices int64 (N,)."""
         return self.logits(images).argmax(axis=1)
 
+    @checked
     def judge(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """uint8 (N, H, W) -> probabilities of the classes float32 (N, K), and of none of them (N,)."""
         outputs = self._outputs(images)
@@ -228,6 +239,7 @@ class Classifier:
         none = self.to_probs(outputs)[:, classes:].sum(axis=1)
         return self.to_probs(outputs[:, :classes]), none
 
+    @checked
     def predictions(self, images: np.ndarray) -> list[Prediction]:
         """uint8 (N, H, W) -> a verdict an image."""
         judged = zip(images, *self.judge(images), strict=True)

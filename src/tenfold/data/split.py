@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from tenfold.arguments import checked
 from tenfold.arrays import ImageDataset
 from tenfold.errors import DataError, UsageError
 
 __all__ = ["fold_indices", "split_dataset", "split_indices"]
 
 
+@checked
 def split_dataset(
     dataset: ImageDataset, share: float, *, seed: int, stratified: bool = True
 ) -> tuple[ImageDataset, ImageDataset]:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from tenfold.arguments import checked
 from tenfold.doctor.checks_data import best_shift
 from tenfold.doctor.checks_step import judge_slope
 from tenfold.doctor.diagnosis import Finding
@@ -26,6 +27,7 @@ _IMAGES = 20
 _MOVE = 1e-6
 
 
+@checked
 def check_own_code(
     *,
     softmax: Function | None = None,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from tenfold.recipes.load import change_recipe, get_recipe, list_recipes
+from tenfold.recipes.load import change_recipe, list_recipes
 from tenfold.recipes.schema import Recipe
 
 __all__ = ["DEFAULT", "LEAST_STEPS", "Choices", "choose_recipe"]
@@ -30,7 +30,7 @@ def choose_recipe(choices: Choices) -> Recipe:
     given, changes = choices.recipe, dict(choices.changes or {})
     if given is None:
         given, changes = DEFAULT, {"training.precision": "float64"} | changes
-    recipe = change_recipe(given if isinstance(given, Recipe) else get_recipe(given), changes)
+    recipe = change_recipe(given, changes)
     own: dict[str, Any] = {}
     if choices.epochs is not None:
         own |= {"training.epochs": choices.epochs, "training.min_steps": 0, "training.steps": 0}

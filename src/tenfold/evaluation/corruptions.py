@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tenfold.arguments import checked
 from tenfold.augmentation.draws import AugmentationDraws, draw_augmentation
 from tenfold.errors import UsageError, nearest
 from tenfold.numpy_engine.augment import augment
@@ -34,6 +35,7 @@ class _Corruption:
     amounts: tuple[float, float, float, float, float]
 
 
+@checked
 def corrupt(images: np.ndarray, name: str, severity: int, *, seed: int = 0) -> np.ndarray:
     """uint8 (N, H, W) -> uint8 (N, H, W), each picture changed in its own way; the same for a seed.
 

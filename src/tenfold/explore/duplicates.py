@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from tenfold.arguments import checked
 from tenfold.arrays import iterate_pieces
 from tenfold.errors import DataError
 from tenfold.explore.likeness import NEAR, describe_images, link_near
@@ -56,6 +57,7 @@ class Duplicates:
         return tuple(group for group in self.groups if len(np.unique(labels[group.rows])) > 1)
 
 
+@checked
 def find_duplicates(
     images: np.ndarray, *, others: np.ndarray | None = None, near: bool = False
 ) -> Duplicates:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tenfold.arguments import checked
 from tenfold.arrays import ImageDataset, count_pixels, image_place, iterate_pieces
 from tenfold.errors import DataError
 from tenfold.explore.duplicates import DuplicateGroup, Duplicates, find_duplicates
@@ -159,6 +160,7 @@ class Exploration:
         return {"likeness": group.likeness, "images": images}
 
 
+@checked
 def explore_dataset(
     parts: ImageDataset | Mapping[str, ImageDataset],
     *,

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from tenfold.arguments import checked
 from tenfold.classifier import Classifier, ModelCard
 from tenfold.engines.ensemble import MOVES, split_members
 from tenfold.errors import UsageError
@@ -28,6 +29,7 @@ __all__ = ["export_onnx"]
 _OPSET, _IR_VERSION = 17, 8
 
 
+@checked
 def export_onnx(model: AnyModel, path: str | Path) -> Path:
     """Writes a model as ONNX, beside and renamed; returns the path.
 

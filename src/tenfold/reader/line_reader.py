@@ -13,6 +13,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
+from tenfold.arguments import checked
 from tenfold.engines.base import Engine, EngineOptions
 from tenfold.engines.create import create_engine
 from tenfold.errors import ModelError, TenfoldError
@@ -95,6 +96,7 @@ class LineReader:
         return self.engine.network
 
     @classmethod
+    @checked
     def from_weights(
         cls,
         card: ReaderCard,
@@ -115,6 +117,7 @@ class LineReader:
         return cls(create_engine(engine, network, floats, options), card)
 
     @classmethod
+    @checked
     def load(
         cls, path: str | Path, *, engine: str = "numpy", device: str = "cpu", precision: str = "float32"
     ) -> LineReader:
@@ -130,6 +133,7 @@ class LineReader:
             raise ModelError(f"{path} cannot be read: {error}", expected="a line reader's folder") from error
         return cls.from_weights(card, weights, engine=engine, device=device, precision=precision)
 
+    @checked
     def save(self, path: str | Path) -> None:
         """Writes `model.safetensors` (float16) and `model.json` into the folder `path`."""
         folder = Path(path)
@@ -141,6 +145,7 @@ class LineReader:
             beside.write_bytes(save(halves, metadata={"format": "tenfold"}))
         write_text(folder / "model.json", json.dumps(self.card.to_dict(), indent=2) + "\n")
 
+    @checked
     def with_weights(self, weights: Mapping[str, np.ndarray]) -> LineReader:
         """The same reader with other weights, in an engine of the same kind."""
         options = self.engine.options
@@ -152,6 +157,7 @@ class LineReader:
         """The same network with another temperature or threshold."""
         return LineReader(self.engine, replace(self.card, **changes))
 
+    @checked
     def read(
         self,
         picture: Any,
@@ -169,6 +175,7 @@ class LineReader:
         constraint = make_constraint(pattern=pattern, length=length, least=least, most=most)
         return self.read_opened(open_picture(picture), constraint)
 
+    @checked
     def read_opened(self, picture: Picture, constraint: Constraint | None = None) -> Reading:
         """As `read`, for a picture that is open."""
         grey = to_grey(picture.pixels)
@@ -179,6 +186,7 @@ class LineReader:
         troubles = find_troubles(grey, picture, lines, held=constraint is not None)
         return Reading(lines, troubles, picture)
 
+    @checked
     def read_strip(
         self, strip: np.ndarray, constraint: Constraint | None = None
     ) -> tuple[Decoded, np.ndarray]:
@@ -187,6 +195,7 @@ class LineReader:
         logs = log_softmax(logits / np.float32(self.card.temperature))
         return decode(logs, constraint), logs
 
+    @checked
     def read_views(
         self, strips: Sequence[np.ndarray], constraint: Constraint | None = None
     ) -> tuple[int, Decoded, np.ndarray]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any
 
+from tenfold.arguments import checked
 from tenfold.errors import DataError
 from tenfold.helpers import MOST_HELPERS, NO_ANSWER, ask_helpers, count_cores, serve_questions
 from tenfold.ink.open import open_picture
@@ -18,6 +19,7 @@ __all__ = ["read_pictures"]
 WORTH_A_PROCESS = 25  # pictures; fewer are read before another process has started
 
 
+@checked
 def read_pictures(
     reader: LineReader,
     paths: Sequence[str | Path],

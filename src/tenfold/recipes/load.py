@@ -11,6 +11,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from tenfold.arguments import checked
 from tenfold.errors import RecipeError, nearest
 from tenfold.networks.layers import change_layers, layer_numbers, parse_layers
 from tenfold.recipes.schema import Recipe, SearchRange
@@ -37,8 +38,11 @@ def list_recipes() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in _FOLDER.glob("*.toml")))
 
 
-def get_recipe(name_or_path: str | Path) -> Recipe:
-    """A carried recipe by name, or a recipe file by path. Raises RecipeError."""
+@checked
+def get_recipe(name_or_path: str | Path | Recipe) -> Recipe:
+    """A carried recipe by name, or a recipe file by path; a Recipe is given back. Raises RecipeError."""
+    if isinstance(name_or_path, Recipe):
+        return name_or_path
     text = str(name_or_path)
     if text in list_recipes():
         return _read(_FOLDER / f"{text}.toml")
@@ -127,12 +131,16 @@ def _section_of(annotation: Any) -> type[BaseModel] | None:
     return None
 
 
-def change_recipe(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
+@checked
+def change_recipe(recipe: Recipe | str | Path, changes: Mapping[str, Any]) -> Recipe:
     """A copy with values replaced by dotted key: {"training.epochs": 3}. Raises RecipeError.
+
+    recipe: a Recipe, or the name or path of one.
 
     "network.layers.dropout" is the number of every dropout layer, "network.layers.linear1" that of the
     first linear layer (see tenfold.networks.layers).
     """
+    recipe = get_recipe(recipe)
     values = recipe.model_dump()
     for dotted, value in changes.items():
         if dotted.startswith(_IN_LAYERS):

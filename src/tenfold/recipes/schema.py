@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
+from tenfold.arguments import checked
 from tenfold.networks.layers import parse_layers
 from tenfold.networks.shapes import Network, plan_network
 from tenfold.settings import (
@@ -196,6 +197,7 @@ class Recipe(Section):
             raise ValueError(f"the last layer 'columns' needs loss.name = 'ctc', not {self.loss.name!r}")
         return self
 
+    @checked
     def plan(self, image_shape: tuple[int, int], classes: int) -> Network:
         """The network, sized for images of (H, W) and a number of classes. Raises RecipeError."""
         return plan_network(parse_layers(self.network.layers), image_shape, classes)
