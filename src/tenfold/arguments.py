@@ -17,17 +17,17 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from tenfold.errors import UsageError
 
-__all__ = ["checked", "describe_value"]
+__all__ = ["check_argument", "checked", "describe_value"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 _PLAIN: dict[Any, tuple[str, Callable[[Any], bool]]] = {
     NoneType: ("None", lambda value: value is None),
     bool: ("True or False", lambda value: isinstance(value, bool | np.bool_)),
-    int: ("a whole number", lambda value: isinstance(value, Integral) and not isinstance(value, bool)),
+    int: ("a whole number", lambda value: isinstance(value, Integral) and type(value) is not bool),
     float: (
         "a number",
-        lambda value: isinstance(value, Real) and not isinstance(value, bool) and not isnan(value),
+        lambda value: isinstance(value, Real) and type(value) is not bool and not isnan(value),
     ),
     str: ("a text", lambda value: isinstance(value, str)),
     Path: ("a path", lambda value: isinstance(value, Path)),
@@ -61,19 +61,25 @@ def checked(function: F) -> F:
         if not kinds:
             kinds.update(get_type_hints(function))
         for name, value in chain(zip(parameters, args), options.items()):
-            if name in kinds and not _fits(value, kinds[name]):
-                _refuse(function.__qualname__, name, value, kinds[name])
-            if name == "seed" and value is not None and value < 0:
-                raise UsageError(f"{function.__qualname__}: seed is {value}", expected="0 or more")
+            if name in kinds:
+                check_argument(function.__qualname__, name, value, kinds[name])
         return function(*args, **options)
 
     return cast(F, call)
 
 
-def _refuse(function: str, name: str, value: Any, kind: Any) -> None:
+def check_argument(where: str, name: str, value: Any, kind: Any) -> None:
+    """Raises UsageError where `value` is not of the type `kind`, or is a seed below 0.
+
+    where: the function's or class's name, for the message.
+    """
+    if _fits(value, kind):
+        if name == "seed" and value is not None and value < 0:
+            raise UsageError(f"{where}: seed is {value}", expected="0 or more")
+        return
     picture = _is_picture(value) and np.ndarray in (kind, *get_args(kind))
     raise UsageError(
-        f"{function}: {name} is {describe_value(value)}",
+        f"{where}: {name} is {describe_value(value)}",
         expected=_describe_kind(kind),
         remedy=_ONE_PICTURE if picture else "",
     )
@@ -94,7 +100,7 @@ def _fits(value: Any, kind: Any) -> bool:
     if origin is tuple:
         return _fits_tuple(value, inner)
     base = origin or kind
-    if not isinstance(base, type) or getattr(base, "_is_protocol", False):  # Any, a type variable
+    if base is Any or not isinstance(base, type) or getattr(base, "_is_protocol", False):
         return True
     if base is Sequence:
         listed = isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray)
@@ -137,7 +143,7 @@ def _describe_kind(kind: Any) -> str:
 
 def describe_value(value: Any) -> str:
     """What was given, in a few words: "a list of 3", "an array float64 (2, 28, 28)", "'sample'"."""
-    if value is None or isinstance(value, bool | Integral | Real):
+    if value is None or isinstance(value, Real | np.bool_):
         return str(value)
     if isinstance(value, str):
         return repr(value if len(value) <= _SHOWN else value[:_SHOWN] + "...")

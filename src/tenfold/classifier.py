@@ -17,7 +17,7 @@ from tenfold.arguments import checked
 from tenfold.arrays import Prediction, Verdict
 from tenfold.engines.base import Engine, EngineOptions
 from tenfold.engines.ensemble import build_engine
-from tenfold.errors import DataError, ModelError, TenfoldError
+from tenfold.errors import DataError, ModelError, TenfoldError, UsageError
 from tenfold.files import replace_file, write_text
 from tenfold.ink.background import Background
 from tenfold.networks.shapes import Network
@@ -198,7 +198,9 @@ class Classifier:
 
     @checked
     def with_temperature(self, temperature: float) -> Classifier:
-        """The same weights with another temperature."""
+        """The same weights with another temperature, above 0. Raises UsageError."""
+        if not 0 < temperature < math.inf:
+            raise UsageError(f"temperature {temperature}", expected="a number above 0")
         return Classifier(self.engine, replace(self.card, temperature=temperature))
 
     @checked

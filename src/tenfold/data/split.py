@@ -27,7 +27,7 @@ def split_dataset(
 
 def split_indices(labels: np.ndarray, share: float, *, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """(rest, held out): ascending indices into labels (N,), `share` of each class held out."""
-    total = int(share * len(labels) + 0.5)
+    total = int(share * len(labels) + 0.5) if 0 < share < 1 else 0
     if not 0 < total < len(labels):
         raise UsageError(
             f"a share of {share} of {len(labels)} images is {total}",

@@ -29,6 +29,7 @@ from tenfold.doctor.examination import Examination
 from tenfold.doctor.patient import admit
 from tenfold.doctor.readings import read_layers, view_inside
 from tenfold.doctor.trials import Trial, run_trial
+from tenfold.engines.create import choose_engine
 from tenfold.recipes.load import get_recipe
 from tenfold.recipes.schema import EnsembleSettings, Recipe
 from tenfold.runs.folder import Run, is_run, open_run
@@ -58,6 +59,8 @@ def diagnose(
     recipe = get_recipe(recipe)
     run = None if run is None else open_run(run)
     single = recipe.model_copy(update={"ensemble": EnsembleSettings()})
+    network = single.plan(dataset.image_shape, len(dataset.class_names))
+    choose_engine(engine, network)  # a name that is unknown is refused before anything is measured
     examination = Examination(admit(single, dataset, test, engine=engine, seed=seed))
     check_data(examination)
     check_inputs(examination)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, get_type_hints
 
+from tenfold.arguments import check_argument
 from tenfold.recipes.load import change_recipe, list_recipes
 from tenfold.recipes.schema import Recipe
 
-__all__ = ["DEFAULT", "LEAST_STEPS", "Choices", "choose_recipe"]
+__all__ = ["DEFAULT", "LEAST_STEPS", "Choices", "check_parameters", "choose_recipe"]
 
 DEFAULT = "mlp-small"
 LEAST_STEPS = 500  # of a recipe made for 60,000 images, where there are few
@@ -23,6 +24,13 @@ class Choices(Protocol):
     epochs: int | None
     learning_rate: float | None
     batch_size: int | None
+
+
+def check_parameters(estimator: object) -> None:
+    """Raises UsageError for a parameter of the wrong type: scikit-learn wants them looked at by `fit`."""
+    for name, kind in get_type_hints(type(estimator).__init__).items():
+        if name != "return":
+            check_argument(type(estimator).__name__, name, getattr(estimator, name), kind)
 
 
 def choose_recipe(choices: Choices) -> Recipe:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tenfold.arguments import checked
-from tenfold.errors import DataError
+from tenfold.errors import DataError, UsageError
 from tenfold.helpers import MOST_HELPERS, NO_ANSWER, ask_helpers, count_cores, serve_questions
 from tenfold.ink.open import open_picture
 from tenfold.reader.constraint import Constraint, make_constraint
@@ -37,6 +37,8 @@ def read_pictures(
     reader of the PyTorch engine reads in this process. Raises UsageError for a wrong pattern or range
     before it opens a picture.
     """
+    if workers is not None and workers < 1:
+        raise UsageError(f"workers is {workers}", expected="at least 1, or None")
     form = {"pattern": pattern, "length": length, "least": least, "most": most}
     constraint = make_constraint(**form)  # type: ignore[arg-type]
     return _read_all(reader, [str(path) for path in paths], workers, form, constraint)

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, get_args
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from tenfold.arguments import checked
 from tenfold.errors import RecipeError, nearest
@@ -77,12 +77,6 @@ def recipe_from_dict(values: Mapping[str, Any], *, where: str = "recipe") -> Rec
     _refuse_unknown(values, Recipe, where, "")
     try:
         recipe = Recipe.model_validate(values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"]) or "recipe"
-        given = f" = {first['input']!r}" if first["loc"] and first["type"] != "missing" else ""
-        raise RecipeError(f"{where}: {key}{given}: {first['msg'].removeprefix('Value error, ')}") from error
-    try:
         parse_layers(recipe.network.layers)
     except RecipeError as error:
         raise RecipeError(f"{where}: {error.found}", expected=error.expected, remedy=error.remedy) from error
