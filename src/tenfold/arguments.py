@@ -17,17 +17,22 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from tenfold.errors import UsageError
 
-__all__ = ["check_argument", "checked", "describe_value"]
+__all__ = ["check_argument", "checked", "describe_value", "make_folder"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+
+def _is_bool(value: Any) -> bool:
+    return isinstance(value, bool | np.bool_)
+
+
 _PLAIN: dict[Any, tuple[str, Callable[[Any], bool]]] = {
     NoneType: ("None", lambda value: value is None),
-    bool: ("True or False", lambda value: isinstance(value, bool | np.bool_)),
-    int: ("a whole number", lambda value: isinstance(value, Integral) and type(value) is not bool),
+    bool: ("True or False", lambda value: _is_bool(value)),
+    int: ("a whole number", lambda value: isinstance(value, Integral) and not _is_bool(value)),
     float: (
         "a number",
-        lambda value: isinstance(value, Real) and type(value) is not bool and not isnan(value),
+        lambda value: isinstance(value, Real) and not _is_bool(value) and not isnan(value),
     ),
     str: ("a text", lambda value: isinstance(value, str)),
     Path: ("a path", lambda value: isinstance(value, Path)),
@@ -139,6 +144,16 @@ def _describe_kind(kind: Any) -> str:
         return f"a dictionary, each value {_describe_kind(inner[1])}"
     name = getattr(kind, "__name__", str(kind))
     return _SOURCES.get(name, f"{_article(name)} {name}")
+
+
+def make_folder(path: str | Path) -> Path:
+    """The folder of this name, made where it is not there. Raises UsageError where a file stands there."""
+    folder = Path(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise UsageError(f"{folder} is not a folder", expected="a folder", remedy="name another") from error
+    return folder
 
 
 def describe_value(value: Any) -> str:

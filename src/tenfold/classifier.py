@@ -13,7 +13,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
-from tenfold.arguments import checked
+from tenfold.arguments import checked, make_folder
 from tenfold.arrays import Prediction, Verdict
 from tenfold.engines.base import Engine, EngineOptions
 from tenfold.engines.ensemble import build_engine
@@ -180,8 +180,7 @@ class Classifier:
     @checked
     def save(self, path: str | Path) -> None:
         """Writes `model.safetensors` and `model.json` into the folder `path`, each beside and renamed."""
-        folder = Path(path)
-        folder.mkdir(parents=True, exist_ok=True)
+        folder = make_folder(path)
         weights = {name: np.ascontiguousarray(value) for name, value in self.engine.weights().items()}
         with replace_file(folder / "model.safetensors") as beside:
             # One key only: safetensors writes several in a random order, and equal models in unequal files.

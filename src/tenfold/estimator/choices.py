@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol, get_type_hints
 
@@ -26,9 +26,9 @@ class Choices(Protocol):
     batch_size: int | None
 
 
-def check_parameters(estimator: object) -> None:
+def check_parameters(estimator: object, signature: Callable[..., None]) -> None:
     """Raises UsageError for a parameter of the wrong type: scikit-learn wants them looked at by `fit`."""
-    for name, kind in get_type_hints(type(estimator).__init__).items():
+    for name, kind in get_type_hints(signature).items():
         if name != "return":
             check_argument(type(estimator).__name__, name, getattr(estimator, name), kind)
 

@@ -189,7 +189,7 @@ class DigitClassifier(ClassifierMixin, BaseEstimator):
         self, X: Any, y: Any, *, first: bool
     ) -> tuple[np.ndarray, np.ndarray, tuple[int, int] | None]:
         """Rows (N, F), targets (N,), and (H, W) where X was pictures."""
-        check_parameters(self)
+        check_parameters(self, DigitClassifier.__init__)
         rows, shape = flatten_pictures(X)
         if not first:
             self._refuse_shape(shape)

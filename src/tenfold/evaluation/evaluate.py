@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tenfold import metrics
-from tenfold.arguments import checked
+from tenfold.arguments import checked, make_folder
 from tenfold.arrays import ImageDataset, image_place, pack_files, unpack_files
 from tenfold.classifier import Classifier
 from tenfold.errors import DataError, ModelError
@@ -134,7 +134,7 @@ class Evaluation:
     @checked
     def save(self, folder: str | Path, name: str = "evaluation") -> None:
         """Writes `<name>.json` and `<name>.npz`."""
-        with replace_file(Path(folder) / f"{name}.npz") as beside, beside.open("wb") as file:
+        with replace_file(make_folder(folder) / f"{name}.npz") as beside, beside.open("wb") as file:
             arrays = {key: getattr(self, key) for key in _ARRAYS}
             np.savez_compressed(file, **arrays, files=pack_files(self.files))
         write_text(Path(folder) / f"{name}.json", json.dumps(self.to_dict(), indent=2) + "\n")

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from tenfold.arguments import checked
+from tenfold.arguments import checked, make_folder
 from tenfold.arrays import image_place, pack_files, unpack_files
 from tenfold.errors import DataError, ModelError
 from tenfold.files import replace_file, write_text
@@ -87,7 +87,7 @@ class LabelErrors:
         if len(images) != self.n:
             raise DataError(f"{len(images)} images", expected=f"the {self.n} whose labels were looked at")
         kept = replace(self, images=np.asarray(images[self.index[:_KEPT_PICTURES]]), note=note or self.note)
-        with replace_file(Path(folder) / f"{_FILE}.npz") as beside, beside.open("wb") as file:
+        with replace_file(make_folder(folder) / f"{_FILE}.npz") as beside, beside.open("wb") as file:
             arrays = {key: getattr(kept, key) for key in _ARRAYS}
             np.savez_compressed(file, **arrays, files=pack_files(kept.files))
         write_text(Path(folder) / f"{_FILE}.json", json.dumps(kept.to_dict(), indent=2) + "\n")

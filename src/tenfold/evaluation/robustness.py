@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tenfold.arguments import checked
+from tenfold.arguments import checked, make_folder
 from tenfold.arrays import ImageDataset
 from tenfold.classifier import Classifier
 from tenfold.errors import DataError, ModelError, UsageError
@@ -59,7 +59,7 @@ class Robustness:
     @checked
     def save(self, folder: str | Path) -> None:
         """Writes robustness.json and robustness.npz."""
-        with replace_file(Path(folder) / f"{_FILE}.npz") as beside, beside.open("wb") as file:
+        with replace_file(make_folder(folder) / f"{_FILE}.npz") as beside, beside.open("wb") as file:
             np.savez_compressed(file, **{key: getattr(self, key) for key in _ARRAYS})
         write_text(Path(folder) / f"{_FILE}.json", json.dumps(self.to_dict(), indent=2) + "\n")
 

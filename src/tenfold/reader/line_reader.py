@@ -13,7 +13,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
-from tenfold.arguments import checked
+from tenfold.arguments import checked, make_folder
 from tenfold.engines.base import Engine, EngineOptions
 from tenfold.engines.create import create_engine
 from tenfold.errors import DataError, ModelError, TenfoldError, UsageError, nearest
@@ -140,8 +140,7 @@ class LineReader:
     @checked
     def save(self, path: str | Path) -> None:
         """Writes `model.safetensors` (float16) and `model.json` into the folder `path`."""
-        folder = Path(path)
-        folder.mkdir(parents=True, exist_ok=True)
+        folder = make_folder(path)
         halves = {
             name: np.ascontiguousarray(value, np.float16) for name, value in self.engine.weights().items()
         }

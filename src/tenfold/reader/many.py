@@ -53,6 +53,7 @@ def _read_all(
 ) -> Generator[Reading | DataError]:
     if workers is None:
         workers = min(count_cores(), MOST_HELPERS, len(names) // WORTH_A_PROCESS)
+    workers = min(workers, len(names))
     if workers > 1 and reader.engine.name == "numpy":
         model = (reader.card.to_dict(), reader.engine.weights(), form)
         asked = ask_helpers("tenfold.reader.many", names, workers, start=model)

@@ -10,6 +10,7 @@ import numpy as np
 
 from tenfold.arguments import checked
 from tenfold.arrays import image_place
+from tenfold.errors import UsageError
 from tenfold.evaluation.evaluate import Evaluation
 from tenfold.files import write_text
 from tenfold.pages import numbers
@@ -58,8 +59,12 @@ _FIGURES = (
 def write_comparison(runs: Sequence[Run | str | Path], path: str | Path) -> Path:
     """Writes the page that sets the runs (or those in these folders) side by side; returns its path.
 
-    Raises ModelError.
+    Raises ModelError, UsageError where there is no run or `path` is a folder.
     """
+    target = Path(path)
+    if target.is_dir() or not runs:
+        found = f"{target} is a folder" if runs else "no runs"
+        raise UsageError(found, expected="runs, and a file's name such as compare.html")
     opened = [open_run(run) for run in runs]
     names = run_names(opened)
     tests, notes = compare_pairs(opened)
@@ -75,7 +80,6 @@ def write_comparison(runs: Sequence[Run | str | Path], path: str | Path) -> Path
         "pairs": _disagreements(tests[:_MOST_PAIRS], dict(zip(names, opened, strict=True))),
         "pairs_left_out": max(len(tests) - _MOST_PAIRS, 0),
     }
-    target = Path(path)
     write_text(target, render_page("compare.html.j2", context))
     return target
 

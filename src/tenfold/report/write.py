@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tenfold.arguments import checked
+from tenfold.errors import UsageError
 from tenfold.files import write_text
 from tenfold.report import sections
 from tenfold.report.costs import costs_section
@@ -43,10 +44,13 @@ def write_report(run: Run | str | Path, path: str | Path | None = None) -> Path:
     run: a Run, or its folder.
     Parts that the run does not have (no evaluation, no summary, no epoch yet) are said to be missing,
     with the command that adds them. Nothing is measured here.
-    Raises ModelError or DataError where a part is there but cannot be read.
+    Raises UsageError where `path` is a folder, ModelError or DataError where a part is there but cannot
+    be read.
     """
     run = open_run(run)
     target = run.folder / "report.html" if path is None else Path(path)
+    if target.is_dir():
+        raise UsageError(f"{target} is a folder", expected="a file's name, such as report.html")
     write_text(target, render_page("report.html.j2", _context(run)))
     return target
 

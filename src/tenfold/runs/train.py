@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tenfold.arguments import checked
+from tenfold.arguments import checked, make_folder
 from tenfold.arrays import ImageDataset
 from tenfold.recipes.load import get_recipe
 from tenfold.recipes.schema import Recipe
@@ -57,6 +57,8 @@ def train(
     Ctrl-C then keeps the networks that are whole, or else the one that was begun.
     """
     chosen, folder = get_recipe(recipe), None if run_dir is None else Path(run_dir)
+    if folder is not None and folder.exists():
+        make_folder(folder)  # raises where it is a file
     seed, given = int(seed), ", weights=weights" * (weights is not None)
     call = f'tenfold.train("recipe.toml", train_set, val_set, seed={seed}, device={device!r}{given})'
     record = [] if folder is None else [_Record(chosen, train_set, seed, device, call)]
