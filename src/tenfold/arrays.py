@@ -154,19 +154,20 @@ class ImageDataset:
         """int64 (K,): images a class."""
         return np.bincount(self.labels, minlength=len(self.class_names))
 
-    def subset(self, indices: np.ndarray, *, name: str | None = None) -> ImageDataset:
+    @checked
+    def subset(self, indices: np.ndarray | Sequence[int], *, name: str | None = None) -> ImageDataset:
         """The images at `indices`, in that order: copies, or where they are memory-mapped not yet read.
 
         indices: whole numbers, or a bool for each image. Raises DataError for others.
         """
-        indices = _check_indices(indices, self)
+        chosen = _check_indices(indices, self)
         return ImageDataset(
-            _subset(self.images, indices),
-            self.labels[indices],
+            _subset(self.images, chosen),
+            self.labels[chosen],
             self.class_names,
             name or self.name,
             self.note,
-            files=_subset_files(self.files, indices),
+            files=_subset_files(self.files, chosen),
         )
 
     def sha256(self) -> str:
@@ -202,15 +203,16 @@ class WeightedDataset(ImageDataset):
             )
         object.__setattr__(self, "image_weights", _read_only(weights))
 
-    def subset(self, indices: np.ndarray, *, name: str | None = None) -> WeightedDataset:
-        indices = _check_indices(indices, self)
+    @checked
+    def subset(self, indices: np.ndarray | Sequence[int], *, name: str | None = None) -> WeightedDataset:
+        chosen = _check_indices(indices, self)
         return replace(
             self,
-            images=_subset(self.images, indices),
-            labels=self.labels[indices],
+            images=_subset(self.images, chosen),
+            labels=self.labels[chosen],
             name=name or self.name,
-            files=_subset_files(self.files, indices),
-            image_weights=None if self.image_weights is None else self.image_weights[indices],
+            files=_subset_files(self.files, chosen),
+            image_weights=None if self.image_weights is None else self.image_weights[chosen],
         )
 
     def pixel_moments(self) -> tuple[float, float]:
@@ -346,7 +348,7 @@ def _check_types(dataset: ImageDataset) -> None:
             raise DataError(f"{name} is {describe_value(value)}", expected="a text")
 
 
-def _check_indices(indices: np.ndarray, dataset: ImageDataset) -> np.ndarray:
+def _check_indices(indices: np.ndarray | Sequence[int], dataset: ImageDataset) -> np.ndarray:
     """int64 or bool."""
     given, count = np.asarray(indices), len(dataset)
     if given.size == 0 or given.ndim != 1 or given.dtype.kind not in "iub":

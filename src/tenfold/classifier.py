@@ -133,6 +133,7 @@ class ModelCard:
 class Classifier:
     """A trained network with the names of its classes: the only softmax of inference is here."""
 
+    @checked
     def __init__(self, engine: Engine, card: ModelCard) -> None:
         self.engine, self.card = engine, card
 

@@ -100,7 +100,7 @@ def test_a_training_goes_on_where_it_was_stopped(recipe: Recipe) -> None:
     with pytest.raises(RuntimeError, match="power"):
         train(longer, digits, engine="numpy", run_dir="runs/mine", callbacks=[Seen(fails_after=2)])
     assert Run("runs/mine").environment["status"] == "running"
-    with pytest.raises(TenfoldError, match="a training is kept in .*resume=True"):
+    with pytest.raises(TenfoldError, match=r"a training is kept in .*resume=True"):
         train(longer, digits, engine="numpy", run_dir="runs/mine")
     seen = Seen()
     result = train(longer, digits, engine="numpy", run_dir="runs/mine", resume=True, callbacks=[seen])

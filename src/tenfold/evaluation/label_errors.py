@@ -84,8 +84,10 @@ class LabelErrors:
         images: uint8 (N, H, W), all of the data set, of which the 60 most suspect are kept.
         Raises DataError where they are not N.
         """
-        if len(images) != self.n:
-            raise DataError(f"{len(images)} images", expected=f"the {self.n} whose labels were looked at")
+        if images.shape[:1] != (self.n,):
+            raise DataError(
+                f"images of shape {images.shape}", expected=f"the {self.n} whose labels were looked at"
+            )
         kept = replace(self, images=np.asarray(images[self.index[:_KEPT_PICTURES]]), note=note or self.note)
         with replace_file(make_folder(folder) / f"{_FILE}.npz") as beside, beside.open("wb") as file:
             arrays = {key: getattr(kept, key) for key in _ARRAYS}

@@ -38,7 +38,7 @@ def export_onnx(model: AnyModel, path: str | Path) -> Path:
     images, `none` float32 (N,), the probability of none of the classes, as `Classifier.judge` does.
     The file's metadata holds the class names (JSON), the thresholds of the verdict and the recipe's name.
     Of a line reader: input `strips`, uint8 (N, 32, W) as `make_strip` gives them, N and W any numbers, W a
-    multiple of 8. Output: `log_probabilities` float32 (N, W / 4, 21), of a column's characters and last of
+    multiple of 8. Output: `log_probabilities` float32 (N, W / 2, 21), of a column's characters and last of
     the blank. The metadata holds the characters, the strips' height and the threshold.
     Raises UsageError where `path` is a folder, MissingDependencyError without the package onnx.
     """

@@ -92,6 +92,7 @@ class ReaderCard:
 class LineReader:
     """Reads numbers in pictures: handwritten and printed digits, and the separators between them."""
 
+    @checked
     def __init__(self, engine: Engine, card: ReaderCard) -> None:
         self.engine, self.card = engine, card
 
