@@ -105,11 +105,10 @@ def _fits(value: Any, kind: Any) -> bool:
     if origin is tuple:
         return _fits_tuple(value, inner)
     base = origin or kind
-    seen = isinstance(base, type) and base is not Any
-    if not seen or (
-        getattr(base, "_is_protocol", False) and not getattr(base, "_is_runtime_protocol", False)
-    ):
+    if base is Any or not isinstance(base, type):
         return True
+    if getattr(base, "_is_protocol", False) and not getattr(base, "_is_runtime_protocol", False):
+        return True  # isinstance cannot tell
     if base is Sequence:
         listed = isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray)
         return listed and all(_fits(each, inner[0]) for each in value) if inner else listed
