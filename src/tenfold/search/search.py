@@ -58,9 +58,9 @@ def search_recipe(
     from tenfold.search import study as studies  # imports Optuna
 
     recipe = get_recipe(recipe)
-    _check(recipe, dataset, trials, folds, metric)
     if seconds is not None and seconds <= 0:
         raise UsageError(f"{seconds:g} seconds", expected="more than 0")
+    _check(recipe, dataset, trials, folds, metric)
     bench = Bench(dataset, folds, metric, seed, engine, device, callbacks)
     study = studies.open_study(recipe, bench, None if journal is None else Path(journal))
     until = None if seconds is None else time.monotonic() + seconds
