@@ -25,8 +25,9 @@ bench: .venv/installed
 	set -e; for name in time_to_99 fast_profile accuracy epoch_speed augmentation_speed inference growth ladder; do \
 	  $(BIN)/python benchmarks/$$name.py --quick --out build/bench; done
 
-# The documentation site, into build/site; the notebooks are executed.
+# The documentation site, into build/site; the notebooks are executed, and pictures that are out of date drawn again.
 docs: .venv/installed
+	$(BIN)/python scripts/draw_docs.py
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 test check: .venv/installed

@@ -1,9 +1,9 @@
 """The drawing page as a browser shows it: empty, with a number written, with a photo; wide and narrow.
 
-    python scripts/page_screenshots.py OUT_DIR [--docs]
+    python scripts/page_screenshots.py OUT_DIR
 
 A server of the built-in reader is started for it. Written are
-{empty,number,photo}-{1280,390}-{light,dark}.png, with --docs also docs/page.png.
+{empty,number,photo}-{1280,390}-{light,dark}.png.
 Whatever the browser complains of is printed and fails.
 """
 
@@ -25,7 +25,7 @@ from page_hand import Hand, in_a_row
 
 from tenfold.pens.glyphs import load_glyphs
 
-__all__ = ["serve", "take_page_screenshots"]
+__all__ = ["prepare_page", "serve", "take_page_screenshots"]
 
 ROOT = Path(__file__).parents[1]
 NUMBER = "3146"
@@ -71,14 +71,15 @@ def take_page_screenshots(address: str, folder: Path) -> list[str]:
             for dark in (False, True):
                 page.show(address, width=width, dark=dark, height=600)
                 for state in ("empty", "number", "photo"):
-                    _prepare(page, state)
+                    prepare_page(page, state)
                     path = folder / f"{state}-{width}-{'dark' if dark else 'light'}.png"
                     path.write_bytes(page.screenshot())
                     print(path)
         return page.complaints()
 
 
-def _prepare(page: Page, state: str) -> None:
+def prepare_page(page: Page, state: str) -> None:
+    """state: "empty", "number" (written by hand) or "photo" (opened)."""
     hand = Hand(page)
     hand.wait()
     if state == "number":
@@ -95,15 +96,11 @@ def _digits(text: str) -> list[tuple[np.ndarray, ...]]:
 
 
 def main(arguments: list[str]) -> int:
-    folders = [argument for argument in arguments if argument != "--docs"]
-    if len(folders) != 1:
+    if len(arguments) != 1:
         print(__doc__, file=sys.stderr)
         return 2
-    folder = Path(folders[0])
     with serve() as address:
-        wrong = take_page_screenshots(address, folder)
-    if "--docs" in arguments:
-        (ROOT / "docs" / "page.png").write_bytes((folder / "number-1280-light.png").read_bytes())
+        wrong = take_page_screenshots(address, Path(arguments[0]))
     print(*wrong, sep="\n", file=sys.stderr, end="\n" if wrong else "")
     return 1 if wrong else 0
 

@@ -5,10 +5,60 @@ Everything here is imported when it is first used, so that `import tenfold` cost
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING
 
 from tenfold.version import __version__
+
+if TYPE_CHECKING:  # what type checkers and editors see; the same names stand in _EXPORTS, which a test holds
+    from tenfold.arrays import Batch as Batch
+    from tenfold.arrays import ImageDataset as ImageDataset
+    from tenfold.arrays import Prediction as Prediction
+    from tenfold.classifier import Classifier as Classifier
+    from tenfold.data.load import load_dataset as load_dataset
+    from tenfold.data.split import split_dataset as split_dataset
+    from tenfold.doctor.examine import diagnose as diagnose
+    from tenfold.doctor.own_code import check_own_code as check_own_code
+    from tenfold.engines.preload import preload_engine as preload_engine
+    from tenfold.errors import TenfoldError as TenfoldError
+    from tenfold.estimator.classifier import DigitClassifier as DigitClassifier
+    from tenfold.evaluation.corruptions import corrupt as corrupt
+    from tenfold.evaluation.evaluate import Evaluation as Evaluation
+    from tenfold.evaluation.evaluate import evaluate as evaluate
+    from tenfold.evaluation.label_errors import LabelErrors as LabelErrors
+    from tenfold.evaluation.label_errors import find_label_errors as find_label_errors
+    from tenfold.evaluation.robustness import Robustness as Robustness
+    from tenfold.evaluation.robustness import measure_robustness as measure_robustness
+    from tenfold.explain.explanation import explain_image as explain_image
+    from tenfold.explore.duplicates import find_duplicates as find_duplicates
+    from tenfold.explore.look import explore_dataset as explore_dataset
+    from tenfold.export.onnx_file import export_onnx as export_onnx
+    from tenfold.export.web import export_web as export_web
+    from tenfold.ink.normalize import normalize_ink as normalize_ink
+    from tenfold.numpy_engine.gradcheck import check_gradients as check_gradients
+    from tenfold.reader.line_reader import LineReader as LineReader
+    from tenfold.reader.load import load_reader as load_reader
+    from tenfold.reader.many import read_pictures as read_pictures
+    from tenfold.reader.reading import Reading as Reading
+    from tenfold.recipes.load import change_recipe as change_recipe
+    from tenfold.recipes.load import get_recipe as get_recipe
+    from tenfold.recipes.load import list_recipes as list_recipes
+    from tenfold.recipes.schema import Recipe as Recipe
+    from tenfold.report.compare_page import write_comparison as write_comparison
+    from tenfold.report.write import write_report as write_report
+    from tenfold.runs.folder import Run as Run
+    from tenfold.runs.folder import list_runs as list_runs
+    from tenfold.runs.train import train as train
+    from tenfold.search.result import SearchResult as SearchResult
+    from tenfold.search.search import search_recipe as search_recipe
+    from tenfold.serve.app import create_app as create_app
+    from tenfold.serve.settings import ServeSettings as ServeSettings
+    from tenfold.training.compare_folds import compare_folds as compare_folds
+    from tenfold.training.folds import CrossValidation as CrossValidation
+    from tenfold.training.folds import cross_validate as cross_validate
+    from tenfold.training.history import EpochRecord as EpochRecord
+    from tenfold.training.loop import TrainResult as TrainResult
+    from tenfold.training.observers import TrainingObserver as TrainingObserver
+    from tenfold.training.observers import TrainingPlan as TrainingPlan
 
 # name -> the module that defines it
 _EXPORTS = {
@@ -16,6 +66,7 @@ _EXPORTS = {
     "Classifier": "tenfold.classifier",
     "CrossValidation": "tenfold.training.folds",
     "DigitClassifier": "tenfold.estimator.classifier",
+    "EpochRecord": "tenfold.training.history",
     "Evaluation": "tenfold.evaluation.evaluate",
     "ImageDataset": "tenfold.arrays",
     "LabelErrors": "tenfold.evaluation.label_errors",
@@ -24,10 +75,13 @@ _EXPORTS = {
     "Reading": "tenfold.reader.reading",
     "Recipe": "tenfold.recipes.schema",
     "Robustness": "tenfold.evaluation.robustness",
+    "Run": "tenfold.runs.folder",
     "SearchResult": "tenfold.search.result",
     "ServeSettings": "tenfold.serve.settings",
     "TenfoldError": "tenfold.errors",
     "TrainResult": "tenfold.training.loop",
+    "TrainingObserver": "tenfold.training.observers",
+    "TrainingPlan": "tenfold.training.observers",
     "change_recipe": "tenfold.recipes.load",
     "check_gradients": "tenfold.numpy_engine.gradcheck",
     "check_own_code": "tenfold.doctor.own_code",
@@ -45,6 +99,7 @@ _EXPORTS = {
     "find_label_errors": "tenfold.evaluation.label_errors",
     "get_recipe": "tenfold.recipes.load",
     "list_recipes": "tenfold.recipes.load",
+    "list_runs": "tenfold.runs.folder",
     "load_dataset": "tenfold.data.load",
     "load_reader": "tenfold.reader.load",
     "measure_robustness": "tenfold.evaluation.robustness",
@@ -53,20 +108,23 @@ _EXPORTS = {
     "read_pictures": "tenfold.reader.many",
     "search_recipe": "tenfold.search.search",
     "split_dataset": "tenfold.data.split",
-    "train": "tenfold.training.ensemble",
+    "train": "tenfold.runs.train",
     "write_comparison": "tenfold.report.compare_page",
     "write_report": "tenfold.report.write",
 }
 
 __all__ = ["__version__", *sorted(_EXPORTS)]
 
+if not TYPE_CHECKING:  # a type checker would take any name for one that this function finds
 
-def __getattr__(name: str) -> Any:
-    if name not in _EXPORTS:
-        raise AttributeError(f"module 'tenfold' has no attribute {name!r}")
-    value = getattr(import_module(_EXPORTS[name]), name)
-    globals()[name] = value
-    return value
+    def __getattr__(name):
+        if name not in _EXPORTS:
+            raise AttributeError(f"module 'tenfold' has no attribute {name!r}")
+        from importlib import import_module
+
+        value = getattr(import_module(_EXPORTS[name]), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

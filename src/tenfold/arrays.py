@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
+from tenfold.arguments import checked, describe_value
 from tenfold.errors import DataError
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ __all__ = [
     "Prediction",
     "Verdict",
     "WeightedDataset",
+    "check_images",
     "count_pixels",
     "image_place",
     "iterate_pieces",
@@ -99,6 +101,7 @@ class ImageDataset:
     pixel_types: ClassVar[tuple[type, ...]] = (np.uint8,)
 
     def __post_init__(self) -> None:
+        _check_types(self)
         images, labels = self.images, self.labels
         if images.ndim != 3 or images.dtype not in self.pixel_types:
             raise DataError(
@@ -151,15 +154,20 @@ class ImageDataset:
         """int64 (K,): images a class."""
         return np.bincount(self.labels, minlength=len(self.class_names))
 
-    def subset(self, indices: np.ndarray, *, name: str | None = None) -> ImageDataset:
-        """The images at `indices`, in that order: copies, or where they are memory-mapped not yet read."""
+    @checked
+    def subset(self, indices: np.ndarray | Sequence[int], *, name: str | None = None) -> ImageDataset:
+        """The images at `indices`, in that order: copies, or where they are memory-mapped not yet read.
+
+        indices: whole numbers, or a bool for each image. Raises DataError for others.
+        """
+        chosen = _check_indices(indices, self)
         return ImageDataset(
-            _subset(self.images, indices),
-            self.labels[indices],
+            _subset(self.images, chosen),
+            self.labels[chosen],
             self.class_names,
             name or self.name,
             self.note,
-            files=_subset_files(self.files, indices),
+            files=_subset_files(self.files, chosen),
         )
 
     def sha256(self) -> str:
@@ -195,14 +203,16 @@ class WeightedDataset(ImageDataset):
             )
         object.__setattr__(self, "image_weights", _read_only(weights))
 
-    def subset(self, indices: np.ndarray, *, name: str | None = None) -> WeightedDataset:
+    @checked
+    def subset(self, indices: np.ndarray | Sequence[int], *, name: str | None = None) -> WeightedDataset:
+        chosen = _check_indices(indices, self)
         return replace(
             self,
-            images=_subset(self.images, indices),
-            labels=self.labels[indices],
+            images=_subset(self.images, chosen),
+            labels=self.labels[chosen],
             name=name or self.name,
-            files=_subset_files(self.files, indices),
-            image_weights=None if self.image_weights is None else self.image_weights[indices],
+            files=_subset_files(self.files, chosen),
+            image_weights=None if self.image_weights is None else self.image_weights[chosen],
         )
 
     def pixel_moments(self) -> tuple[float, float]:
@@ -258,6 +268,7 @@ class Prediction:
     verdict: Verdict = "digit"
     image: np.ndarray | None = field(default=None, repr=False)
 
+    @checked
     def alternatives(self, count: int = 3) -> list[tuple[str, float]]:
         """The likeliest classes, best first, with their probabilities."""
         order = np.argsort(-self.probs, kind="stable")[:count]
@@ -311,6 +322,45 @@ def count_pixels(images: np.ndarray) -> np.ndarray:
         counts += table.sum(axis=0) + table.sum(axis=1)
         counts += np.bincount(values[len(values) // 2 * 2 :], minlength=256)
     return counts
+
+
+def check_images(images: np.ndarray, name: str = "images") -> None:
+    """Raises DataError unless they are uint8 (N, H, W), at least one, of at least one pixel."""
+    if images.dtype != np.uint8 or images.ndim != 3 or not images.size:
+        raise DataError(
+            f"{name} are {images.dtype} of shape {images.shape}",
+            expected="uint8 of shape (N, height, width), at least one image",
+        )
+
+
+def _check_types(dataset: ImageDataset) -> None:
+    for name in ("images", "labels"):
+        value = getattr(dataset, name)
+        if not isinstance(value, np.ndarray | ImageRows):
+            raise DataError(f"{name} are {describe_value(value)}", expected="a NumPy array: np.asarray(...)")
+    for name in ("class_names", "files"):
+        value = getattr(dataset, name)
+        listed = isinstance(value, list | tuple) and all(isinstance(each, str) for each in value)
+        if not listed:
+            raise DataError(f"{name} are {describe_value(value)}", expected="a tuple of texts")
+    for name in ("name", "note"):
+        if not isinstance(value := getattr(dataset, name), str):
+            raise DataError(f"{name} is {describe_value(value)}", expected="a text")
+
+
+def _check_indices(indices: np.ndarray | Sequence[int], dataset: ImageDataset) -> np.ndarray:
+    """int64 or bool."""
+    given, count = np.asarray(indices), len(dataset)
+    if given.size == 0 or given.ndim != 1 or given.dtype.kind not in "iub":
+        raise DataError(
+            f"indices are {describe_value(given)}",
+            expected=f"whole numbers (n,) from 0 to {count - 1}, or {count} bools",
+        )
+    wrong = len(given) != count if given.dtype == bool else not -count <= given.min() <= given.max() < count
+    if wrong:
+        found = f"{len(given)} bools" if given.dtype == bool else f"{given.min()} to {given.max()}"
+        raise DataError(f"{dataset.name}: indices are {found}", expected=f"for {count} images")
+    return given
 
 
 def _subset(images: np.ndarray | ImageRows, indices: np.ndarray) -> np.ndarray:

@@ -13,10 +13,11 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
+from tenfold.arguments import checked, make_folder
 from tenfold.arrays import Prediction, Verdict
 from tenfold.engines.base import Engine, EngineOptions
 from tenfold.engines.ensemble import build_engine
-from tenfold.errors import DataError, ModelError, TenfoldError
+from tenfold.errors import DataError, ModelError, TenfoldError, UsageError
 from tenfold.files import replace_file, write_text
 from tenfold.ink.background import Background
 from tenfold.networks.shapes import Network
@@ -132,6 +133,7 @@ class ModelCard:
 class Classifier:
     """A trained network with the names of its classes: the only softmax of inference is here."""
 
+    @checked
     def __init__(self, engine: Engine, card: ModelCard) -> None:
         self.engine, self.card = engine, card
 
@@ -144,6 +146,7 @@ class Classifier:
         return self.engine.network
 
     @classmethod
+    @checked
     def from_weights(
         cls,
         card: ModelCard,
@@ -162,6 +165,7 @@ class Classifier:
         return cls(build_engine(engine, network, weights, options, views=views), card)
 
     @classmethod
+    @checked
     def load(
         cls,
         path: str | Path,
@@ -174,10 +178,10 @@ class Classifier:
         card, weights = read_model(path)
         return cls.from_weights(card, weights, engine=engine, device=device, precision=precision)
 
+    @checked
     def save(self, path: str | Path) -> None:
         """Writes `model.safetensors` and `model.json` into the folder `path`, each beside and renamed."""
-        folder = Path(path)
-        folder.mkdir(parents=True, exist_ok=True)
+        folder = make_folder(path)
         weights = {name: np.ascontiguousarray(value) for name, value in self.engine.weights().items()}
         with replace_file(folder / "model.safetensors") as beside:
             # One key only: safetensors writes several in a random order, and equal models in unequal files.
@@ -186,15 +190,20 @@ class Classifier:
             )  # save_file lets only its owner read
         write_text(folder / "model.json", json.dumps(self.card.to_dict(), indent=2) + "\n")
 
+    @checked
     def with_weights(self, weights: dict[str, np.ndarray]) -> Classifier:
         """The same network, or networks, with other weights, in an engine of the same kind."""
         name, options, views = self.engine.name, self.engine.options, self.card.recipe.ensemble.views
         return Classifier(build_engine(name, self.network, weights, options, views=views), self.card)
 
+    @checked
     def with_temperature(self, temperature: float) -> Classifier:
-        """The same weights with another temperature."""
+        """The same weights with another temperature, above 0. Raises UsageError."""
+        if not 0 < temperature < math.inf:
+            raise UsageError(f"temperature {temperature}", expected="a number above 0")
         return Classifier(self.engine, replace(self.card, temperature=temperature))
 
+    @checked
     def logits(self, images: np.ndarray) -> np.ndarray:
         """uint8 (N, H, W) -> float32 (N, K). Raises DataError for another size."""
         return self._outputs(images)[:, : len(self.class_names)]
@@ -209,18 +218,22 @@ class Classifier:
             )
         return self.engine.logits(images)
 
+    @checked
     def predict_proba(self, images: np.ndarray) -> np.ndarray:
         """uint8 (N, H, W) -> probabilities float32 (N, K)."""
         return self.to_probs(self.logits(images))
 
+    @checked
     def to_probs(self, logits: np.ndarray) -> np.ndarray:
         """Logits (N, K) -> probabilities: softmax(logits / temperature)."""
         return softmax(logits / np.float32(self.card.temperature))
 
+    @checked
     def predict(self, images: np.ndarray) -> np.ndarray:
         """uint8 (N, H, W) -> class indices int64 (N,)."""
         return self.logits(images).argmax(axis=1)
 
+    @checked
     def judge(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """uint8 (N, H, W) -> probabilities of the classes float32 (N, K), and of none of them (N,)."""
         outputs = self._outputs(images)
@@ -228,6 +241,7 @@ class Classifier:
         none = self.to_probs(outputs)[:, classes:].sum(axis=1)
         return self.to_probs(outputs[:, :classes]), none
 
+    @checked
     def predictions(self, images: np.ndarray) -> list[Prediction]:
         """uint8 (N, H, W) -> a verdict an image."""
         judged = zip(images, *self.judge(images), strict=True)

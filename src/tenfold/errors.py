@@ -28,6 +28,9 @@ __all__ = [
 ]
 
 
+_LONGEST, _MANY = 350, 10  # characters of a list, and names of one that is cut short
+
+
 class TenfoldError(Exception):
     """A mistake that its user can mend.
 
@@ -75,7 +78,11 @@ class FigureNotMetError(TenfoldError):
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """A remedy that names the known word nearest to `word`, or all of them if none is near."""
+    """A remedy that names the known word nearest to `word`, or all of them if none is near; the first of
+    them where they are too many for a message."""
     names = sorted(known)
     close = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
-    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(names)}"
+    if close:
+        return f"did you mean {close[0]!r}?"
+    listed = ", ".join(names)
+    return f"known: {listed}" if len(listed) <= _LONGEST else f"known: {', '.join(names[:_MANY])}, ..."

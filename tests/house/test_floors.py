@@ -24,6 +24,7 @@ TOP = 10  # tenfold/__init__.py, which names everything lazily
 FLOORS: dict[int, tuple[str, ...]] = {
     0: ("errors", "numerics", "version", "files", "helpers"),
     1: (
+        "arguments",
         "claims",
         "settings",
         "arrays",

@@ -10,7 +10,7 @@ import typer
 from tenfold.cli.models import find_model
 from tenfold.cli.options import DataDir, DataSource, EngineName, Json, Offline, Quiet
 from tenfold.cli.output import emit_json, percent, plain_table, progress_bar, stdout
-from tenfold.cli.run_data import load_data_for
+from tenfold.cli.run_data import keeps_scores, load_data_for
 
 if TYPE_CHECKING:
     from tenfold.evaluation.evaluate import Evaluation
@@ -49,7 +49,7 @@ def evaluate_command(
         options = {"data_dir": data_dir, "offline": offline, "progress": progress}
         dataset = load_data_for(path, data, split, options)
     evaluation = evaluate(Classifier.load(path, engine=engine), dataset)
-    if path.is_dir() and data is None and split == "test":
+    if keeps_scores(path, data, split):
         evaluation.save(path)
     if as_json:
         emit_json({"model": str(path), "split": split} | evaluation.to_dict())

@@ -10,7 +10,7 @@ import typer
 from tenfold.cli.models import find_model
 from tenfold.cli.options import DataDir, DataSource, EngineName, Json, Offline, Quiet, Seed
 from tenfold.cli.output import emit_json, percent, plain_table, progress_bar, stdout
-from tenfold.cli.run_data import load_data_for, renew_report
+from tenfold.cli.run_data import keeps_scores, load_data_for, renew_report
 
 if TYPE_CHECKING:
     from tenfold.evaluation.robustness import Robustness
@@ -43,7 +43,7 @@ def robustness_command(
         options = {"data_dir": data_dir, "offline": offline, "progress": progress}
         dataset = load_data_for(path, data, split, options)
     found = measure_robustness(Classifier.load(path, engine=engine), dataset, n=images, seed=seed)
-    kept = path.is_dir() and is_run(path) and data is None and split == "test"
+    kept = is_run(path) and keeps_scores(path, data, split)
     if kept:
         found.save(path)
     report = renew_report(path) if kept else None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tenfold.arrays import ImageDataset
 
-__all__ = ["load_data_for", "renew_report"]
+__all__ = ["keeps_scores", "load_data_for", "renew_report"]
 
 
 def load_data_for(path: Path, data: str | None, split: str, options: dict[str, Any]) -> ImageDataset:
@@ -20,6 +20,16 @@ def load_data_for(path: Path, data: str | None, split: str, options: dict[str, A
     if data is None and path.is_dir() and is_run(path):
         return load_for_run(Run(path), split=split, **options)
     return load_dataset(data, split=split, **options)
+
+
+def keeps_scores(path: Path, data: str | None, split: str) -> bool:
+    """Whether scores on these data are those of the run at `path`: on its own test images, or on those that
+    were named for a training in Python, whose record cannot name any."""
+    from tenfold.runs.folder import Run, is_run
+
+    if not path.is_dir() or split != "test":
+        return False
+    return data is None or (is_run(path) and not (Run(path).environment.get("data") or {}).get("source"))
 
 
 def renew_report(folder: Path) -> Path | None:

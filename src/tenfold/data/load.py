@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tenfold.arguments import checked
 from tenfold.arrays import ImageDataset
 from tenfold.data.catalogue import CATALOGUE, CatalogueEntry, get_entry
 from tenfold.data.named import download_folder, find_entry, missing_files, read_entry, search_folders
@@ -30,6 +31,7 @@ OFFLINE = "nothing is downloaded when offline"
 _failures: dict[Path, str] = {}  # of downloads, by folder, so that the fall-back asks the network once
 
 
+@checked
 def load_dataset(
     source: str | Path | None = None,
     *,

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from tenfold.arguments import checked
 from tenfold.arrays import ImageDataset
 from tenfold.errors import DataError, UsageError
 
 __all__ = ["fold_indices", "split_dataset", "split_indices"]
 
 
+@checked
 def split_dataset(
     dataset: ImageDataset, share: float, *, seed: int, stratified: bool = True
 ) -> tuple[ImageDataset, ImageDataset]:
@@ -25,7 +27,7 @@ def split_dataset(
 
 def split_indices(labels: np.ndarray, share: float, *, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """(rest, held out): ascending indices into labels (N,), `share` of each class held out."""
-    total = int(share * len(labels) + 0.5)
+    total = int(share * len(labels) + 0.5) if 0 < share < 1 else 0
     if not 0 < total < len(labels):
         raise UsageError(
             f"a share of {share} of {len(labels)} images is {total}",

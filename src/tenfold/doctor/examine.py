@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tenfold.arguments import checked
 from tenfold.arrays import ImageDataset
 from tenfold.data.load import load_dataset
 from tenfold.data.progress import Progress
@@ -28,6 +29,7 @@ from tenfold.doctor.examination import Examination
 from tenfold.doctor.patient import admit
 from tenfold.doctor.readings import read_layers, view_inside
 from tenfold.doctor.trials import Trial, run_trial
+from tenfold.engines.create import choose_engine
 from tenfold.recipes.load import get_recipe
 from tenfold.recipes.schema import EnsembleSettings, Recipe
 from tenfold.runs.folder import Run, is_run, open_run
@@ -36,23 +38,29 @@ from tenfold.runs.run import load_for_run
 __all__ = ["diagnose", "examine_target"]
 
 
+@checked
 def diagnose(
-    recipe: Recipe,
+    recipe: Recipe | str | Path,
     dataset: ImageDataset,
     test: ImageDataset | None = None,
     *,
     engine: str = "auto",
     seed: int = 0,
-    run: Run | None = None,
+    run: Run | str | Path | None = None,
 ) -> Diagnosis:
     """Looks for what keeps `recipe` from learning `dataset`, by measuring: the data, one step of the
     network, its start, and short trainings on a part of the images (at most 2,000 and some 80 steps).
 
     test: test images, of which copies, pixels and the numbering of labels are looked at, never the score.
-    run: its history, weights and figures are judged too. The checks go from causes to symptoms, and each is
-    made on the recipe as mended so far. Raises RecipeError and DataError where recipe and data do not fit.
+    run: its history, weights and figures are judged too. Recipe and run may be given by name or path. The
+    checks go from causes to symptoms, and each is made on the recipe as mended so far. Raises RecipeError
+    and DataError where recipe and data do not fit.
     """
+    recipe = get_recipe(recipe)
+    run = None if run is None else open_run(run)
     single = recipe.model_copy(update={"ensemble": EnsembleSettings()})
+    network = single.plan(dataset.image_shape, len(dataset.class_names))
+    choose_engine(engine, network)  # a name that is unknown is refused before anything is measured
     examination = Examination(admit(single, dataset, test, engine=engine, seed=seed))
     check_data(examination)
     check_inputs(examination)

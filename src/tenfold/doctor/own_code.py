@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from tenfold.arguments import checked, describe_value
 from tenfold.doctor.checks_data import best_shift
 from tenfold.doctor.checks_step import judge_slope
 from tenfold.doctor.diagnosis import Finding
@@ -23,9 +24,11 @@ __all__ = ["check_own_code"]
 Function = Callable[..., np.ndarray]
 
 _IMAGES = 20
+_MOST_CLASSES = 10_000
 _MOVE = 1e-6
 
 
+@checked
 def check_own_code(
     *,
     softmax: Function | None = None,
@@ -42,12 +45,14 @@ def check_own_code(
     softmax: logits (N, K) -> probabilities (N, K). one_hot: labels (N,) -> (N, K). loss: (logits (N, K),
     labels (N,)) -> the mean loss; gradient: the same -> d loss / d logits (N, K), which needs the loss.
     weights (K, P) and pictures (M, ...) drawn from them, P pixels each. Raises UsageError for a gradient
-    without a loss, or pictures without weights.
+    without a loss, pictures without weights, or an answer of another shape.
     """
     if (gradient is not None and loss is None) or (pictures is not None and weights is None):
         raise UsageError(
             "a gradient or pictures by themselves", expected="the loss, or the weights, with them"
         )
+    if not 2 <= classes <= _MOST_CLASSES:
+        raise UsageError(f"{classes} classes", expected=f"2 to {_MOST_CLASSES}")
     rng = np.random.default_rng(seed)
     logits, labels = rng.standard_normal((_IMAGES, classes)), np.arange(_IMAGES) % classes
     findings: list[Finding] = []
@@ -62,9 +67,21 @@ def check_own_code(
     return tuple(findings)
 
 
+def _answer(name: str, value: object, shape: tuple[int | None, ...]) -> np.ndarray:
+    """What a function of the user's gave, as numbers of that shape; None is any size."""
+    answer = np.asarray(value)
+    fits = answer.ndim == len(shape) and all(b in (None, a) for a, b in zip(answer.shape, shape))
+    if not fits or answer.dtype.kind not in "biuf":
+        sizes = " x ".join("K" if size is None else str(size) for size in shape)
+        expected = f"numbers, {sizes}" if shape else "a number"
+        raise UsageError(f"{name} gives {describe_value(answer)}", expected=expected)
+    return answer
+
+
 def _check_softmax(softmax: Function, logits: np.ndarray) -> list[Finding]:
     with np.errstate(all="ignore"):
-        probs, large = np.asarray(softmax(logits.copy())), np.asarray(softmax(1000 * logits))
+        probs = _answer("softmax", softmax(logits.copy()), logits.shape)
+        large = _answer("softmax", softmax(1000 * logits), logits.shape)
     sums = probs.sum(axis=-1)
     if not np.allclose(probs, right_softmax(logits), atol=1e-6):
         seen = f"its rows sum to {sums.min():.4g} up to {sums.max():.4g}"
@@ -77,7 +94,7 @@ def _check_softmax(softmax: Function, logits: np.ndarray) -> list[Finding]:
 
 
 def _check_one_hot(one_hot: Function, labels: np.ndarray, classes: int) -> list[Finding]:
-    columns = np.asarray(one_hot(labels)).argmax(axis=1)
+    columns = _answer("one_hot", one_hot(labels), (len(labels), None)).argmax(axis=1)
     shift, _ = best_shift(labels, columns, classes)
     if (columns == labels).all():
         return []
@@ -91,18 +108,25 @@ def _check_gradient(
     logits: np.ndarray,
     labels: np.ndarray,
 ) -> list[Finding]:
-    slope = np.asarray(gradient(logits.copy(), labels))
+    slope = _answer("gradient", gradient(logits.copy(), labels), logits.shape)
     length = float(np.linalg.norm(slope))
     step = _MOVE * slope / max(length, 1e-12)
-    change = float(loss(logits + step, labels)) - float(loss(logits - step, labels))
+    above, below = (_answer("loss", loss(logits + way, labels), ()) for way in (step, -step))
+    change = float(above) - float(below)
     code, severity, seen = judge_slope(change / (2 * _MOVE * max(length, 1e-12)), len(labels))
     return [make_finding(code, severity, seen)] if code else []
 
 
 def _check_pictures(weights: np.ndarray, pictures: np.ndarray) -> list[Finding]:
     """A row of the weights is shown where a picture follows it, scaled and shifted in whatever way."""
-    drawn = np.reshape(pictures, (len(pictures), -1)).astype(float)
-    likeness = np.corrcoef(np.concatenate([weights, drawn]))[: len(weights), len(weights) :]
+    drawn = np.reshape(pictures, (len(pictures), -1)) if pictures.size else np.zeros((0, 0))
+    kinds = {weights.dtype.kind, drawn.dtype.kind}
+    if weights.ndim != 2 or drawn.shape[1] != weights.shape[1] or not kinds <= {*"biuf"}:
+        raise UsageError(
+            f"weights are {describe_value(weights)}, pictures {describe_value(pictures)}",
+            expected="numbers (K, P), and M pictures of P pixels each",
+        )
+    likeness = np.corrcoef(np.concatenate([weights, drawn.astype(float)]))[: len(weights), len(weights) :]
     missing = np.flatnonzero(likeness.max(axis=1, initial=-1.0) < 0.99)
     if not len(missing):
         return []

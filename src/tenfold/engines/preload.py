@@ -11,18 +11,22 @@ from importlib.util import find_spec
 from pathlib import Path
 from threading import Thread
 
+from tenfold.arguments import checked
 from tenfold.engines.create import preferred_engine
 from tenfold.errors import TenfoldError
 from tenfold.networks.layers import LayerSpec, parse_layers
+from tenfold.recipes.load import get_recipe
 from tenfold.recipes.schema import Recipe
 
 __all__ = ["preload_engine"]
 
 
-def preload_engine(recipe: Recipe, engine: str = "auto", device: str = "cpu") -> None:
+@checked
+def preload_engine(recipe: Recipe | str | Path, engine: str = "auto", device: str = "cpu") -> None:
     """Begins, in a thread, to import the engine that will train `recipe`: PyTorch takes about a second,
     in which data can be read. Whatever is wrong with it is said when the engine is made.
     """
+    recipe = get_recipe(recipe)
     engine = preferred_engine(engine, recipe, device)
     convolutional = _convolves(parse_layers(recipe.network.layers))
     if (engine == "torch" or (engine == "auto" and convolutional)) and find_spec("torch"):

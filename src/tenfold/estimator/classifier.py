@@ -15,7 +15,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from tenfold.arrays import WeightedDataset
 from tenfold.classifier import Classifier
 from tenfold.data.split import split_indices
-from tenfold.estimator.choices import choose_recipe
+from tenfold.estimator.choices import check_parameters, choose_recipe
 from tenfold.estimator.keeping import KeptClassifier, keep_classifier
 from tenfold.estimator.learning import begin_classifier, learn_once
 from tenfold.estimator.mistakes import EstimatorDataError
@@ -189,6 +189,7 @@ class DigitClassifier(ClassifierMixin, BaseEstimator):
         self, X: Any, y: Any, *, first: bool
     ) -> tuple[np.ndarray, np.ndarray, tuple[int, int] | None]:
         """Rows (N, F), targets (N,), and (H, W) where X was pictures."""
+        check_parameters(self, DigitClassifier.__init__)
         rows, shape = flatten_pictures(X)
         if not first:
             self._refuse_shape(shape)
@@ -214,6 +215,8 @@ class DigitClassifier(ClassifierMixin, BaseEstimator):
     def _draw_seed(self) -> int:
         state = self.random_state
         if isinstance(state, int | np.integer):
+            if state < 0:
+                raise EstimatorDataError(f"random_state is {state}", expected="0 or more")
             return int(state)
         return int(check_random_state(state).randint(1 << 31))
 

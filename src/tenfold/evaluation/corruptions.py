@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tenfold.arguments import checked
+from tenfold.arrays import check_images
 from tenfold.augmentation.draws import AugmentationDraws, draw_augmentation
 from tenfold.errors import UsageError, nearest
 from tenfold.numpy_engine.augment import augment
@@ -34,17 +36,19 @@ class _Corruption:
     amounts: tuple[float, float, float, float, float]
 
 
+@checked
 def corrupt(images: np.ndarray, name: str, severity: int, *, seed: int = 0) -> np.ndarray:
     """uint8 (N, H, W) -> uint8 (N, H, W), each picture changed in its own way; the same for a seed.
 
     severity: 1 to 5; with the same seed a higher one does more of the same to a picture. A picture
     whose border is light is taken for dark ink on light paper. Raises UsageError for an unknown name
-    or severity.
+    or severity, DataError for other images.
     """
     if name not in CORRUPTIONS:
         raise UsageError(f"no corruption is called {name!r}", remedy=nearest(name, CORRUPTIONS))
     if not 1 <= severity <= SEVERITIES:
         raise UsageError(f"severity {severity}", expected=f"1 to {SEVERITIES}")
+    check_images(images)
     corruption = CORRUPTIONS[name]
     rng = np.random.default_rng([seed, *name.encode()])
     flips = _light_ground(images) * np.uint8(255)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from tenfold import metrics
+from tenfold.arguments import checked, make_folder
 from tenfold.arrays import ImageDataset, image_place, pack_files, unpack_files
 from tenfold.classifier import Classifier
 from tenfold.errors import DataError, ModelError
@@ -130,19 +131,21 @@ class Evaluation:
             ],
         }
 
-    def save(self, folder: Path, name: str = "evaluation") -> None:
+    @checked
+    def save(self, folder: str | Path, name: str = "evaluation") -> None:
         """Writes `<name>.json` and `<name>.npz`."""
-        with replace_file(folder / f"{name}.npz") as beside, beside.open("wb") as file:
+        with replace_file(make_folder(folder) / f"{name}.npz") as beside, beside.open("wb") as file:
             arrays = {key: getattr(self, key) for key in _ARRAYS}
             np.savez_compressed(file, **arrays, files=pack_files(self.files))
-        write_text(folder / f"{name}.json", json.dumps(self.to_dict(), indent=2) + "\n")
+        write_text(Path(folder) / f"{name}.json", json.dumps(self.to_dict(), indent=2) + "\n")
 
     @classmethod
-    def load(cls, folder: Path, name: str = "evaluation") -> Evaluation:
+    @checked
+    def load(cls, folder: str | Path, name: str = "evaluation") -> Evaluation:
         """What `save` wrote. Raises ModelError."""
         try:
-            values = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
-            with np.load(folder / f"{name}.npz", allow_pickle=False) as arrays:
+            values = json.loads((Path(folder) / f"{name}.json").read_text(encoding="utf-8"))
+            with np.load(Path(folder) / f"{name}.npz", allow_pickle=False) as arrays:
                 loaded = {key: arrays[key] for key in _ARRAYS if key in arrays or key not in _LATER}
                 files = unpack_files(arrays["files"]) if "files" in arrays else ()
             loaded = _empty_answers(loaded) | loaded
@@ -179,6 +182,7 @@ def _empty_answers(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     }
 
 
+@checked
 def evaluate(classifier: Classifier, test_set: ImageDataset) -> Evaluation:
     """Scores on a labelled set. Raises DataError where its classes are not the classifier's."""
     if test_set.class_names != classifier.class_names:

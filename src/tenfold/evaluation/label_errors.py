@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from tenfold.arguments import checked, make_folder
 from tenfold.arrays import image_place, pack_files, unpack_files
 from tenfold.errors import DataError, ModelError
 from tenfold.files import replace_file, write_text
@@ -53,10 +54,12 @@ class LabelErrors:
     def __len__(self) -> int:
         return len(self.index)
 
+    @checked
     def most_suspect(self, count: int) -> np.ndarray:
         """int64 (count,): the places of lowest quality, beyond those of `index` where it is shorter."""
         return np.argsort(self.all_quality, kind="stable")[:count]
 
+    @checked
     def to_dict(self, count: int = _KEPT_PICTURES) -> dict[str, Any]:
         """The figures and the `count` most suspect records, as JSON takes them."""
         columns = zip(self.index, self.given, self.suggested, self.quality, strict=True)
@@ -74,27 +77,31 @@ class LabelErrors:
             ],
         }
 
-    def save(self, folder: Path, *, images: np.ndarray, note: str = "") -> LabelErrors:
+    @checked
+    def save(self, folder: str | Path, *, images: np.ndarray, note: str = "") -> LabelErrors:
         """Writes label_errors.json and label_errors.npz; returns what `load` will give.
 
         images: uint8 (N, H, W), all of the data set, of which the 60 most suspect are kept.
         Raises DataError where they are not N.
         """
-        if len(images) != self.n:
-            raise DataError(f"{len(images)} images", expected=f"the {self.n} whose labels were looked at")
+        if images.shape[:1] != (self.n,):
+            raise DataError(
+                f"images of shape {images.shape}", expected=f"the {self.n} whose labels were looked at"
+            )
         kept = replace(self, images=np.asarray(images[self.index[:_KEPT_PICTURES]]), note=note or self.note)
-        with replace_file(folder / f"{_FILE}.npz") as beside, beside.open("wb") as file:
+        with replace_file(make_folder(folder) / f"{_FILE}.npz") as beside, beside.open("wb") as file:
             arrays = {key: getattr(kept, key) for key in _ARRAYS}
             np.savez_compressed(file, **arrays, files=pack_files(kept.files))
-        write_text(folder / f"{_FILE}.json", json.dumps(kept.to_dict(), indent=2) + "\n")
+        write_text(Path(folder) / f"{_FILE}.json", json.dumps(kept.to_dict(), indent=2) + "\n")
         return kept
 
     @classmethod
-    def load(cls, folder: Path) -> LabelErrors:
+    @checked
+    def load(cls, folder: str | Path) -> LabelErrors:
         """What `save` wrote. Raises ModelError."""
         try:
-            values = json.loads((folder / f"{_FILE}.json").read_text(encoding="utf-8"))
-            with np.load(folder / f"{_FILE}.npz", allow_pickle=False) as arrays:
+            values = json.loads((Path(folder) / f"{_FILE}.json").read_text(encoding="utf-8"))
+            with np.load(Path(folder) / f"{_FILE}.npz", allow_pickle=False) as arrays:
                 loaded = {key: arrays[key] for key in _ARRAYS}
                 files = unpack_files(arrays["files"]) if "files" in arrays else ()  # once not kept
             return cls(n=int(values["n"]), note=str(values["note"]), files=files, **loaded)
@@ -109,6 +116,7 @@ class LabelErrors:
 _ARRAYS = ("index", "given", "suggested", "quality", "all_quality", "thresholds", "joint", "images")
 
 
+@checked
 def find_label_errors(
     probs: np.ndarray, labels: np.ndarray, *, note: str = "", files: Sequence[str] = ()
 ) -> LabelErrors:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from tenfold.arguments import checked, make_folder
 from tenfold.arrays import ImageDataset
 from tenfold.classifier import Classifier
 from tenfold.errors import DataError, ModelError, UsageError
@@ -55,18 +56,20 @@ class Robustness:
             },
         }
 
-    def save(self, folder: Path) -> None:
+    @checked
+    def save(self, folder: str | Path) -> None:
         """Writes robustness.json and robustness.npz."""
-        with replace_file(folder / f"{_FILE}.npz") as beside, beside.open("wb") as file:
+        with replace_file(make_folder(folder) / f"{_FILE}.npz") as beside, beside.open("wb") as file:
             np.savez_compressed(file, **{key: getattr(self, key) for key in _ARRAYS})
-        write_text(folder / f"{_FILE}.json", json.dumps(self.to_dict(), indent=2) + "\n")
+        write_text(Path(folder) / f"{_FILE}.json", json.dumps(self.to_dict(), indent=2) + "\n")
 
     @classmethod
-    def load(cls, folder: Path) -> Robustness:
+    @checked
+    def load(cls, folder: str | Path) -> Robustness:
         """What `save` wrote. Raises ModelError."""
         try:
-            values = json.loads((folder / f"{_FILE}.json").read_text(encoding="utf-8"))
-            with np.load(folder / f"{_FILE}.npz", allow_pickle=False) as arrays:
+            values = json.loads((Path(folder) / f"{_FILE}.json").read_text(encoding="utf-8"))
+            with np.load(Path(folder) / f"{_FILE}.npz", allow_pickle=False) as arrays:
                 loaded = {key: arrays[key] for key in _ARRAYS}
             plain = {key: values[key] for key in ("dataset", "n", "accuracy")}
             return cls(corruptions=tuple(values["corruptions"]), **plain, **loaded)
@@ -81,6 +84,7 @@ class Robustness:
 _ARRAYS = ("accuracies", "images", "example_label", "example_predicted")
 
 
+@checked
 def measure_robustness(
     classifier: Classifier, test_set: ImageDataset, *, n: int = 1000, seed: int = 0
 ) -> Robustness:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tenfold.arguments import checked
 from tenfold.arrays import ImageDataset, Prediction
 from tenfold.classifier import Classifier
 from tenfold.explain.gradient import lead_of, paper_of
@@ -89,6 +90,7 @@ class Explanation:
         }
 
 
+@checked
 def explain_image(
     classifier: Classifier, image: np.ndarray, *, dataset: ImageDataset | None = None
 ) -> Explanation:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tenfold.arrays import iterate_pieces
+from tenfold.arguments import checked
+from tenfold.arrays import check_images, iterate_pieces
 from tenfold.errors import DataError
 from tenfold.explore.likeness import NEAR, describe_images, link_near
 
@@ -56,6 +57,7 @@ class Duplicates:
         return tuple(group for group in self.groups if len(np.unique(labels[group.rows])) > 1)
 
 
+@checked
 def find_duplicates(
     images: np.ndarray, *, others: np.ndarray | None = None, near: bool = False
 ) -> Duplicates:
@@ -67,6 +69,8 @@ def find_duplicates(
     compressed or made noisy. Raises DataError where the two sides have different sizes.
     """
     sides = [images] if others is None else [images, others]
+    for side, name in zip(sides, ("images", "others")):
+        check_images(side, name)
     if others is not None and images.shape[1:] != others.shape[1:]:
         raise DataError(
             f"images of {_size(images)} pixels are compared with images of {_size(others)}",

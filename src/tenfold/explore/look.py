@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from tenfold.arguments import checked
 from tenfold.arrays import ImageDataset, count_pixels, image_place, iterate_pieces
-from tenfold.errors import DataError
+from tenfold.errors import DataError, UsageError
 from tenfold.explore.duplicates import DuplicateGroup, Duplicates, find_duplicates
 
 __all__ = ["ClassLook", "Exploration", "PixelStatistics", "explore_dataset"]
@@ -159,6 +160,7 @@ class Exploration:
         return {"likeness": group.likeness, "images": images}
 
 
+@checked
 def explore_dataset(
     parts: ImageDataset | Mapping[str, ImageDataset],
     *,
@@ -173,6 +175,8 @@ def explore_dataset(
     Raises DataError where the parts do not fit each other.
     """
     given = {"all": parts} if isinstance(parts, ImageDataset) else dict(parts)
+    if not given or examples < 0:
+        raise UsageError(f"{len(given)} parts, {examples} examples", expected="at least one part, 0 examples")
     dataset, (first, *rest) = _join(given), given.values()
     if near is None:
         near = len(dataset) <= _SOON

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from tenfold.arguments import checked
 from tenfold.classifier import Classifier, ModelCard
 from tenfold.engines.ensemble import MOVES, split_members
 from tenfold.errors import UsageError
@@ -28,6 +29,7 @@ __all__ = ["export_onnx"]
 _OPSET, _IR_VERSION = 17, 8
 
 
+@checked
 def export_onnx(model: AnyModel, path: str | Path) -> Path:
     """Writes a model as ONNX, beside and renamed; returns the path.
 
@@ -36,7 +38,7 @@ def export_onnx(model: AnyModel, path: str | Path) -> Path:
     images, `none` float32 (N,), the probability of none of the classes, as `Classifier.judge` does.
     The file's metadata holds the class names (JSON), the thresholds of the verdict and the recipe's name.
     Of a line reader: input `strips`, uint8 (N, 32, W) as `make_strip` gives them, N and W any numbers, W a
-    multiple of 8. Output: `log_probabilities` float32 (N, W / 4, 21), of a column's characters and last of
+    multiple of 8. Output: `log_probabilities` float32 (N, W / 2, 21), of a column's characters and last of
     the blank. The metadata holds the characters, the strips' height and the threshold.
     Raises UsageError where `path` is a folder, MissingDependencyError without the package onnx.
     """

@@ -7,6 +7,7 @@ import re
 from hashlib import sha256
 from pathlib import Path
 
+from tenfold.arguments import checked
 from tenfold.classifier import Classifier
 from tenfold.errors import UsageError
 from tenfold.export.web_model import write_web_model
@@ -26,6 +27,7 @@ _COMMENT = re.compile(rb"^ *(?://.*|/\*\*(?s:.)*?\*/)\n", re.MULTILINE)  # those
 _HEAD = b'<meta charset="utf-8">\n'
 
 
+@checked
 def export_web(model: AnyModel, folder: str | Path) -> Path:
     """Writes the page, the model and a service worker into a folder; returns its path.
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from tenfold.arguments import checked
 from tenfold.arrays import Batch
 from tenfold.engines.base import EngineOptions
 from tenfold.networks.shapes import Network
@@ -71,6 +72,7 @@ class GradientCheck:
         return all(row.passed(tolerance) for row in self.rows)
 
 
+@checked
 def check_gradients(
     layer: Layer, inputs: np.ndarray, *, rng: np.random.Generator, samples: int = 200
 ) -> GradientCheck:

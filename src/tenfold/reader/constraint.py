@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache, reduce
 from operator import or_
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from tenfold.errors import UsageError
 from tenfold.reader.alphabet import CHARACTERS, DIGITS, OTHER
@@ -30,6 +30,7 @@ _LONGEST_NUMBER = 40  # characters of an end of a range
 _WRITTEN = tuple(character for character in CHARACTERS if character != OTHER)
 
 
+@runtime_checkable
 class Constraint(Protocol):
     @property
     def start(self) -> State: ...

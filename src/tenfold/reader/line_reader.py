@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,10 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
+from tenfold.arguments import checked, make_folder
 from tenfold.engines.base import Engine, EngineOptions
 from tenfold.engines.create import create_engine
-from tenfold.errors import ModelError, TenfoldError
+from tenfold.errors import DataError, ModelError, TenfoldError, UsageError, nearest
 from tenfold.files import replace_file, write_text
 from tenfold.ink.lines import Box, find_lines
 from tenfold.ink.open import Picture, open_picture, to_grey
@@ -62,6 +63,11 @@ class ReaderCard:
             "recipe": self.recipe.model_dump(mode="json", exclude_none=True),
         }
 
+    def check(self) -> None:
+        """Raises ValueError for numbers that would make nonsense of every answer."""
+        if not 0 < self.temperature < math.inf or not 0 <= self.least_confidence <= 1:
+            raise ValueError(f"temperature {self.temperature}, least_confidence {self.least_confidence}")
+
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], where: str) -> ReaderCard:
         """Raises ModelError for what is not the card of a line reader, or one of other characters."""
@@ -73,8 +79,7 @@ class ReaderCard:
                 float(values["temperature"]),
                 float(values["least_confidence"]),
             )
-            if not 0 < card.temperature < math.inf or not 0 <= card.least_confidence <= 1:
-                raise ValueError(f"temperature {card.temperature}, least_confidence {card.least_confidence}")
+            card.check()
         except (KeyError, TypeError, ValueError) as error:
             raise ModelError(
                 f"{where} is not a line reader: {error!r}",
@@ -87,6 +92,7 @@ class ReaderCard:
 class LineReader:
     """Reads numbers in pictures: handwritten and printed digits, and the separators between them."""
 
+    @checked
     def __init__(self, engine: Engine, card: ReaderCard) -> None:
         self.engine, self.card = engine, card
 
@@ -95,6 +101,7 @@ class LineReader:
         return self.engine.network
 
     @classmethod
+    @checked
     def from_weights(
         cls,
         card: ReaderCard,
@@ -115,6 +122,7 @@ class LineReader:
         return cls(create_engine(engine, network, floats, options), card)
 
     @classmethod
+    @checked
     def load(
         cls, path: str | Path, *, engine: str = "numpy", device: str = "cpu", precision: str = "float32"
     ) -> LineReader:
@@ -130,10 +138,10 @@ class LineReader:
             raise ModelError(f"{path} cannot be read: {error}", expected="a line reader's folder") from error
         return cls.from_weights(card, weights, engine=engine, device=device, precision=precision)
 
+    @checked
     def save(self, path: str | Path) -> None:
         """Writes `model.safetensors` (float16) and `model.json` into the folder `path`."""
-        folder = Path(path)
-        folder.mkdir(parents=True, exist_ok=True)
+        folder = make_folder(path)
         halves = {
             name: np.ascontiguousarray(value, np.float16) for name, value in self.engine.weights().items()
         }
@@ -141,6 +149,7 @@ class LineReader:
             beside.write_bytes(save(halves, metadata={"format": "tenfold"}))
         write_text(folder / "model.json", json.dumps(self.card.to_dict(), indent=2) + "\n")
 
+    @checked
     def with_weights(self, weights: Mapping[str, np.ndarray]) -> LineReader:
         """The same reader with other weights, in an engine of the same kind."""
         options = self.engine.options
@@ -149,9 +158,20 @@ class LineReader:
         )
 
     def with_card(self, **changes: Any) -> LineReader:
-        """The same network with another temperature or threshold."""
-        return LineReader(self.engine, replace(self.card, **changes))
+        """The same network with another temperature or least_confidence. Raises UsageError."""
+        known = {field.name for field in fields(self.card)}
+        for name in changes:
+            if name not in known:
+                raise UsageError(f"unknown change {name!r}", remedy=nearest(name, known))
+        card = replace(self.card, **changes)
+        try:
+            card.check()
+        except (TypeError, ValueError) as error:
+            expected = "temperature above 0, least_confidence from 0 to 1"
+            raise UsageError(str(error), expected=expected) from error
+        return LineReader(self.engine, card)
 
+    @checked
     def read(
         self,
         picture: Any,
@@ -169,6 +189,7 @@ class LineReader:
         constraint = make_constraint(pattern=pattern, length=length, least=least, most=most)
         return self.read_opened(open_picture(picture), constraint)
 
+    @checked
     def read_opened(self, picture: Picture, constraint: Constraint | None = None) -> Reading:
         """As `read`, for a picture that is open."""
         grey = to_grey(picture.pixels)
@@ -179,22 +200,34 @@ class LineReader:
         troubles = find_troubles(grey, picture, lines, held=constraint is not None)
         return Reading(lines, troubles, picture)
 
+    @checked
     def read_strip(
         self, strip: np.ndarray, constraint: Constraint | None = None
     ) -> tuple[Decoded, np.ndarray]:
-        """uint8 (32, W), as `make_strip` gives it -> its text, and the columns' log-probabilities (T, 21)."""
+        """uint8 (32, W), as `make_strip` gives it -> its text, and the columns' log-probabilities (T, 21).
+
+        Raises DataError for an array that is not a strip.
+        """
+        if strip.dtype != np.uint8 or strip.ndim != 2 or len(strip) != HEIGHT or not strip.size:
+            raise DataError(
+                f"a strip is {strip.dtype} of shape {strip.shape}",
+                expected=f"uint8 of shape ({HEIGHT}, W), as tenfold.ink.strip.make_strip gives it",
+            )
         logits = self.engine.logits(strip[None])[0]
         logs = log_softmax(logits / np.float32(self.card.temperature))
         return decode(logs, constraint), logs
 
+    @checked
     def read_views(
         self, strips: Sequence[np.ndarray], constraint: Constraint | None = None
     ) -> tuple[int, Decoded, np.ndarray]:
         """Several strips of one line -> which of them is taken, and what `read_strip` says of that one.
 
         Probabilities of digits are averaged over the strips; the text is that of the likeliest digits. Where
-        the first two agree, no other is read.
+        the first two agree, no other is read. Raises DataError where there is none.
         """
+        if not strips:
+            raise DataError("no strips", expected="at least one")
         read: list[tuple[Decoded, np.ndarray]] = []
         for strip in strips:
             if len(read) == 2 and digits_of(read[0][0].text or "") == digits_of(read[1][0].text or ""):

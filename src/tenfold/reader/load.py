@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from tenfold.arguments import checked
 from tenfold.classifier import Classifier, ModelCard
 from tenfold.reader.line_reader import LineReader, ReaderCard
 from tenfold.recipes.load import get_recipe
@@ -30,6 +31,7 @@ AnyModel = LineReader | Classifier
 """What reads lines in pictures, or classifies single images; "kind" in `model.json` says which."""
 
 
+@checked
 def load_reader(path: str | Path | None = None, *, engine: str = "numpy") -> LineReader:
     """The line reader that comes with the package, or one that was adapted and saved in the folder `path`.
 

@@ -6,7 +6,8 @@ from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any
 
-from tenfold.errors import DataError
+from tenfold.arguments import checked
+from tenfold.errors import DataError, UsageError
 from tenfold.helpers import MOST_HELPERS, NO_ANSWER, ask_helpers, count_cores, serve_questions
 from tenfold.ink.open import open_picture
 from tenfold.reader.constraint import Constraint, make_constraint
@@ -18,6 +19,7 @@ __all__ = ["read_pictures"]
 WORTH_A_PROCESS = 25  # pictures; fewer are read before another process has started
 
 
+@checked
 def read_pictures(
     reader: LineReader,
     paths: Sequence[str | Path],
@@ -35,6 +37,8 @@ def read_pictures(
     reader of the PyTorch engine reads in this process. Raises UsageError for a wrong pattern or range
     before it opens a picture.
     """
+    if workers is not None and workers < 1:
+        raise UsageError(f"workers is {workers}", expected="at least 1, or None")
     form = {"pattern": pattern, "length": length, "least": least, "most": most}
     constraint = make_constraint(**form)  # type: ignore[arg-type]
     return _read_all(reader, [str(path) for path in paths], workers, form, constraint)
@@ -49,6 +53,7 @@ def _read_all(
 ) -> Generator[Reading | DataError]:
     if workers is None:
         workers = min(count_cores(), MOST_HELPERS, len(names) // WORTH_A_PROCESS)
+    workers = min(workers, len(names))
     if workers > 1 and reader.engine.name == "numpy":
         model = (reader.card.to_dict(), reader.engine.weights(), form)
         asked = ask_helpers("tenfold.reader.many", names, workers, start=model)

@@ -9,8 +9,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any, get_args
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
+from tenfold.arguments import checked
 from tenfold.errors import RecipeError, nearest
 from tenfold.networks.layers import change_layers, layer_numbers, parse_layers
 from tenfold.recipes.schema import Recipe, SearchRange
@@ -37,8 +38,11 @@ def list_recipes() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in _FOLDER.glob("*.toml")))
 
 
-def get_recipe(name_or_path: str | Path) -> Recipe:
-    """A carried recipe by name, or a recipe file by path. Raises RecipeError."""
+@checked
+def get_recipe(name_or_path: str | Path | Recipe) -> Recipe:
+    """A carried recipe by name, or a recipe file by path; a Recipe is given back. Raises RecipeError."""
+    if isinstance(name_or_path, Recipe):
+        return name_or_path
     text = str(name_or_path)
     if text in list_recipes():
         return _read(_FOLDER / f"{text}.toml")
@@ -73,12 +77,6 @@ def recipe_from_dict(values: Mapping[str, Any], *, where: str = "recipe") -> Rec
     _refuse_unknown(values, Recipe, where, "")
     try:
         recipe = Recipe.model_validate(values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"]) or "recipe"
-        given = f" = {first['input']!r}" if first["loc"] and first["type"] != "missing" else ""
-        raise RecipeError(f"{where}: {key}{given}: {first['msg'].removeprefix('Value error, ')}") from error
-    try:
         parse_layers(recipe.network.layers)
     except RecipeError as error:
         raise RecipeError(f"{where}: {error.found}", expected=error.expected, remedy=error.remedy) from error
@@ -127,12 +125,16 @@ def _section_of(annotation: Any) -> type[BaseModel] | None:
     return None
 
 
-def change_recipe(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
+@checked
+def change_recipe(recipe: Recipe | str | Path, changes: Mapping[str, Any]) -> Recipe:
     """A copy with values replaced by dotted key: {"training.epochs": 3}. Raises RecipeError.
+
+    recipe: a Recipe, or the name or path of one.
 
     "network.layers.dropout" is the number of every dropout layer, "network.layers.linear1" that of the
     first linear layer (see tenfold.networks.layers).
     """
+    recipe = get_recipe(recipe)
     values = recipe.model_dump()
     for dotted, value in changes.items():
         if dotted.startswith(_IN_LAYERS):

@@ -5,8 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import (
+    Field,
+    ModelWrapValidatorHandler,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
+from tenfold.arguments import checked
+from tenfold.errors import RecipeError
 from tenfold.networks.layers import parse_layers
 from tenfold.networks.shapes import Network, plan_network
 from tenfold.settings import (
@@ -161,6 +170,7 @@ class Recipe(Section):
 
     name: of letters, digits, dots and dashes. title, description: in words. source: where it comes from.
     search: dotted key (as --set takes it, in quotes) -> where `tenfold search` looks for its value.
+    Raises RecipeError for values that make no sense.
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
@@ -179,6 +189,18 @@ class Recipe(Section):
     published: Published = Published()
     search: dict[str, SearchRange] = Field(default_factory=dict)
 
+    @model_validator(mode="wrap")
+    @classmethod
+    def _refused_in_one_line(cls, value: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        try:
+            return handler(value)
+        except ValidationError as error:
+            first = error.errors()[0]
+            key = ".".join(str(part) for part in first["loc"]) or "recipe"
+            given = f" = {first['input']!r}" if first["loc"] and first["type"] != "missing" else ""
+            message = first["msg"].removeprefix("Value error, ")
+            raise RecipeError(f"{key}{given}: {message}") from error
+
     @model_validator(mode="before")
     @classmethod
     def _needs_layers(cls, value: Any) -> Any:
@@ -196,6 +218,7 @@ class Recipe(Section):
             raise ValueError(f"the last layer 'columns' needs loss.name = 'ctc', not {self.loss.name!r}")
         return self
 
+    @checked
     def plan(self, image_shape: tuple[int, int], classes: int) -> Network:
         """The network, sized for images of (H, W) and a number of classes. Raises RecipeError."""
         return plan_network(parse_layers(self.network.layers), image_shape, classes)

@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from tenfold.arguments import checked
 from tenfold.arrays import image_place
+from tenfold.errors import UsageError
 from tenfold.evaluation.evaluate import Evaluation
 from tenfold.files import write_text
 from tenfold.pages import numbers
@@ -21,7 +23,7 @@ from tenfold.report.page import render_page
 from tenfold.report.paired import PairedTest, compare_pairs, run_names
 from tenfold.report.parts import history_of
 from tenfold.report.pictures import kept_pictures
-from tenfold.runs.folder import Run
+from tenfold.runs.folder import Run, open_run
 from tenfold.training.history import EpochRecord
 
 __all__ = ["write_comparison"]
@@ -53,24 +55,33 @@ _FIGURES = (
 )
 
 
-def write_comparison(runs: Sequence[Run], path: Path) -> Path:
-    """Writes the page that sets the runs side by side; returns its path. Raises ModelError."""
-    names = run_names(runs)
-    tests, notes = compare_pairs(runs)
+@checked
+def write_comparison(runs: Sequence[Run | str | Path], path: str | Path) -> Path:
+    """Writes the page that sets the runs (or those in these folders) side by side; returns its path.
+
+    Raises ModelError, UsageError where there is no run or `path` is a folder.
+    """
+    target = Path(path)
+    if target.is_dir() or not runs:
+        found = f"{target} is a folder" if runs else "no runs"
+        raise UsageError(found, expected="runs, and a file's name such as compare.html")
+    opened = [open_run(run) for run in runs]
+    names = run_names(opened)
+    tests, notes = compare_pairs(opened)
     context = {
         "names": names,
         "contents": _CONTENTS,
-        "figures": _figures(runs),
+        "figures": _figures(opened),
         "tests": tests,
         "notes": notes,
-        "curves": _curves(dict(zip(names, map(history_of, runs), strict=True))),
-        "recall": _recall([run.evaluation for run in runs]),
-        "differences": recipe_differences(list(runs)),
-        "pairs": _disagreements(tests[:_MOST_PAIRS], dict(zip(names, runs, strict=True))),
+        "curves": _curves(dict(zip(names, map(history_of, opened), strict=True))),
+        "recall": _recall([run.evaluation for run in opened]),
+        "differences": recipe_differences(opened),
+        "pairs": _disagreements(tests[:_MOST_PAIRS], dict(zip(names, opened, strict=True))),
         "pairs_left_out": max(len(tests) - _MOST_PAIRS, 0),
     }
-    write_text(path, render_page("compare.html.j2", context))
-    return path
+    write_text(target, render_page("compare.html.j2", context))
+    return target
 
 
 def _figures(runs: Sequence[Run]) -> list[tuple[str, list[tuple[str, str]]]]:

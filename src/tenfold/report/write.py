@@ -6,6 +6,8 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+from tenfold.arguments import checked
+from tenfold.errors import UsageError
 from tenfold.files import write_text
 from tenfold.report import sections
 from tenfold.report.costs import costs_section
@@ -15,7 +17,7 @@ from tenfold.report.parts import label_errors_of, robustness_of
 from tenfold.report.robust import robustness_section
 from tenfold.report.scores import evaluation_section
 from tenfold.report.suspects import suspects_section
-from tenfold.runs.folder import Run
+from tenfold.runs.folder import Run, open_run
 
 __all__ = ["write_report"]
 
@@ -35,14 +37,20 @@ _CONTENTS = (
 )
 
 
-def write_report(run: Run, path: Path | None = None) -> Path:
+@checked
+def write_report(run: Run | str | Path, path: str | Path | None = None) -> Path:
     """Writes the report (`report.html` in the run's folder unless `path` is given); returns its path.
 
+    run: a Run, or its folder.
     Parts that the run does not have (no evaluation, no summary, no epoch yet) are said to be missing,
     with the command that adds them. Nothing is measured here.
-    Raises ModelError or DataError where a part is there but cannot be read.
+    Raises UsageError where `path` is a folder, ModelError or DataError where a part is there but cannot
+    be read.
     """
+    run = open_run(run)
     target = run.folder / "report.html" if path is None else Path(path)
+    if target.is_dir():
+        raise UsageError(f"{target} is a folder", expected="a file's name, such as report.html")
     write_text(target, render_page("report.html.j2", _context(run)))
     return target
 
@@ -73,11 +81,13 @@ def _absent_parts(run: Run) -> list[tuple[str, str]]:
     evaluation, folder = run.evaluation, shlex.quote(str(run.folder))
     if not (run.folder / "model.safetensors").is_file():
         return [("All that is measured after training", f"tenfold train --resume {folder}")]
-    absent = []
+    absent, images = [], ""
+    if not (run.environment.get("data") or {}).get("source"):  # given in Python
+        images = " --data DATA"
     if evaluation is None or not evaluation.has_probs:
-        absent.append(("The test set, with every probability", f"tenfold evaluate {folder}"))
+        absent.append(("The test set, with every probability", f"tenfold evaluate {folder}{images}"))
     if robustness_of(run) is None:
-        absent.append(("Accuracy under fifteen corruptions", f"tenfold robustness {folder}"))
-    if label_errors_of(run) is None:
+        absent.append(("Accuracy under fifteen corruptions", f"tenfold robustness {folder}{images}"))
+    if label_errors_of(run) is None and not images:
         absent.append(("Likely label errors of the training set", f"tenfold label-errors {folder}"))
     return absent

@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from tenfold.arguments import checked
 from tenfold.classifier import Classifier, ModelCard, read_model
 from tenfold.data.summary import DataSummary
 from tenfold.errors import ModelError
@@ -36,11 +37,25 @@ from tenfold.training.history import EpochRecord, read_history
 __all__ = ["Run", "is_run", "list_runs", "open_run"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Run:
-    """A run's folder; each part is read when it is first asked for. Raises ModelError."""
+    """What a training kept in its folder; each part is read when it is first asked for.
+
+    `tenfold train` makes one, and `tenfold.train` with a run_dir. evaluation, label_errors, robustness and
+    summary are None until they are measured. Raises ModelError where the folder is not that of a run.
+    """
 
     folder: Path
+
+    @checked
+    def __init__(self, folder: str | Path) -> None:
+        object.__setattr__(self, "folder", Path(folder))
+        if not is_run(self.folder):
+            raise ModelError(
+                f"{folder} is no run's folder",
+                expected="a folder with recipe.toml and environment.json",
+                remedy="`tenfold runs` lists those there are",
+            )
 
     @property
     def name(self) -> str:
@@ -67,7 +82,9 @@ class Run:
     def model(self) -> tuple[ModelCard, dict[str, np.ndarray]]:
         return read_model(self.folder)
 
+    @checked
     def classifier(self, engine: str = "auto") -> Classifier:
+        """The model, to answer with. Raises ModelError."""
         return Classifier.load(self.folder, engine=engine)
 
     @cached_property
@@ -91,18 +108,12 @@ def is_run(folder: Path) -> bool:
     return (folder / "recipe.toml").is_file() and (folder / "environment.json").is_file()
 
 
-def open_run(path: str | Path) -> Run:
-    """The run in a folder. Raises ModelError where there is none."""
-    folder = Path(path)
-    if not is_run(folder):
-        raise ModelError(
-            f"{folder} is no run's folder",
-            expected="a folder with recipe.toml and environment.json",
-            remedy="`tenfold runs` lists those there are",
-        )
-    return Run(folder)
+def open_run(run: str | Path | Run) -> Run:
+    """The run in a folder; a Run is given back. Raises ModelError where there is none."""
+    return run if isinstance(run, Run) else Run(run)
 
 
+@checked
 def list_runs(root: str | Path = "runs") -> list[Run]:
     """The runs in a folder of runs, oldest first."""
     folder = Path(root)

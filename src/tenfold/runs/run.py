@@ -29,7 +29,7 @@ from tenfold.training.ensemble import has_checkpoint, train
 from tenfold.training.history import EpochRecord
 from tenfold.training.observers import TrainingObserver
 
-__all__ = ["RunOutcome", "load_for_run", "resume_run", "start_run"]
+__all__ = ["RunOutcome", "load_for_run", "resume_run", "start_run", "write_start"]
 
 Progress = Callable[[str, int, int], None] | None
 
@@ -117,7 +117,7 @@ def start_run(
     }
     with _claim_new(run_dir, f"{recipe.name}-{seed}") as folder:
         try:
-            run = _write_start(folder, recipe, environment, train_set)
+            run = write_start(folder, recipe, environment, train_set)
             return _train_into(run, train_set, val_set, test_set, callbacks, started, resume=False)
         except TenfoldError:
             if not has_checkpoint(folder):
@@ -125,7 +125,7 @@ def start_run(
             raise
 
 
-def _write_start(folder: Path, recipe: Recipe, environment: dict[str, Any], train_set: ImageDataset) -> Run:
+def write_start(folder: Path, recipe: Recipe, environment: dict[str, Any], train_set: ImageDataset) -> Run:
     """What a run's folder holds before the first step; the record comes last and makes it a run."""
     write_text(folder / "recipe.toml", recipe_to_toml(recipe))
     summarise(train_set, seed=environment["seed"]).save(folder)
@@ -189,6 +189,12 @@ def load_for_run(
 def _load_recorded(
     record: dict[str, Any], split: str, *, data_dir: Path | None, offline: bool, progress: Progress
 ) -> ImageDataset:
+    if record["source"] is None:
+        raise DataError(
+            f"the training images ({record['name']}) were given in Python, and nothing says where they lie",
+            expected="a data set by name or path",
+            remedy="name it with --data, or go on in Python: tenfold.train(..., resume=True)",
+        )
     where = data_dir or (Path(record["data_dir"]) if record.get("data_dir") else None)
     return load_dataset(record["source"], split=split, data_dir=where, offline=offline, progress=progress)
 

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from tenfold.arguments import checked
 from tenfold.errors import TenfoldError
 from tenfold.files import write_text
 from tenfold.recipes.load import change_recipe, recipe_to_toml
@@ -86,6 +87,7 @@ class SearchResult:
         """Complete, under the name RECIPE-best. Raises TenfoldError."""
         return change_recipe(self.recipe, {**self.best.values, "name": f"{self.recipe.name}-best"})
 
+    @checked
     def count(self, status: str) -> int:
         return sum(trial.status == status for trial in self.trials)
 

@@ -7,8 +7,10 @@ from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
+from tenfold.arguments import checked
 from tenfold.arrays import ImageDataset
 from tenfold.errors import MissingDependencyError, RecipeError, UsageError
+from tenfold.recipes.load import get_recipe
 from tenfold.recipes.schema import Recipe
 from tenfold.search.result import HIGHER_IS_BETTER, SearchResult, SearchTrial
 from tenfold.search.space import check_space
@@ -19,8 +21,9 @@ from tenfold.training.observers import TrainingObserver
 __all__ = ["search_recipe"]
 
 
+@checked
 def search_recipe(
-    recipe: Recipe,
+    recipe: Recipe | str | Path,
     dataset: ImageDataset,
     *,
     trials: int = 30,
@@ -40,6 +43,7 @@ def search_recipe(
     at the same share of its training is given up. Each is judged on the share of the images that the
     recipe holds out (data.validation, the same ones each time), or over so many folds.
 
+    recipe: a Recipe, or the name or path of one.
     trials: that the study shall have in all. seconds: no trial is begun after that long. journal: a file
     that holds the study; one that exists is gone on with, and several processes, or machines that see the
     file, may work on it together (those that are at work when the number is reached finish theirs). Ctrl-C
@@ -53,6 +57,9 @@ def search_recipe(
         raise MissingDependencyError("optuna", extra="search", purpose="hyper-parameter search")
     from tenfold.search import study as studies  # imports Optuna
 
+    recipe = get_recipe(recipe)
+    if seconds is not None and seconds <= 0:
+        raise UsageError(f"{seconds:g} seconds", expected="more than 0")
     _check(recipe, dataset, trials, folds, metric)
     bench = Bench(dataset, folds, metric, seed, engine, device, callbacks)
     study = studies.open_study(recipe, bench, None if journal is None else Path(journal))

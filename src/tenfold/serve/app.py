@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
+from tenfold.arguments import checked
 from tenfold.classifier import Classifier
 from tenfold.reader.load import AnyModel
 from tenfold.serve import schema
@@ -30,6 +31,7 @@ __all__ = ["create_app"]
 PAGE = Path(__file__).parents[1] / "web" / "static"
 
 
+@checked
 def create_app(model: AnyModel, settings: ServeSettings | None = None) -> FastAPI:
     """Its workers, processes that hold the model, live as long as the application's lifespan.
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_type_hints
 
+from tenfold.arguments import check_argument
 from tenfold.errors import UsageError
 from tenfold.helpers import count_cores
 
@@ -44,6 +46,9 @@ class ServeSettings:
     allowed_hosts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        kinds = get_type_hints(ServeSettings)
+        for name in kinds:
+            check_argument("ServeSettings", name, getattr(self, name), kinds[name])
         for name in ("max_body", "max_pixels", "max_pictures", "max_images", "queue", "max_batch"):
             self._check(name, getattr(self, name) >= 1, "at least 1")
         for name in ("max_wait", "timeout"):

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from tenfold.arguments import checked
 from tenfold.errors import UsageError
 from tenfold.training.folds import CrossValidation
 
@@ -52,6 +53,7 @@ class FoldComparison:
         return vars(self) | {"interval": list(self.interval), "real": self.real, "words": self.in_words()}
 
 
+@checked
 def compare_folds(results: Sequence[CrossValidation]) -> list[FoldComparison]:
     """Every pair of recipes, by the corrected resampled t-test of their accuracies a fold.
 

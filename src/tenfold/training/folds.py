@@ -5,16 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tenfold import metrics
+from tenfold.arguments import checked
 from tenfold.arrays import ImageDataset
 from tenfold.classifier import Classifier
 from tenfold.data.split import fold_indices, split_dataset
 from tenfold.numerics import softmax
 from tenfold.numpy_engine.registry import measure_loss
+from tenfold.recipes.load import get_recipe
 from tenfold.recipes.schema import Recipe
 from tenfold.training.calibrate import suitable_temperature
 from tenfold.training.ensemble import train
@@ -92,8 +95,9 @@ class CrossValidation:
         }
 
 
+@checked
 def cross_validate(
-    recipe: Recipe,
+    recipe: Recipe | str | Path,
     dataset: ImageDataset,
     *,
     folds: int = 10,
@@ -109,10 +113,12 @@ def cross_validate(
     The same data, folds, seed and `stratified` (each fold has its share of every class) give the same
     folds for every recipe. Fold i is trained with the seed `seed * folds + i`. What is held out takes no
     part in training: a recipe that stops early watches its own share of the other folds instead.
+    recipe: a Recipe, or the name or path of one.
     after_fold: sees the score of each fold; an error raised there ends the whole.
     Ctrl-C raises KeyboardInterrupt. Raises UsageError for fewer than two folds, DataError for more folds
     than images, and what `train` raises.
     """
+    recipe = get_recipe(recipe)
     groups = dataset.labels if stratified else np.zeros(len(dataset), np.int64)
     held_out = fold_indices(groups, folds, seed=seed)
     fold = np.empty(len(dataset), np.int64)
