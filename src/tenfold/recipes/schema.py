@@ -167,10 +167,10 @@ class SearchRange(Section):
 
 class Recipe(Section):
     """What to train. `tenfold recipes show NAME` prints one; write your own and train it by path.
+    Raises RecipeError for values that make no sense.
 
     name: of letters, digits, dots and dashes. title, description: in words. source: where it comes from.
     search: dotted key (as --set takes it, in quotes) -> where `tenfold search` looks for its value.
-    Raises RecipeError for values that make no sense.
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
