@@ -77,6 +77,11 @@ class Run:
             raise ModelError(f"{path} cannot be read ({error})", expected="a run's record") from error
         return values
 
+    @property
+    def in_memory(self) -> bool:
+        """Whether its images were given in Python, so that no command can load them again."""
+        return (self.environment.get("data") or {}).get("source", "") is None
+
     @cached_property
     def history(self) -> list[EpochRecord]:
         """An entry an epoch."""
