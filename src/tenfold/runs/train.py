@@ -61,17 +61,13 @@ def train(
         make_folder(folder)  # raises where it is a file
     seed, given = int(seed), ", weights=weights" * (weights is not None)
     call = f'tenfold.train("recipe.toml", train_set, val_set, seed={seed}, device={device!r}{given})'
-    record = (
-        []
-        if folder is None
-        else [_Record(chosen, train_set, seed=seed, device=device, resume=resume, command=call)]
-    )
+    record = _Record(chosen, train_set, seed=seed, device=device, resume=resume, command=call)
     result = ensemble.train(
-        chosen, train_set, val_set, seed=seed, engine=engine, device=device, run_dir=folder,
-        resume=resume, callbacks=[*record, *callbacks], weights=weights,
+        chosen, train_set, val_set, seed=seed, engine=engine, device=device, run_dir=folder, resume=resume,
+        callbacks=[record, *callbacks] if folder is not None else callbacks, weights=weights,
     )  # fmt: skip
-    for each in record:
-        each.close(result)
+    if folder is not None:
+        record.close(result)
     return result
 
 
