@@ -97,6 +97,8 @@ def _fits(value: Any, kind: Any) -> bool:
     if kind in _PLAIN:
         return _PLAIN[kind][1](value)
     if origin in (Union, UnionType):
+        if Path in inner and isinstance(value, str) and not value:
+            return False  # it would mean the working folder
         return any(_fits(value, each) for each in inner)
     if origin is Literal:
         return isinstance(value, str | int) and value in inner

@@ -207,7 +207,6 @@ def test_sets_that_do_not_fit(blobs: ImageDataset, classifier: Classifier) -> No
         _refused(lambda given=given: tenfold.measure_robustness(classifier, given))
         _refused(lambda given=given: tenfold.train(TINY, blobs, given))
         _refused(lambda given=given: tenfold.explore_dataset({"train": blobs, "test": given}))
-        _refused(lambda given=given: tenfold.diagnose(TINY, blobs, given))
     _refused(lambda: tenfold.explain_image(classifier, blobs.images[0], dataset=wide))
     _refused(lambda: tenfold.evaluate(tenfold.train(TINY, blobs), blobs), "TrainResult", ".classifier")
 
@@ -222,6 +221,10 @@ def test_files_where_folders_belong(classifier: Classifier, reader: LineReader, 
         _refused(lambda open_it=open_it: open_it(file))
         _refused(lambda open_it=open_it: open_it(tmp_path))
     _refused(lambda: tenfold.write_comparison([], "page.html"), "no runs")
+    for empty in (classifier.save, reader.save, tenfold.Run, tenfold.get_recipe, tenfold.list_runs):
+        _refused(lambda empty=empty: empty(""), "is ''", "a path")
+    _refused(lambda: TINY.plan((12, 0), 3), "images of (12, 0)")
+    _refused(lambda: TINY.plan((12, 10), -1), "-1 classes")
 
 
 @pytest.mark.parametrize(

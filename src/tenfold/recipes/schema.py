@@ -221,4 +221,6 @@ class Recipe(Section):
     @checked
     def plan(self, image_shape: tuple[int, int], classes: int) -> Network:
         """The network, sized for images of (H, W) and a number of classes. Raises RecipeError."""
+        if classes < 1 or min(image_shape) < 1:
+            raise RecipeError(f"images of {image_shape}, {classes} classes", expected="numbers above 0")
         return plan_network(parse_layers(self.network.layers), image_shape, classes)
