@@ -81,7 +81,7 @@ def test_mypy_finds_the_mistakes_of_a_user(tmp_path: Path) -> None:
         cwd=tmp_path, capture_output=True, text=True, check=False, env=os.environ,
     )  # fmt: skip
     lines = [line for line in done.stdout.splitlines() if ": error: " in line]
-    assert done.stderr == "" and len(lines) == done.stdout.count("\n"), done.stdout + done.stderr
+    assert done.stderr == "", done.stderr
     found = {int(line.split(":")[1]): re.findall(r"\[([\w-]+)\]$", line)[0] for line in lines}
     wanted = {
         number: line.partition("  # ")[2]
