@@ -103,9 +103,11 @@ def _draw_reading() -> Image.Image:
 
 
 def _draw_page() -> Image.Image:
-    with serve() as address, open_page() as page:
+    with serve("--timeout", "120") as address, open_page() as page:
         page.show(address, width=1280, height=800)
         prepare_page(page, "number")
+        if "answers from this server" not in page.evaluate("document.body.innerText"):
+            raise RuntimeError("the page shows no answer; draw it when the machine is less busy")
         page.evaluate(WITHOUT_TIME)
         return Image.open(io.BytesIO(page.screenshot()))
 

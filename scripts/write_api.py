@@ -9,6 +9,7 @@ import dataclasses
 import inspect
 import re
 from collections.abc import Callable
+from functools import cached_property
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,8 @@ def describe(name: str) -> str:
 
 def _signature(name: str, thing: Any) -> str:
     if inspect.isclass(thing) and not dataclasses.is_dataclass(thing) and not _own_init(thing):
-        return f"class {name}({', '.join(base.__name__ for base in thing.__bases__)})"
+        bases = ", ".join(base.__name__ for base in thing.__bases__ if base is not object)
+        return f"class {name}({bases})" if bases else f"class {name}"
     signature = inspect.signature(thing)
     if inspect.isclass(thing):
         signature = signature.replace(return_annotation=inspect.Signature.empty)
@@ -86,10 +88,11 @@ def _members(thing: type) -> list[tuple[str, ...]]:
     """Public methods and properties that the class itself defines and describes."""
     found: list[tuple[str, ...]] = []
     for name, member in vars(thing).items():
-        function = getattr(member, "__func__", getattr(member, "fget", member))
+        function = member.func if isinstance(member, cached_property) else member
+        function = getattr(function, "__func__", getattr(function, "fget", function))
         if name.startswith("_") or not inspect.isfunction(function) or not function.__doc__:
             continue
-        if isinstance(member, property):
+        if isinstance(member, property | cached_property):
             shown = f"{name}: {function.__annotations__.get('return', 'Any')}"
         else:
             shown = name + _unquoted(inspect.signature(getattr(thing, name)))

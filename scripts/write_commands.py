@@ -8,15 +8,22 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+from typer.main import get_command
+
+from tenfold.cli.app import app
+
 PAGE = Path(__file__).parents[1] / "docs" / "commands.md"
-COMMANDS = (
-    "", "train", "evaluate", "read", "adapt", "serve", "predict", "explain", "report", "doctor", "export",
-    "crossval", "search",
-    "runs", "runs show", "runs compare", "recipes", "recipes show",
-    "data", "data info", "data show", "data fetch", "gradcheck",
-)  # fmt: skip
+
+
+def commands() -> Iterator[str]:
+    """Every command, as the help lists them; groups before what is in them."""
+    yield ""
+    for name, command in getattr(get_command(app), "commands", {}).items():
+        yield name
+        yield from (f"{name} {inner}" for inner in getattr(command, "commands", {}))
 
 
 def help_of(command: str) -> str:
@@ -31,7 +38,7 @@ def help_of(command: str) -> str:
 
 def page() -> str:
     parts = ["# The commands", "", "Made by `python scripts/write_commands.py` from `--help`."]
-    for command in COMMANDS:
+    for command in commands():
         name = f"tenfold {command}".strip()
         parts += ["", f"## {name}", "", "```text", help_of(command), "```"]
     return "\n".join(parts) + "\n"

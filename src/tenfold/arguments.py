@@ -48,13 +48,14 @@ _SOURCES = {
     "Recipe": "a Recipe",
     "Run": "a Run",
 }
+_MOST = {"seed": 2**53, "count": 2**53, "samples": 2**53}  # of numbers that are called so, from 0
 _ONE_PICTURE = "a picture is read with LineReader.read or Classifier.classify, one at a time"
 _SHOWN = 40  # characters of a text
 
 
 def checked(function: F) -> F:
     """Raises UsageError where an argument is not of the type that the signature names, before anything
-    is done: found, expected, remedy. A float may be any real number but NaN, a seed is 0 or more.
+    is done: found, expected, remedy. A float may be any real number but NaN; a seed or a count is 0 or more.
 
     Names in the annotations must be imported where the function is defined, not for type checkers alone.
     """
@@ -74,13 +75,14 @@ def checked(function: F) -> F:
 
 
 def check_argument(where: str, name: str, value: Any, kind: Any) -> None:
-    """Raises UsageError where `value` is not of the type `kind`, or is a seed below 0.
+    """Raises UsageError where `value` is not of the type `kind`, or is a seed or a count out of range.
 
     where: the function's or class's name, for the message.
     """
     if _fits(value, kind):
-        if name == "seed" and value is not None and value < 0:
-            raise UsageError(f"{where}: seed is {value}", expected="0 or more")
+        most = _MOST.get(name)
+        if most is not None and value is not None and not 0 <= value <= most:
+            raise UsageError(f"{where}: {name} is {value}", expected=f"0 to {most}")
         return
     picture = _is_picture(value) and np.ndarray in (kind, *get_args(kind))
     raise UsageError(
@@ -95,6 +97,8 @@ def _fits(value: Any, kind: Any) -> bool:
     if kind in _PLAIN:
         return _PLAIN[kind][1](value)
     if origin in (Union, UnionType):
+        if Path in inner and isinstance(value, str) and not value:
+            return False  # it would mean the working folder
         return any(_fits(value, each) for each in inner)
     if origin is Literal:
         return isinstance(value, str | int) and value in inner

@@ -117,6 +117,8 @@ class ImageDataset:
             raise DataError(f"{self.name}: no images", expected="at least one image")
         if len(self.class_names) < 2:
             raise DataError(f"{self.name}: {len(self.class_names)} class", expected="at least two classes")
+        if len(set(self.class_names)) < len(self.class_names):
+            raise DataError(f"{self.name}: two classes have the same name", expected="a name for each")
         low, high = int(labels.min()), int(labels.max())
         if low < 0 or high >= len(self.class_names):
             raise DataError(

@@ -61,7 +61,7 @@ def test_every_argument_is_looked_at_before_anything_is_done(name: str, paramete
 
 @pytest.mark.parametrize("name", [name for name in _public() if "seed" in _hints(_public()[name])])
 def test_a_seed_is_not_negative(name: str) -> None:
-    for wrong in (-1, 0.5, NAN, "0", None, True):
+    for wrong in (-1, 0.5, NAN, "0", None, True, 10**30):
         with pytest.raises(TenfoldError, match="seed is"):
             _public()[name](seed=wrong)
 
@@ -162,6 +162,7 @@ NAMES = ("a", "b")
         (IMAGES, LABELS, None, "class_names are None"),
         (IMAGES, LABELS, "ab", "class_names are 'ab'"),
         (IMAGES, LABELS, (0, 1), "class_names are a tuple of 2"),
+        (IMAGES, LABELS, ("a", "a"), "the same name"),
     ],
 )
 def test_what_a_data_set_is_made_of(images: Any, labels: Any, names: Any, words: str) -> None:
@@ -194,6 +195,20 @@ def test_numbers_that_make_no_sense(blobs: ImageDataset, classifier: Classifier,
     _refused(lambda: tenfold.explain_image(classifier, blobs.images[:2]), "uint8 of shape (N, 12, 10)")
     _refused(lambda: reader.read_strip(np.zeros((28, 40), np.uint8)), "uint8 of shape (32, W)")
     _refused(lambda: reader.read_views([]), "no strips")
+    prediction = classifier.predictions(blobs.images[:1])[0]
+    _refused(lambda: prediction.alternatives(-1), "count is -1")
+
+
+def test_sets_that_do_not_fit(blobs: ImageDataset, classifier: Classifier) -> None:
+    wide = ImageDataset(np.zeros((6, 12, 12), np.uint8), np.arange(6) % 3, blobs.class_names)
+    other = ImageDataset(blobs.images[:6], blobs.labels[:6], ("a", "b", "c"))
+    for given in (wide, other):
+        _refused(lambda given=given: tenfold.evaluate(classifier, given))
+        _refused(lambda given=given: tenfold.measure_robustness(classifier, given))
+        _refused(lambda given=given: tenfold.train(TINY, blobs, given))
+        _refused(lambda given=given: tenfold.explore_dataset({"train": blobs, "test": given}))
+    _refused(lambda: tenfold.explain_image(classifier, blobs.images[0], dataset=wide))
+    _refused(lambda: tenfold.evaluate(tenfold.train(TINY, blobs), blobs), "TrainResult", ".classifier")
 
 
 def test_files_where_folders_belong(classifier: Classifier, reader: LineReader, tmp_path: Path) -> None:
@@ -206,6 +221,10 @@ def test_files_where_folders_belong(classifier: Classifier, reader: LineReader, 
         _refused(lambda open_it=open_it: open_it(file))
         _refused(lambda open_it=open_it: open_it(tmp_path))
     _refused(lambda: tenfold.write_comparison([], "page.html"), "no runs")
+    for empty in (classifier.save, reader.save, tenfold.Run, tenfold.get_recipe, tenfold.list_runs):
+        _refused(lambda empty=empty: empty(""), "is ''", "a path")
+    _refused(lambda: TINY.plan((12, 0), 3), "images of (12, 0)")
+    _refused(lambda: TINY.plan((12, 10), -1), "-1 classes")
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ def keeps_scores(path: Path, data: str | None, split: str) -> bool:
 
     if not path.is_dir() or split != "test":
         return False
-    return data is None or (is_run(path) and not (Run(path).environment.get("data") or {}).get("source"))
+    return data is None or (is_run(path) and Run(path).in_memory)
 
 
 def renew_report(folder: Path) -> Path | None:

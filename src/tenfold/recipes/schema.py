@@ -167,10 +167,10 @@ class SearchRange(Section):
 
 class Recipe(Section):
     """What to train. `tenfold recipes show NAME` prints one; write your own and train it by path.
+    Raises RecipeError for values that make no sense.
 
     name: of letters, digits, dots and dashes. title, description: in words. source: where it comes from.
     search: dotted key (as --set takes it, in quotes) -> where `tenfold search` looks for its value.
-    Raises RecipeError for values that make no sense.
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
@@ -221,4 +221,6 @@ class Recipe(Section):
     @checked
     def plan(self, image_shape: tuple[int, int], classes: int) -> Network:
         """The network, sized for images of (H, W) and a number of classes. Raises RecipeError."""
+        if classes < 1 or min(image_shape) < 1:
+            raise RecipeError(f"images of {image_shape}, {classes} classes", expected="numbers above 0")
         return plan_network(parse_layers(self.network.layers), image_shape, classes)

@@ -80,10 +80,9 @@ def _absent_parts(run: Run) -> list[tuple[str, str]]:
     """(what this report could hold besides, the command that adds it)."""
     evaluation, folder = run.evaluation, shlex.quote(str(run.folder))
     if not (run.folder / "model.safetensors").is_file():
-        return [("All that is measured after training", f"tenfold train --resume {folder}")]
-    absent, images = [], ""
-    if not (run.environment.get("data") or {}).get("source"):  # given in Python
-        images = " --data DATA"
+        again = "tenfold.train(..., resume=True)" if run.in_memory else f"tenfold train --resume {folder}"
+        return [("All that is measured after training", again)]
+    absent, images = [], " --data DATA" * run.in_memory
     if evaluation is None or not evaluation.has_probs:
         absent.append(("The test set, with every probability", f"tenfold evaluate {folder}{images}"))
     if robustness_of(run) is None:

@@ -59,14 +59,17 @@ class Run:
 
     @property
     def name(self) -> str:
+        """Of the folder."""
         return self.folder.resolve().name
 
     @cached_property
     def recipe(self) -> Recipe:
+        """What was trained, whole."""
         return get_recipe(self.folder / "recipe.toml")
 
     @cached_property
     def environment(self) -> dict[str, Any]:
+        """The record: versions, engine, seed, data, status, times."""
         path = self.folder / "environment.json"
         try:
             values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -74,12 +77,19 @@ class Run:
             raise ModelError(f"{path} cannot be read ({error})", expected="a run's record") from error
         return values
 
+    @property
+    def in_memory(self) -> bool:
+        """Whether its images were given in Python, so that no command can load them again."""
+        return (self.environment.get("data") or {}).get("source", "") is None
+
     @cached_property
     def history(self) -> list[EpochRecord]:
+        """An entry an epoch."""
         return read_history(self.folder / "history.jsonl")
 
     @cached_property
     def model(self) -> tuple[ModelCard, dict[str, np.ndarray]]:
+        """The card and the weights."""
         return read_model(self.folder)
 
     @checked
@@ -89,18 +99,22 @@ class Run:
 
     @cached_property
     def summary(self) -> DataSummary | None:
+        """What the training images look like."""
         return DataSummary.load(self.folder) if (self.folder / "data_summary.json").is_file() else None
 
     @cached_property
     def evaluation(self) -> Evaluation | None:
+        """Scores on the test images, where there are any."""
         return Evaluation.load(self.folder) if (self.folder / "evaluation.json").is_file() else None
 
     @cached_property
     def label_errors(self) -> LabelErrors | None:
+        """Labels that are likely wrong, where they were looked for."""
         return LabelErrors.load(self.folder) if (self.folder / "label_errors.json").is_file() else None
 
     @cached_property
     def robustness(self) -> Robustness | None:
+        """Accuracy on corrupted test images, where it was measured."""
         return Robustness.load(self.folder) if (self.folder / "robustness.json").is_file() else None
 
 

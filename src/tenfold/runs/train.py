@@ -61,28 +61,30 @@ def train(
         make_folder(folder)  # raises where it is a file
     seed, given = int(seed), ", weights=weights" * (weights is not None)
     call = f'tenfold.train("recipe.toml", train_set, val_set, seed={seed}, device={device!r}{given})'
-    record = [] if folder is None else [_Record(chosen, train_set, seed, device, call)]
+    record = _Record(chosen, train_set, seed=seed, device=device, resume=resume, command=call)
     result = ensemble.train(
-        chosen, train_set, val_set, seed=seed, engine=engine, device=device, run_dir=folder,
-        resume=resume, callbacks=[*record, *callbacks], weights=weights,
+        chosen, train_set, val_set, seed=seed, engine=engine, device=device, run_dir=folder, resume=resume,
+        callbacks=[record, *callbacks] if folder is not None else callbacks, weights=weights,
     )  # fmt: skip
-    for each in record:
-        each.close(result)
+    if folder is not None:
+        record.close(result)
     return result
 
 
 class _Record(TrainingObserver):
     """Writes what makes a folder a run: once recipe and data are known to fit, and at the end."""
 
-    def __init__(self, recipe: Recipe, train_set: ImageDataset, seed: int, device: str, command: str) -> None:
+    def __init__(
+        self, recipe: Recipe, train_set: ImageDataset, *, seed: int, device: str, resume: bool, command: str
+    ) -> None:
         self.recipe, self.train_set, self.seed, self.device = recipe, train_set, seed, device
-        self.command, self.started = command, time.perf_counter()
+        self.resume, self.command, self.started = resume, command, time.perf_counter()
         self.folder, self.environment = Path(), dict[str, Any]()
 
     def on_start(self, plan: TrainingPlan) -> None:
         assert plan.run_dir is not None  # an observer of kept trainings only
         self.folder = plan.run_dir
-        if plan.first_epoch and is_run(self.folder):  # resumed
+        if self.resume and is_run(self.folder) and (plan.first_epoch or self._is_the_same(Run(self.folder))):
             self.environment = Run(self.folder).environment
             return
         self.environment = describe_environment(plan.engine, self.device) | {
@@ -101,6 +103,10 @@ class _Record(TrainingObserver):
             },
         }
         write_start(self.folder, self.recipe, self.environment, self.train_set)
+
+    def _is_the_same(self, run: Run) -> bool:
+        """Whether a run that has no checkpoint yet is to become what is trained now."""
+        return run.recipe == self.recipe and run.environment.get("seed") == self.seed
 
     def on_end(self, status: str) -> None:
         if status == "failed" and not ensemble.has_checkpoint(self.folder):  # nothing to go on with
