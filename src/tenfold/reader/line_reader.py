@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 from tenfold.engines.base import Engine, EngineOptions
 from tenfold.engines.create import create_engine
-from tenfold.errors import ModelError, TenfoldError
-from tenfold.files import replace_file, write_text
+from tenfold.files import make_folder, replace_together
 from tenfold.ink.lines import Box, find_lines
 from tenfold.ink.open import Picture, open_picture, to_grey
 from tenfold.ink.strip import HEIGHT, make_strip
@@ -29,6 +26,7 @@ from tenfold.reader.reading import Line, Reading, describe_line
 from tenfold.reader.troubles import find_troubles
 from tenfold.recipes.load import recipe_from_dict
 from tenfold.recipes.schema import Recipe
+from tenfold.records import pick, read_json, reading
 
 __all__ = ["LineReader", "ReaderCard", "find_views"]
 
@@ -65,22 +63,17 @@ class ReaderCard:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], where: str) -> ReaderCard:
         """Raises ModelError for what is not the card of a line reader, or one of other characters."""
-        try:
+        what, remedy = (
+            f"{where}, of a line reader,",
+            "leave out --model for the reader that comes with tenfold",
+        )
+        with reading(what, expected=f"a model.json of a line reader, format {_FORMAT}", remedy=remedy):
             if (values["kind"], values["format"], values["characters"]) != (_KIND, _FORMAT, CHARACTERS):
                 raise ValueError(f"{values['kind']} of format {values['format']}")
-            card = cls(
-                recipe_from_dict(values["recipe"], where=where),
-                float(values["temperature"]),
-                float(values["least_confidence"]),
-            )
-            if not 0 < card.temperature < math.inf or not 0 <= card.least_confidence <= 1:
+            numbers = pick(values, {"temperature": "float", "least_confidence": "float"})
+            card = cls(recipe_from_dict(values["recipe"], where=where), **numbers)
+            if not card.temperature > 0 or not 0 <= card.least_confidence <= 1:
                 raise ValueError(f"temperature {card.temperature}, least_confidence {card.least_confidence}")
-        except (KeyError, TypeError, ValueError) as error:
-            raise ModelError(
-                f"{where} is not a line reader: {error!r}",
-                expected=f"a model.json of a line reader, format {_FORMAT}",
-                remedy="leave out --model for the reader that comes with tenfold",
-            ) from error
         return card
 
 
@@ -121,25 +114,25 @@ class LineReader:
         """From a folder, or a `model.safetensors` with its `model.json` beside it. Raises ModelError."""
         file = Path(path) / "model.safetensors" if Path(path).is_dir() else Path(path)
         beside = file.with_name("model.json")
-        try:
-            card = ReaderCard.from_dict(json.loads(beside.read_text(encoding="utf-8")), str(beside))
+        remedy = "leave out --model for the reader that comes with tenfold"
+        with reading(str(beside), expected="a line reader's folder", remedy=remedy):
+            card = ReaderCard.from_dict(read_json(beside), str(beside))
+        with reading(str(file), expected="a line reader's folder", remedy=remedy):
             weights = load_file(file)
-        except TenfoldError:
-            raise
-        except (OSError, ValueError, SafetensorError) as error:
-            raise ModelError(f"{path} cannot be read: {error}", expected="a line reader's folder") from error
         return cls.from_weights(card, weights, engine=engine, device=device, precision=precision)
 
     def save(self, path: str | Path) -> None:
         """Writes `model.safetensors` (float16) and `model.json` into the folder `path`."""
         folder = Path(path)
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         halves = {
             name: np.ascontiguousarray(value, np.float16) for name, value in self.engine.weights().items()
         }
-        with replace_file(folder / "model.safetensors") as beside:
-            beside.write_bytes(save(halves, metadata={"format": "tenfold"}))
-        write_text(folder / "model.json", json.dumps(self.card.to_dict(), indent=2) + "\n")
+        card = json.dumps(self.card.to_dict(), indent=2) + "\n"
+        replace_together(
+            (folder / "model.json", card.encode()),
+            (folder / "model.safetensors", save(halves, metadata={"format": "tenfold"})),
+        )
 
     def with_weights(self, weights: Mapping[str, np.ndarray]) -> LineReader:
         """The same reader with other weights, in an engine of the same kind."""

@@ -28,6 +28,7 @@ __all__ = [
 ]
 
 _FOLDER = Path(__file__).parent
+_LONGEST = 200  # characters of a wrong value that a message repeats
 _IN_LAYERS = "network.layers."
 
 
@@ -63,7 +64,9 @@ def parse_recipe(text: str, *, where: str = "recipe") -> Recipe:
     """TOML -> Recipe. Raises RecipeError that names the key and the nearest known one."""
     try:
         values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except RecursionError as error:
+        raise RecipeError(f"{where} is nested too deeply", expected="a recipe in TOML") from error
+    except ValueError as error:  # TOMLDecodeError, and Python's own for a number of thousands of digits
         raise RecipeError(f"{where} is not TOML: {error}", remedy="mend that line") from error
     return recipe_from_dict(values, where=where)
 
@@ -76,13 +79,21 @@ def recipe_from_dict(values: Mapping[str, Any], *, where: str = "recipe") -> Rec
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"]) or "recipe"
-        given = f" = {first['input']!r}" if first["loc"] and first["type"] != "missing" else ""
+        given = f" = {_short(first['input'])}" if first["loc"] and first["type"] != "missing" else ""
         raise RecipeError(f"{where}: {key}{given}: {first['msg'].removeprefix('Value error, ')}") from error
     try:
         parse_layers(recipe.network.layers)
     except RecipeError as error:
         raise RecipeError(f"{where}: {error.found}", expected=error.expected, remedy=error.remedy) from error
     return recipe
+
+
+def _short(value: Any) -> str:
+    try:
+        text = repr(value)
+    except (RecursionError, ValueError):  # nested too deeply, or a number of thousands of digits
+        return f"a {type(value).__name__}"
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
 def _refuse_unknown(values: Mapping[str, Any], model: type[BaseModel], where: str, prefix: str) -> None:
@@ -173,7 +184,7 @@ def parse_change(text: str) -> tuple[str, Any]:
         raise RecipeError(f"{text!r} changes nothing", expected="KEY=VALUE, such as training.epochs=3")
     try:
         return key.strip(), tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return key.strip(), value.strip()
 
 
