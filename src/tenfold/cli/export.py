@@ -60,7 +60,11 @@ def _source(path: Path) -> Source:
     from tenfold.runs.folder import Run, is_run
 
     folder = path if path.is_dir() else path.parent
-    told = (folder / "card.md").read_text(encoding="utf-8", errors="replace") if (folder / "card.md").is_file() else ""
+    told = (
+        (folder / "card.md").read_text(encoding="utf-8", errors="replace")
+        if (folder / "card.md").is_file()
+        else ""
+    )
     if is_line_reader(path):
         return _reader_source(path, told)
     classifier = Classifier.load(path, engine="numpy")

@@ -63,16 +63,20 @@ def default_place(name: str, form: str) -> Path:
 def export_as(source: Source, form: str, path: str | Path | None = None) -> Exported:
     """Writes one form, to `default_place` unless a path is given.
 
-    Raises UsageError where the form is unknown, does not suit the model, or the place is taken by
-    something that no export made, or another export is at work there; FigureNotMetError where an ONNX file answers otherwise, which then does
-    not get its place; MissingDependencyError.
+    Raises UsageError where the form is unknown, does not suit the model, or the place is taken by something
+    that no export made or by an export that is at work; FigureNotMetError where an ONNX file answers
+    otherwise, which then does not get its place; MissingDependencyError.
     """
     if form not in FORMS:
         raise UsageError(f"--to {form!r}: unknown form", remedy=nearest(form, FORMS))
     target = default_place(source.name, form) if path is None else Path(path)
     with claim_place(target):
         agreement = FORMS[form](source, target)
-    files = [target] if target.is_file() else sorted(each for each in target.rglob("*") if each.is_file() and not is_part(each))
+    files = (
+        [target]
+        if target.is_file()
+        else sorted(each for each in target.rglob("*") if each.is_file() and not is_part(each))
+    )
     sizes = {(each.name if target.is_file() else each.relative_to(target).as_posix()): each.stat().st_size
              for each in files}  # fmt: skip
     return Exported(form, target, sizes, agreement)
