@@ -214,13 +214,19 @@ def recipe_to_toml(recipe: Recipe) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _toml_character(character: str) -> str:
+    """JSON escapes as TOML does, but leaves alone what a terminal would obey or an editor hide."""
+    if character.isprintable():
+        return character
+    return f"\\U{ord(character):08x}"
+
+
 def toml_value(value: Any) -> str:
     """A value of a recipe as TOML writes it."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        # JSON escapes as TOML does, but for the one control character that it leaves alone.
-        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+        return "".join(map(_toml_character, json.dumps(value, ensure_ascii=False)))
     if isinstance(value, Mapping):
         inner = ", ".join(f"{key} = {toml_value(item)}" for key, item in value.items())
         return f"{{ {inner} }}"

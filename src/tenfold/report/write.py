@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tenfold.files import write_text
+from tenfold.pages.paths import shown_command, shown_path
 from tenfold.report import sections
 from tenfold.report.costs import costs_section
 from tenfold.report.curves import training_section
@@ -52,7 +53,7 @@ def _context(run: Run) -> dict[str, Any]:
         "name": run.name,
         "recipe": run.recipe,
         "contents": _CONTENTS,
-        "command": run.environment.get("command", ""),
+        "command": shown_command(run.environment.get("command", "")),
         "absent": _absent_parts(run),
         "verdict": sections.verdict_section(run),
         "published": sections.published_section(run),
@@ -70,7 +71,7 @@ def _context(run: Run) -> dict[str, Any]:
 
 def _absent_parts(run: Run) -> list[tuple[str, str]]:
     """(what this report could hold besides, the command that adds it)."""
-    evaluation, folder = run.evaluation, shlex.quote(str(run.folder))
+    evaluation, folder = run.evaluation, shlex.quote(shown_path(str(run.folder)))
     if not (run.folder / "model.safetensors").is_file():
         return [("All that is measured after training", f"tenfold train --resume {folder}")]
     absent = []
