@@ -76,7 +76,7 @@ class Killer:
         reads: bool = False,
         seconds: int = 120,
     ) -> Ended:
-        """`tenfold ARGUMENTS` in the folder cwd.
+        """`tenfold ARGUMENTS` in the folder cwd; with "-c", a program in Python.
 
         at: the operation, counted from 1, before which the process dies as by SIGKILL; 0 lets it live.
         error: an errno that this operation raises instead. reads: files opened for reading count, too.
@@ -165,8 +165,9 @@ def _run(
         signal.alarm(seconds)
         from tenfold.cli import main
 
+        program = compile(arguments[1], "-c", "exec") if arguments[0] == "-c" else None
         _watch(os.path.realpath(cwd), at, error, reads, files[2])
-        main()
+        main() if program is None else exec(program, {"__name__": "__main__"})
         code = 0
     except SystemExit as end:
         code = end.code

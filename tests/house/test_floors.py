@@ -25,6 +25,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
     0: ("errors", "numerics", "version", "files", "helpers"),
     1: (
         "claims",
+        "records",
         "settings",
         "arrays",
         "metrics",
