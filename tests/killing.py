@@ -10,6 +10,7 @@ An operation is a file opened for writing, a folder made, a rename, a link or a 
 changes nothing (a folder that is there is made) is not counted.
 """
 
+# ruff: noqa: PTH, S102, SIM115  (within an audit hook, and in a process that ends without cleaning up)
 from __future__ import annotations
 
 import json
@@ -59,12 +60,15 @@ class Killer:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment,
         )  # fmt: skip
 
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._questions, self._answers = self._process.stdin, self._process.stdout
+
     def __enter__(self) -> Killer:
         return self
 
     def __exit__(self, *_error: object) -> None:
-        self._process.stdin.close()
-        self._process.stdout.close()
+        self._questions.close()
+        self._answers.close()
         self._process.wait()
 
     def run(
@@ -83,9 +87,9 @@ class Killer:
         seconds: after which it is killed in any case.
         """
         values = [list(map(str, arguments)), str(cwd), at, error, reads, seconds]
-        self._process.stdin.write(json.dumps(values) + "\n")
-        self._process.stdin.flush()
-        code, out, err, operations = json.loads(self._process.stdout.readline())
+        self._questions.write(json.dumps(values) + "\n")
+        self._questions.flush()
+        code, out, err, operations = json.loads(self._answers.readline())
         return Ended(code, out, err, tuple(operations))
 
 
@@ -128,7 +132,7 @@ def _serve(modules: list[str]) -> None:
         answers.flush()
 
 
-def _fork(arguments: list[str], cwd: str, *options: int) -> list[object]:
+def _fork(arguments: list[str], cwd: str, *options: Any) -> list[object]:
     """Exit code, stdout, stderr and operations of a command."""
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err, tempfile.TemporaryFile() as told:
         child = os.fork()
