@@ -10,7 +10,8 @@ An operation is a file opened for writing, a folder made, a rename, a link or a 
 changes nothing (a folder that is there is made) is not counted.
 """
 
-# ruff: noqa: PTH, S102, SIM115  (within an audit hook, and in a process that ends without cleaning up)
+# Within an audit hook, and in a process that ends without cleaning up:
+# ruff: noqa: PTH109, PTH115, PTH117, PTH118, S102, SIM115
 from __future__ import annotations
 
 import json

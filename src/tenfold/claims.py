@@ -9,7 +9,7 @@ from itertools import count
 from pathlib import Path
 
 from tenfold.errors import UsageError
-from tenfold.files import hidden_beside, is_part, make_folder
+from tenfold.files import hidden_beside, is_part, make_folder, remove_parts_of
 
 try:
     import fcntl
@@ -37,8 +37,10 @@ def claim_folder(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def claim_place(path: Path) -> Iterator[None]:
-    """As `claim_folder`, for a file or folder that is replaced as a whole: the lock lies beside it."""
+    """As `claim_folder`, for a file or folder that is replaced as a whole: the lock lies beside it. Removes
+    what a process that was killed there left beside it."""
     with _hold(hidden_beside(path, LOCK), path):
+        remove_parts_of(path)
         yield
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ __all__ = [
     "is_part",
     "make_folder",
     "remove_parts",
+    "remove_parts_of",
     "replace_file",
     "replace_together",
     "write_text",
@@ -23,6 +25,7 @@ __all__ = [
 
 _LONGEST = 150  # bytes of a name that a hidden one repeats: names have a limit
 _PART = ".part"
+_TOKEN = re.compile("[0-9a-f]{16}")
 
 
 @contextmanager
@@ -117,10 +120,23 @@ def is_part(path: Path) -> bool:
 def remove_parts(folder: Path) -> None:
     """Removes what a killed process left beside its files, in `folder` and below."""
     for part in [path for path in folder.rglob(f".*{_PART}") if is_part(path)]:
-        if part.is_dir() and not part.is_symlink():
-            shutil.rmtree(part, ignore_errors=True)
-        else:
-            part.unlink(missing_ok=True)
+        _remove(part)
+
+
+def remove_parts_of(path: Path) -> None:
+    """Removes what killed processes left beside `path`, of that file or folder alone."""
+    start = hidden_beside(path, ".").name
+    for part in path.parent.iterdir():
+        middle = part.name.removeprefix(start).removesuffix(_PART)
+        if is_part(part) and part.name == f"{start}{middle}{_PART}" and _TOKEN.fullmatch(middle):
+            _remove(part)
+
+
+def _remove(part: Path) -> None:
+    if part.is_dir() and not part.is_symlink():
+        shutil.rmtree(part, ignore_errors=True)
+    else:
+        part.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -94,7 +94,8 @@ def adapt_command(
 
 def _save(adaptation: Adaptation, out: Path | None, about: dict[str, str]) -> Path:
     """Into the folder asked for, else into the first free one of my-reader, my-reader-2, ..."""
-    from tenfold.claims import free_names
+    from tenfold.claims import LOCK, free_names
+    from tenfold.files import hidden_beside
 
     if out is not None:
         return adaptation.save(out, about)
@@ -102,7 +103,7 @@ def _save(adaptation: Adaptation, out: Path | None, about: dict[str, str]) -> Pa
         try:
             return adaptation.save(place, about)
         except UsageError:
-            if not place.exists():
+            if not place.exists() and not hidden_beside(place, LOCK).exists():
                 raise
     raise AssertionError("names do not end")
 

@@ -72,9 +72,7 @@ def _source(path: Path) -> Source:
         run = Run(path)
         images, kind = _test_images(run, classifier)
         figures = run.evaluation.to_dict() if run.evaluation else None
-        return Source(
-            classifier, run.name, str(path), images, kind, data=run.environment["data"], figures=figures
-        )
+        return Source(classifier, run.name, str(path), images, kind, data=run.record["data"], figures=figures)
     images, kind = _some_images(classifier)
     return Source(classifier, _name_of(path), str(path), images, kind, told=told)
 

@@ -52,6 +52,7 @@ def search_command(
     from tenfold.cli.training_progress import TrialProgress
     from tenfold.data.load import load_dataset
     from tenfold.engines.preload import preload_engine
+    from tenfold.files import remove_parts
     from tenfold.search.search import search_recipe
 
     chosen = choose_recipe(recipe, changes)
@@ -62,6 +63,7 @@ def search_command(
         if dataset.note:
             stderr().print(dataset.note, markup=False)
         hold_folder(context, folder)
+        remove_parts(folder)
         result = search_recipe(
             chosen, dataset, trials=trials, seconds=seconds, folds=folds, metric=metric,
             journal=storage or folder / "study.journal", seed=seed, engine=engine, device=device,

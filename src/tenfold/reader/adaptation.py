@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tenfold.claims import is_taken
+from tenfold.claims import claim_place, is_taken
 from tenfold.errors import UsageError
 from tenfold.files import fill_folder, write_text
 from tenfold.metrics import edit_distance, wilson_interval
@@ -157,7 +157,7 @@ class Adaptation:
         """
         place = check_free(folder)
         try:
-            with fill_folder(place) as beside:
+            with claim_place(place), fill_folder(place) as beside:
                 figures = self.to_dict() | dict(about or {})
                 write_text(beside / "adaptation.json", json.dumps(figures, indent=2) + "\n")
                 self.reader.save(beside)

@@ -8,6 +8,7 @@ from typing import Any
 
 from tenfold.files import write_text
 from tenfold.pages.paths import shown_command, shown_path
+from tenfold.records import reading
 from tenfold.report import sections
 from tenfold.report.costs import costs_section
 from tenfold.report.curves import training_section
@@ -44,7 +45,10 @@ def write_report(run: Run, path: Path | None = None) -> Path:
     Raises ModelError or DataError where a part is there but cannot be read.
     """
     target = run.folder / "report.html" if path is None else Path(path)
-    write_text(target, render_page("report.html.j2", _context(run)))
+    remedy = f"measure it anew: tenfold evaluate {run.folder}"
+    with reading(f"the run {run.folder}", expected="files that belong together", remedy=remedy):
+        page = render_page("report.html.j2", _context(run))
+    write_text(target, page)
     return target
 
 

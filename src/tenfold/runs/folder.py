@@ -70,6 +70,20 @@ class Run:
             pick(data, {key: kind for key, kind in _DATA.items() if key in data})
         return values
 
+    @property
+    def record(self) -> dict[str, Any]:
+        """`environment`, which here must say what the run goes on with. Raises ModelError."""
+        values, data = self.environment, self.environment.get("data") or {}
+        missing = [key for key in ("engine", "device", "seed") if key not in values]
+        missing += [f"data.{key}" for key in ("name", "source", "sha256", "train", "val") if key not in data]
+        if missing:
+            raise ModelError(
+                f"{self.folder / 'environment.json'} lacks {', '.join(missing)}",
+                expected="a run's record",
+                remedy="train anew into another folder",
+            )
+        return values
+
     @cached_property
     def history(self) -> list[EpochRecord]:
         return read_history(self.folder / "history.jsonl")

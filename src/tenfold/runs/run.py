@@ -161,18 +161,17 @@ def _resume(
     progress: Progress,
 ) -> RunOutcome:
     started = time.perf_counter()
-    preload_engine(run.recipe, run.environment["engine"])
+    record = run.record
+    preload_engine(run.recipe, record["engine"])
     dataset = load_for_run(run, data_dir=data_dir, offline=offline, progress=progress)
-    if dataset.sha256() != run.environment["data"]["sha256"]:
+    if dataset.sha256() != record["data"]["sha256"]:
         raise ModelError(
-            f"the data set {run.environment['data']['source']} is not what {run.folder} was trained on",
+            f"the data set {record['data']['source']} is not what {run.folder} was trained on",
             expected="the same images in the same order",
             remedy="train anew into another folder",
         )
-    train_set, val_set = _split(run.recipe, dataset, run.environment["seed"])
-    test_set = _test_set(
-        run.environment["data"], train_set, data_dir=data_dir, offline=offline, progress=progress
-    )
+    train_set, val_set = _split(run.recipe, dataset, record["seed"])
+    test_set = _test_set(record["data"], train_set, data_dir=data_dir, offline=offline, progress=progress)
     return _train_into(run, train_set, val_set, test_set, callbacks, started, resume=True)
 
 
@@ -185,9 +184,7 @@ def load_for_run(
     progress: Progress = None,
 ) -> ImageDataset:
     """The data set a run was trained on, from where its record says."""
-    return _load_recorded(
-        run.environment["data"], split, data_dir=data_dir, offline=offline, progress=progress
-    )
+    return _load_recorded(run.record["data"], split, data_dir=data_dir, offline=offline, progress=progress)
 
 
 def _load_recorded(
