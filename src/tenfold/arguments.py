@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
+from tenfold import files
 from tenfold.errors import UsageError
 
 __all__ = ["check_argument", "checked", "describe_value", "make_folder"]
@@ -156,7 +157,7 @@ def make_folder(path: str | Path) -> Path:
     """The folder of this name, made where it is not there. Raises UsageError where a file stands there."""
     folder = Path(path)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        files.make_folder(folder)
     except (FileExistsError, NotADirectoryError) as error:
         raise UsageError(f"{folder} is not a folder", expected="a folder", remedy="name another") from error
     return folder

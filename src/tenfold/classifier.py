@@ -10,24 +10,25 @@ from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
-from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 from tenfold.arguments import checked, make_folder
 from tenfold.arrays import Prediction, Verdict
 from tenfold.engines.base import Engine, EngineOptions
 from tenfold.engines.ensemble import build_engine
-from tenfold.errors import DataError, ModelError, TenfoldError, UsageError
-from tenfold.files import replace_file, write_text
+from tenfold.errors import DataError, ModelError, UsageError
+from tenfold.files import replace_together
 from tenfold.ink.background import Background
 from tenfold.networks.shapes import Network
 from tenfold.numerics import softmax
 from tenfold.recipes.load import recipe_from_dict
 from tenfold.recipes.schema import Recipe
+from tenfold.records import pick, read_json, reading
 
 __all__ = ["Classifier", "ModelCard"]
 
 _FORMAT = 1
+_VERDICT = {"temperature": "float", "rejects": "bool", "least_confidence": "float", "most_none": "float"}
 
 
 @dataclass(frozen=True)
@@ -86,38 +87,39 @@ class ModelCard:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], where: str) -> ModelCard:
-        try:
-            if "kind" in values:
-                raise ModelError(
-                    f"{where} is that of a {values['kind']}",
-                    expected="a model of single images",
-                    remedy="read pictures with `tenfold read`",
-                )
-            entry = values["input"]
+        if isinstance(values, Mapping) and "kind" in values:
+            raise ModelError(
+                f"{where} is that of a {values['kind']}",
+                expected="a model of single images",
+                remedy="read pictures with `tenfold read`",
+            )
+        with reading(where, expected="a model.json", remedy="train or export the model anew"):
             if values["format"] != _FORMAT:
                 raise ModelError(
                     f"{where} has format {values['format']}",
                     expected=f"format {_FORMAT}",
                     remedy="save it with this version of tenfold",
                 )
+            entry = pick(values["input"], {"image_shape": "ints", "mean": "float", "std": "float"})
             height, width = entry["image_shape"]
+            given = {"temperature": values["temperature"]} | values.get("verdict", {})
+            verdict = pick(given, {key: _VERDICT[key] for key in given})
             card = cls(
                 recipe=recipe_from_dict(values["recipe"], where=where),
-                class_names=tuple(values["class_names"]),
-                image_shape=(int(height), int(width)),
+                class_names=pick(values, {"class_names": "strs"})["class_names"],
+                image_shape=(height, width),
                 mean=float(entry["mean"]),
                 std=float(entry["std"]),
-                temperature=float(values["temperature"]),
-                background=entry["background"],
-                **values.get("verdict", {}),
+                background=values["input"]["background"],
+                **verdict,
             )
             card._check()
             return card
-        except (KeyError, TypeError, ValueError) as error:
-            raise ModelError(f"{where} is not a model card: {error!r}", expected="a model.json") from error
 
     def _check(self) -> None:
-        """Raises ValueError for numbers that would make nonsense of every answer."""
+        """Raises ValueError for what would make nonsense of every answer."""
+        if len(self.class_names) < 2 or min(self.image_shape) < 1:
+            raise ValueError(f"{len(self.class_names)} classes, images of {self.image_shape}")
         if self.background not in get_args(Background):
             raise ValueError(f"background {self.background!r}")
         for name in ("least_confidence", "most_none"):
@@ -180,15 +182,14 @@ class Classifier:
 
     @checked
     def save(self, path: str | Path) -> None:
-        """Writes `model.safetensors` and `model.json` into the folder `path`, each beside and renamed."""
+        """Writes `model.safetensors` and `model.json` into the folder `path`; whenever the weights are there,
+        so is the card that belongs to them."""
         folder = make_folder(path)
         weights = {name: np.ascontiguousarray(value) for name, value in self.engine.weights().items()}
-        with replace_file(folder / "model.safetensors") as beside:
-            # One key only: safetensors writes several in a random order, and equal models in unequal files.
-            beside.write_bytes(
-                save(weights, metadata={"format": "tenfold"})
-            )  # save_file lets only its owner read
-        write_text(folder / "model.json", json.dumps(self.card.to_dict(), indent=2) + "\n")
+        card = json.dumps(self.card.to_dict(), indent=2) + "\n"
+        # One key only: safetensors writes several in a random order, and equal models in unequal files.
+        packed = save(weights, metadata={"format": "tenfold"})  # save_file lets only its owner read
+        replace_together((folder / "model.json", card.encode()), (folder / "model.safetensors", packed))
 
     @checked
     def with_weights(self, weights: dict[str, np.ndarray]) -> Classifier:
@@ -289,10 +290,8 @@ def read_model(path: str | Path) -> tuple[ModelCard, dict[str, np.ndarray]]:
                 expected="a run's folder, or a model.safetensors with its model.json beside it",
                 remedy="train one with `tenfold train`, or list them with `tenfold runs`",
             )
-    try:
-        card = ModelCard.from_dict(json.loads(card_path.read_text(encoding="utf-8")), str(card_path))
+    remedy = "train or export the model anew"
+    with reading(str(card_path), expected="a model saved by tenfold", remedy=remedy):
+        card = ModelCard.from_dict(read_json(card_path), str(card_path))
+    with reading(str(weights_path), expected="a model saved by tenfold", remedy=remedy):
         return card, load_file(weights_path)
-    except TenfoldError:
-        raise
-    except (OSError, ValueError, SafetensorError) as error:
-        raise ModelError(f"{given} cannot be read: {error}", expected="a model saved by tenfold") from error

@@ -1,17 +1,31 @@
-"""Writing files so that nobody ever sees half of one."""
+"""Writing files and folders so that nobody ever sees half of one."""
 
 from __future__ import annotations
 
 import os
+import re
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["remove_parts", "replace_file", "write_text"]
+__all__ = [
+    "fill_folder",
+    "hidden_beside",
+    "is_part",
+    "make_folder",
+    "remove_parts",
+    "remove_parts_of",
+    "replace_file",
+    "replace_together",
+    "write_text",
+]
 
 
-_LONGEST = 100  # characters of a name that its part repeats: names have a limit
+_LONGEST = 150  # bytes of a name that a hidden one repeats: names have a limit
+_PART = ".part"
+_TOKEN = re.compile("[0-9a-f]{16}")
 
 
 @contextmanager
@@ -20,8 +34,8 @@ def replace_file(path: Path) -> Iterator[Path]:
 
     Its name cannot be guessed, so that nobody can plant a link to another file in its place.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name[:_LONGEST]}.{secrets.token_hex(8)}.part")
+    make_folder(path.parent)
+    beside = _part_of(path)
     try:
         yield beside
         with beside.open("rb+") as file:
@@ -30,6 +44,48 @@ def replace_file(path: Path) -> Iterator[Path]:
         _sync_folder(path.parent)
     finally:
         beside.unlink(missing_ok=True)
+
+
+@contextmanager
+def fill_folder(folder: Path, *, add: bool = False) -> Iterator[Path]:
+    """Yields a new folder beside `folder`, to be filled; on success it is renamed to it, else removed.
+
+    `folder` is not there yet or empty: OSError where it holds something by then. The working folder and a
+    mounted one cannot be renamed: they are yielded themselves, and with `add` one that holds something.
+    """
+    if folder.is_dir() and (
+        folder.is_mount() or folder.samefile(Path.cwd()) or (add and any(folder.iterdir()))
+    ):
+        remove_parts(folder)
+        yield folder
+        return
+    make_folder(folder.parent)
+    beside = _part_of(folder)
+    beside.mkdir()
+    try:
+        yield beside
+        beside.rename(folder)
+        _sync_folder(folder.parent)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def replace_together(first: tuple[Path, bytes], last: tuple[Path, bytes]) -> None:
+    """Writes two files of one folder that belong together: where the last one is, there is its first."""
+    with replace_file(last[0]) as beside:
+        beside.write_bytes(last[1])
+        with replace_file(first[0]) as beside_first:
+            beside_first.write_bytes(first[1])
+            last[0].unlink(missing_ok=True)
+
+
+def make_folder(folder: Path) -> None:
+    """The folder and those above it, where they are not there; a power cut does not take them away."""
+    if not folder.is_dir():
+        if folder.parent != folder:
+            make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        _sync_folder(folder.parent)
 
 
 def _sync_folder(folder: Path) -> None:
@@ -46,9 +102,40 @@ def _sync_folder(folder: Path) -> None:
         os.close(number)
 
 
+def hidden_beside(path: Path, ending: str) -> Path:
+    """ ".NAMEending" in the same folder."""
+    name = os.fsencode(path.name)[:_LONGEST].decode("utf-8", "ignore")
+    return path.with_name(f".{name}{ending}")
+
+
+def _part_of(path: Path) -> Path:
+    return hidden_beside(path, f".{secrets.token_hex(8)}{_PART}")
+
+
+def is_part(path: Path) -> bool:
+    """Whether it is what a killed process left beside its files."""
+    return path.name.startswith(".") and path.name.endswith(_PART)
+
+
 def remove_parts(folder: Path) -> None:
     """Removes what a killed process left beside its files, in `folder` and below."""
-    for part in folder.rglob(".*.part"):
+    for part in [path for path in folder.rglob(f".*{_PART}") if is_part(path)]:
+        _remove(part)
+
+
+def remove_parts_of(path: Path) -> None:
+    """Removes what killed processes left beside `path`, of that file or folder alone."""
+    start = hidden_beside(path, ".").name
+    for part in path.parent.iterdir():
+        middle = part.name.removeprefix(start).removesuffix(_PART)
+        if is_part(part) and part.name == f"{start}{middle}{_PART}" and _TOKEN.fullmatch(middle):
+            _remove(part)
+
+
+def _remove(part: Path) -> None:
+    if part.is_dir() and not part.is_symlink():
+        shutil.rmtree(part, ignore_errors=True)
+    else:
         part.unlink(missing_ok=True)
 
 

@@ -26,6 +26,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
     1: (
         "arguments",
         "claims",
+        "records",
         "settings",
         "arrays",
         "metrics",

@@ -81,8 +81,8 @@ def test_other_images_are_no_pair(tmp_path: Path) -> None:
 
 def test_runs_of_the_same_name_are_told_apart(tmp_path: Path) -> None:
     one, two = start_run(tmp_path / "a" / "x", make_recipe()), start_run(tmp_path / "b" / "x", make_recipe())
-    assert run_names([one, two]) == [str(one.folder), str(two.folder)]
-    assert run_names([one, one]) == [f"{one.folder} (1)", f"{one.folder} (2)"]
+    assert run_names([one, two]) == ["a/x", "b/x"]
+    assert run_names([one, one]) == ["x (1)", "x (2)"]
 
 
 @pytest.fixture(scope="module")

@@ -82,5 +82,7 @@ def _was_interrupted(error: BaseException | None) -> bool:
 
 
 def _complain(message: str, code: int) -> int:
-    sys.stderr.write("tenfold: " + " ".join(message.split()) + "\n")
+    from tenfold.cli.output import printable
+
+    sys.stderr.write(f"tenfold: {printable(' '.join(message.split()))}\n")
     return code

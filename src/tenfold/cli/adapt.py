@@ -94,16 +94,18 @@ def adapt_command(
 
 def _save(adaptation: Adaptation, out: Path | None, about: dict[str, str]) -> Path:
     """Into the folder asked for, else into the first free one of my-reader, my-reader-2, ..."""
-    number = 1
-    while out is None:
-        place = Path(_OUT if number == 1 else f"{_OUT}-{number}")
+    from tenfold.claims import LOCK, free_names
+    from tenfold.files import hidden_beside
+
+    if out is not None:
+        return adaptation.save(out, about)
+    for place in free_names(Path(_OUT)):
         try:
             return adaptation.save(place, about)
         except UsageError:
-            if not place.exists():
+            if not place.exists() and not hidden_beside(place, LOCK).exists():
                 raise
-        number += 1
-    return adaptation.save(out, about)
+    raise AssertionError("names do not end")
 
 
 def _collect(pictures: list[str], labels: str | None, progress: Any) -> tuple[list[Example], LeftOut]:

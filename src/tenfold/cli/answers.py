@@ -11,6 +11,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tenfold.cli.output import printable
+
 if TYPE_CHECKING:
     from tenfold.reader.reading import Reading
 
@@ -44,9 +46,9 @@ class Answers:
 
     def add(self, answer: Answer) -> None:
         if answer.reading is None:
-            sys.stderr.write(f"tenfold: {_printable(answer.error)}\n")
+            sys.stderr.write(f"tenfold: {printable(answer.error)}\n")
             return
-        self._write(f"{_printable(answer.path)}: {tell_reading(answer.reading)}\n")
+        self._write(f"{printable(answer.path)}: {tell_reading(answer.reading)}\n")
 
     def open(self) -> None:
         """Before the first answer."""
@@ -106,6 +108,8 @@ class _Csv(Answers):
 
     def _row(self, *cells: str) -> None:
         line = io.StringIO(newline="")
+        if sys.stdout.isatty():
+            cells = tuple(map(printable, cells))
         csv.writer(line, lineterminator="\n").writerow(cells)
         self._write(line.getvalue())
 
@@ -175,8 +179,3 @@ def _place(reading: Reading, row: int, number: int) -> str:
     """ "third character", "line 2, third character"."""
     name = f"{_NTH[number - 1]} character" if number <= len(_NTH) else f"character {number}"
     return f"line {row}, {name}" if len(reading.lines) > 1 else name
-
-
-def _printable(text: str) -> str:
-    """One line, whatever the name of a file holds."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

@@ -9,7 +9,7 @@ import typer
 
 from tenfold.cli.models import find_model
 from tenfold.cli.options import DataDir, DataSource, EngineName, Json, Offline, Quiet
-from tenfold.cli.output import emit_json, percent, plain_table, progress_bar, stdout
+from tenfold.cli.output import emit_json, percent, plain_table, progress_bar, stderr, stdout
 from tenfold.cli.run_data import keeps_scores, load_data_for
 
 if TYPE_CHECKING:
@@ -50,12 +50,24 @@ def evaluate_command(
         dataset = load_data_for(path, data, split, options)
     evaluation = evaluate(Classifier.load(path, engine=engine), dataset)
     if keeps_scores(path, data, split):
-        evaluation.save(path)
+        _keep(evaluation, path)
     if as_json:
         emit_json({"model": str(path), "split": split} | evaluation.to_dict())
     else:
         _show(evaluation, quiet=quiet)
     check_required(evaluation, bounds)
+
+
+def _keep(evaluation: Evaluation, folder: Path) -> None:
+    """In the run's folder, unless another process writes there, which is said."""
+    from tenfold.claims import claim_folder
+    from tenfold.errors import UsageError
+
+    try:
+        with claim_folder(folder):
+            evaluation.save(folder)
+    except UsageError as error:
+        stderr().print(f"these scores are not kept: {error}", markup=False)
 
 
 def _show(evaluation: Evaluation, *, quiet: bool) -> None:

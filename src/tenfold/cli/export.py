@@ -60,7 +60,11 @@ def _source(path: Path) -> Source:
     from tenfold.runs.folder import Run, is_run
 
     folder = path if path.is_dir() else path.parent
-    told = (folder / "card.md").read_text(encoding="utf-8") if (folder / "card.md").is_file() else ""
+    told = (
+        (folder / "card.md").read_text(encoding="utf-8", errors="replace")
+        if (folder / "card.md").is_file()
+        else ""
+    )
     if is_line_reader(path):
         return _reader_source(path, told)
     classifier = Classifier.load(path, engine="numpy")
@@ -68,9 +72,7 @@ def _source(path: Path) -> Source:
         run = Run(path)
         images, kind = _test_images(run, classifier)
         figures = run.evaluation.to_dict() if run.evaluation else None
-        return Source(
-            classifier, run.name, str(path), images, kind, data=run.environment["data"], figures=figures
-        )
+        return Source(classifier, run.name, str(path), images, kind, data=run.record["data"], figures=figures)
     images, kind = _some_images(classifier)
     return Source(classifier, _name_of(path), str(path), images, kind, told=told)
 

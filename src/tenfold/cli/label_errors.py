@@ -9,7 +9,7 @@ import typer
 
 from tenfold.cli.options import Changes, DataDir, EngineName, Json, Offline, Quiet, Seed
 from tenfold.cli.output import emit_json, percent, plain_table, progress_bar, stdout
-from tenfold.cli.run_data import load_data_for, renew_report
+from tenfold.cli.run_data import hold_folder, load_data_for, renew_report
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -24,6 +24,7 @@ _SIDE = 16  # of a picture, in characters
 
 
 def label_errors_command(
+    context: typer.Context,
     source: Annotated[str, typer.Argument(help="A data set's name or path, or a run's folder.")],
     recipe: Annotated[str | None, typer.Option(help="What judges the labels; else a quick one.")] = None,
     changes: Changes = None,
@@ -53,6 +54,9 @@ def label_errors_command(
         raise UsageError(f"--out {out}", expected="a name that ends in .csv, .json or .html")
     place = Path(source)
     run = place if is_run(place) else None
+    kept = run if split == "train" else None
+    if kept is not None:
+        hold_folder(context, kept)
     chosen = choose_recipe(recipe, changes) if recipe else None
     with progress_bar(quiet=quiet) as progress:
         options = {"data_dir": data_dir, "offline": offline, "progress": progress}
@@ -60,9 +64,9 @@ def label_errors_command(
         callbacks = [FoldProgress(folds, progress)] if progress else []
         found = search_labels(dataset, chosen, folds=folds, seed=seed, engine=engine, callbacks=callbacks)
     report = None
-    if run is not None and split == "train":
-        found = found.save(run, images=dataset.images)
-        report = renew_report(run)
+    if kept is not None:
+        found = found.save(kept, images=dataset.images)
+        report = renew_report(kept)
     if out is not None:
         _write(found, dataset, out)
     written = {"out": str(out) if out else None, "report": str(report) if report else None}

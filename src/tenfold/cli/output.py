@@ -6,29 +6,51 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:  # rich takes 25 ms, which JSON and a line of help need not wait for
     from rich.console import Console
     from rich.table import Table
 
-__all__ = ["emit_json", "percent", "plain_table", "progress_bar", "stderr", "stdout"]
+__all__ = ["emit_json", "percent", "plain_table", "printable", "progress_bar", "stderr", "stdout"]
 
 
 _PLAIN_WIDTH = 240  # columns where there is no terminal: nothing is folded in a pipe or a file
 
 
-def stdout() -> Console:
-    from rich.console import Console
+def printable(text: str) -> str:
+    """One line without what a terminal would obey or hide: control characters and those that turn the
+    direction of writing are spelled out, as in "\\x1b"."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
-    return Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else _PLAIN_WIDTH)
+
+@cache
+def _console_class() -> type[Console]:
+    """A console that spells out what is not printable, but for the ends of lines and its own colours."""
+    from rich.console import Console
+    from rich.segment import Segment
+
+    class PlainConsole(Console):
+        def render(self, renderable: Any, options: Any = None) -> Any:
+            for text, style, control in super().render(renderable, options):
+                lines = text if control else "\n".join(map(printable, text.split("\n")))
+                yield Segment(lines, style, control)
+
+    return PlainConsole
+
+
+def stdout() -> Console:
+    return _console_class()(
+        highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else _PLAIN_WIDTH
+    )
 
 
 def stderr() -> Console:
-    from rich.console import Console
-
     width = None if sys.stderr.isatty() else _PLAIN_WIDTH
-    return Console(stderr=True, highlight=False, soft_wrap=True, width=width)
+    return _console_class()(stderr=True, highlight=False, soft_wrap=True, width=width)
 
 
 def emit_json(document: Any) -> None:
@@ -52,9 +74,9 @@ def plain_table(
     for column in columns:
         justify: Literal["left", "right"] = "right" if column in right else "left"
         whole = column in right or (column == columns[0] and column != "file")
-        table.add_column(escape(column), justify=justify, overflow="fold", no_wrap=whole)
+        table.add_column(escape(printable(column)), justify=justify, overflow="fold", no_wrap=whole)
     for row in rows:
-        table.add_row(*(escape(str(cell)) for cell in row))
+        table.add_row(*(escape(printable(str(cell))) for cell in row))
     return table
 
 

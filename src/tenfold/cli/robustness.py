@@ -10,7 +10,7 @@ import typer
 from tenfold.cli.models import find_model
 from tenfold.cli.options import DataDir, DataSource, EngineName, Json, Offline, Quiet, Seed
 from tenfold.cli.output import emit_json, percent, plain_table, progress_bar, stdout
-from tenfold.cli.run_data import keeps_scores, load_data_for, renew_report
+from tenfold.cli.run_data import hold_folder, keeps_scores, load_data_for, renew_report
 
 if TYPE_CHECKING:
     from tenfold.evaluation.robustness import Robustness
@@ -19,6 +19,7 @@ __all__ = ["robustness_command"]
 
 
 def robustness_command(
+    context: typer.Context,
     model: Annotated[
         Path | None, typer.Argument(help="A run's folder or a model.safetensors; else the newest run.")
     ] = None,
@@ -39,11 +40,13 @@ def robustness_command(
     from tenfold.runs.folder import is_run
 
     path = find_model(model, quiet=quiet)
+    kept = path.is_dir() and is_run(path) and keeps_scores(path, data, split)
+    if kept:
+        hold_folder(context, path)
     with progress_bar(quiet=quiet) as progress:
         options = {"data_dir": data_dir, "offline": offline, "progress": progress}
         dataset = load_data_for(path, data, split, options)
     found = measure_robustness(Classifier.load(path, engine=engine), dataset, n=images, seed=seed)
-    kept = is_run(path) and keeps_scores(path, data, split)
     if kept:
         found.save(path)
     report = renew_report(path) if kept else None

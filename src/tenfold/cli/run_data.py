@@ -6,9 +6,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import typer
+
     from tenfold.arrays import ImageDataset
 
-__all__ = ["keeps_scores", "load_data_for", "renew_report"]
+__all__ = ["hold_folder", "keeps_scores", "load_data_for", "renew_report"]
+
+
+def hold_folder(context: typer.Context, folder: Path) -> None:
+    """Keeps other processes from writing there until the command ends. Raises UsageError where one does."""
+    from tenfold.claims import claim_folder
+
+    context.with_resource(claim_folder(folder))
 
 
 def load_data_for(path: Path, data: str | None, split: str, options: dict[str, Any]) -> ImageDataset:

@@ -68,7 +68,9 @@ def _show(run: Any) -> None:
     document = _document(run)
     console = stdout()
     flat = [(key, value) for key, value in document["environment"].items() if key != "data"]
-    flat += [(f"data {key}", value) for key, value in document["environment"]["data"].items() if value]
+    flat += [
+        (f"data {key}", value) for key, value in (document["environment"].get("data") or {}).items() if value
+    ]
     console.print(plain_table(("recorded", "value"), flat))
     columns = ("epoch", "train loss", "train accuracy", "val loss", "val accuracy", "seconds")
     rows = [

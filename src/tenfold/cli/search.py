@@ -9,6 +9,7 @@ import typer
 
 from tenfold.cli.options import Changes, DataDir, DataSource, EngineName, Json, Offline, Quiet, Seed
 from tenfold.cli.output import emit_json, percent, plain_table, progress_bar, stderr, stdout
+from tenfold.cli.run_data import hold_folder
 
 if TYPE_CHECKING:
     from tenfold.search.result import SearchResult, SearchTrial
@@ -19,6 +20,7 @@ _LISTED = 5  # trials in the table
 
 
 def search_command(
+    context: typer.Context,
     recipe: Annotated[str, typer.Argument(help="A recipe with a table \\[search], by name or file.")],
     data: DataSource = None,
     trials: Annotated[int, typer.Option(min=1, help="Settings to try, with those of earlier calls.")] = 30,
@@ -50,6 +52,7 @@ def search_command(
     from tenfold.cli.training_progress import TrialProgress
     from tenfold.data.load import load_dataset
     from tenfold.engines.preload import preload_engine
+    from tenfold.files import remove_parts
     from tenfold.search.search import search_recipe
 
     chosen = choose_recipe(recipe, changes)
@@ -59,6 +62,8 @@ def search_command(
         dataset = load_dataset(data, data_dir=data_dir, offline=offline, progress=progress)
         if dataset.note:
             stderr().print(dataset.note, markup=False)
+        hold_folder(context, folder)
+        remove_parts(folder)
         result = search_recipe(
             chosen, dataset, trials=trials, seconds=seconds, folds=folds, metric=metric,
             journal=storage or folder / "study.journal", seed=seed, engine=engine, device=device,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,13 +9,16 @@ import numpy as np
 
 from tenfold.arrays import ImageDataset, count_pixels, iterate_pieces
 from tenfold.errors import DataError
-from tenfold.files import replace_file, write_text
+from tenfold.records import check_arrays, pick, read_arrays, read_json, reading, write_record
 
 __all__ = ["DataSummary", "pixel_moments", "summarise"]
 
 FILE = "data_summary"
-PLAIN = ("name", "note", "count", "image_shape", "class_names", "pixel_mean", "pixel_std", "sha256")
-ARRAYS = ("class_counts", "class_means", "examples")
+PLAIN = {
+    "name": "str", "note": "str", "count": "int", "image_shape": "ints", "class_names": "strs",
+    "pixel_mean": "float", "pixel_std": "float", "sha256": "str",
+}  # fmt: skip
+FORMS = {"class_counts": "i K", "class_means": "u K H W", "examples": "u K E H W"}  # see check_arrays
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,25 +43,17 @@ class DataSummary:
     def save(self, folder: str | Path) -> None:
         """Writes data_summary.json and data_summary.npz, each beside and renamed."""
         plain = {key: getattr(self, key) for key in PLAIN}
-        with replace_file(Path(folder, f"{FILE}.npz")) as beside, beside.open("wb") as file:
-            np.savez_compressed(file, **{key: getattr(self, key) for key in ARRAYS})
-        write_text(Path(folder, f"{FILE}.json"), json.dumps(plain, indent=2) + "\n")
+        write_record(Path(folder), FILE, plain, {key: getattr(self, key) for key in FORMS})
 
     @classmethod
     def load(cls, folder: str | Path) -> DataSummary:
         """Raises DataError naming the folder when the files are not there or broken."""
-        try:
-            plain = json.loads(Path(folder, f"{FILE}.json").read_text(encoding="utf-8"))
-            with Path(folder, f"{FILE}.npz").open("rb") as file, np.load(file, allow_pickle=False) as archive:
-                arrays = {key: archive[key] for key in ARRAYS}
-            plain |= {key: tuple(plain[key]) for key in ("image_shape", "class_names")}
-            return cls(**plain, **arrays)
-        except Exception as error:  # json, zipfile and NumPy raise a dozen kinds on broken bytes
-            raise DataError(
-                f"{folder} has no summary of its data that can be read ({error})",
-                expected=f"{FILE}.json and {FILE}.npz",
-                remedy="make it again by training again",
-            ) from error
+        what, remedy = f"{Path(folder, FILE)}.json with its .npz", "delete it: a report does without"
+        with reading(what, expected="a summary of the data", remedy=remedy, kind=DataError):
+            plain = pick(read_json(Path(folder, f"{FILE}.json")), PLAIN)
+            height, width = plain["image_shape"]
+            sizes = {"K": len(plain["class_names"]), "H": height, "W": width}
+            return cls(**plain, **check_arrays(read_arrays(Path(folder, f"{FILE}.npz")), FORMS, sizes))
 
 
 def summarise(dataset: ImageDataset, *, examples: int = 10, seed: int = 0) -> DataSummary:

@@ -94,7 +94,7 @@ def examine_target(
     recipe = run.recipe if run else get_recipe(target)
     if run is not None and source is None:
         sets = [load_for_run(run, split=split, **options) for split in ("train", "test")]
-        seed = run.environment["seed"]
+        seed = run.record["seed"]
     else:
         wanted = source if source is not None or recipe.data.default == "mnist" else recipe.data.default
         sets = [load_dataset(wanted, split=split, **options) for split in ("train", "test")]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +13,10 @@ from tenfold import metrics
 from tenfold.arguments import checked, make_folder
 from tenfold.arrays import ImageDataset, image_place, pack_files, unpack_files
 from tenfold.classifier import Classifier
-from tenfold.errors import DataError, ModelError
-from tenfold.files import replace_file, write_text
+from tenfold.errors import DataError
 from tenfold.numerics import log_softmax
 from tenfold.numpy_engine.registry import measure_loss
+from tenfold.records import check_arrays, pick, read_arrays, read_json, reading, write_record
 
 __all__ = ["Evaluation", "evaluate"]
 
@@ -134,42 +133,66 @@ class Evaluation:
     @checked
     def save(self, folder: str | Path, name: str = "evaluation") -> None:
         """Writes `<name>.json` and `<name>.npz`."""
-        with replace_file(make_folder(folder) / f"{name}.npz") as beside, beside.open("wb") as file:
-            arrays = {key: getattr(self, key) for key in _ARRAYS}
-            np.savez_compressed(file, **arrays, files=pack_files(self.files))
-        write_text(Path(folder) / f"{name}.json", json.dumps(self.to_dict(), indent=2) + "\n")
+        arrays = {key: getattr(self, key) for key in _FORMS} | {"files": pack_files(self.files)}
+        write_record(make_folder(folder), name, self.to_dict(), arrays)
 
     @classmethod
     @checked
     def load(cls, folder: str | Path, name: str = "evaluation") -> Evaluation:
         """What `save` wrote. Raises ModelError."""
-        try:
-            values = json.loads((Path(folder) / f"{name}.json").read_text(encoding="utf-8"))
-            with np.load(Path(folder) / f"{name}.npz", allow_pickle=False) as arrays:
-                loaded = {key: arrays[key] for key in _ARRAYS if key in arrays or key not in _LATER}
-                files = unpack_files(arrays["files"]) if "files" in arrays else ()
-            loaded = _empty_answers(loaded) | loaded
-            scalars = {key: values[key] for key in _SCALARS} | {"files": files}
-        except (OSError, ValueError, KeyError) as error:
-            raise ModelError(
-                f"{folder} holds no evaluation that can be read ({error})",
-                remedy=f"make one with `tenfold evaluate {folder}`",
-            ) from error
-        low, high = values["accuracy_interval_95"]
-        return cls(class_names=tuple(values["class_names"]), interval=(low, high), **scalars, **loaded)
+        folder = Path(folder)
+        remedy = f"make it anew: tenfold evaluate {folder}"
+        with reading(f"{folder / name}.json with its .npz", expected="an evaluation", remedy=remedy):
+            values = read_json(folder / f"{name}.json")
+            arrays = read_arrays(folder / f"{name}.npz")
+            return cls._from_parts(values, _empty_answers(arrays) | arrays)
+
+    @classmethod
+    def _from_parts(cls, values: dict[str, Any], arrays: dict[str, np.ndarray]) -> Evaluation:
+        """Raises ValueError and the like where they do not belong together."""
+        low, high = pick(values, {"accuracy_interval_95": "floats"})["accuracy_interval_95"]
+        scalars = pick(values, _SCALARS)
+        files = unpack_files(arrays["files"]) if "files" in arrays else ()
+        n, answers = scalars["n"], len(arrays["labels"])
+        for what, size in (("files", len(files)), ("labels", answers)):
+            if size not in (0, n):
+                raise ValueError(f"{size:,} {what} of {n:,} images")
+        sizes = {"N": n, "A": answers, "K": len(scalars["class_names"])}
+        kept = check_arrays(arrays, _FORMS, sizes)
+        if kept["confusion"].sum() != n:
+            raise ValueError(f"a confusion matrix of {kept['confusion'].sum():,} images, not of {n:,}")
+        return cls(**scalars, interval=(low, high), files=files, **kept)
 
 
-_SCALARS = ("dataset", "dataset_sha256", "n", "loss", "accuracy", "calibration_error", "seconds")
-_ARRAYS = (
-    "confusion", "calibration_bins", "miss_index", "miss_label", "miss_predicted", "miss_confidence",
-    "miss_images", "miss_shown", "hit_index", "hit_label", "hit_confidence", "hit_images",
-    "labels", "probs", "cell_index", "cell_label", "cell_predicted", "cell_confidence", "cell_images",
-)  # fmt: skip
-_LATER = _ARRAYS[-7:]  # which files of version 0.1 do not hold
+_SCALARS = {
+    "dataset": "str", "dataset_sha256": "str", "n": "int", "class_names": "strs", "loss": "float",
+    "accuracy": "float", "calibration_error": "float", "seconds": "float",
+}  # fmt: skip
+_FORMS = {  # see check_arrays
+    "confusion": "i K K",
+    "calibration_bins": "f 15 3",
+    "miss_index": "i<N M",
+    "miss_label": "i<K M",
+    "miss_predicted": "i<K M",
+    "miss_confidence": "f M",
+    "miss_images": "u S H W",
+    "miss_shown": "i<M S",
+    "hit_index": "i<N R",
+    "hit_label": "i<K R",
+    "hit_confidence": "f R",
+    "hit_images": "u R H W",
+    "labels": "i<K A",
+    "probs": "f A K",
+    "cell_index": "i<N C",
+    "cell_label": "i<K C",
+    "cell_predicted": "i<K C",
+    "cell_confidence": "f C",
+    "cell_images": "u C H W",
+}
 
 
 def _empty_answers(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """What stands for the arrays that a file of an earlier version does not hold."""
+    """What stands for the arrays that a file of version 0.1 does not hold."""
     none, classes = np.zeros(0, dtype=np.int64), len(arrays["confusion"])
     return {
         "labels": none,

@@ -5,7 +5,6 @@ After Northcutt, Jiang & Chuang 2021: Confident Learning: Estimating Uncertainty
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,8 +14,8 @@ import numpy as np
 
 from tenfold.arguments import checked, make_folder
 from tenfold.arrays import image_place, pack_files, unpack_files
-from tenfold.errors import DataError, ModelError
-from tenfold.files import replace_file, write_text
+from tenfold.errors import DataError
+from tenfold.records import check_arrays, pick, read_arrays, read_json, reading, write_record
 
 __all__ = ["LabelErrors", "find_label_errors"]
 
@@ -89,31 +88,36 @@ class LabelErrors:
                 f"images of shape {images.shape}", expected=f"the {self.n} whose labels were looked at"
             )
         kept = replace(self, images=np.asarray(images[self.index[:_KEPT_PICTURES]]), note=note or self.note)
-        with replace_file(make_folder(folder) / f"{_FILE}.npz") as beside, beside.open("wb") as file:
-            arrays = {key: getattr(kept, key) for key in _ARRAYS}
-            np.savez_compressed(file, **arrays, files=pack_files(kept.files))
-        write_text(Path(folder) / f"{_FILE}.json", json.dumps(kept.to_dict(), indent=2) + "\n")
+        arrays = {key: getattr(kept, key) for key in _FORMS} | {"files": pack_files(kept.files)}
+        write_record(make_folder(folder), _FILE, kept.to_dict(), arrays)
         return kept
 
     @classmethod
     @checked
     def load(cls, folder: str | Path) -> LabelErrors:
         """What `save` wrote. Raises ModelError."""
-        try:
-            values = json.loads((Path(folder) / f"{_FILE}.json").read_text(encoding="utf-8"))
-            with np.load(Path(folder) / f"{_FILE}.npz", allow_pickle=False) as arrays:
-                loaded = {key: arrays[key] for key in _ARRAYS}
-                files = unpack_files(arrays["files"]) if "files" in arrays else ()  # once not kept
-            return cls(n=int(values["n"]), note=str(values["note"]), files=files, **loaded)
-        except Exception as error:  # json, zipfile and NumPy raise a dozen kinds on broken bytes
-            raise ModelError(
-                f"{folder} holds no label errors that can be read ({error})",
-                expected=f"{_FILE}.json and {_FILE}.npz",
-                remedy=f"make them with `tenfold label-errors {folder}`",
-            ) from error
+        folder = Path(folder)
+        remedy = f"make them anew: tenfold label-errors {folder}"
+        with reading(f"{folder / _FILE}.json with its .npz", expected="label errors", remedy=remedy):
+            plain = pick(read_json(folder / f"{_FILE}.json"), {"n": "int", "note": "str"})
+            arrays = read_arrays(folder / f"{_FILE}.npz")
+            files = unpack_files(arrays["files"]) if "files" in arrays else ()  # once not kept
+            sizes = {"N": plain["n"], "K": len(arrays["thresholds"])}
+            if len(files) not in (0, plain["n"]):
+                raise ValueError(f"{len(files):,} files of {plain['n']:,} images")
+            return cls(**plain, files=files, **check_arrays(arrays, _FORMS, sizes))
 
 
-_ARRAYS = ("index", "given", "suggested", "quality", "all_quality", "thresholds", "joint", "images")
+_FORMS = {  # see check_arrays
+    "index": "i<N M",
+    "given": "i<K M",
+    "suggested": "i<K M",
+    "quality": "f M",
+    "all_quality": "f N",
+    "thresholds": "f K",
+    "joint": "i K K",
+    "images": "u S H W",
+}
 
 
 @checked

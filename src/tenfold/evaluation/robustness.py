@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,9 @@ import numpy as np
 from tenfold.arguments import checked, make_folder
 from tenfold.arrays import ImageDataset
 from tenfold.classifier import Classifier
-from tenfold.errors import DataError, ModelError, UsageError
+from tenfold.errors import DataError, UsageError
 from tenfold.evaluation.corruptions import CORRUPTIONS, SEVERITIES, corrupt
-from tenfold.files import replace_file, write_text
+from tenfold.records import check_arrays, pick, read_arrays, read_json, reading, write_record
 
 __all__ = ["Robustness", "measure_robustness"]
 
@@ -59,29 +58,28 @@ class Robustness:
     @checked
     def save(self, folder: str | Path) -> None:
         """Writes robustness.json and robustness.npz."""
-        with replace_file(make_folder(folder) / f"{_FILE}.npz") as beside, beside.open("wb") as file:
-            np.savez_compressed(file, **{key: getattr(self, key) for key in _ARRAYS})
-        write_text(Path(folder) / f"{_FILE}.json", json.dumps(self.to_dict(), indent=2) + "\n")
+        write_record(make_folder(folder), _FILE, self.to_dict(), {key: getattr(self, key) for key in _FORMS})
 
     @classmethod
     @checked
     def load(cls, folder: str | Path) -> Robustness:
         """What `save` wrote. Raises ModelError."""
-        try:
-            values = json.loads((Path(folder) / f"{_FILE}.json").read_text(encoding="utf-8"))
-            with np.load(Path(folder) / f"{_FILE}.npz", allow_pickle=False) as arrays:
-                loaded = {key: arrays[key] for key in _ARRAYS}
-            plain = {key: values[key] for key in ("dataset", "n", "accuracy")}
-            return cls(corruptions=tuple(values["corruptions"]), **plain, **loaded)
-        except Exception as error:  # json, zipfile and NumPy raise a dozen kinds on broken bytes
-            raise ModelError(
-                f"{folder} holds no robustness that can be read ({error})",
-                expected=f"{_FILE}.json and {_FILE}.npz",
-                remedy=f"measure it with `tenfold robustness {folder}`",
-            ) from error
+        folder = Path(folder)
+        remedy = f"measure it anew: tenfold robustness {folder}"
+        with reading(f"{folder / _FILE}.json with its .npz", expected="robustness", remedy=remedy):
+            values = read_json(folder / f"{_FILE}.json")
+            plain = pick(values, {"dataset": "str", "n": "int", "accuracy": "float", "corruptions": "dict"})
+            plain["corruptions"] = tuple(plain["corruptions"])
+            arrays = read_arrays(folder / f"{_FILE}.npz")
+            return cls(**plain, **check_arrays(arrays, _FORMS, {"C": len(plain["corruptions"])}))
 
 
-_ARRAYS = ("accuracies", "images", "example_label", "example_predicted")
+_FORMS = {  # see check_arrays
+    "accuracies": "f C 5",
+    "images": "u C 5 H W",
+    "example_label": "i C",
+    "example_predicted": "i C 5",
+}
 
 
 @checked

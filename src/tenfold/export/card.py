@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from tenfold.classifier import Classifier, ModelCard
 from tenfold.engines.ensemble import split_members
 from tenfold.files import write_text
 from tenfold.ink.strip import HEIGHT
+from tenfold.pages.paths import shown_path
 from tenfold.reader.alphabet import CHARACTERS, OUTPUTS
 from tenfold.reader.line_reader import LineReader
 from tenfold.reader.load import AnyModel
@@ -18,6 +20,7 @@ from tenfold.version import __version__
 __all__ = ["CARD_MARK", "write_card"]
 
 CARD_MARK = "<!-- model card by tenfold -->"
+_HTML = re.compile(r"<(?=[A-Za-z/!?])")
 
 
 def write_card(
@@ -37,6 +40,7 @@ def write_card(
     stands in place of one put together here; how to load the model is added to it.
     """
     target = Path(path)
+    saved = re.sub(r"[`\s]+", " ", shown_path(saved)) if saved else ""
     context: dict[str, Any] = {"card": model.card, "file": name, "saved": saved or f"{name}-safetensors"}
     if isinstance(model, LineReader):
         templates = "reader_loading.md.j2", "reader.md.j2"
@@ -44,6 +48,7 @@ def write_card(
     else:
         templates = "loading.md.j2", "card.md.j2"
         context |= {} if told else _facts(model, name, data, figures)
+    told = _HTML.sub("&lt;", told.replace(CARD_MARK, ""))
     text = f"{told.rstrip()}\n\n{_render(templates[0], context)}" if told else _render(templates[1], context)
     write_text(target, f"{text.rstrip()}\n\n{CARD_MARK}\n")
     return target
@@ -54,7 +59,8 @@ def _render(template: str, context: Mapping[str, Any]) -> str:
 
     environment = Environment(
         loader=PackageLoader("tenfold.export", "templates"),
-        autoescape=False,  # Markdown, not HTML
+        autoescape=False,  # Markdown, in which quotes stand for themselves
+        finalize=_without_html,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -63,9 +69,14 @@ def _render(template: str, context: Mapping[str, Any]) -> str:
     return environment.get_template(template).render(context)
 
 
+def _without_html(value: Any) -> Any:
+    """Names and titles are text: a page that shows the Markdown runs none of them."""
+    return value.replace("&", "&amp;").replace("<", "&lt;") if isinstance(value, str) else value
+
+
 def _cell(text: str) -> str:
-    """Text that ends neither a table's cell nor its row."""
-    return " ".join(str(text).split()).replace("|", "\\|")
+    """Text that ends neither a table's cell nor its row, and is no link, picture or code."""
+    return re.sub(r"([|\[`])", r"\\\1", " ".join(str(text).split()))
 
 
 def _reader_facts(reader: LineReader, name: str) -> dict[str, Any]:

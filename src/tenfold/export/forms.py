@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tenfold.claims import LOCK, claim_place
 from tenfold.errors import UsageError, nearest
 from tenfold.export.card import CARD_MARK, write_card
 from tenfold.export.check import Agreement, Images, compare_onnx, compare_saved
 from tenfold.export.onnx_file import export_onnx
 from tenfold.export.onnx_graph import import_onnx
 from tenfold.export.web import export_web
-from tenfold.files import replace_file
+from tenfold.files import fill_folder, is_part, replace_file
 from tenfold.reader.load import AnyModel
 
 __all__ = ["FORMS", "Exported", "Source", "default_place", "export_as"]
@@ -62,15 +63,20 @@ def default_place(name: str, form: str) -> Path:
 def export_as(source: Source, form: str, path: str | Path | None = None) -> Exported:
     """Writes one form, to `default_place` unless a path is given.
 
-    Raises UsageError where the form is unknown, does not suit the model, or the place is taken by
-    something that no export made; FigureNotMetError where an ONNX file answers otherwise, which then does
-    not get its place; MissingDependencyError.
+    Raises UsageError where the form is unknown, does not suit the model, or the place is taken by something
+    that no export made or by an export that is at work; FigureNotMetError where an ONNX file answers
+    otherwise, which then does not get its place; MissingDependencyError.
     """
     if form not in FORMS:
         raise UsageError(f"--to {form!r}: unknown form", remedy=nearest(form, FORMS))
     target = default_place(source.name, form) if path is None else Path(path)
-    agreement = FORMS[form](source, target)
-    files = [target] if target.is_file() else sorted(each for each in target.rglob("*") if each.is_file())
+    with claim_place(target):
+        agreement = FORMS[form](source, target)
+    files = (
+        [target]
+        if target.is_file()
+        else sorted(each for each in target.rglob("*") if each.is_file() and not is_part(each))
+    )
     sizes = {(each.name if target.is_file() else each.relative_to(target).as_posix()): each.stat().st_size
              for each in files}  # fmt: skip
     return Exported(form, target, sizes, agreement)
@@ -88,9 +94,10 @@ def _to_onnx(source: Source, target: Path) -> Agreement:
 
 def _to_safetensors(source: Source, target: Path) -> Agreement:
     _refuse_taken(target, ours=_is_our_model, folder=True)
-    source.model.save(target)
-    agreement = compare_saved(source.model, target, source.images, source.kind)
-    agreement.require()
+    with fill_folder(target, add=True) as beside:
+        source.model.save(beside)
+        agreement = compare_saved(source.model, beside, source.images, source.kind)
+        agreement.require()
     return agreement
 
 
@@ -137,7 +144,8 @@ def _is_our_onnx(path: Path) -> bool:
 
 def _is_our_model(folder: Path) -> bool:
     """Not a run's folder, which holds more."""
-    return {path.name for path in folder.iterdir()} <= {"model.safetensors", "model.json"}
+    names = {path.name for path in folder.iterdir() if not is_part(path)}
+    return names <= {"model.safetensors", "model.json", LOCK}
 
 
 def _is_our_card(path: Path) -> bool:

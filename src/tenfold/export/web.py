@@ -11,7 +11,7 @@ from tenfold.arguments import checked
 from tenfold.classifier import Classifier
 from tenfold.errors import UsageError
 from tenfold.export.web_model import write_web_model
-from tenfold.files import replace_file, write_text
+from tenfold.files import fill_folder, is_part, replace_file, write_text
 from tenfold.reader.load import AnyModel
 
 __all__ = ["export_web", "is_bundle"]
@@ -45,10 +45,11 @@ def export_web(model: AnyModel, folder: str | Path) -> Path:
             expected="a new folder, an empty one, or one that an earlier export made",
             remedy="name another with --out",
         )
-    write_text(target / "config.json", json.dumps({"backend": "local", "collect": False}) + "\n")
-    names = ["config.json", *_copy_page(target), "model/card.json", "model/weights.bin"]
-    write_web_model(model, target / "model")
-    write_text(target / "sw.js", _service_worker(target, sorted(names)))
+    with fill_folder(target, add=True) as place:
+        write_text(place / "config.json", json.dumps({"backend": "local", "collect": False}) + "\n")
+        names = ["config.json", *_copy_page(place), "model/card.json", "model/weights.bin"]
+        write_web_model(model, place / "model")
+        write_text(place / "sw.js", _service_worker(place, sorted(names)))
     return target
 
 
@@ -56,11 +57,11 @@ def is_bundle(folder: Path) -> bool:
     """Whether a folder is empty, or one that `export_web` made."""
     if not folder.is_dir():
         return False
-    if not any(folder.iterdir()):
+    if all(is_part(path) for path in folder.iterdir()):
         return True
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return False
     return isinstance(config, dict) and config.get("backend") == "local"
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tenfold.engines.ensemble import MOVES, split_members
-from tenfold.files import replace_file, write_text
+from tenfold.files import make_folder, replace_together
 from tenfold.networks.shapes import Layer, Network
 from tenfold.numpy_engine.fold import fold_network
 from tenfold.numpy_engine.norm import scale_and_shift
@@ -31,14 +31,13 @@ def write_web_model(model: AnyModel, folder: str | Path) -> None:
     weights. Kernels, strides and paddings are [rows, columns].
     """
     target = Path(folder)
-    target.mkdir(parents=True, exist_ok=True)
+    make_folder(target)
     numbers = _Numbers()
     members = [_member(model.network, weights, numbers) for weights in split_members(model.engine.weights())]
     weights = numbers.to_bytes()
     card = _card(model) | {"members": members, "weights": {"file": "weights.bin", "bytes": len(weights)}}
-    with replace_file(target / "weights.bin") as beside:
-        beside.write_bytes(weights)
-    write_text(target / "card.json", json.dumps(card, indent=1, ensure_ascii=False) + "\n")
+    text = json.dumps(card, indent=1, ensure_ascii=False) + "\n"
+    replace_together((target / "weights.bin", weights), (target / "card.json", text.encode()))
 
 
 class _Numbers:

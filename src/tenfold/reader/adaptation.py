@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tenfold.claims import claim_folder, is_taken
+from tenfold.claims import claim_place, is_taken
 from tenfold.errors import UsageError
-from tenfold.files import write_text
+from tenfold.files import fill_folder, write_text
 from tenfold.metrics import edit_distance, wilson_interval
 from tenfold.reader.alphabet import DIGITS, OTHER
 from tenfold.reader.line_reader import LineReader
@@ -157,12 +157,12 @@ class Adaptation:
         """
         place = check_free(folder)
         try:
-            with claim_folder(place):
-                check_free(place)
-                self.reader.save(place)
+            with claim_place(place), fill_folder(place) as beside:
                 figures = self.to_dict() | dict(about or {})
-                write_text(place / "adaptation.json", json.dumps(figures, indent=2) + "\n")
+                write_text(beside / "adaptation.json", json.dumps(figures, indent=2) + "\n")
+                self.reader.save(beside)
         except OSError as error:
+            check_free(place)  # another process was first
             raise UsageError(
                 f"{place} cannot be written ({error.strerror})", expected="a new folder"
             ) from error

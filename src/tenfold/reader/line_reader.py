@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 from tenfold.arguments import checked, make_folder
 from tenfold.engines.base import Engine, EngineOptions
 from tenfold.engines.create import create_engine
-from tenfold.errors import DataError, ModelError, TenfoldError, UsageError, nearest
-from tenfold.files import replace_file, write_text
+from tenfold.errors import DataError, UsageError, nearest
+from tenfold.files import replace_together
 from tenfold.ink.lines import Box, find_lines
 from tenfold.ink.open import Picture, open_picture, to_grey
 from tenfold.ink.strip import HEIGHT, make_strip
@@ -30,6 +29,7 @@ from tenfold.reader.reading import Line, Reading, describe_line
 from tenfold.reader.troubles import find_troubles
 from tenfold.recipes.load import recipe_from_dict
 from tenfold.recipes.schema import Recipe
+from tenfold.records import pick, read_json, reading
 
 __all__ = ["LineReader", "ReaderCard", "find_views"]
 
@@ -71,21 +71,16 @@ class ReaderCard:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], where: str) -> ReaderCard:
         """Raises ModelError for what is not the card of a line reader, or one of other characters."""
-        try:
+        what, remedy = (
+            f"{where}, of a line reader,",
+            "leave out --model for the reader that comes with tenfold",
+        )
+        with reading(what, expected=f"a model.json of a line reader, format {_FORMAT}", remedy=remedy):
             if (values["kind"], values["format"], values["characters"]) != (_KIND, _FORMAT, CHARACTERS):
                 raise ValueError(f"{values['kind']} of format {values['format']}")
-            card = cls(
-                recipe_from_dict(values["recipe"], where=where),
-                float(values["temperature"]),
-                float(values["least_confidence"]),
-            )
+            numbers = pick(values, {"temperature": "float", "least_confidence": "float"})
+            card = cls(recipe_from_dict(values["recipe"], where=where), **numbers)
             card.check()
-        except (KeyError, TypeError, ValueError) as error:
-            raise ModelError(
-                f"{where} is not a line reader: {error!r}",
-                expected=f"a model.json of a line reader, format {_FORMAT}",
-                remedy="leave out --model for the reader that comes with tenfold",
-            ) from error
         return card
 
 
@@ -129,13 +124,11 @@ class LineReader:
         """From a folder, or a `model.safetensors` with its `model.json` beside it. Raises ModelError."""
         file = Path(path) / "model.safetensors" if Path(path).is_dir() else Path(path)
         beside = file.with_name("model.json")
-        try:
-            card = ReaderCard.from_dict(json.loads(beside.read_text(encoding="utf-8")), str(beside))
+        remedy = "leave out --model for the reader that comes with tenfold"
+        with reading(str(beside), expected="a line reader's folder", remedy=remedy):
+            card = ReaderCard.from_dict(read_json(beside), str(beside))
+        with reading(str(file), expected="a line reader's folder", remedy=remedy):
             weights = load_file(file)
-        except TenfoldError:
-            raise
-        except (OSError, ValueError, SafetensorError) as error:
-            raise ModelError(f"{path} cannot be read: {error}", expected="a line reader's folder") from error
         return cls.from_weights(card, weights, engine=engine, device=device, precision=precision)
 
     @checked
@@ -145,9 +138,11 @@ class LineReader:
         halves = {
             name: np.ascontiguousarray(value, np.float16) for name, value in self.engine.weights().items()
         }
-        with replace_file(folder / "model.safetensors") as beside:
-            beside.write_bytes(save(halves, metadata={"format": "tenfold"}))
-        write_text(folder / "model.json", json.dumps(self.card.to_dict(), indent=2) + "\n")
+        card = json.dumps(self.card.to_dict(), indent=2) + "\n"
+        replace_together(
+            (folder / "model.json", card.encode()),
+            (folder / "model.safetensors", save(halves, metadata={"format": "tenfold"})),
+        )
 
     @checked
     def with_weights(self, weights: Mapping[str, np.ndarray]) -> LineReader:

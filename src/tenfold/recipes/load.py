@@ -67,7 +67,9 @@ def parse_recipe(text: str, *, where: str = "recipe") -> Recipe:
     """TOML -> Recipe. Raises RecipeError that names the key and the nearest known one."""
     try:
         values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except RecursionError as error:
+        raise RecipeError(f"{where} is nested too deeply", expected="a recipe in TOML") from error
+    except ValueError as error:  # TOMLDecodeError, and Python's own for a number of thousands of digits
         raise RecipeError(f"{where} is not TOML: {error}", remedy="mend that line") from error
     return recipe_from_dict(values, where=where)
 
@@ -175,7 +177,7 @@ def parse_change(text: str) -> tuple[str, Any]:
         raise RecipeError(f"{text!r} changes nothing", expected="KEY=VALUE, such as training.epochs=3")
     try:
         return key.strip(), tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return key.strip(), value.strip()
 
 
@@ -205,13 +207,19 @@ def recipe_to_toml(recipe: Recipe) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _toml_character(character: str) -> str:
+    """JSON escapes as TOML does, but leaves alone what a terminal would obey or an editor hide."""
+    if character.isprintable():
+        return character
+    return f"\\U{ord(character):08x}"
+
+
 def toml_value(value: Any) -> str:
     """A value of a recipe as TOML writes it."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        # JSON escapes as TOML does, but for the one control character that it leaves alone.
-        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+        return "".join(map(_toml_character, json.dumps(value, ensure_ascii=False)))
     if isinstance(value, Mapping):
         inner = ", ".join(f"{key} = {toml_value(item)}" for key, item in value.items())
         return f"{{ {inner} }}"

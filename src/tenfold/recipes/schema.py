@@ -40,6 +40,8 @@ __all__ = [
     "TrainingSettings",
 ]
 
+_LONGEST = 200  # characters of a wrong value that a message repeats
+
 Count = Annotated[int, Field(ge=0)]
 # What is written about a recipe or for `tenfold search`, and makes no difference to a training.
 NOT_TRAINED = frozenset({"title", "source", "description", "published", "search"})
@@ -197,7 +199,7 @@ class Recipe(Section):
         except ValidationError as error:
             first = error.errors()[0]
             key = ".".join(str(part) for part in first["loc"]) or "recipe"
-            given = f" = {first['input']!r}" if first["loc"] and first["type"] != "missing" else ""
+            given = f" = {_short(first['input'])}" if first["loc"] and first["type"] != "missing" else ""
             message = first["msg"].removeprefix("Value error, ")
             raise RecipeError(f"{key}{given}: {message}") from error
 
@@ -224,3 +226,11 @@ class Recipe(Section):
         if classes < 1 or min(image_shape) < 1:
             raise RecipeError(f"images of {image_shape}, {classes} classes", expected="numbers above 0")
         return plan_network(parse_layers(self.network.layers), image_shape, classes)
+
+
+def _short(value: Any) -> str:
+    try:
+        text = repr(value)
+    except (RecursionError, ValueError):  # nested too deeply, or a number of thousands of digits
+        return f"a {type(value).__name__}"
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tenfold.recipes.schema import NOT_TRAINED, Recipe
+from tenfold.records import reading
 from tenfold.report.parts import final_record, history_of, parameters_of
 from tenfold.runs.folder import Run
 
@@ -18,7 +19,11 @@ def compare_runs(runs: list[Run]) -> list[dict[str, Any]]:
     Accuracies are shares, losses as trained, seconds of the whole training; test_interval: 95 %.
     Raises ModelError where a file is there but cannot be read.
     """
-    return [_row(run) for run in runs]
+    rows = []
+    for run in runs:
+        with reading(f"the run {run.folder}", expected="files that belong together"):
+            rows.append(_row(run))
+    return rows
 
 
 def _row(run: Run) -> dict[str, Any]:

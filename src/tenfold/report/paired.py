@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -97,7 +98,9 @@ def run_names(runs: Sequence[Run]) -> list[str]:
     """The runs' names; their folders where two have the same name, numbered where even those are the same."""
     names = [run.name for run in runs]
     if len(set(names)) < len(names):
-        names = [str(run.folder) for run in runs]
+        places = [run.folder.resolve() for run in runs]
+        common = os.path.commonpath([place.parent for place in places])
+        names = [str(place.relative_to(common)) for place in places]
     if len(set(names)) < len(names):
         names = [f"{name} ({place})" for place, name in enumerate(names, start=1)]
     return names

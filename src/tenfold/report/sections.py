@@ -14,6 +14,7 @@ import numpy as np
 from tenfold.engines.ensemble import split_members
 from tenfold.networks.shapes import Layer, Network
 from tenfold.pages import numbers
+from tenfold.pages.paths import shown_path
 from tenfold.pages.pictures import grey_picture, picture_row
 from tenfold.pages.svg import figure_to_svg
 from tenfold.report import plots
@@ -268,4 +269,4 @@ def _plain(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
-    return numbers.NOTHING if value in (None, "") else str(value)
+    return numbers.NOTHING if value in (None, "") else shown_path(str(value))

@@ -9,6 +9,8 @@ from typing import Any
 from tenfold.arguments import checked
 from tenfold.errors import UsageError
 from tenfold.files import write_text
+from tenfold.pages.paths import shown_command, shown_path
+from tenfold.records import reading
 from tenfold.report import sections
 from tenfold.report.costs import costs_section
 from tenfold.report.curves import training_section
@@ -51,7 +53,10 @@ def write_report(run: Run | str | Path, path: str | Path | None = None) -> Path:
     target = run.folder / "report.html" if path is None else Path(path)
     if target.is_dir():
         raise UsageError(f"{target} is a folder", expected="a file's name, such as report.html")
-    write_text(target, render_page("report.html.j2", _context(run)))
+    remedy = f"measure it anew: tenfold evaluate {run.folder}"
+    with reading(f"the run {run.folder}", expected="files that belong together", remedy=remedy):
+        page = render_page("report.html.j2", _context(run))
+    write_text(target, page)
     return target
 
 
@@ -60,7 +65,7 @@ def _context(run: Run) -> dict[str, Any]:
         "name": run.name,
         "recipe": run.recipe,
         "contents": _CONTENTS,
-        "command": run.environment.get("command", ""),
+        "command": shown_command(run.environment.get("command", "")),
         "absent": _absent_parts(run),
         "verdict": sections.verdict_section(run),
         "published": sections.published_section(run),
@@ -78,7 +83,7 @@ def _context(run: Run) -> dict[str, Any]:
 
 def _absent_parts(run: Run) -> list[tuple[str, str]]:
     """(what this report could hold besides, the command that adds it)."""
-    evaluation, folder = run.evaluation, shlex.quote(str(run.folder))
+    evaluation, folder = run.evaluation, shlex.quote(shown_path(str(run.folder)))
     if not (run.folder / "model.safetensors").is_file():
         again = "tenfold.train(..., resume=True)" if run.in_memory else f"tenfold train --resume {folder}"
         return [("All that is measured after training", again)]

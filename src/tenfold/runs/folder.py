@@ -15,7 +15,6 @@ report.html
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -32,7 +31,18 @@ from tenfold.evaluation.label_errors import LabelErrors
 from tenfold.evaluation.robustness import Robustness
 from tenfold.recipes.load import get_recipe
 from tenfold.recipes.schema import Recipe
+from tenfold.records import pick, read_json, reading
 from tenfold.training.history import EpochRecord, read_history
+
+_RECORD = {  # kinds of what the record of a run may hold, see `pick`
+    "engine": "str", "device": "str", "precision": "str?", "status": "str", "command": "str", "seed": "int",
+    "data": "dict?", "best_epoch": "int?", "stopped_early": "bool?", "seconds": "float?",
+    "loading_seconds": "float?", "total_seconds": "float?", "peak_memory_mib": "float?",
+}  # fmt: skip
+_DATA = {
+    "name": "str?", "source": "str", "data_dir": "str?", "note": "str?", "sha256": "str", "train": "int",
+    "val": "int",
+}  # fmt: skip
 
 __all__ = ["Run", "is_run", "list_runs", "open_run"]
 
@@ -71,10 +81,25 @@ class Run:
     def environment(self) -> dict[str, Any]:
         """The record: versions, engine, seed, data, status, times."""
         path = self.folder / "environment.json"
-        try:
-            values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise ModelError(f"{path} cannot be read ({error})", expected="a run's record") from error
+        with reading(str(path), expected="a run's record", remedy="train anew into another folder"):
+            values = read_json(path)
+            pick(values, {key: kind for key, kind in _RECORD.items() if key in values})
+            data = values.get("data") or {}
+            pick(data, {key: kind for key, kind in _DATA.items() if key in data})
+        return values
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """`environment`, which here must say what the run goes on with. Raises ModelError."""
+        values, data = self.environment, self.environment.get("data") or {}
+        missing = [key for key in ("engine", "device", "seed") if key not in values]
+        missing += [f"data.{key}" for key in ("name", "source", "sha256", "train", "val") if key not in data]
+        if missing:
+            raise ModelError(
+                f"{self.folder / 'environment.json'} lacks {', '.join(missing)}",
+                expected="a run's record",
+                remedy="train anew into another folder",
+            )
         return values
 
     @property

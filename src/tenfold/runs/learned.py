@@ -28,7 +28,7 @@ def load_learned(
     not to be had.
     """
     dataset = load_for_run(run, data_dir=data_dir, offline=offline, progress=progress)
-    if dataset.sha256() != run.environment["data"]["sha256"]:
+    if dataset.sha256() != run.record["data"]["sha256"]:
         raise ModelError(
             f"the data set {run.environment['data']['source']} is not what {run.folder} was trained on",
             expected="the same images in the same order",

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from tenfold.arrays import ImageDataset
-from tenfold.errors import DataError, MissingDependencyError
+from tenfold.claims import claim_folder
+from tenfold.errors import DataError, MissingDependencyError, UsageError
 from tenfold.evaluation.evaluate import evaluate
 from tenfold.evaluation.robustness import measure_robustness
 from tenfold.runs.folder import Run
@@ -29,12 +30,20 @@ def complete_run(run: Run, *, announce: Callable[[str], None] = lambda _line: No
     if not (run.folder / "model.safetensors").is_file() or (robust and measured):
         return run
     try:
-        test_set = load_for_run(run, split="test", **{"offline": True} | options)
-        _refuse_other_images(run, test_set)
-        classifier = run.classifier()
-    except (DataError, MissingDependencyError) as error:
+        with claim_folder(run.folder):
+            return _complete(run, announce, robust=robust, measured=measured, **options)
+    except (DataError, MissingDependencyError, UsageError) as error:
         announce(f"nothing more is measured: {error}")
         return run
+
+
+def _complete(
+    run: Run, announce: Callable[[str], None], *, robust: bool, measured: bool, **options: Any
+) -> Run:
+    """In the run's folder, which this process holds."""
+    test_set = load_for_run(run, split="test", **{"offline": True} | options)
+    _refuse_other_images(run, test_set)
+    classifier = run.classifier()
     if not measured:
         announce(f"measuring {len(test_set):,} test images")
         evaluate(classifier, test_set).save(run.folder)

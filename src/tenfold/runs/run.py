@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tenfold.arrays import ImageDataset
-from tenfold.claims import claim_folder, is_taken
+from tenfold.claims import LOCK, claim_folder, claim_free, is_taken
 from tenfold.data.catalogue import CATALOGUE
 from tenfold.data.load import find_dataset, load_dataset
 from tenfold.data.split import split_dataset
@@ -24,7 +24,7 @@ from tenfold.files import write_text
 from tenfold.recipes.load import recipe_to_toml
 from tenfold.recipes.schema import Recipe
 from tenfold.runs.environment import describe_environment, peak_memory_mib, write_environment
-from tenfold.runs.folder import Run, open_run
+from tenfold.runs.folder import Run, is_run, open_run
 from tenfold.training.ensemble import has_checkpoint, train
 from tenfold.training.history import EpochRecord
 from tenfold.training.observers import TrainingObserver
@@ -32,6 +32,9 @@ from tenfold.training.observers import TrainingObserver
 __all__ = ["RunOutcome", "load_for_run", "resume_run", "start_run", "write_start"]
 
 Progress = Callable[[str, int, int], None] | None
+
+# What stands in a folder whose record is not written yet: a process that was killed there left no run.
+_BEFORE_RECORD = ("recipe.toml", "data_summary.json", "data_summary.npz")
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,14 +122,15 @@ def start_run(
         try:
             run = write_start(folder, recipe, environment, train_set)
             return _train_into(run, train_set, val_set, test_set, callbacks, started, resume=False)
-        except TenfoldError:
-            if not has_checkpoint(folder):
-                shutil.rmtree(folder, ignore_errors=True)
+        except BaseException as error:
+            if not is_run(folder) or (isinstance(error, TenfoldError) and not has_checkpoint(folder)):
+                _empty(folder)
             raise
 
 
 def write_start(folder: Path, recipe: Recipe, environment: dict[str, Any], train_set: ImageDataset) -> Run:
     """What a run's folder holds before the first step; the record comes last and makes it a run."""
+    _empty(folder)
     write_text(folder / "recipe.toml", recipe_to_toml(recipe))
     summarise(train_set, seed=environment["seed"]).save(folder)
     write_environment(folder, environment)
@@ -157,18 +161,17 @@ def _resume(
     progress: Progress,
 ) -> RunOutcome:
     started = time.perf_counter()
-    preload_engine(run.recipe, run.environment["engine"])
+    record = run.record
+    preload_engine(run.recipe, record["engine"])
     dataset = load_for_run(run, data_dir=data_dir, offline=offline, progress=progress)
-    if dataset.sha256() != run.environment["data"]["sha256"]:
+    if dataset.sha256() != record["data"]["sha256"]:
         raise ModelError(
-            f"the data set {run.environment['data']['source']} is not what {run.folder} was trained on",
+            f"the data set {record['data']['source']} is not what {run.folder} was trained on",
             expected="the same images in the same order",
             remedy="train anew into another folder",
         )
-    train_set, val_set = _split(run.recipe, dataset, run.environment["seed"])
-    test_set = _test_set(
-        run.environment["data"], train_set, data_dir=data_dir, offline=offline, progress=progress
-    )
+    train_set, val_set = _split(run.recipe, dataset, record["seed"])
+    test_set = _test_set(record["data"], train_set, data_dir=data_dir, offline=offline, progress=progress)
     return _train_into(run, train_set, val_set, test_set, callbacks, started, resume=True)
 
 
@@ -181,9 +184,7 @@ def load_for_run(
     progress: Progress = None,
 ) -> ImageDataset:
     """The data set a run was trained on, from where its record says."""
-    return _load_recorded(
-        run.environment["data"], split, data_dir=data_dir, offline=offline, progress=progress
-    )
+    return _load_recorded(run.record["data"], split, data_dir=data_dir, offline=offline, progress=progress)
 
 
 def _load_recorded(
@@ -221,31 +222,33 @@ def _split(recipe: Recipe, dataset: ImageDataset, seed: int) -> tuple[ImageDatas
 def _claim_new(wanted: Path | None, name: str) -> Iterator[Path]:
     """The folder asked for, which must be new or empty; else runs/NAME, or runs/NAME-2, ...: for this
     process alone until the end of it."""
-    folder = wanted or _make_folder(Path("runs"), name)
-    with claim_folder(folder):
-        _refuse_taken(folder)
-        yield folder
+    if wanted is None:
+        with claim_free(Path("runs", name), _BEFORE_RECORD) as folder:
+            yield folder
+        return
+    with claim_folder(wanted):
+        _refuse_taken(wanted)
+        yield wanted
 
 
-def _make_folder(root: Path, name: str) -> Path:
-    """A new folder of this name, or with a number behind it."""
-    root.mkdir(parents=True, exist_ok=True)
-    number = 1
-    while True:
-        folder = root / (name if number == 1 else f"{name}-{number}")
-        try:
-            folder.mkdir()
-            return folder
-        except FileExistsError:
-            number += 1
+def _empty(folder: Path) -> None:
+    """Removes what a training that came to nothing left in the folder that this process holds; the record
+    first, so that it is no run meanwhile."""
+    (folder / "environment.json").unlink(missing_ok=True)
+    for path in [path for path in folder.iterdir() if path.name != LOCK]:
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def _refuse_taken(folder: Path) -> None:
-    if is_taken(folder):
+    if is_taken(folder, _BEFORE_RECORD):
         raise UsageError(
             f"{folder} holds something already",
             expected="a new or an empty folder",
-            remedy=f"name another, or go on with the run there: tenfold train --resume {folder}",
+            remedy="name another"
+            + (f", or go on with the run there: tenfold train --resume {folder}" if is_run(folder) else ""),
         )
 
 

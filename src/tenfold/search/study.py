@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import secrets
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,24 +13,34 @@ from typing import Any
 import optuna
 from optuna.pruners import MedianPruner
 from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from tenfold.errors import ModelError, RecipeError, TenfoldError
+from tenfold.errors import RecipeError, TenfoldError
+from tenfold.files import make_folder
 from tenfold.recipes.load import change_recipe
 from tenfold.recipes.schema import NOT_TRAINED, Recipe
+from tenfold.records import pick, reading
 from tenfold.search.result import HIGHER_IS_BETTER, SearchResult, SearchTrial
 from tenfold.search.sampler import TrialSampler
 from tenfold.search.space import distribution, own_picks, values_of
 from tenfold.search.trial import MARKS, Bench
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 __all__ = ["open_study", "read_result", "run_trial", "trials_done"]
 
 _IDENTITY = "tenfold search"
+_ANOTHER = "name another file or folder, or delete it"
+_FIRST = b'{"op_code":'  # with it a journal begins
 _STARTUP = 5  # complete trials before any is given up
 _WARM_UP = 3  # marks (of MARKS) that each trial is let reach
 _FEWEST = 10  # complete trials from which importances are told
+_SCORE = {"accuracy": "float", "loss": "float", "seconds": "float"}
 _OVER = (TrialState.COMPLETE, TrialState.PRUNED)
 _NAMES = {
     TrialState.COMPLETE: "complete",
@@ -46,7 +58,7 @@ def open_study(recipe: Recipe, bench: Bench, journal: Path | None) -> Study:
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     identity = _identity(recipe, bench)
-    try:
+    with reading(str(journal), expected="a journal of Optuna", remedy=_ANOTHER):
         study = optuna.create_study(
             storage=_storage(journal),
             study_name="tenfold",
@@ -55,27 +67,62 @@ def open_study(recipe: Recipe, bench: Bench, journal: Path | None) -> Study:
             sampler=TrialSampler(bench.seed, own_picks(recipe)),
             pruner=MedianPruner(_STARTUP, 0 if bench.folds else _WARM_UP),
         )
-        known = study.user_attrs.get(_IDENTITY)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelError(f"{journal} cannot be read ({error!r})", expected="a journal of Optuna") from error
-    if known is None:
-        study.set_user_attr(_IDENTITY, identity)
-    elif known != identity:
+        known = _known(study)
+        if known is None:
+            # Under a key of its own: of two that begin at once, the first in the journal is both's.
+            study.set_user_attr(f"{_IDENTITY} {secrets.token_hex(8)}", identity)
+            known = _known(study) or {}
         differing = [key for key, value in identity.items() if known.get(key) != value]
-        raise RecipeError(
-            f"{journal} holds a search with another {' and '.join(differing)}",
-            remedy="name another file or folder, or delete it",
-        )
+    if differing:
+        raise RecipeError(f"{journal} holds a search with another {' and '.join(differing)}", remedy=_ANOTHER)
     return study
+
+
+def _known(study: Study) -> dict[str, Any] | None:
+    """What the trials of a study have in common, where that is written there."""
+    return next((value for key, value in study.user_attrs.items() if key.startswith(_IDENTITY)), None)
 
 
 def _storage(journal: Path | None) -> BaseStorage:
     if journal is None:
         return InMemoryStorage()
-    journal.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(journal.parent)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # early versions of Optuna 4 call it experimental
-        return JournalStorage(JournalFileBackend(str(journal)))
+        if journal.is_file() and not _is_journal(journal):
+            raise ValueError("it begins otherwise")
+        lock = _JournalLock(journal) if fcntl is not None else None
+        return JournalStorage(JournalFileBackend(str(journal), lock_obj=lock))
+
+
+def _is_journal(path: Path) -> bool:
+    """Or an empty file, or one with a torn first line."""
+    with path.open("rb") as file:
+        start = file.read(len(_FIRST))
+    return start == _FIRST[: len(start)]
+
+
+class _JournalLock(JournalFileOpenLock):
+    """A lock on the journal that ends with its process; Optuna's own outlive one that is killed.
+
+    Whoever holds it first removes the torn line of a process that was killed while it wrote: with what is
+    written behind it, it would make the journal unreadable.
+    """
+
+    def __init__(self, journal: Path) -> None:
+        super().__init__(str(journal))
+        self._journal, self._number = journal, -1
+
+    def acquire(self) -> bool:
+        self._number = os.open(self._journal, os.O_RDWR)
+        fcntl.flock(self._number, fcntl.LOCK_EX)
+        size = os.fstat(self._number).st_size
+        if size and os.pread(self._number, 1, size - 1) != b"\n":
+            os.truncate(self._number, os.pread(self._number, size, 0).rfind(b"\n") + 1)
+        return True
+
+    def release(self) -> None:
+        os.close(self._number)
 
 
 def _identity(recipe: Recipe, bench: Bench) -> dict[str, Any]:
@@ -131,7 +178,12 @@ def trials_done(study: Study) -> int:
 
 
 def read_result(study: Study, recipe: Recipe, bench: Bench, *, interrupted: bool = False) -> SearchResult:
-    """All trials so far, those of other processes too."""
+    """All trials so far, those of other processes too. Raises ModelError where they are not of a search."""
+    with reading("the study of this search", expected="trials of tenfold search", remedy=_ANOTHER):
+        return _read_result(study, recipe, bench, interrupted)
+
+
+def _read_result(study: Study, recipe: Recipe, bench: Bench, interrupted: bool) -> SearchResult:
     trials = tuple(_read(trial, recipe) for trial in study.get_trials(deepcopy=False))
     return SearchResult(
         recipe, bench.dataset.name, len(bench.dataset), bench.folds, bench.metric, bench.seed, trials,
@@ -142,7 +194,8 @@ def read_result(study: Study, recipe: Recipe, bench: Bench, *, interrupted: bool
 def _read(trial: FrozenTrial, recipe: Recipe) -> SearchTrial:
     reason = trial.user_attrs.get("reason", "")
     status = "failed" if reason else _NAMES[trial.state]
-    score: Mapping[str, float] = trial.user_attrs.get("score", {})
+    complete = trial.state == TrialState.COMPLETE
+    score: Mapping[str, float] = pick(trial.user_attrs["score"], _SCORE) if complete else {}
     values = values_of(recipe, trial.params)
     return SearchTrial(trial.number, status, values, **score, reason=reason)
 

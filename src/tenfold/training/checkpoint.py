@@ -7,12 +7,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from tenfold.errors import ModelError
 from tenfold.files import replace_file
-from tenfold.training.history import EpochRecord
+from tenfold.records import pick, reading
+from tenfold.training.history import EpochRecord, record_from_dict
 
 __all__ = ["Checkpoint", "read_checkpoint", "write_checkpoint"]
 
@@ -56,18 +56,13 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
 
 def read_checkpoint(path: Path) -> Checkpoint:
     """What `write_checkpoint` wrote. Raises ModelError."""
-    try:
-        with safe_open(path, framework="numpy") as file:
-            metadata = json.loads(file.metadata()["tenfold"])
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        metadata["history"] = [EpochRecord(**row) for row in metadata["history"]]
+    expected, remedy = "a checkpoint of this version of tenfold", "train anew without --resume"
+    with reading(str(path), expected=expected, remedy=remedy), safe_open(path, framework="numpy") as file:
+        metadata = json.loads(file.metadata()["tenfold"])
+        arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        metadata["history"] = [record_from_dict(row) for row in metadata["history"]]
+        pick(metadata, {"identity": "dict", "next_epoch": "int", "best_epoch": "int", "status": "str"})
         return Checkpoint(engine_state=_part(arrays, _ENGINE), best_weights=_part(arrays, _BEST), **metadata)
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-        raise ModelError(
-            f"{path} cannot be read ({error})",
-            expected="a checkpoint of this version of tenfold",
-            remedy="train anew without --resume",
-        ) from error
 
 
 def _part(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:

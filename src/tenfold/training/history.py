@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-from tenfold.errors import ModelError
 from tenfold.files import write_text
+from tenfold.records import pick, reading
 
-__all__ = ["EpochRecord", "read_history", "write_history"]
+__all__ = ["EpochRecord", "read_history", "record_from_dict", "write_history"]
 
 
 @dataclass(frozen=True)
@@ -36,12 +37,20 @@ def write_history(path: Path, records: Iterable[EpochRecord]) -> None:
     write_text(path, "".join(json.dumps(asdict(record)) + "\n" for record in records))
 
 
+_KINDS = {
+    "epoch": "int", "train_loss": "float", "train_accuracy": "float", "val_loss": "float?",
+    "val_accuracy": "float?", "learning_rate": "float", "seconds": "float", "steps": "int",
+}  # fmt: skip
+
+
 def read_history(path: Path) -> list[EpochRecord]:
     """What `write_history` wrote. Raises ModelError."""
-    names = {field.name for field in fields(EpochRecord)}
-    try:
+    remedy = f"delete it, then: tenfold train --resume {path.parent}"
+    with reading(str(path), expected="a run's history.jsonl", remedy=remedy):
         lines = path.read_text(encoding="utf-8").splitlines()
-        rows = [json.loads(line) for line in lines if line.strip()]
-        return [EpochRecord(**{key: row[key] for key in names}) for row in rows]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"{path} cannot be read ({error!r})", expected="a run's history.jsonl") from error
+        return [record_from_dict(json.loads(line)) for line in lines if line.strip()]
+
+
+def record_from_dict(values: Any) -> EpochRecord:
+    """Raises ValueError, KeyError or TypeError for what is not the record of an epoch."""
+    return EpochRecord(**pick(values, _KINDS))

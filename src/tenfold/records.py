@@ -1,0 +1,149 @@
+"""What is kept as JSON, and as arrays in an .npz beside it: written together, checked when it is read."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tenfold.errors import ModelError, TenfoldError
+from tenfold.files import replace_together
+
+__all__ = ["check_arrays", "pick", "read_arrays", "read_json", "reading", "write_record"]
+
+_MOST_BYTES = 1 << 30  # of the arrays of a record: those of a million images of 47 classes take 300 MB
+
+
+@contextmanager
+def reading(
+    what: str, *, expected: str = "", remedy: str = "", kind: type[TenfoldError] = ModelError
+) -> Iterator[None]:
+    """Whatever goes wrong within, but for a TenfoldError, is an error of this kind: `what` cannot be read.
+
+    json, zipfile, NumPy, pydantic and safetensors raise a dozen kinds on broken bytes.
+    """
+    try:
+        yield
+    except TenfoldError:
+        raise
+    except Exception as error:
+        why = _in_words(error)
+        raise kind(f"{what} cannot be read ({why})", expected=expected, remedy=remedy) from error
+
+
+def _in_words(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    if isinstance(error, MemoryError):
+        return "it does not fit into memory"
+    if isinstance(error, KeyError):
+        return f"it lacks {error}"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    details = getattr(error, "errors", None)  # of pydantic, whose own text has several lines
+    if callable(details):
+        first = details()[0]
+        return f"{'.'.join(map(str, first['loc'])) or 'it'}: {first['msg']}"
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object that a JSON file holds. Raises what `reading` makes a ModelError of."""
+    values = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(values, dict):
+        raise ValueError(f"a JSON {type(values).__name__}, not an object")
+    return values
+
+
+def write_record(folder: Path, name: str, plain: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
+    """Writes NAME.npz and NAME.json; whenever the JSON is there, so are the arrays that belong to it."""
+    packed = io.BytesIO()
+    np.savez_compressed(packed, **arrays)  # type: ignore[arg-type]
+    text = json.dumps(plain, indent=2) + "\n"
+    replace_together((folder / f"{name}.npz", packed.getvalue()), (folder / f"{name}.json", text.encode()))
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """All arrays of an .npz. Raises what `reading` makes a ModelError of."""
+    with zipfile.ZipFile(path) as archive:
+        size = sum(info.file_size for info in archive.infolist())
+    if size > _MOST_BYTES:
+        raise ValueError(f"{size:,} bytes unpacked, more than {_MOST_BYTES:,}")
+    with np.load(path, allow_pickle=False) as arrays:
+        return {key: arrays[key] for key in arrays.files}
+
+
+def check_arrays(
+    arrays: Mapping[str, np.ndarray], forms: Mapping[str, str], sizes: Mapping[str, int]
+) -> dict[str, Any]:
+    """The arrays of these names. Raises KeyError for one that is missing, ValueError for one of another
+    kind, shape or range.
+
+    forms: "i<K N" is an integer array of shape (N,) whose values lie from 0 to below K, "f K 3" a float one
+    of shape (K, 3), "u M H W" bytes. A letter is the same number everywhere; sizes: of letters known before.
+    """
+    known = dict(sizes)
+    for name, form in forms.items():
+        array, (kind, *dims) = arrays[name], form.split()
+        kind, _, most = kind.partition("<")
+        fits = array.dtype.kind == kind and array.ndim == len(dims)
+        for dim, size in zip(dims, array.shape, strict=False):
+            fits = fits and (int(dim) if dim.isdigit() else known.setdefault(dim, size)) == size
+        if not fits or (kind == "u" and array.dtype != np.uint8):
+            raise ValueError(f"{name} is {array.dtype} of shape {array.shape}")
+        if kind == "f" and not np.isfinite(array).all():
+            raise ValueError(f"{name} holds what is not a finite number")
+        if most and array.size and not 0 <= array.min() <= array.max() < known[most]:
+            raise ValueError(f"{name} holds {array.min()} to {array.max()}, not 0 to {known[most] - 1}")
+    return {name: arrays[name] for name in forms}
+
+
+def pick(values: Mapping[str, Any], kinds: Mapping[str, str]) -> dict[str, Any]:
+    """The values of these keys, lists as tuples. Raises KeyError for one that is missing, ValueError for one
+    of another kind.
+
+    kinds: "str", "bool", "int" (not below 0), "float" (finite), "dict", "strs", "ints" and "floats" (lists);
+    one that ends in "?" may be null.
+    """
+    return {key: _checked(key, values[key], kind) for key, kind in kinds.items()}
+
+
+def _checked(key: str, value: Any, kind: str) -> Any:
+    if kind.endswith("?"):
+        return None if value is None else _checked(key, value, kind[:-1])
+    if kind.endswith("s"):
+        if not isinstance(value, list):
+            raise ValueError(f"{key} is {_short(value)}, not a list")
+        return tuple(_checked(key, each, kind[:-1]) for each in value)
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    fits = {
+        "str": isinstance(value, str),
+        "dict": isinstance(value, dict),
+        "bool": isinstance(value, bool),
+        "int": number and isinstance(value, int) and 0 <= value < 1 << 63,
+        "float": number and abs(value) <= _LARGEST,
+    }
+    if not fits[kind]:
+        raise ValueError(f"{key} is {_short(value)}, not {_NAMES[kind]}")
+    return value
+
+
+_NAMES = {
+    "str": "text",
+    "dict": "an object",
+    "bool": "true or false",
+    "int": "a whole number",
+    "float": "a finite number",
+}
+_LARGEST = float(np.finfo(np.float64).max)
+
+
+def _short(value: Any) -> str:
+    text = repr(value) if isinstance(value, str | float) else type(value).__name__
+    return text if len(text) <= 40 else f"{text[:40]}..."

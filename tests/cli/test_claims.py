@@ -1,0 +1,142 @@
+"""Two commands that would write to one place: the second is refused, or says that it keeps nothing."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from cli_chain import RECIPE, Command, write_npz
+
+from tenfold.claims import LOCK, claim_folder, claim_free, claim_place, free_names, is_taken
+from tenfold.errors import UsageError
+from tenfold.files import fill_folder, hidden_beside, replace_together
+
+SEARCH = '\n[search]\n"optimiser.learning_rate" = { low = 0.01, high = 0.5 }\n[data]\nvalidation = 0.2\n'
+
+
+@contextmanager
+def held(lock: Path) -> Iterator[None]:
+    """As another process would hold it: flock does not ask which process opened the file."""
+    number = os.open(lock, os.O_CREAT | os.O_RDWR)
+    fcntl.flock(number, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        os.close(number)
+
+
+@pytest.fixture
+def run(trained: Path, place: Path) -> Path:
+    return Path(shutil.copytree(trained / "runs" / "one", place / "run"))
+
+
+def test_what_is_kept_in_a_run_is_refused_while_another_writes_there(tenfold: Command, run: Path) -> None:
+    before = {path.name: path.read_bytes() for path in run.iterdir() if path.is_file()}
+    with held(run / LOCK):
+        for command in (
+            ("label-errors", "run", "--folds", "2"),
+            ("robustness", "run"),
+            ("train", "--resume", "run"),
+        ):
+            tenfold(*command).complaint(2, "another process writes into run")
+        done = tenfold("evaluate", "run", "--quiet")
+        assert done.code == 0 and "accuracy" in done.out and "not kept: another process writes" in done.err
+        done = tenfold("report", "run", "--out", "report.html")
+        assert done.code == 0 and "nothing more is measured: another process writes" in done.err
+    after = {path.name: path.read_bytes() for path in run.iterdir() if path.name != LOCK and path.is_file()}
+    assert before == after
+
+
+def test_two_searches_into_one_folder(tenfold: Command, place: Path) -> None:
+    (place / "wide.toml").write_text(RECIPE + SEARCH)
+    write_npz(place / "data.npz")
+    search = ("search", "wide.toml", "--data", "data.npz", "--trials", "1", "--engine", "numpy", "--quiet")
+    (place / "found").mkdir()
+    with held(place / "found" / LOCK):
+        tenfold(*search, "--out", "found").complaint(2, "another process writes into found")
+    assert tenfold(*search, "--out", "found").code == 0 and not (place / "found" / LOCK).exists()
+
+
+@pytest.mark.parametrize("form", ["safetensors", "web", "card"])
+def test_two_exports_to_one_place(tenfold: Command, run: Path, place: Path, form: str) -> None:
+    model = "reader" if form == "web" else "run"
+    with held(hidden_beside(place / "out", LOCK)):
+        tenfold("export", model, "--to", form, "--out", "out").complaint(2, "another process writes into out")
+    assert not (place / "out").exists()
+    assert tenfold("export", model, "--to", form, "--out", "out").code == 0
+    assert not [path for path in place.iterdir() if path.name.startswith(".")]
+
+
+def test_the_first_free_name(tmp_path: Path) -> None:
+    names = free_names(tmp_path / "a")
+    assert [next(names).name for _ in range(3)] == ["a", "a-2", "a-3"]
+    (tmp_path / "a").write_text("taken")
+    (tmp_path / "a-2").mkdir()
+    with held(tmp_path / "a-2" / LOCK), claim_free(tmp_path / "a") as one, claim_free(tmp_path / "a") as two:
+        assert (one.name, two.name) == ("a-3", "a-4")
+        (one / "kept").touch()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "a-2", "a-3"]
+
+
+def test_what_a_killed_process_left_is_not_taken(tmp_path: Path) -> None:
+    (tmp_path / ".x.0123456789abcdef.part").touch()
+    (tmp_path / "own").touch()
+    assert is_taken(tmp_path, ("own",))  # nobody had claimed it
+    (tmp_path / LOCK).touch()
+    assert not is_taken(tmp_path, ("own",)) and is_taken(tmp_path)
+
+
+def test_a_place_is_cleaned_of_its_own_left_overs_alone(tmp_path: Path) -> None:
+    ours, theirs = (tmp_path / f".{name}.0123456789abcdef.part" for name in ("out", "out.2"))
+    ours.mkdir()
+    (ours / "half").touch()
+    theirs.touch()
+    (tmp_path / ".out.notes.part").touch()
+    with claim_place(tmp_path / "out"), pytest.raises(UsageError), held_twice(tmp_path / "out"):
+        pass
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        ".out.2.0123456789abcdef.part",
+        ".out.notes.part",
+    ]
+
+
+@contextmanager
+def held_twice(path: Path) -> Iterator[None]:
+    """A second claim of a folder that another holds."""
+    path.mkdir()
+    try:
+        with held(path / LOCK), claim_folder(path):
+            yield
+    finally:
+        shutil.rmtree(path)
+
+
+def test_a_folder_is_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = tmp_path / ("ü" * 120)  # 240 bytes, of 255 that a name may have
+    with pytest.raises(ZeroDivisionError), fill_folder(place) as beside:
+        (beside / "first").touch()
+        _ = 1 / 0
+    assert not list(tmp_path.iterdir())
+    with fill_folder(place) as beside:
+        (beside / "first").touch()
+        assert not place.exists()
+    assert (place / "first").exists() and len(list(tmp_path.iterdir())) == 1
+    with pytest.raises(OSError, match="not empty"), fill_folder(place) as beside:
+        (beside / "second").touch()
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    with fill_folder(Path()) as beside:
+        (beside / "first").touch()
+    assert (tmp_path / "here" / "first").exists()
+
+
+def test_two_files_belong_together(tmp_path: Path) -> None:
+    first, last = tmp_path / "a", tmp_path / "b"
+    replace_together((first, b"1"), (last, b"1"))
+    replace_together((first, b"2"), (last, b"2"))
+    assert (first.read_bytes(), last.read_bytes()) == (b"2", b"2") and len(list(tmp_path.iterdir())) == 2
