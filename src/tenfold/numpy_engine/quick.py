@@ -44,7 +44,7 @@ def build_quick_layers(
             layers[-1].rectifies = True
         else:
             layer = build_layer(plan, store)
-            layer.inner = build_quick_layers(plan.inner, store, kernels, scratch)
+            layer.inner = tuple(build_quick_layers(plan.inner, store, kernels, scratch))
             layers.append(layer)
     return layers
 
