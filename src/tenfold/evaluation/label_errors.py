@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from tenfold.arguments import checked, make_folder
+from tenfold.arguments import check_images, checked, make_folder
 from tenfold.arrays import image_place, pack_files, unpack_files
 from tenfold.errors import DataError, ModelError
 from tenfold.files import replace_file, write_text
@@ -84,10 +84,9 @@ class LabelErrors:
         images: uint8 (N, H, W), all of the data set, of which the 60 most suspect are kept.
         Raises DataError where they are not N.
         """
-        if images.shape[:1] != (self.n,):
-            raise DataError(
-                f"images of shape {images.shape}", expected=f"the {self.n} whose labels were looked at"
-            )
+        check_images(images)
+        if len(images) != self.n:
+            raise DataError(f"{len(images)} images", expected=f"the {self.n} whose labels were looked at")
         kept = replace(self, images=np.asarray(images[self.index[:_KEPT_PICTURES]]), note=note or self.note)
         with replace_file(make_folder(folder) / f"{_FILE}.npz") as beside, beside.open("wb") as file:
             arrays = {key: getattr(kept, key) for key in _ARRAYS}
