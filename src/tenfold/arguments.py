@@ -16,9 +16,9 @@ import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from tenfold import files
-from tenfold.errors import UsageError
+from tenfold.errors import DataError, UsageError
 
-__all__ = ["check_argument", "checked", "describe_value", "make_folder"]
+__all__ = ["check_argument", "check_images", "check_indices", "checked", "describe_value", "make_folder"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -161,6 +161,35 @@ def make_folder(path: str | Path) -> Path:
     except (FileExistsError, NotADirectoryError) as error:
         raise UsageError(f"{folder} is not a folder", expected="a folder", remedy="name another") from error
     return folder
+
+
+def check_images(images: np.ndarray, name: str = "images") -> None:
+    """Raises DataError unless they are uint8 (N, H, W), at least one, of at least one pixel."""
+    if images.dtype != np.uint8 or images.ndim != 3 or not images.size:
+        raise DataError(
+            f"{name} are {images.dtype} of shape {images.shape}",
+            expected="uint8 of shape (N, height, width), at least one image",
+        )
+
+
+def check_indices(indices: np.ndarray | Sequence[int] | slice, count: int, name: str) -> Any:
+    """Whole numbers or bools (n,), or a slice, as an array of `count` images takes them. Raises DataError.
+
+    name: of the data set, for the message.
+    """
+    if isinstance(indices, slice):
+        return indices
+    given = np.asarray(indices)
+    if given.size == 0 or given.ndim != 1 or given.dtype.kind not in "iub":
+        raise DataError(
+            f"{name}: indices are {describe_value(given)}",
+            expected=f"whole numbers (n,) from 0 to {count - 1}, or {count} bools",
+        )
+    mask = given.dtype == bool
+    if len(given) != count if mask else not -count <= given.min() <= given.max() < count:
+        found = f"{len(given)} bools" if mask else f"{given.min()} to {given.max()}"
+        raise DataError(f"{name}: indices are {found}", expected=f"for {count} images")
+    return given
 
 
 def describe_value(value: Any) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
-from tenfold.arguments import checked, describe_value
+from tenfold.arguments import check_indices, checked, describe_value
 from tenfold.errors import DataError
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ __all__ = [
     "Prediction",
     "Verdict",
     "WeightedDataset",
-    "check_images",
     "count_pixels",
     "image_place",
     "iterate_pieces",
@@ -157,12 +156,12 @@ class ImageDataset:
         return np.bincount(self.labels, minlength=len(self.class_names))
 
     @checked
-    def subset(self, indices: np.ndarray | Sequence[int], *, name: str | None = None) -> ImageDataset:
+    def subset(self, indices: np.ndarray | Sequence[int] | slice, *, name: str | None = None) -> ImageDataset:
         """The images at `indices`, in that order: copies, or where they are memory-mapped not yet read.
 
-        indices: whole numbers, or a bool for each image. Raises DataError for others.
+        indices: whole numbers, a bool for each image, or a slice. Raises DataError for others.
         """
-        chosen = _check_indices(indices, self)
+        chosen = check_indices(indices, len(self), self.name)
         return ImageDataset(
             _subset(self.images, chosen),
             self.labels[chosen],
@@ -206,8 +205,10 @@ class WeightedDataset(ImageDataset):
         object.__setattr__(self, "image_weights", _read_only(weights))
 
     @checked
-    def subset(self, indices: np.ndarray | Sequence[int], *, name: str | None = None) -> WeightedDataset:
-        chosen = _check_indices(indices, self)
+    def subset(
+        self, indices: np.ndarray | Sequence[int] | slice, *, name: str | None = None
+    ) -> WeightedDataset:
+        chosen = check_indices(indices, len(self), self.name)
         return replace(
             self,
             images=_subset(self.images, chosen),
@@ -326,15 +327,6 @@ def count_pixels(images: np.ndarray) -> np.ndarray:
     return counts
 
 
-def check_images(images: np.ndarray, name: str = "images") -> None:
-    """Raises DataError unless they are uint8 (N, H, W), at least one, of at least one pixel."""
-    if images.dtype != np.uint8 or images.ndim != 3 or not images.size:
-        raise DataError(
-            f"{name} are {images.dtype} of shape {images.shape}",
-            expected="uint8 of shape (N, height, width), at least one image",
-        )
-
-
 def _check_types(dataset: ImageDataset) -> None:
     for name in ("images", "labels"):
         value = getattr(dataset, name)
@@ -348,21 +340,6 @@ def _check_types(dataset: ImageDataset) -> None:
     for name in ("name", "note"):
         if not isinstance(value := getattr(dataset, name), str):
             raise DataError(f"{name} is {describe_value(value)}", expected="a text")
-
-
-def _check_indices(indices: np.ndarray | Sequence[int], dataset: ImageDataset) -> np.ndarray:
-    """int64 or bool."""
-    given, count = np.asarray(indices), len(dataset)
-    if given.size == 0 or given.ndim != 1 or given.dtype.kind not in "iub":
-        raise DataError(
-            f"indices are {describe_value(given)}",
-            expected=f"whole numbers (n,) from 0 to {count - 1}, or {count} bools",
-        )
-    wrong = len(given) != count if given.dtype == bool else not -count <= given.min() <= given.max() < count
-    if wrong:
-        found = f"{len(given)} bools" if given.dtype == bool else f"{given.min()} to {given.max()}"
-        raise DataError(f"{dataset.name}: indices are {found}", expected=f"for {count} images")
-    return given
 
 
 def _subset(images: np.ndarray | ImageRows, indices: np.ndarray) -> np.ndarray:

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tenfold.arguments import checked
-from tenfold.arrays import check_images
+from tenfold.arguments import check_images, checked
 from tenfold.augmentation.draws import AugmentationDraws, draw_augmentation
 from tenfold.errors import UsageError, nearest
 from tenfold.numpy_engine.augment import augment

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tenfold.arguments import checked, make_folder
+from tenfold.arguments import check_images, checked, make_folder
 from tenfold.arrays import image_place, pack_files, unpack_files
 from tenfold.errors import DataError
 from tenfold.records import check_arrays, pick, read_arrays, read_json, reading, write_record
@@ -83,10 +83,9 @@ class LabelErrors:
         images: uint8 (N, H, W), all of the data set, of which the 60 most suspect are kept.
         Raises DataError where they are not N.
         """
-        if images.shape[:1] != (self.n,):
-            raise DataError(
-                f"images of shape {images.shape}", expected=f"the {self.n} whose labels were looked at"
-            )
+        check_images(images)
+        if len(images) != self.n:
+            raise DataError(f"{len(images)} images", expected=f"the {self.n} whose labels were looked at")
         kept = replace(self, images=np.asarray(images[self.index[:_KEPT_PICTURES]]), note=note or self.note)
         arrays = {key: getattr(kept, key) for key in _FORMS} | {"files": pack_files(kept.files)}
         write_record(make_folder(folder), _FILE, kept.to_dict(), arrays)

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tenfold.arguments import checked
-from tenfold.arrays import check_images, iterate_pieces
+from tenfold.arguments import check_images, checked
+from tenfold.arrays import iterate_pieces
 from tenfold.errors import DataError
 from tenfold.explore.likeness import NEAR, describe_images, link_near
 
