@@ -53,6 +53,7 @@ def fill_folder(folder: Path, *, add: bool = False) -> Iterator[Path]:
     `folder` is not there yet or empty: OSError where it holds something by then. The working folder and a
     mounted one cannot be renamed: they are yielded themselves, and with `add` one that holds something.
     """
+    folder = folder.resolve() if folder.is_symlink() else folder
     if folder.is_dir() and (
         folder.is_mount() or folder.samefile(Path.cwd()) or (add and any(folder.iterdir()))
     ):
@@ -104,8 +105,9 @@ def _sync_folder(folder: Path) -> None:
 
 def hidden_beside(path: Path, ending: str) -> Path:
     """ ".NAMEending" in the same folder."""
-    name = os.fsencode(path.name)[:_LONGEST].decode("utf-8", "ignore")
-    return path.with_name(f".{name}{ending}")
+    named = path.resolve() if path.name in ("", "..") else path
+    name = os.fsencode(named.name)[:_LONGEST].decode("utf-8", "ignore")
+    return named.parent / f".{name}{ending}"
 
 
 def _part_of(path: Path) -> Path:

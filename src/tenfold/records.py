@@ -131,7 +131,7 @@ def _checked(key: str, value: Any, kind: str) -> Any:
     }
     if not fits[kind]:
         raise ValueError(f"{key} is {_short(value)}, not {_NAMES[kind]}")
-    return value
+    return float(value) if kind == "float" else value
 
 
 _NAMES = {

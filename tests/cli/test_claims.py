@@ -72,34 +72,41 @@ def test_two_exports_to_one_place(tenfold: Command, run: Path, place: Path, form
     assert not [path for path in place.iterdir() if path.name.startswith(".")]
 
 
-def test_the_first_free_name(tmp_path: Path) -> None:
-    names = free_names(tmp_path / "a")
+@pytest.fixture
+def bare(tmp_path: Path) -> Path:
+    """An empty folder."""
+    (tmp_path / "bare").mkdir()
+    return tmp_path / "bare"
+
+
+def test_the_first_free_name(bare: Path) -> None:
+    names = free_names(bare / "a")
     assert [next(names).name for _ in range(3)] == ["a", "a-2", "a-3"]
-    (tmp_path / "a").write_text("taken")
-    (tmp_path / "a-2").mkdir()
-    with held(tmp_path / "a-2" / LOCK), claim_free(tmp_path / "a") as one, claim_free(tmp_path / "a") as two:
+    (bare / "a").write_text("taken")
+    (bare / "a-2").mkdir()
+    with held(bare / "a-2" / LOCK), claim_free(bare / "a") as one, claim_free(bare / "a") as two:
         assert (one.name, two.name) == ("a-3", "a-4")
         (one / "kept").touch()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "a-2", "a-3"]
+    assert sorted(path.name for path in bare.iterdir()) == ["a", "a-2", "a-3"]
 
 
-def test_what_a_killed_process_left_is_not_taken(tmp_path: Path) -> None:
-    (tmp_path / ".x.0123456789abcdef.part").touch()
-    (tmp_path / "own").touch()
-    assert is_taken(tmp_path, ("own",))  # nobody had claimed it
-    (tmp_path / LOCK).touch()
-    assert not is_taken(tmp_path, ("own",)) and is_taken(tmp_path)
+def test_what_a_killed_process_left_is_not_taken(bare: Path) -> None:
+    (bare / ".x.0123456789abcdef.part").touch()
+    (bare / "own").touch()
+    assert is_taken(bare, ("own",))  # nobody had claimed it
+    (bare / LOCK).touch()
+    assert not is_taken(bare, ("own",)) and is_taken(bare)
 
 
-def test_a_place_is_cleaned_of_its_own_left_overs_alone(tmp_path: Path) -> None:
-    ours, theirs = (tmp_path / f".{name}.0123456789abcdef.part" for name in ("out", "out.2"))
+def test_a_place_is_cleaned_of_its_own_left_overs_alone(bare: Path) -> None:
+    ours, theirs = (bare / f".{name}.0123456789abcdef.part" for name in ("out", "out.2"))
     ours.mkdir()
     (ours / "half").touch()
     theirs.touch()
-    (tmp_path / ".out.notes.part").touch()
-    with claim_place(tmp_path / "out"), pytest.raises(UsageError), held_twice(tmp_path / "out"):
+    (bare / ".out.notes.part").touch()
+    with claim_place(bare / "out"), pytest.raises(UsageError), held_twice(bare / "out"):
         pass
-    assert sorted(path.name for path in tmp_path.iterdir()) == [
+    assert sorted(path.name for path in bare.iterdir()) == [
         ".out.2.0123456789abcdef.part",
         ".out.notes.part",
     ]
@@ -116,27 +123,27 @@ def held_twice(path: Path) -> Iterator[None]:
         shutil.rmtree(path)
 
 
-def test_a_folder_is_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    place = tmp_path / ("ü" * 120)  # 240 bytes, of 255 that a name may have
+def test_a_folder_is_whole_or_not_there(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = bare / ("ü" * 120)  # 240 bytes, of 255 that a name may have
     with pytest.raises(ZeroDivisionError), fill_folder(place) as beside:
         (beside / "first").touch()
         _ = 1 / 0
-    assert not list(tmp_path.iterdir())
+    assert not list(bare.iterdir())
     with fill_folder(place) as beside:
         (beside / "first").touch()
         assert not place.exists()
-    assert (place / "first").exists() and len(list(tmp_path.iterdir())) == 1
+    assert (place / "first").exists() and len(list(bare.iterdir())) == 1
     with pytest.raises(OSError, match="not empty"), fill_folder(place) as beside:
         (beside / "second").touch()
-    (tmp_path / "here").mkdir()
-    monkeypatch.chdir(tmp_path / "here")
+    (bare / "here").mkdir()
+    monkeypatch.chdir(bare / "here")
     with fill_folder(Path()) as beside:
         (beside / "first").touch()
-    assert (tmp_path / "here" / "first").exists()
+    assert (bare / "here" / "first").exists()
 
 
-def test_two_files_belong_together(tmp_path: Path) -> None:
-    first, last = tmp_path / "a", tmp_path / "b"
+def test_two_files_belong_together(bare: Path) -> None:
+    first, last = bare / "a", bare / "b"
     replace_together((first, b"1"), (last, b"1"))
     replace_together((first, b"2"), (last, b"2"))
-    assert (first.read_bytes(), last.read_bytes()) == (b"2", b"2") and len(list(tmp_path.iterdir())) == 2
+    assert (first.read_bytes(), last.read_bytes()) == (b"2", b"2") and len(list(bare.iterdir())) == 2

@@ -72,7 +72,9 @@ def _source(path: Path) -> Source:
         run = Run(path)
         images, kind = _test_images(run, classifier)
         figures = run.evaluation.to_dict() if run.evaluation else None
-        return Source(classifier, run.name, str(path), images, kind, data=run.record["data"], figures=figures)
+        data = run.environment.get("data") or {}
+        told_of = data if {"name", "train", "val", "sha256"} <= set(data) else None
+        return Source(classifier, run.name, str(path), images, kind, data=told_of, figures=figures)
     images, kind = _some_images(classifier)
     return Source(classifier, _name_of(path), str(path), images, kind, told=told)
 

@@ -159,7 +159,7 @@ class Evaluation:
                 raise ValueError(f"{size:,} {what} of {n:,} images")
         sizes = {"N": n, "A": answers, "K": len(scalars["class_names"])}
         kept = check_arrays(arrays, _FORMS, sizes)
-        if kept["confusion"].sum() != n:
+        if n < 1 or kept["confusion"].sum() != n:
             raise ValueError(f"a confusion matrix of {kept['confusion'].sum():,} images, not of {n:,}")
         return cls(**scalars, interval=(low, high), files=files, **kept)
 

@@ -93,7 +93,7 @@ class Run:
         """`environment`, which here must say what the run goes on with. Raises ModelError."""
         values, data = self.environment, self.environment.get("data") or {}
         missing = [key for key in ("engine", "device", "seed") if key not in values]
-        missing += [f"data.{key}" for key in ("name", "source", "sha256", "train", "val") if key not in data]
+        missing += [f"data.{key}" for key in ("source", "sha256") if key not in data]
         if missing:
             raise ModelError(
                 f"{self.folder / 'environment.json'} lacks {', '.join(missing)}",
