@@ -15,6 +15,7 @@ from safetensors.numpy import load_file, save
 
 from tenfold.arrays import Prediction, Verdict
 from tenfold.engines.base import Engine, EngineOptions
+from tenfold.engines.create import refuse_infinite
 from tenfold.engines.ensemble import build_engine
 from tenfold.errors import DataError, ModelError, TenfoldError
 from tenfold.files import replace_file, write_text
@@ -207,7 +208,7 @@ class Classifier:
                 f"images are {images.dtype} of shape {images.shape}",
                 expected=f"uint8 of shape (N, {height}, {width})",
             )
-        return self.engine.logits(images)
+        return check_answers(self.engine.logits(images))
 
     def predict_proba(self, images: np.ndarray) -> np.ndarray:
         """uint8 (N, H, W) -> probabilities float32 (N, K)."""
@@ -263,6 +264,17 @@ class Classifier:
         return "unsure" if confidence < self.card.least_confidence else "digit"
 
 
+def check_answers(logits: np.ndarray) -> np.ndarray:
+    """The logits again. Raises DataError where one is NaN or infinite: finite weights may be too large."""
+    if not np.isfinite(logits).all():
+        raise DataError(
+            "the model has no finite answer for these images",
+            expected="finite logits",
+            remedy="train anew; `tenfold doctor` says why a training diverged",
+        )
+    return logits
+
+
 def read_model(path: str | Path) -> tuple[ModelCard, dict[str, np.ndarray]]:
     """The card and the weights of a run's folder or a `model.safetensors`. Raises ModelError."""
     given = Path(path)
@@ -277,7 +289,9 @@ def read_model(path: str | Path) -> tuple[ModelCard, dict[str, np.ndarray]]:
             )
     try:
         card = ModelCard.from_dict(json.loads(card_path.read_text(encoding="utf-8")), str(card_path))
-        return card, load_file(weights_path)
+        weights = load_file(weights_path)
+        refuse_infinite(weights, weights_path)
+        return card, weights
     except TenfoldError:
         raise
     except (OSError, ValueError, SafetensorError) as error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from tenfold.arrays import Batch
@@ -24,8 +26,7 @@ __all__ = ["NumpyEngine"]
 class NumpyEngine:
     """Trains and answers with NumPy alone.
 
-    It computes in float32, or in float64 where options.precision says so; options.device is not
-    for this engine.
+    It computes in float32, or in float64 where options.precision says so, on the processor.
     Raises ModelError where the weights do not fit the network.
     """
 
@@ -37,7 +38,7 @@ class NumpyEngine:
         weights: dict[str, np.ndarray],
         options: EngineOptions,
     ) -> None:
-        self.network, self.options = network, options
+        self.network, self.options = network, replace(options, device="cpu")
         self.precision = "float64" if options.precision == "float64" else "float32"
         dtype = np.dtype(self.precision)
         self.store = ParameterStore.of(network, weights, dtype)

@@ -19,12 +19,12 @@ from functools import cache
 from math import ceil
 from typing import TYPE_CHECKING
 
-from tenfold.numpy_engine.blas import one_blas_thread
+from tenfold.numpy_engine.blas import blas_threads, one_blas_thread
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
-__all__ = ["count_workers", "even_parts", "limit_workers", "own_threads", "share_out"]
+__all__ = ["count_workers", "even_parts", "limit_workers", "most_threads", "own_threads", "share_out"]
 
 MOST_WORKERS = 4
 # Multiplications that a worker should have at least: to begin takes time, too.
@@ -43,6 +43,11 @@ def own_threads() -> Iterator[int]:
             yield threads
         finally:
             _allowed.reset(token)
+
+
+def most_threads() -> int:
+    """Threads that a training takes at most: as many as NumPy's matrix products would, four at most."""
+    return min(blas_threads(), MOST_WORKERS)
 
 
 def limit_workers(threads: int, parts: int) -> int:

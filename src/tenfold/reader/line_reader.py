@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 from tenfold.engines.base import Engine, EngineOptions
-from tenfold.engines.create import create_engine
+from tenfold.engines.create import create_engine, refuse_infinite
 from tenfold.errors import ModelError, TenfoldError
 from tenfold.files import replace_file, write_text
 from tenfold.ink.lines import Box, find_lines
@@ -124,6 +124,7 @@ class LineReader:
         try:
             card = ReaderCard.from_dict(json.loads(beside.read_text(encoding="utf-8")), str(beside))
             weights = load_file(file)
+            refuse_infinite(weights, file)
         except TenfoldError:
             raise
         except (OSError, ValueError, SafetensorError) as error:

@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from tenfold.arrays import ImageDataset
+from tenfold.engines.create import check_engine
 from tenfold.errors import MissingDependencyError, RecipeError, UsageError
 from tenfold.recipes.schema import Recipe
 from tenfold.search.result import HIGHER_IS_BETTER, SearchResult, SearchTrial
@@ -16,7 +17,7 @@ from tenfold.search.trial import Bench
 from tenfold.training.interrupt import stop_on_interrupt
 from tenfold.training.observers import TrainingObserver
 
-__all__ = ["search_recipe"]
+__all__ = ["check_plan", "search_recipe"]
 
 
 def search_recipe(
@@ -53,7 +54,9 @@ def search_recipe(
         raise MissingDependencyError("optuna", extra="search", purpose="hyper-parameter search")
     from tenfold.search import study as studies  # imports Optuna
 
-    _check(recipe, dataset, trials, folds, metric)
+    check_engine(recipe, engine, device)
+    check_plan(recipe, trials, folds, metric)
+    check_space(recipe, dataset.image_shape, len(dataset.class_names))
     bench = Bench(dataset, folds, metric, seed, engine, device, callbacks)
     study = studies.open_study(recipe, bench, None if journal is None else Path(journal))
     until = None if seconds is None else time.monotonic() + seconds
@@ -70,7 +73,8 @@ def search_recipe(
     return studies.read_result(study, recipe, bench)
 
 
-def _check(recipe: Recipe, dataset: ImageDataset, trials: int, folds: int, metric: str) -> None:
+def check_plan(recipe: Recipe, trials: int, folds: int, metric: str) -> None:
+    """Raises UsageError or RecipeError for what makes no sense whatever the data are."""
     if metric not in HIGHER_IS_BETTER:
         raise UsageError(f"metric {metric!r}", expected=" or ".join(HIGHER_IS_BETTER))
     if trials < 1:
@@ -82,4 +86,3 @@ def _check(recipe: Recipe, dataset: ImageDataset, trials: int, folds: int, metri
             f"{recipe.name} holds out no images to choose by",
             remedy="set data.validation to a share such as 0.2, or search over folds",
         )
-    check_space(recipe, dataset.image_shape, len(dataset.class_names))

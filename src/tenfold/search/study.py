@@ -15,7 +15,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from tenfold.errors import ModelError, RecipeError, TenfoldError
+from tenfold.errors import DivergedError, ModelError, RecipeError, TenfoldError
 from tenfold.recipes.load import change_recipe
 from tenfold.recipes.schema import NOT_TRAINED, Recipe
 from tenfold.search.result import HIGHER_IS_BETTER, SearchResult, SearchTrial
@@ -108,7 +108,11 @@ def run_trial(study: Study, recipe: Recipe, bench: Bench) -> int:
         study.tell(trial, state=TrialState.FAIL)
         raise
     except TenfoldError as error:
-        if type(error) not in (TenfoldError, RecipeError):  # the data or the machine: no setting's fault
+        if type(error) not in (
+            TenfoldError,
+            RecipeError,
+            DivergedError,
+        ):  # the data or the machine: no setting's fault
             study.tell(trial, state=TrialState.FAIL)
             raise
         trial.set_user_attr("reason", str(error))

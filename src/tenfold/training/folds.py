@@ -13,6 +13,7 @@ from tenfold import metrics
 from tenfold.arrays import ImageDataset
 from tenfold.classifier import Classifier
 from tenfold.data.split import fold_indices, split_dataset
+from tenfold.engines.create import check_engine
 from tenfold.numerics import softmax
 from tenfold.numpy_engine.registry import measure_loss
 from tenfold.recipes.schema import Recipe
@@ -113,6 +114,7 @@ def cross_validate(
     Ctrl-C raises KeyboardInterrupt. Raises UsageError for fewer than two folds, DataError for more folds
     than images, and what `train` raises.
     """
+    check_engine(recipe, engine, device)
     groups = dataset.labels if stratified else np.zeros(len(dataset), np.int64)
     held_out = fold_indices(groups, folds, seed=seed)
     fold = np.empty(len(dataset), np.int64)
