@@ -25,7 +25,7 @@ from tenfold.numerics import softmax
 from tenfold.recipes.load import recipe_from_dict
 from tenfold.recipes.schema import Recipe
 
-__all__ = ["Classifier", "ModelCard"]
+__all__ = ["Classifier", "ModelCard", "check_answers"]
 
 _FORMAT = 1
 

@@ -13,6 +13,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
+from tenfold.classifier import check_answers
 from tenfold.engines.base import Engine, EngineOptions
 from tenfold.engines.create import create_engine, refuse_infinite
 from tenfold.errors import ModelError, TenfoldError
@@ -184,7 +185,7 @@ class LineReader:
         self, strip: np.ndarray, constraint: Constraint | None = None
     ) -> tuple[Decoded, np.ndarray]:
         """uint8 (32, W), as `make_strip` gives it -> its text, and the columns' log-probabilities (T, 21)."""
-        logits = self.engine.logits(strip[None])[0]
+        logits = check_answers(self.engine.logits(strip[None])[0])
         logs = log_softmax(logits / np.float32(self.card.temperature))
         return decode(logs, constraint), logs
 
