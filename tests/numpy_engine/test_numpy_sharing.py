@@ -125,12 +125,20 @@ PERCEPTRONS = [  # units of the hidden layer, images in a batch
 ]
 
 
+@pytest.fixture
+def two_blas_threads() -> Iterator[None]:
+    before = blas_threads()
+    blas._set_threads(2)
+    yield
+    blas._set_threads(before)
+
+
+@pytest.mark.usefixtures("two_blas_threads")
 @pytest.mark.parametrize(("units", "images"), PERCEPTRONS)
 def test_a_perceptron_learns_without_threads_of_blas(units: int, images: int) -> None:
     """Its products take one thread of BLAS each, which nobody has to wait for."""
-    network = plan_network(
-        parse_layers(["flatten", f"linear {units}", "relu", "linear classes"]), (28, 28), 10
-    )
+    layers = parse_layers(["flatten", f"linear {units}", "relu", "linear classes"])
+    network = plan_network(layers, (28, 28), 10)
     engine = NumpyEngine(network, initial_weights(network, "torch", seed=0), EngineOptions())
     found: list[int] = []
     optimise = engine.optimiser.step
@@ -139,6 +147,21 @@ def test_a_perceptron_learns_without_threads_of_blas(units: int, images: int) ->
     pictures = rng.integers(0, 256, (images, 28, 28), dtype=np.uint8)
     engine.train_step(Batch(pictures, rng.integers(0, 10, images)), 0.1)
     assert found == [1]
+
+
+@pytest.mark.usefixtures("two_blas_threads")
+@pytest.mark.parametrize("hidden", [["flatten", "linear 64"], ["conv 8 5x5", "max-pool 2", "flatten"]])
+def test_a_busy_machine_gives_the_same_bits(hidden: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    network = plan_network(parse_layers([*hidden, "relu", "linear classes"]), (28, 28), 10)
+    pictures = np.random.default_rng(0).integers(0, 256, (128, 28, 28), dtype=np.uint8)
+    found = []
+    for pool in (sharing._pool, NoCore):
+        monkeypatch.setattr(sharing, "_pool", pool)
+        engine = NumpyEngine(network, initial_weights(network, "torch", seed=0), EngineOptions())
+        for _ in range(2):
+            engine.train_step(Batch(pictures, np.arange(128) % 10), 0.1)
+        found.append(engine.store.learned.copy())
+    np.testing.assert_array_equal(*found)
 
 
 @pytest.mark.parametrize("line", ["linear 40", "linear 4"])
