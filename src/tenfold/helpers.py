@@ -52,7 +52,7 @@ def wait_without_spinning() -> None:
 
     An idle machine is left as it is, since a thread that sleeps takes longer to go on. Results do not change.
     """
-    if "torch" in sys.modules or os.environ.keys() & {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "OMP_NUM_THREADS"}:
+    if "torch" in sys.modules or os.environ.keys() & {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"}:
         return
     others = _count_running() - 2  # without this thread, and one that may be reading data
     if others + count_cores() > (os.cpu_count() or 1):
