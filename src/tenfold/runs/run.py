@@ -163,7 +163,10 @@ def _resume(
     progress: Progress,
 ) -> RunOutcome:
     started = time.perf_counter()
-    engine, device = run.environment["engine"], run.environment["device"]
+    engine = run.environment["engine"]
+    if engine == "numpy":
+        run.environment["device"] = "cpu"  # earlier versions wrote down what was asked for
+    device = run.environment["device"]
     check_engine(run.recipe, engine, device)
     preload_engine(run.recipe, engine, device)
     dataset = load_for_run(run, data_dir=data_dir, offline=offline, progress=progress)
