@@ -15,6 +15,7 @@ from safetensors.numpy import load_file, save
 from tenfold.arguments import checked, make_folder
 from tenfold.arrays import Prediction, Verdict
 from tenfold.engines.base import Engine, EngineOptions
+from tenfold.engines.create import refuse_infinite
 from tenfold.engines.ensemble import build_engine
 from tenfold.errors import DataError, ModelError, UsageError
 from tenfold.files import replace_together
@@ -25,7 +26,7 @@ from tenfold.recipes.load import recipe_from_dict
 from tenfold.recipes.schema import Recipe
 from tenfold.records import pick, read_json, reading
 
-__all__ = ["Classifier", "ModelCard"]
+__all__ = ["Classifier", "ModelCard", "check_answers"]
 
 _FORMAT = 1
 _VERDICT = {"temperature": "float", "rejects": "bool", "least_confidence": "float", "most_none": "float"}
@@ -217,7 +218,7 @@ class Classifier:
                 f"images are {images.dtype} of shape {images.shape}",
                 expected=f"uint8 of shape (N, {height}, {width})",
             )
-        return self.engine.logits(images)
+        return check_answers(self.engine.logits(images))
 
     @checked
     def predict_proba(self, images: np.ndarray) -> np.ndarray:
@@ -278,6 +279,17 @@ class Classifier:
         return "unsure" if confidence < self.card.least_confidence else "digit"
 
 
+def check_answers(logits: np.ndarray) -> np.ndarray:
+    """The logits again. Raises DataError where one is NaN or infinite: finite weights may be too large."""
+    if not np.isfinite(logits).all():
+        raise DataError(
+            "the model has no finite answer for these images",
+            expected="finite logits",
+            remedy="train anew; `tenfold doctor` says why a training diverged",
+        )
+    return logits
+
+
 def read_model(path: str | Path) -> tuple[ModelCard, dict[str, np.ndarray]]:
     """The card and the weights of a run's folder or a `model.safetensors`. Raises ModelError."""
     given = Path(path)
@@ -294,4 +306,6 @@ def read_model(path: str | Path) -> tuple[ModelCard, dict[str, np.ndarray]]:
     with reading(str(card_path), expected="a model saved by tenfold", remedy=remedy):
         card = ModelCard.from_dict(read_json(card_path), str(card_path))
     with reading(str(weights_path), expected="a model saved by tenfold", remedy=remedy):
-        return card, load_file(weights_path)
+        weights = load_file(weights_path)
+    refuse_infinite(weights, weights_path)
+    return card, weights

@@ -7,6 +7,7 @@ TenfoldError                 exit code 1 on the command line
 │   └── DataNotFoundError    a data set is not there and cannot be had
 ├── ModelError               a saved model or a run folder is not what it should be
 ├── MissingDependencyError   an optional package is not installed
+├── DivergedError            a training's loss or weights are NaN or infinite
 └── FigureNotMetError        exit code 3: a required figure was not reached
 """
 
@@ -18,6 +19,7 @@ from collections.abc import Iterable
 __all__ = [
     "DataError",
     "DataNotFoundError",
+    "DivergedError",
     "FigureNotMetError",
     "MissingDependencyError",
     "ModelError",
@@ -71,6 +73,10 @@ class MissingDependencyError(TenfoldError):
             f"{purpose} needs the package {package}, which is not installed",
             remedy=f"install it with: pip install 'tenfold[{extra}]'",
         )
+
+
+class DivergedError(TenfoldError):
+    pass
 
 
 class FigureNotMetError(TenfoldError):

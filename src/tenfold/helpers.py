@@ -11,6 +11,7 @@ import os
 import pickle
 import signal
 import sys
+import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -22,7 +23,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-__all__ = ["MOST_HELPERS", "NO_ANSWER", "ONE_CORE", "ask_helpers", "count_cores", "serve_questions"]
+__all__ = [
+    "MOST_HELPERS",
+    "NO_ANSWER",
+    "ONE_CORE",
+    "ask_helpers",
+    "count_cores",
+    "serve_questions",
+    "wait_without_spinning",
+]
 
 MOST_HELPERS = 8
 NO_ANSWER = object()  # the helper ended instead of answering: the question is still to be answered
@@ -35,6 +44,33 @@ def count_cores() -> int:
     """Those that a container or taskset leaves this process."""
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+def wait_without_spinning() -> None:
+    """Call it before PyTorch is loaded: where other processes keep the cores busy, its threads then sleep
+    while they wait for each other. As OpenMP has it, they would spin, each on a core that the other needs.
+
+    An idle machine is left as it is, since a thread that sleeps takes longer to go on. Results do not change.
+    """
+    if "torch" in sys.modules or os.environ.keys() & {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"}:
+        return
+    others = _count_running() - 2  # without this thread, and one that may be reading data
+    if others + count_cores() > (os.cpu_count() or 1):
+        os.environ["OMP_WAIT_POLICY"] = "passive"
+
+
+def _count_running() -> int:
+    """Threads of the whole machine that run or wait for a core, this one too; the fewest of a few looks.
+    0 where the system does not tell."""
+    looks = []
+    for _ in range(5):
+        try:
+            fields = Path("/proc/loadavg").read_text(encoding="ascii").split()
+            looks.append(int(fields[3].partition("/")[0]))
+        except (OSError, ValueError, IndexError):
+            return 0
+        time.sleep(0.002)
+    return min(looks)
 
 
 def ask_helpers(

@@ -6,17 +6,24 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from concurrent.futures import Executor, Future
 from contextlib import nullcontext
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tenfold.arrays import Batch
+from tenfold.engines.base import EngineOptions
 from tenfold.networks.initialise import initial_weights
 from tenfold.networks.layers import parse_layers
 from tenfold.networks.shapes import plan_network
-from tenfold.numpy_engine import conv, sharing
+from tenfold.numpy_engine import blas, conv, linear, sharing
+from tenfold.numpy_engine.blas import blas_threads
+from tenfold.numpy_engine.engine import NumpyEngine
 from tenfold.numpy_engine.registry import build_layer
 from tenfold.numpy_engine.sharing import count_workers, even_parts, own_threads, share_out
 from tenfold.numpy_engine.store import ParameterStore
@@ -61,8 +68,11 @@ def test_workers_are_threads_of_their_own_and_know_errstate() -> None:
 @pytest.mark.parametrize("failing", [0, 1, 2])
 def test_what_a_worker_raised_is_raised_when_all_have_ended(failing: int) -> None:
     ended = [threading.Event() for _ in range(3)]
+    all_have_begun = threading.Barrier(3, timeout=20)
 
     def work(worker: int, part: slice) -> None:
+        if part.start // 3 == worker:
+            all_have_begun.wait()
         if part.start // 3 == worker + 6:  # the third part of each
             ended[worker].set()
             if worker == failing:
@@ -72,6 +82,28 @@ def test_what_a_worker_raised_is_raised_when_all_have_ended(failing: int) -> Non
         share_out(PARTS, 3, work)
     assert all(event.is_set() for event in ended)
     share_out(PARTS, 3, lambda *_: None)  # and it goes on working
+
+
+class NoCore(Executor):
+    """Threads that never get a core: what is submitted is never begun."""
+
+    def submit(self, *_: Any, **__: Any) -> Future:
+        return Future()
+
+
+@pytest.mark.parametrize("workers", [2, 3])
+def test_nobody_waits_for_a_thread_without_a_core(workers: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sharing, "_pool", NoCore)
+    seen: list[tuple[int, int]] = []
+    share_out(PARTS, workers, lambda worker, part: seen.append((worker, part.start)))
+    expected = [(worker, part.start) for worker in range(workers) for part in PARTS[worker::workers]]
+    assert seen == expected
+
+
+def test_a_mistake_does_not_wait_for_a_thread_without_a_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sharing, "_pool", NoCore)
+    with pytest.raises(ZeroDivisionError):
+        share_out(PARTS, 3, lambda *_: 1 // 0)
 
 
 def test_work_is_shared_only_inside_own_threads_and_not_again_within(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,6 +117,70 @@ def test_work_is_shared_only_inside_own_threads_and_not_again_within(monkeypatch
         share_out(PARTS, 3, lambda *_: found.append(count_workers(10, 10**12)))
         assert count_workers(10, 10**12) == 3
     assert found == [1] * len(PARTS) and count_workers(10, 10**12) == 1
+
+
+PERCEPTRONS = [  # units of the hidden layer, images in a batch
+    (64, 128),
+    (500, 50),
+]
+
+
+@pytest.fixture
+def two_blas_threads() -> Iterator[None]:
+    before = blas_threads()
+    blas._set_threads(2)
+    yield
+    blas._set_threads(before)
+
+
+@pytest.mark.usefixtures("two_blas_threads")
+@pytest.mark.parametrize(("units", "images"), PERCEPTRONS)
+def test_a_perceptron_learns_without_threads_of_blas(units: int, images: int) -> None:
+    """Its products take one thread of BLAS each, which nobody has to wait for."""
+    layers = parse_layers(["flatten", f"linear {units}", "relu", "linear classes"])
+    network = plan_network(layers, (28, 28), 10)
+    engine = NumpyEngine(network, initial_weights(network, "torch", seed=0), EngineOptions())
+    found: list[int] = []
+    optimise = engine.optimiser.step
+    engine.optimiser.step = lambda *given: (found.append(blas_threads()), optimise(*given))[1]
+    rng = np.random.default_rng(0)
+    pictures = rng.integers(0, 256, (images, 28, 28), dtype=np.uint8)
+    engine.train_step(Batch(pictures, rng.integers(0, 10, images)), 0.1)
+    assert found == [1]
+
+
+@pytest.mark.usefixtures("two_blas_threads")
+@pytest.mark.parametrize("hidden", [["flatten", "linear 64"], ["conv 8 5x5", "max-pool 2", "flatten"]])
+def test_a_busy_machine_gives_the_same_bits(hidden: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    network = plan_network(parse_layers([*hidden, "relu", "linear classes"]), (28, 28), 10)
+    pictures = np.random.default_rng(0).integers(0, 256, (128, 28, 28), dtype=np.uint8)
+    found = []
+    for pool in (sharing._pool, NoCore):
+        monkeypatch.setattr(sharing, "_pool", pool)
+        engine = NumpyEngine(network, initial_weights(network, "torch", seed=0), EngineOptions())
+        for _ in range(2):
+            engine.train_step(Batch(pictures, np.arange(128) % 10), 0.1)
+        found.append(engine.store.learned.copy())
+    np.testing.assert_array_equal(*found)
+
+
+@pytest.mark.parametrize("line", ["linear 40", "linear 4"])
+def test_a_shared_linear_layer_is_the_same(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = plan_network(parse_layers(["flatten", line, "linear classes"]), (11, 9), 10)
+    rng = np.random.default_rng(0)
+    weights = initial_weights(network, "torch", seed=0)
+    inputs = rng.standard_normal((37, 99))
+    found = []
+    for workers in (1, 3, 3):
+        monkeypatch.setattr(linear, "count_workers", lambda parts, _, n=workers: min(n, parts))
+        layer = build_layer(network.layers[1], ParameterStore.of(network, weights, np.float64))
+        outputs = layer.forward(inputs, training=True).copy()
+        back = layer.backward(np.cos(np.arange(outputs.size, dtype=np.float64)).reshape(outputs.shape))
+        assert back is not None
+        found.append([outputs, back.copy(), *(slope.copy() for slope in layer.slopes.values())])
+    for alone, shared, again in zip(*found, strict=True):
+        np.testing.assert_allclose(shared, alone, rtol=1e-12, atol=1e-12)
+        np.testing.assert_array_equal(again, shared)
 
 
 LINES = ["conv 6 3x3 padding same", "conv 6 3x3 stride 2", "conv 6 5x5 padding 1 no-bias"]

@@ -54,6 +54,18 @@ def assert_same_answers(lab: Lab, classifier: Classifier, images: np.ndarray) ->
     np.testing.assert_allclose(found[:, -1], none, rtol=0, atol=TOLERANCE)
 
 
+def test_weights_that_are_no_numbers_are_refused(lab: Lab) -> None:
+    write_web_model(classifier_of(get_recipe("softmax-sgd")), lab.folder / "broken")
+    weights = lab.folder / "broken" / "weights.bin"
+    weights.write_bytes(np.float32(np.nan).tobytes() + weights.read_bytes()[4:])
+    lab.run(
+        "const { loadModel } = await import('/js/network.js');"
+        "self.refusal = await loadModel('broken').then(() => 'loaded', (error) => error.message);"
+    )
+    (refusal,) = lab.each("return self.refusal;", [np.zeros((1, 1), np.uint8)])
+    assert refusal == "the weights hold NaN or infinite numbers; expected finite ones"
+
+
 @pytest.mark.parametrize("name", list_recipes())
 def test_every_recipe(lab: Lab, name: str) -> None:
     classifier = classifier_of(get_recipe(name))

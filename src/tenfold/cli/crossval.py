@@ -6,7 +6,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tenfold.cli.options import Changes, DataDir, DataSource, EngineName, Json, Offline, Quiet, Seed
+from tenfold.cli.options import (
+    Changes,
+    DataDir,
+    DataSource,
+    DeviceName,
+    EngineName,
+    Json,
+    Offline,
+    Quiet,
+    Seed,
+)
 from tenfold.cli.output import emit_json, percent, plain_table, progress_bar, stderr, stdout
 
 if TYPE_CHECKING:
@@ -28,7 +38,7 @@ def crossval_command(
     data_dir: DataDir = None,
     offline: Offline = False,
     engine: EngineName = "auto",
-    device: Annotated[str, typer.Option(help="cpu, cuda, mps or auto (PyTorch engine).")] = "cpu",
+    device: DeviceName = "cpu",
     seed: Seed = 0,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -37,11 +47,14 @@ def crossval_command(
     from tenfold.cli.recipe_changes import choose_recipes
     from tenfold.cli.training_progress import FoldProgress
     from tenfold.data.load import load_dataset
+    from tenfold.engines.create import check_engine
     from tenfold.engines.preload import preload_engine
     from tenfold.training.compare_folds import compare_folds
     from tenfold.training.folds import cross_validate
 
     chosen = choose_recipes(recipes, changes)
+    for each in chosen:
+        check_engine(each, engine, device)
     preload_engine(chosen[0], engine, device)
     with progress_bar(quiet=quiet) as progress:
         dataset = load_dataset(data, split=split, data_dir=data_dir, offline=offline, progress=progress)

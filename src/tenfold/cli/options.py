@@ -7,13 +7,51 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["Changes", "DataDir", "DataSource", "EngineName", "Json", "ModelPath", "Offline", "Quiet", "Seed"]
+__all__ = [
+    "Changes",
+    "DataDir",
+    "DataSource",
+    "DeviceName",
+    "EngineName",
+    "Json",
+    "ModelPath",
+    "Offline",
+    "Quiet",
+    "ReaderEngineName",
+    "Seed",
+]
+
+
+def _check_engine(name: str) -> str:
+    """Before anything is read."""
+    from tenfold.engines.create import check_engine_name
+
+    return check_engine_name(name)
+
+
+def _check_device(name: str) -> str:
+    from tenfold.engines.create import check_device_name
+
+    return check_device_name(name)
+
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, progress on stderr.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only results.")]
 Seed = Annotated[int, typer.Option(min=0, help="Decides everything that is random.")]
 EngineName = Annotated[
-    str, typer.Option("--engine", help="numpy, torch, or auto (torch for convolutions, else numpy).")
+    str,
+    typer.Option(
+        "--engine",
+        help="numpy, torch, or auto (torch for convolutions, else numpy).",
+        callback=_check_engine,
+    ),
+]
+ReaderEngineName = Annotated[
+    str, typer.Option("--engine", help="numpy, torch, or auto.", callback=_check_engine)
+]
+DeviceName = Annotated[
+    str,
+    typer.Option("--device", help="cpu, cuda, mps or auto (PyTorch engine).", callback=_check_device),
 ]
 DataSource = Annotated[
     str | None,

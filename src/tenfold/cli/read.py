@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tenfold.cli.answers import Answer, Answers, find_pictures, open_answers
-from tenfold.cli.options import Quiet
+from tenfold.cli.options import Quiet, ReaderEngineName
 from tenfold.cli.output import progress_bar
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def read_command(
             "--model", "-m", help="A reader's folder, as tenfold adapt writes; else the built-in one."
         ),
     ] = None,
-    engine: Annotated[str, typer.Option(help="numpy, torch, or auto.")] = "numpy",
+    engine: ReaderEngineName = "numpy",
     only_digits: Annotated[bool, typer.Option("--digits", help="Digits only, without separators.")] = False,
     pattern: Annotated[
         str | None, typer.Option(help="Each line is of this form, as '\\d{5}' or '\\d+,\\d\\d'.")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from tenfold.cli.output import stderr
+
 if TYPE_CHECKING:
     from tenfold.recipes.schema import Recipe
 
@@ -20,7 +22,17 @@ def choose_recipe(
     wanted = dict(parse_change(change) for change in changes or [])
     wanted |= {key: value for key, value in (short or {}).items() if value is not None}
     recipe = get_recipe(name)
-    return change_recipe(recipe, wanted) if wanted else recipe
+    if not wanted:
+        return recipe
+    changed = change_recipe(recipe, wanted)
+    for key in ("min_steps", "steps"):
+        own = getattr(recipe.training, key)
+        if own and f"training.{key}" not in wanted and not getattr(changed.training, key):
+            stderr().print(
+                f"{changed.training.epochs} epochs, as asked for: {key} = {own} of {name} is left out",
+                markup=False,
+            )
+    return changed
 
 
 def choose_recipes(names: Sequence[str], changes: Sequence[str] | None = None) -> list[Recipe]:

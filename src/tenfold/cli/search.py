@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tenfold.cli.options import Changes, DataDir, DataSource, EngineName, Json, Offline, Quiet, Seed
+from tenfold.cli.options import (
+    Changes,
+    DataDir,
+    DataSource,
+    DeviceName,
+    EngineName,
+    Json,
+    Offline,
+    Quiet,
+    Seed,
+)
 from tenfold.cli.output import emit_json, percent, plain_table, progress_bar, stderr, stdout
 from tenfold.cli.run_data import hold_folder
 
@@ -42,7 +52,7 @@ def search_command(
     data_dir: DataDir = None,
     offline: Offline = False,
     engine: EngineName = "auto",
-    device: Annotated[str, typer.Option(help="cpu, cuda, mps or auto (PyTorch engine).")] = "cpu",
+    device: DeviceName = "cpu",
     seed: Seed = 0,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -51,11 +61,14 @@ def search_command(
     from tenfold.cli.recipe_changes import choose_recipe
     from tenfold.cli.training_progress import TrialProgress
     from tenfold.data.load import load_dataset
+    from tenfold.engines.create import check_engine
     from tenfold.engines.preload import preload_engine
     from tenfold.files import remove_parts
-    from tenfold.search.search import search_recipe
+    from tenfold.search.search import check_plan, search_recipe
 
     chosen = choose_recipe(recipe, changes)
+    check_engine(chosen, engine, device)
+    check_plan(chosen, trials, folds, metric)
     folder = out or Path("searches") / chosen.name
     preload_engine(chosen, engine, device)
     with progress_bar(quiet=quiet) as progress:

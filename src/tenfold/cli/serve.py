@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from tenfold.cli.options import Quiet
+from tenfold.cli.options import Quiet, ReaderEngineName
 
 __all__ = ["serve_command"]
 
@@ -22,7 +22,7 @@ def serve_command(
     ] = None,
     host: Annotated[str, typer.Option(help="The address to listen on; 0.0.0.0 for all.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 for any free one.")] = 8000,
-    engine: Annotated[str, typer.Option(help="numpy, torch, or auto.")] = "numpy",
+    engine: ReaderEngineName = "numpy",
     collect: Annotated[
         Path | None,
         typer.Option(help="Keep corrections in this folder, for tenfold adapt; else nothing is stored."),

@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tenfold.cli.options import Changes, DataDir, DataSource, EngineName, Json, Offline, Quiet, Seed
+from tenfold.cli.options import (
+    Changes,
+    DataDir,
+    DataSource,
+    DeviceName,
+    EngineName,
+    Json,
+    Offline,
+    Quiet,
+    Seed,
+)
 from tenfold.cli.output import emit_json, percent, progress_bar, stderr, stdout
 
 if TYPE_CHECKING:
@@ -25,9 +37,12 @@ def train_command(
     data_dir: DataDir = None,
     offline: Offline = False,
     engine: EngineName = "auto",
-    device: Annotated[str, typer.Option(help="cpu, cuda, mps or auto (PyTorch engine).")] = "cpu",
+    device: DeviceName = "cpu",
     seed: Seed = 0,
-    epochs: Annotated[int | None, typer.Option(min=1, help="Short for --set training.epochs=N.")] = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option(min=1, help="Short for --set training.epochs=N: so many, whatever the recipe's steps."),
+    ] = None,
     precision: Annotated[
         str | None,
         typer.Option(help="float32, float64, bfloat16 or auto; short for --set training.precision=..."),
@@ -53,7 +68,7 @@ def train_command(
     callbacks = [] if quiet else [TrainingProgress(console)]
     if resume is not None:
         _refuse_with_resume(context)
-        with progress_bar(quiet=quiet) as progress:
+        with _told_as_json(as_json), progress_bar(quiet=quiet) as progress:
             outcome = resume_run(
                 resume, data_dir=data_dir, offline=offline, callbacks=callbacks, progress=progress
             )
@@ -64,7 +79,7 @@ def train_command(
             "network.start_from": start_from,
         }
         chosen = choose_recipe(recipe or "cnn", changes, short)
-        with progress_bar(quiet=quiet) as progress:
+        with _told_as_json(as_json), progress_bar(quiet=quiet) as progress:
             outcome = start_run(
                 chosen,
                 source=data,
@@ -80,6 +95,19 @@ def train_command(
                 announce=lambda line: stderr().print(line, markup=False),
             )
     _finish(outcome, report=report, as_json=as_json)
+
+
+@contextmanager
+def _told_as_json(as_json: bool) -> Iterator[None]:
+    """A training whose loss is NaN or infinite is told of on stdout as well."""
+    from tenfold.errors import DivergedError
+
+    try:
+        yield
+    except DivergedError as error:
+        if as_json:
+            emit_json({"status": "diverged", "learned": False, "problem": str(error)})
+        raise
 
 
 def _refuse_with_resume(context: typer.Context) -> None:
@@ -109,6 +137,11 @@ def _finish(outcome: RunOutcome, *, report: bool, as_json: bool) -> None:
         emit_json(outcome.to_dict() | {"report": str(report_path) if report_path else None})
     else:
         _print_outcome(outcome, report_path)
+    if outcome.problem and not as_json:
+        stdout().print(
+            f"it did not learn: {outcome.problem}; find out why: tenfold doctor {outcome.run.folder}",
+            markup=False,
+        )
     if outcome.status == "interrupted":
         stderr().print(f"go on with: tenfold train --resume {outcome.run.folder}", markup=False)
         raise typer.Exit(130)

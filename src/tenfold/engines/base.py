@@ -14,6 +14,7 @@ from tenfold.numerics import one_hot
 from tenfold.settings import LossSettings, OptimiserSettings
 
 __all__ = [
+    "DEVICES",
     "Engine",
     "EngineOptions",
     "StepResult",
@@ -22,6 +23,8 @@ __all__ = [
     "output_weights",
     "refuse_lines",
 ]
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
 class StepResult(NamedTuple):
@@ -40,8 +43,9 @@ class EngineOptions:
 
     mean, std: the input is (pixel / 255 - mean) / std. seed: of dropout.
     average_decay: of the exponential moving average of the weights (0: none); when on, `logits`
-    and `weights` are those of the average. precision: float32, float64, bfloat16 or auto; the NumPy
-    engine takes float32 for the last two.
+    and `weights` are those of the average. precision: float32, float64, bfloat16 (PyTorch engine) or
+    auto, which is float32 in the NumPy engine. device: cpu, cuda, mps or auto; of an engine that is made,
+    the one that it computes on.
     """
 
     mean: float = 0.0

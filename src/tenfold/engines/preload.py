@@ -12,9 +12,10 @@ from pathlib import Path
 from threading import Thread
 
 from tenfold.arguments import checked
-from tenfold.engines.create import preferred_engine
+from tenfold.engines.create import convolves, preferred_engine
 from tenfold.errors import TenfoldError
-from tenfold.networks.layers import LayerSpec, parse_layers
+from tenfold.helpers import wait_without_spinning
+from tenfold.networks.layers import parse_layers
 from tenfold.recipes.load import get_recipe
 from tenfold.recipes.schema import Recipe
 
@@ -28,13 +29,10 @@ def preload_engine(recipe: Recipe | str | Path, engine: str = "auto", device: st
     """
     recipe = get_recipe(recipe)
     engine = preferred_engine(engine, recipe, device)
-    convolutional = _convolves(parse_layers(recipe.network.layers))
-    if (engine == "torch" or (engine == "auto" and convolutional)) and find_spec("torch"):
+    only_torch = device not in ("cpu", "auto") or recipe.training.precision == "bfloat16"
+    suits_torch = only_torch or convolves(parse_layers(recipe.network.layers))
+    if (engine == "torch" or (engine == "auto" and suits_torch)) and find_spec("torch"):
         Thread(target=_import_quietly, args=("tenfold.torch_engine.engine",), daemon=True).start()
-
-
-def _convolves(specs: tuple[LayerSpec, ...]) -> bool:
-    return any(spec.kind == "conv" or _convolves(spec.inner) for spec in specs)
 
 
 def _import_quietly(module: str) -> None:
@@ -50,6 +48,7 @@ def _open_library() -> None:
     torch = find_spec("torch")
     if not sys.platform.startswith("linux") or "torch" in sys.modules or torch is None or not torch.origin:
         return
+    wait_without_spinning()
     library = Path(torch.origin).parent / "lib" / "libtorch_cpu.so"
     load = ctypes.CDLL(None).dlopen  # a call by ctypes lets go of the lock; ctypes.CDLL(path) does not
     load.restype, load.argtypes = ctypes.c_void_p, (ctypes.c_char_p, ctypes.c_int)

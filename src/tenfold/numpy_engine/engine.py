@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import nullcontext
+from dataclasses import replace
 
 import numpy as np
 
 from tenfold.arrays import Batch
 from tenfold.engines.base import EngineOptions, StepResult, output_weights, refuse_lines
 from tenfold.errors import ModelError
-from tenfold.networks.shapes import Layer, Network
+from tenfold.networks.shapes import Network
 from tenfold.numpy_engine.answering import AnsweringNetwork, scale_pixels
 from tenfold.numpy_engine.blocks import BlockGradients, learns_by_image
 from tenfold.numpy_engine.buffers import Buffers
@@ -27,8 +26,7 @@ __all__ = ["NumpyEngine"]
 class NumpyEngine:
     """Trains and answers with NumPy alone.
 
-    It computes in float32, or in float64 where options.precision says so; options.device is not
-    for this engine.
+    It computes in float32, or in float64 where options.precision says so, on the processor.
     Raises ModelError where the weights do not fit the network.
     """
 
@@ -40,7 +38,7 @@ class NumpyEngine:
         weights: dict[str, np.ndarray],
         options: EngineOptions,
     ) -> None:
-        self.network, self.options = network, options
+        self.network, self.options = network, replace(options, device="cpu")
         self.precision = "float64" if options.precision == "float64" else "float32"
         dtype = np.dtype(self.precision)
         self.store = ParameterStore.of(network, weights, dtype)
@@ -51,13 +49,11 @@ class NumpyEngine:
         self.average = ParameterStore.of(network, weights, dtype) if options.average_decay else None
         self.answering: AnsweringNetwork | None = None  # made when asked, dropped when weights change
         self.buffers = Buffers(dtype)
-        # Convolutions share out images to threads of ours; a perceptron's products are for OpenBLAS's.
-        self.threads = own_threads if _convolves(network.layers) else nullcontext
         self.blocks = BlockGradients(network, self.store, options) if learns_by_image(network) else None
 
     def train_step(self, batch: Batch, learning_rate: float) -> StepResult:
         """Forward, loss, backward, one step of the optimiser."""
-        with self.threads():
+        with own_threads():
             loss, correct = self._differentiate(batch)
             self.optimiser.step(self.store.learned, self.store.gradients, learning_rate)
             if self.average is not None:
@@ -66,7 +62,7 @@ class NumpyEngine:
 
     def differentiate(self, batch: Batch) -> StepResult:
         """The loss of a batch; its gradient is left in the store."""
-        with self.threads():
+        with own_threads():
             return self._differentiate(batch)
 
     def _differentiate(self, batch: Batch) -> StepResult:
@@ -178,10 +174,6 @@ class NumpyEngine:
         )
         change *= 1 - decay
         average.learned += change
-
-
-def _convolves(layers: Sequence[Layer]) -> bool:
-    return any(layer.spec.kind == "conv" or _convolves(layer.inner) for layer in layers)
 
 
 def _section(state: dict[str, np.ndarray], title: str) -> dict[str, np.ndarray]:

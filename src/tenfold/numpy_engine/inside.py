@@ -15,6 +15,7 @@ from tenfold.numpy_engine.layer import Layer
 from tenfold.numpy_engine.losses import move_labels
 from tenfold.numpy_engine.network import RunningNetwork
 from tenfold.numpy_engine.registry import LOSSES
+from tenfold.numpy_engine.sharing import own_threads
 from tenfold.numpy_engine.store import ParameterStore
 
 __all__ = ["InsideView", "LayerView", "look_inside"]
@@ -43,6 +44,7 @@ class InsideView:
     gradients: dict[str, np.ndarray]
 
 
+@own_threads()
 def look_inside(
     network: Network,
     weights: Mapping[str, np.ndarray],

@@ -3,7 +3,10 @@
 OpenBLAS's own threads share out one product at a time: where each is small, as those of a few images'
 windows are, they wait for each other more than they compute; and they go on waiting in busy loops
 afterwards, on the cores that others could use. Here each thread takes whole parts, with products on one
-thread. NumPy lets go of Python's lock while it computes.
+thread. NumPy releases the GIL while it computes.
+
+On a busy machine a thread may have to wait for a core. The caller does not wait for it: what no thread
+has begun when the caller is done with its own parts, the caller does itself.
 """
 
 from __future__ import annotations
@@ -16,12 +19,12 @@ from functools import cache
 from math import ceil
 from typing import TYPE_CHECKING
 
-from tenfold.numpy_engine.blas import one_blas_thread
+from tenfold.numpy_engine.blas import blas_threads, one_blas_thread
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
-__all__ = ["count_workers", "even_parts", "limit_workers", "own_threads", "share_out"]
+__all__ = ["count_workers", "even_parts", "limit_workers", "most_threads", "own_threads", "share_out"]
 
 MOST_WORKERS = 4
 # Multiplications that a worker should have at least: to begin takes time, too.
@@ -40,6 +43,11 @@ def own_threads() -> Iterator[int]:
             yield threads
         finally:
             _allowed.reset(token)
+
+
+def most_threads() -> int:
+    """Threads that a training takes at most: as many as NumPy's matrix products would, four at most."""
+    return min(blas_threads(), MOST_WORKERS)
 
 
 def limit_workers(threads: int, parts: int) -> int:
@@ -62,7 +70,8 @@ def even_parts(count: int, most: int, workers: int = 1) -> list[slice]:
 
 def share_out(parts: Sequence[slice], workers: int, work: Callable[[int, slice], None]) -> None:
     """work(worker, part) for every part; worker w takes parts w, w + workers, ... in this order, so that
-    the same number of workers gives the same bits. Raises what a worker raised."""
+    the same number of workers gives the same bits, whichever thread it is that works as w. Raises what a
+    worker raised."""
 
     def do(worker: int) -> None:
         token = _allowed.set(1)
@@ -72,11 +81,14 @@ def share_out(parts: Sequence[slice], workers: int, work: Callable[[int, slice],
         finally:
             _allowed.reset(token)
 
-    others = [_pool().submit(copy_context().run, do, worker) for worker in range(1, workers)]
+    others = {worker: _pool().submit(copy_context().run, do, worker) for worker in range(1, workers)}
     try:
         do(0)
+        for worker, future in others.items():
+            if future.cancel():  # no thread had a core for it so far
+                do(worker)
     finally:  # nobody works on after this
-        raised = [future.exception() for future in others]
+        raised = [future.exception() for future in others.values() if not future.cancel()]
     for error in raised:
         if error is not None:
             raise error

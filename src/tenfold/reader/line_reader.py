@@ -13,8 +13,9 @@ import numpy as np
 from safetensors.numpy import load_file, save
 
 from tenfold.arguments import checked, make_folder
+from tenfold.classifier import check_answers
 from tenfold.engines.base import Engine, EngineOptions
-from tenfold.engines.create import create_engine
+from tenfold.engines.create import create_engine, refuse_infinite
 from tenfold.errors import DataError, UsageError, nearest
 from tenfold.files import replace_together
 from tenfold.ink.lines import Box, find_lines
@@ -129,6 +130,7 @@ class LineReader:
             card = ReaderCard.from_dict(read_json(beside), str(beside))
         with reading(str(file), expected="a line reader's folder", remedy=remedy):
             weights = load_file(file)
+        refuse_infinite(weights, file)
         return cls.from_weights(card, weights, engine=engine, device=device, precision=precision)
 
     @checked
@@ -208,7 +210,7 @@ class LineReader:
                 f"a strip is {strip.dtype} of shape {strip.shape}",
                 expected=f"uint8 of shape ({HEIGHT}, W), as tenfold.ink.strip.make_strip gives it",
             )
-        logits = self.engine.logits(strip[None])[0]
+        logits = check_answers(self.engine.logits(strip[None])[0])
         logs = log_softmax(logits / np.float32(self.card.temperature))
         return decode(logs, constraint), logs
 

@@ -30,6 +30,7 @@ __all__ = [
 
 _FOLDER = Path(__file__).parent
 _IN_LAYERS = "network.layers."
+_EPOCHS, _STEPS = "training.epochs", ("training.min_steps", "training.steps")
 
 
 @cache
@@ -134,9 +135,12 @@ def change_recipe(recipe: Recipe | str | Path, changes: Mapping[str, Any]) -> Re
     recipe: a Recipe, or the name or path of one.
 
     "network.layers.dropout" is the number of every dropout layer, "network.layers.linear1" that of the
-    first linear layer (see tenfold.networks.layers).
+    first linear layer (see tenfold.networks.layers). "training.epochs" is what runs: a number of steps that
+    the recipe has in its place, or at least, is set to 0 unless it is changed as well.
     """
     recipe = get_recipe(recipe)
+    if _EPOCHS in changes:
+        changes = dict.fromkeys(_STEPS, 0) | dict(changes)
     values = recipe.model_dump()
     for dotted, value in changes.items():
         if dotted.startswith(_IN_LAYERS):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import resource
 import sys
@@ -23,8 +22,8 @@ __all__ = ["describe_environment", "peak_memory_mib", "write_environment"]
 
 
 def describe_environment(engine: str, device: str = "cpu") -> dict[str, Any]:
-    """Versions, cores and threads; and what the engine says of itself."""
-    cores = count_cores()
+    """Versions, cores and threads; and what the engine says of itself. Raises UsageError for a device that
+    is not there."""
     return {
         "tenfold": __version__,
         "python": platform.python_version(),
@@ -33,8 +32,7 @@ def describe_environment(engine: str, device: str = "cpu") -> dict[str, Any]:
         "system": platform.system(),
         "machine": platform.machine(),
         "processor": _processor(),
-        "cores": cores,
-        "threads": int(os.environ.get("OMP_NUM_THREADS") or cores),
+        "cores": count_cores(),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "engine": engine,
     } | describe_engine(engine, device)

@@ -16,7 +16,7 @@ from tenfold.data.catalogue import CATALOGUE
 from tenfold.data.load import find_dataset, load_dataset
 from tenfold.data.split import split_dataset
 from tenfold.data.summary import summarise
-from tenfold.engines.create import choose_engine, preferred_engine
+from tenfold.engines.create import check_engine, choose_engine, preferred_engine
 from tenfold.engines.preload import preload_engine
 from tenfold.errors import DataError, ModelError, TenfoldError, UsageError
 from tenfold.evaluation.evaluate import Evaluation, evaluate
@@ -27,7 +27,8 @@ from tenfold.runs.environment import describe_environment, peak_memory_mib, writ
 from tenfold.runs.folder import Run, is_run, open_run
 from tenfold.training.ensemble import has_checkpoint, train
 from tenfold.training.history import EpochRecord
-from tenfold.training.observers import TrainingObserver
+from tenfold.training.observers import TrainingObserver, TrainingPlan
+from tenfold.training.outcome import at_chance
 
 __all__ = ["RunOutcome", "load_for_run", "resume_run", "start_run", "write_start"]
 
@@ -40,7 +41,8 @@ _BEFORE_RECORD = ("recipe.toml", "data_summary.json", "data_summary.npz")
 @dataclass(frozen=True, eq=False)
 class RunOutcome:
     """seconds: of training and validating. total_seconds: with loading and evaluating.
-    evaluation: on the test set; None where the training was interrupted.
+    evaluation: on the test set; None where the training was interrupted. problem: what shows that nothing
+    was learned, in words; else "".
     """
 
     run: Run
@@ -50,6 +52,7 @@ class RunOutcome:
     history: list[EpochRecord]
     best_epoch: int
     evaluation: Evaluation | None
+    problem: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """What `tenfold train --json` prints."""
@@ -73,6 +76,8 @@ class RunOutcome:
             "test_loss": test.loss if test else None,
             "test_accuracy": test.accuracy if test else None,
             "test_accuracy_interval_95": list(test.interval) if test else None,
+            "learned": None if self.status == "interrupted" else not self.problem,
+            "problem": self.problem or None,
         }
 
 
@@ -101,8 +106,9 @@ def start_run(
     started = time.perf_counter()
     if run_dir is not None:
         _refuse_taken(run_dir)
+    check_engine(recipe, engine, device)
     engine = preferred_engine(engine, recipe, device)
-    preload_engine(recipe, engine)
+    preload_engine(recipe, engine, device)
     wanted = source if source is not None or recipe.data.default == "mnist" else recipe.data.default
     dataset = load_dataset(wanted, data_dir=data_dir, offline=offline, progress=progress)
     if dataset.note:
@@ -111,8 +117,8 @@ def start_run(
     record = _data_record(dataset, wanted, data_dir, train_set, val_set)
     test_set = _test_set(record, train_set, data_dir=data_dir, offline=offline, progress=progress)
     network = recipe.plan(dataset.image_shape, len(dataset.class_names))
-    environment = describe_environment(choose_engine(engine, network), device) | {
-        "device": device,
+    chosen = choose_engine(engine, network, device=device, precision=recipe.training.precision)
+    environment = describe_environment(chosen, device) | {
         "seed": seed,
         "command": command,
         "status": "running",
@@ -162,7 +168,12 @@ def _resume(
 ) -> RunOutcome:
     started = time.perf_counter()
     record = run.record
-    preload_engine(run.recipe, record["engine"])
+    engine = record["engine"]
+    if engine == "numpy":
+        record["device"] = "cpu"  # earlier versions wrote down what was asked for
+    device = record["device"]
+    check_engine(run.recipe, engine, device)
+    preload_engine(run.recipe, engine, device)
     dataset = load_for_run(run, data_dir=data_dir, offline=offline, progress=progress)
     if dataset.sha256() != record["data"]["sha256"]:
         raise ModelError(
@@ -282,6 +293,18 @@ def _found_in(source: str, data_dir: Path | None) -> str | None:
     return str(folder.resolve()) if folder is not None else None
 
 
+class _Recorder(TrainingObserver):
+    """Writes down what runs, which may be less than the recipe says: "auto" is settled by then."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+
+    def on_start(self, plan: TrainingPlan) -> None:
+        values = self.run.environment
+        values |= {key: getattr(plan, key) for key in ("engine", "device", "precision")}
+        write_environment(self.run.folder, values)
+
+
 def _train_into(
     run: Run,
     train_set: ImageDataset,
@@ -302,18 +325,20 @@ def _train_into(
         device=environment["device"],
         run_dir=run.folder,
         resume=resume,
-        callbacks=callbacks,
+        callbacks=[_Recorder(run), *callbacks],
     )
     earlier = max(result.seconds - (time.perf_counter() - started - loading), 0.0)  # where it was resumed
-    evaluation = None
+    evaluation, problem = None, result.problem
     if result.status != "interrupted":
         evaluation = evaluate(result.classifier, test_set)
         evaluation.save(run.folder)
+        problem = problem or at_chance(evaluation.accuracy, test_set.labels, "test")
     environment |= {
         "status": result.status,
         "best_epoch": result.best_epoch,
-        "precision": result.classifier.engine.precision,
+        "epochs": len(result.history),
         "stopped_early": result.status == "stopped early",
+        "problem": problem,
         "seconds": result.seconds,
         "loading_seconds": round(loading, 3),
         "total_seconds": round(time.perf_counter() - started + earlier, 3),
@@ -328,4 +353,5 @@ def _train_into(
         history=result.history,
         best_epoch=result.best_epoch,
         evaluation=evaluation,
+        problem=problem,
     )

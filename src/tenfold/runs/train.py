@@ -87,8 +87,9 @@ class _Record(TrainingObserver):
         if self.resume and is_run(self.folder) and (plan.first_epoch or self._is_the_same(Run(self.folder))):
             self.environment = Run(self.folder).environment
             return
-        self.environment = describe_environment(plan.engine, self.device) | {
-            "device": self.device,
+        self.environment = describe_environment(plan.engine, plan.device) | {
+            "device": plan.device,
+            "precision": plan.precision,
             "seed": self.seed,
             "command": self.command,
             "status": "running",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tenfold.arguments import checked
 from tenfold.arrays import ImageDataset
+from tenfold.engines.create import check_engine
 from tenfold.errors import MissingDependencyError, RecipeError, UsageError
 from tenfold.recipes.load import get_recipe
 from tenfold.recipes.schema import Recipe
@@ -18,7 +19,7 @@ from tenfold.search.trial import Bench
 from tenfold.training.interrupt import stop_on_interrupt
 from tenfold.training.observers import TrainingObserver
 
-__all__ = ["search_recipe"]
+__all__ = ["check_plan", "search_recipe"]
 
 
 @checked
@@ -60,7 +61,9 @@ def search_recipe(
     recipe = get_recipe(recipe)
     if seconds is not None and seconds <= 0:
         raise UsageError(f"{seconds:g} seconds", expected="more than 0")
-    _check(recipe, dataset, trials, folds, metric)
+    check_engine(recipe, engine, device)
+    check_plan(recipe, trials, folds, metric)
+    check_space(recipe, dataset.image_shape, len(dataset.class_names))
     bench = Bench(dataset, folds, metric, seed, engine, device, callbacks)
     study = studies.open_study(recipe, bench, None if journal is None else Path(journal))
     until = None if seconds is None else time.monotonic() + seconds
@@ -77,7 +80,8 @@ def search_recipe(
     return studies.read_result(study, recipe, bench)
 
 
-def _check(recipe: Recipe, dataset: ImageDataset, trials: int, folds: int, metric: str) -> None:
+def check_plan(recipe: Recipe, trials: int, folds: int, metric: str) -> None:
+    """Raises UsageError or RecipeError for what makes no sense whatever the data are."""
     if metric not in HIGHER_IS_BETTER:
         raise UsageError(f"metric {metric!r}", expected=" or ".join(HIGHER_IS_BETTER))
     if trials < 1:
@@ -89,4 +93,3 @@ def _check(recipe: Recipe, dataset: ImageDataset, trials: int, folds: int, metri
             f"{recipe.name} holds out no images to choose by",
             remedy="set data.validation to a share such as 0.2, or search over folds",
         )
-    check_space(recipe, dataset.image_shape, len(dataset.class_names))

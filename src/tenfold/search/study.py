@@ -17,11 +17,10 @@ from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from tenfold.errors import RecipeError, TenfoldError
+from tenfold.errors import DivergedError, RecipeError, TenfoldError
 from tenfold.files import make_folder
 from tenfold.recipes.load import change_recipe
 from tenfold.recipes.schema import NOT_TRAINED, Recipe
-from tenfold.records import pick, reading
 from tenfold.search.result import HIGHER_IS_BETTER, SearchResult, SearchTrial
 from tenfold.search.sampler import TrialSampler
 from tenfold.search.space import distribution, own_picks, values_of
@@ -155,7 +154,11 @@ def run_trial(study: Study, recipe: Recipe, bench: Bench) -> int:
         study.tell(trial, state=TrialState.FAIL)
         raise
     except TenfoldError as error:
-        if type(error) not in (TenfoldError, RecipeError):  # the data or the machine: no setting's fault
+        if type(error) not in (
+            TenfoldError,
+            RecipeError,
+            DivergedError,
+        ):  # the data or the machine: no setting's fault
             study.tell(trial, state=TrialState.FAIL)
             raise
         trial.set_user_attr("reason", str(error))

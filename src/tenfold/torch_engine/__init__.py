@@ -8,9 +8,11 @@ from __future__ import annotations
 import gc
 
 from tenfold.errors import MissingDependencyError
+from tenfold.helpers import wait_without_spinning as _wait_without_spinning
 
 __all__: list[str] = []
 
+_wait_without_spinning()
 _collecting = gc.isenabled()
 gc.disable()  # hundreds of modules keep it busy while torch is imported
 try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from math import prod
 
 import numpy as np
@@ -40,8 +41,8 @@ class TorchEngine:
     name = "torch"
 
     def __init__(self, network: Network, weights: Mapping[str, np.ndarray], options: EngineOptions) -> None:
-        self.network, self.options = network, options
-        self.device = choose_device(options.device)
+        self.network, self.device = network, choose_device(options.device)
+        self.options = replace(options, device=self.device.type)
         convolutional = any(len(parameter.shape) == 4 for parameter in network.parameters())
         self._dtype = choose_precision(options.precision, self.device, convolutional=convolutional)
         self.precision = str(self._dtype).removeprefix("torch.")

@@ -6,13 +6,17 @@ from typing import Any
 
 import torch
 
+from tenfold.engines.base import DEVICES
 from tenfold.errors import UsageError, nearest
 from tenfold.helpers import count_cores
-from tenfold.torch_engine.precision import bfloat16_gain
+from tenfold.torch_engine.precision import bfloat16_gain, choose_precision
 
-__all__ = ["DEVICES", "choose_device", "describe", "set_threads"]
+__all__ = ["check_machine", "choose_device", "describe", "set_threads"]
 
-DEVICES = ("auto", "cpu", "cuda", "mps")
+
+def check_machine(device: str, precision: str) -> None:
+    """Raises UsageError for a device that is not there, or that cannot compute in this precision."""
+    choose_precision(precision, choose_device(device), convolutional=False)
 
 
 def choose_device(wanted: str) -> torch.device:

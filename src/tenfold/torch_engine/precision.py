@@ -21,13 +21,26 @@ def choose_precision(wanted: str, device: torch.device | str, *, convolutional: 
 
     auto: bfloat16 only for networks with convolutions (in small matrix products the casts cost
     more than they save) and where a probe of a few milliseconds finds the device clearly faster
-    at it. Raises UsageError for a precision that is not known.
+    at it. Raises UsageError for a precision that is not known, or that the device does not have.
     """
+    kind = torch.device(device).type
+    if (kind, wanted) == ("mps", "float64"):
+        raise UsageError(
+            "the device mps and the precision float64",
+            expected="a precision that it has",
+            remedy="take float32, or --device cpu",
+        )
+    if (kind, wanted) == ("cuda", "bfloat16") and not torch.cuda.is_bf16_supported():
+        raise UsageError(
+            "this GPU and the precision bfloat16",
+            expected="a precision that it has",
+            remedy="take --precision float32",
+        )
     if wanted in PRECISIONS:
         return PRECISIONS[wanted]
     if wanted != "auto":
         raise UsageError(f"unknown precision {wanted!r}", remedy=nearest(wanted, [*PRECISIONS, "auto"]))
-    fast = convolutional and bfloat16_gain(torch.device(device).type) >= _CLEAR_GAIN
+    fast = convolutional and bfloat16_gain(kind) >= _CLEAR_GAIN
     return torch.bfloat16 if fast else torch.float32
 
 

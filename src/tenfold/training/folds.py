@@ -15,6 +15,7 @@ from tenfold.arguments import checked
 from tenfold.arrays import ImageDataset
 from tenfold.classifier import Classifier
 from tenfold.data.split import fold_indices, split_dataset
+from tenfold.engines.create import check_engine
 from tenfold.numerics import softmax
 from tenfold.numpy_engine.registry import measure_loss
 from tenfold.recipes.load import get_recipe
@@ -119,6 +120,7 @@ def cross_validate(
     than images, and what `train` raises.
     """
     recipe = get_recipe(recipe)
+    check_engine(recipe, engine, device)
     groups = dataset.labels if stratified else np.zeros(len(dataset), np.int64)
     held_out = fold_indices(groups, folds, seed=seed)
     fold = np.empty(len(dataset), np.int64)

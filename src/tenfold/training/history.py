@@ -19,7 +19,8 @@ class EpochRecord:
     """epoch: counted from 1. train_loss, train_accuracy: mean over the epoch's images as they were
     met (augmented, before each step). val_*: after the epoch, None without validation images.
     learning_rate: of the epoch's last step. seconds: training and validating, this epoch alone.
-    steps: of the optimiser, since the start.
+    steps: of the optimiser, since the start. first_loss: of the epoch's first step, before it; None in
+    records of earlier versions.
     """
 
     epoch: int
@@ -30,6 +31,7 @@ class EpochRecord:
     learning_rate: float
     seconds: float
     steps: int
+    first_loss: float | None = None
 
 
 def write_history(path: Path, records: Iterable[EpochRecord]) -> None:
@@ -40,6 +42,7 @@ def write_history(path: Path, records: Iterable[EpochRecord]) -> None:
 _KINDS = {
     "epoch": "int", "train_loss": "float", "train_accuracy": "float", "val_loss": "float?",
     "val_accuracy": "float?", "learning_rate": "float", "seconds": "float", "steps": "int",
+    "first_loss": "float?",
 }  # fmt: skip
 
 
@@ -53,4 +56,4 @@ def read_history(path: Path) -> list[EpochRecord]:
 
 def record_from_dict(values: Any) -> EpochRecord:
     """Raises ValueError, KeyError or TypeError for what is not the record of an epoch."""
-    return EpochRecord(**pick(values, _KINDS))
+    return EpochRecord(**pick({"first_loss": None} | values, _KINDS))

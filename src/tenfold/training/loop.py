@@ -14,7 +14,7 @@ from tenfold.arrays import ImageDataset
 from tenfold.classifier import Classifier
 from tenfold.data.batches import iterate_batches
 from tenfold.engines.ensemble import combine_engines
-from tenfold.errors import RecipeError, TenfoldError
+from tenfold.errors import DivergedError, RecipeError
 from tenfold.files import remove_parts
 from tenfold.recipes.schema import NOT_TRAINED, Recipe
 from tenfold.schedules import learning_rate_at
@@ -23,6 +23,7 @@ from tenfold.training.checkpoint import Checkpoint, read_checkpoint, write_check
 from tenfold.training.history import EpochRecord, write_history
 from tenfold.training.interrupt import StopRequest, stop_on_interrupt
 from tenfold.training.observers import TrainingObserver, TrainingPlan, tell_of_failure
+from tenfold.training.outcome import POINTER, find_failure
 from tenfold.training.prepare import Setup, prepare_training
 from tenfold.training.validate import prepare_validation, validate
 
@@ -35,6 +36,7 @@ CHECKPOINT = Path("checkpoint") / "latest.safetensors"
 class TrainResult:
     """status: finished, stopped early, or interrupted. seconds: of training and validating.
     best_epoch: the epoch (from 1) whose weights were kept, which is the last without early stopping.
+    problem: what shows that nothing was learned (chance level, a loss above the start), in words; else "".
     """
 
     classifier: Classifier
@@ -43,6 +45,7 @@ class TrainResult:
     status: str
     best_epoch: int
     run_dir: Path | None
+    problem: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +99,7 @@ def train(
             record = _run_epoch(job, progress.next_epoch, stop)
             if record is None:
                 break
-            _refuse_diverged(recipe, record)
+            _refuse_diverged(job, record)
             progress.history.append(record)
             progress.next_epoch += 1
             _judge(job, progress, record)
@@ -149,6 +152,8 @@ def _announce(job: _Job, first_epoch: int) -> None:
         total_steps=job.setup.total_steps,
         first_epoch=first_epoch,
         run_dir=job.folder,
+        device=job.setup.engine.options.device,
+        precision=job.setup.engine.precision,
     )
     for callback in job.callbacks:
         callback.on_start(plan)
@@ -160,6 +165,7 @@ def _run_epoch(job: _Job, epoch: int, stop: StopRequest) -> EpochRecord | None:
     recipe, engine, training = job.recipe, job.setup.engine, job.recipe.training
     total_steps = job.setup.total_steps
     step, images, loss, correct, rate = epoch * job.setup.steps_per_epoch, 0, 0.0, 0, 0.0
+    first_loss = None
     batches = iterate_batches(
         job.train_set,
         batch_size=training.batch_size,
@@ -174,6 +180,7 @@ def _run_epoch(job: _Job, epoch: int, stop: StopRequest) -> EpochRecord | None:
             return None
         rate = learning_rate_at(step, total_steps, recipe.optimiser.learning_rate, recipe.schedule)
         result = engine.train_step(batch, rate)
+        first_loss = result.loss if first_loss is None else first_loss
         # Still the engine's own numbers: adding them up does not wait for the device.
         loss, correct = loss + result.loss * len(batch), correct + result.correct
         step, images = step + 1, images + len(batch)
@@ -191,6 +198,7 @@ def _run_epoch(job: _Job, epoch: int, stop: StopRequest) -> EpochRecord | None:
         learning_rate=rate,
         seconds=time.perf_counter() - started,
         steps=step,
+        first_loss=float(first_loss or 0.0),
     )
 
 
@@ -199,14 +207,21 @@ def _quiet_overflow() -> np.errstate:
     return np.errstate(over="ignore", invalid="ignore", divide="ignore")
 
 
-def _refuse_diverged(recipe: Recipe, record: EpochRecord) -> None:
-    for what, loss in (("training", record.train_loss), ("validation", record.val_loss)):
-        if loss is not None and not math.isfinite(loss):
-            raise TenfoldError(
-                f"{recipe.name}: the {what} loss of epoch {record.epoch} is {loss}",
-                expected="a finite number",
-                remedy="take a smaller optimiser.learning_rate, or set optimiser.clip_norm",
-            )
+def _refuse_diverged(job: _Job, record: EpochRecord) -> None:
+    losses = {"training loss": record.train_loss, "validation loss": record.val_loss}
+    wrong = [
+        f"{what} of epoch {record.epoch} is {v}"
+        for what, v in losses.items()
+        if v is not None and not math.isfinite(v)
+    ]
+    if not wrong and not all(np.isfinite(value).all() for value in job.setup.engine.weights().values()):
+        wrong = [f"weights after epoch {record.epoch} are NaN or infinite"]
+    if wrong:
+        raise DivergedError(
+            f"{job.recipe.name}: the {wrong[0]}",
+            expected="a finite number",
+            remedy=f"take a smaller optimiser.learning_rate, or set optimiser.clip_norm; {POINTER}",
+        )
 
 
 def _judge(job: _Job, progress: Checkpoint, record: EpochRecord) -> None:
@@ -238,12 +253,17 @@ def _finish(job: _Job, progress: Checkpoint) -> TrainResult:
     classifier = Classifier(engine, job.setup.card)
     if progress.best_weights and status != "interrupted":
         classifier = classifier.with_weights(progress.best_weights)
+    problem = ""
     if status != "interrupted":
         classifier = calibrate(classifier, job.val_set)
+        kept = progress.history[progress.best_epoch - 1]
+        problem = find_failure(classifier.engine, progress.history, kept, job.train_set, job.val_set)
     if job.folder is not None:
         classifier.save(job.folder)
         write_history(job.folder / "history.jsonl", progress.history)
     for callback in job.callbacks:
         callback.on_end(status)
     seconds = sum(record.seconds for record in progress.history)
-    return TrainResult(classifier, progress.history, seconds, status, progress.best_epoch, job.folder)
+    return TrainResult(
+        classifier, progress.history, seconds, status, progress.best_epoch, job.folder, problem
+    )

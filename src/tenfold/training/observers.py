@@ -14,7 +14,8 @@ __all__ = ["TrainingObserver", "TrainingPlan", "tell_of_failure"]
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """What is about to be trained. first_epoch: counted from 0, above 0 when resumed.
+    """What is about to be trained. first_epoch: counted from 0, above 0 when resumed. device: cpu, cuda or
+    mps; precision: float32, float64 or bfloat16: what is computed on and in.
 
     parameters: of one network. members: networks trained one after another; epochs and total_steps
     are those of all of them.
@@ -31,6 +32,8 @@ class TrainingPlan:
     first_epoch: int
     run_dir: Path | None
     members: int = 1
+    device: str = "cpu"
+    precision: str = "float32"
 
 
 class TrainingObserver:

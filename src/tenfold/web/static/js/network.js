@@ -23,7 +23,9 @@ export async function loadModel(url) {
   if (bytes.byteLength !== card.weights.bytes) {
     throw new Error(`the weights are ${bytes.byteLength} bytes; expected ${card.weights.bytes}`);
   }
-  return new (card.characters ? LineModel : Model)(card, readFloats(bytes));
+  const weights = readFloats(bytes);
+  if (!weights.every(Number.isFinite)) throw new Error("the weights hold NaN or infinite numbers; expected finite ones");
+  return new (card.characters ? LineModel : Model)(card, weights);
 }
 
 async function fetchGood(url) {
