@@ -46,7 +46,7 @@ def create_app(model: AnyModel, settings: ServeSettings | None = None) -> FastAP
         redoc_url=None,
     )
     app.router.route_class = _Direct
-    app.state.connections = server.connections
+    app.state.connections, app.state.pool = server.connections, server.pool
     _add_routes(app, server, settings)
     for kind in (HTTPException, Refusal, Exception):
         app.add_exception_handler(kind, _explain)

@@ -21,6 +21,7 @@ __all__ = ["CLOSED", "LONGEST_HEAD", "Gate", "Measures", "write_line"]
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _BATCHES = (1, 2, 4, 8, 16, 32, 64, 128)
 LONGEST_HEAD = 2**15  # bytes of a request's headers
+_HEADER = 4  # bytes around a header's name and value
 _LONGEST_PATH = 500  # characters of it in the log
 _LONGEST_NUMBER = 18  # digits of a Content-Length
 _GONE = 499  # nginx's status for a client that did not wait for its answer; nobody receives it
@@ -110,7 +111,7 @@ def _header(scope: Scope, name: bytes) -> str | None:
 
 def _check_head(scope: Scope) -> None:
     """Raises Refusal 431 for headers that are too large, 400 for a length that is no number."""
-    if sum(len(key) + len(value) for key, value in scope["headers"]) > LONGEST_HEAD:
+    if sum(len(key) + len(value) + _HEADER for key, value in scope["headers"]) > LONGEST_HEAD:
         raise Refusal(431, "headers that are too large", expected=f"at most {LONGEST_HEAD:,} bytes")
     length = _header(scope, b"content-length")
     if length is None:

@@ -63,9 +63,11 @@ def _from_form(content_type: str, body: bytes, most: int) -> list[GivenPicture]:
             raise Refusal(413, reason, expected=f"at most {most} pictures") from error
         raise Refusal(400, f"the form cannot be read ({reason})", expected=FORM) from error
     files = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
-    if not files:
+    found = [GivenPicture(printable(file.filename or "picture"), file.file.read()) for file in files]
+    _finish(form.close())
+    if not found:
         raise Refusal(422, "a form without a file", expected="one picture or more, each as a file")
-    return [GivenPicture(printable(file.filename or "picture"), file.file.read()) for file in files]
+    return found
 
 
 def _finish(coroutine: Coroutine[Any, Any, Result]) -> Result:
