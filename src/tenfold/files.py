@@ -68,8 +68,8 @@ _NUMBER = re.compile(r"[\d.,:/+\-×÷=\n ]*(\de-?\d+)?")  # of figures and signs
 def csv_line(cells: Sequence[object], end: str = "\n") -> str:
     """A line of a CSV table. A text that a spreadsheet would run as a formula gets an apostrophe in front."""
     line = io.StringIO(newline="")
-    csv.writer(line, lineterminator=end).writerow([_as_text(cell) for cell in cells])
-    return line.getvalue()
+    csv.writer(line).writerow([_as_text(cell) for cell in cells])  # which puts \r in quotes
+    return line.getvalue().removesuffix("\r\n") + end
 
 
 def _as_text(cell: object) -> object:

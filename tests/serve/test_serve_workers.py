@@ -41,7 +41,7 @@ class DeadlyWorker:
 class DeadlyPool:
     """Counts what is asked of its workers. The first waits until there is a batch."""
 
-    ready = True
+    ready, ready_at = True, 0.0
 
     def __init__(self) -> None:
         self.taken, self.open = 0, asyncio.Event()
@@ -105,7 +105,7 @@ def test_what_a_batch_cannot_do_each_does_alone(
     """As where memory is enough for each, and not for all."""
     rng = np.random.default_rng(3)
     bodies_asked = [("raw", rng.integers(0, 256, 784, np.uint8).tobytes()) for _ in range(3)]
-    expected = answer_images(classifier, bodies_asked, 20)
+    expected = [answer_images(classifier, [body], 20)[0] for body in bodies_asked]
     real = images._answer
 
     def scarce(model: Classifier, parsed: list[np.ndarray]) -> list[tuple[int, bytes]]:
@@ -202,7 +202,7 @@ async def read(held: Bodies, request: Request) -> int:
 
 
 def test_large_bodies_wait_for_room_and_small_ones_do_not() -> None:
-    """Eight clients with the largest bodies, sent slowly; 47 others of the same address are served meanwhile."""
+    """Eight clients send the largest bodies slowly; 47 others of the same address are served meanwhile."""
 
     async def run() -> None:
         held, hold = Bodies(ServeSettings(max_body=2**22)), asyncio.Event()

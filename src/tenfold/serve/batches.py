@@ -104,7 +104,7 @@ class Batches:
             self.waiting.popleft()
             if asked.answer.done():
                 continue
-            if perf_counter() - asked.since > limit:
+            if perf_counter() - max(asked.since, self.pool.ready_at) > limit:
                 asked.answer.set_exception(busy("more is asked than can be answered"))
                 continue
             batch.append(asked)

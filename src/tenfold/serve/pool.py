@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext, suppress
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -123,6 +124,7 @@ class WorkerPool:
         self.load = _load_frame(model, settings)
         self.idle: asyncio.Queue[Worker] = asyncio.Queue()
         self.waiting = self.waiting_heavy = self.busy = self.restarts = 0
+        self.ready_at = 0.0  # time.perf_counter() when a worker was started last
         self.large = asyncio.Lock()
         self._heavy = asyncio.Semaphore(max(1, settings.worker_count - 1))
         self._workers: set[Worker] = set()
@@ -161,6 +163,7 @@ class WorkerPool:
                 await asyncio.sleep(_PAUSE)
                 continue
             self._workers.add(worker)
+            self.ready_at = perf_counter()
             self.idle.put_nowait(worker)
             self._keep(asyncio.create_task(self._replace(worker)))
             return
@@ -177,7 +180,7 @@ class WorkerPool:
         if self.waiting_heavy >= _MOST_HEAVY:
             raise busy(f"{self.waiting_heavy} large pictures are waiting already")
         async with self._heavy_turn() if heavy else nullcontext():
-            worker = await self._next(None if patient or heavy else self.settings.max_wait)
+            worker = await self._next_idle(None if patient or heavy else self.settings.max_wait)
             self.busy += 1
             try:
                 yield worker
@@ -198,20 +201,27 @@ class WorkerPool:
         finally:
             self._heavy.release()
 
-    async def _next(self, wait: float | None) -> Worker:
-        """wait: seconds. One that died while it was idle is not asked: nobody's request is to blame."""
-        if not self.ready:  # they begin, or one is replaced: that takes longer than any request
-            wait = self.settings.timeout
+    async def _next_idle(self, wait: float | None) -> Worker:
+        """wait: seconds; longer while workers begin, or one is replaced."""
         self.waiting += 1
         try:
-            async with asyncio.timeout(wait):
-                while not (worker := await self.idle.get()).lives():
-                    worker.end()
-                return worker
+            if self.ready:
+                with suppress(TimeoutError):
+                    return await self._living(wait)
+                if self.ready:
+                    raise busy("more is asked than can be answered")
+            return await self._living(self.settings.timeout)
         except TimeoutError:
             raise busy("more is asked than can be answered") from None
         finally:
             self.waiting -= 1
+
+    async def _living(self, wait: float | None) -> Worker:
+        """One that died while it was idle is not asked: nobody's request is to blame."""
+        async with asyncio.timeout(wait):
+            while not (worker := await self.idle.get()).lives():
+                worker.end()
+            return worker
 
     async def _replace(self, worker: Worker) -> None:
         """By another one, as soon as it has ended, whether it was asked something or not."""
