@@ -52,9 +52,7 @@ class Batches:
             return await asked.answer
         self.waiting.append(asked)
         if not self._pumps or (len(self.waiting) >= self.settings.max_batch and self._may_pump()):
-            task = asyncio.create_task(self._pump())
-            self._pumps.add(task)
-            task.add_done_callback(self._pumps.discard)
+            self._pumps.add(asyncio.create_task(self._pump()))
         return await asked.answer
 
     def _may_pump(self) -> bool:
@@ -62,20 +60,25 @@ class Batches:
 
     async def _pump(self) -> None:
         while self.waiting or self.alone:
-            batch: list[_Asked] = []
-            try:
-                async with self.pool.take(patient=True) as worker:
-                    batch = self._next()
-                    if batch:
-                        async with asyncio.timeout(self.settings.timeout):
-                            await self._answer(worker, batch)
-            except Exception as error:
-                if isinstance(error, WorkerDiedError) and len(batch) > 1:
-                    self.alone.extend(batch)
-                    continue
-                for each in batch or self._drop():
-                    if not each.answer.done():
-                        each.answer.set_exception(error)
+            await self._pump_once()
+        if task := asyncio.current_task():  # now: whoever asks before this task is done starts another one
+            self._pumps.discard(task)
+
+    async def _pump_once(self) -> None:
+        batch: list[_Asked] = []
+        try:
+            async with self.pool.take(patient=True) as worker:
+                batch = self._next()
+                if batch:
+                    async with asyncio.timeout(self.settings.timeout):
+                        await self._answer(worker, batch)
+        except Exception as error:
+            if isinstance(error, WorkerDiedError) and len(batch) > 1:
+                self.alone.extend(batch)
+                return
+            for each in batch or self._drop():
+                if not each.answer.done():
+                    each.answer.set_exception(error)
 
     async def _answer(self, worker: Worker, batch: list[_Asked]) -> None:
         self.observe(len(batch))
