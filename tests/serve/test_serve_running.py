@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import httpx
@@ -220,6 +220,25 @@ def test_memory_does_not_grow(server: Running) -> None:
     ask(120)
     assert held() - before < 6 * 1024
     assert held() < 600 * 1024
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows knows no SIGHUP")
+def test_half_sent_heads_and_a_hang_up() -> None:
+    """Three times as many connections as the server may have: one more is served; then SIGHUP ends it all."""
+    half = b"POST /v1/read HTTP/1.1\r\nHost: localhost\r\n"
+    with ExitStack() as stack:
+        server = stack.enter_context(running("--workers", "1", *LONG_WAITS, descriptors=128))
+        (worker,) = children_of(server.process.pid)
+        for _ in range(130):
+            stack.enter_context(socket.create_connection(("127.0.0.1", server.port), 20)).sendall(half)
+        answer = httpx.post(f"{server.address}/v1/read", content=SEVEN, headers=PNG, timeout=90)
+        assert answer.status_code == 200 and answer.json()["pictures"][0]["text"] == "7"
+        lines = httpx.get(f"{server.address}/metrics").text.splitlines()
+        assert 'tenfold_connections_closed_total{reason="displaced"}' in {line.split()[0] for line in lines}
+        server.process.send_signal(signal.SIGHUP)
+        logged = [json.loads(line) for line in server.finish()]
+    assert server.process.returncode == -signal.SIGTERM and not Path(f"/proc/{worker}").exists()
+    assert {"displaced"} == {line["closed"] for line in logged if "closed" in line}
 
 
 def test_mistakes_are_said(reader: LineReader) -> None:

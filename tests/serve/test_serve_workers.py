@@ -73,6 +73,17 @@ def test_only_the_request_that_a_worker_died_of_fails(bodies_asked: list[bytes])
     assert taken == (1 if len(bodies_asked) == 1 else 1 + len(bodies_asked))  # each once more, and no more
 
 
+def test_who_asks_as_a_batch_ends_is_answered() -> None:
+    async def run() -> None:
+        pool = DeadlyPool()
+        pool.open.set()
+        batches = Batches(pool, SETTINGS, lambda _: None)  # type: ignore[arg-type]
+        for _ in range(3):
+            assert await asyncio.wait_for(batches.ask("raw", b"a"), 30) == (200, b"a")
+
+    asyncio.run(run())
+
+
 @pytest.mark.parametrize(
     "error", [ValueError("x"), MemoryError(), RecursionError(), DataError("broken"), KeyError(1)]
 )
