@@ -26,6 +26,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from common import RESULTS, machine, markdown_table, publish
@@ -113,8 +114,9 @@ async def _attack(name: str, port: int) -> None:
     await asyncio.gather(*(each for plan in chosen for each in plan()))
 
 
-def attack(name: str, port: int) -> None:
+def attack(name: str, port: int, begun: Any) -> None:
     """Until the process is ended."""
+    begun.set()
     asyncio.run(_attack(name, port))
 
 
@@ -126,9 +128,12 @@ def attacked(name: str | None, port: int) -> Iterator[None]:
     if name is None:
         yield
         return
-    process = multiprocessing.get_context("spawn").Process(target=attack, args=(name, port), daemon=True)
+    context = multiprocessing.get_context("spawn")
+    begun = context.Event()
+    process = context.Process(target=attack, args=(name, port, begun), daemon=True)
     process.start()
-    time.sleep(3)  # until it is under way
+    begun.wait()
+    time.sleep(2)  # until it is under way
     try:
         yield
     finally:
@@ -233,8 +238,8 @@ def main() -> None:
     columns = ("route", "attack", "n", "requests a second", "of undisturbed", "p99 ms", "failed", "MiB")
     host = machine()
     note = (
-        f"One client for {options.seconds:g} s each, n requests; {host['processor']}, {os.cpu_count()} cores that server, client and attackers share. "
-        "Made by `python benchmarks/under_attack.py`."
+        f"One client for {options.seconds:g} s each, n requests; {host['processor']}, {os.cpu_count()} cores "
+        "that server, client and attackers share. Made by `python benchmarks/under_attack.py`."
     )
     runs = {route: [{"attack": name} | vars(each) for name, each in rows] for route, rows in found.items()}
     folder = RESULTS if options.seconds >= 60 else Path(tempfile.mkdtemp())
