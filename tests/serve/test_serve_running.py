@@ -142,7 +142,7 @@ def test_a_chunked_body_is_cut_off_while_it_arrives(server: Running, image_serve
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows knows no SIGTERM")
-def test_sigterm_answers_what_is_in_flight_and_the_log_is_a_line_a_request() -> None:
+def test_sigterm_answers_what_is_in_flight_and_logs_a_line_a_request() -> None:
     """Requests that wait and are worked on when the signal comes are all answered; then nothing is left."""
     many = {"pictures": [base64_of(SEVEN)] * 16}
     with running("--workers", "1", *LONG_WAITS) as server, ThreadPoolExecutor(3) as pool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -11,7 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 from fastapi import Request
-from serving import EXAMPLES, AppClient, base64_of
+from PIL import Image
+from serving import EXAMPLES, AppClient, base64_of, make_classifier
 
 from tenfold.classifier import Classifier
 from tenfold.errors import DataError
@@ -108,6 +110,17 @@ def answered(worker: _Worker, header: dict[str, Any], data: bytes) -> tuple[int,
     size, length = FRAME.unpack(frame[: FRAME.size])
     assert len(frame) == FRAME.size + size + length
     return json.loads(frame[FRAME.size :][:size])["status"], json.loads(frame[FRAME.size + size :])
+
+
+def test_a_large_picture_is_put_off() -> None:
+    """Until no other one is decoded."""
+    file = io.BytesIO()
+    Image.new("1", (3000, 3000)).save(file, "PNG")
+    worker = object.__new__(_Worker)
+    worker.model, worker.max_pixels = make_classifier(), 10**7
+    header = {"do": "read", "name": "a", "asked": {}, "large": False}
+    assert FRAME.unpack(worker.answer(header, file.getvalue())[: FRAME.size]) == (13, 0)  # {"status": 0}
+    assert answered(worker, header | {"large": True}, file.getvalue())[0] in (200, 422)
 
 
 def test_what_a_batch_cannot_do_each_does_alone(
