@@ -17,7 +17,7 @@ DEFINED = {
 PROMISES = {
     "stores no picture unless `--collect`": "test_nothing_is_collected_unless_asked",
     "Ctrl-C, SIGTERM or SIGHUP stops it": "test_half_sent_heads_and_a_hang_up",
-    "it has answered what it has taken in": "test_sigterm_answers_what_is_in_flight_and_logs_a_line_a_request",
+    "answered what it has taken in": "test_sigterm_answers_what_is_in_flight_and_logs_a_line_a_request",
     "a picture as the body (`image/*`), a form with files, or": "test_a_picture_in_each_kind_of_body",
     "bytes (`application/octet-stream`), or a `.npy` file": "test_predict_in_each_kind_of_body",
     '`{"kept", "before", "after"}`': "test_corrections_are_what_adapt_takes",
