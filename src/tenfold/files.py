@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 __all__ = [
+    "csv_line",
     "fill_folder",
     "hidden_beside",
     "is_part",
@@ -145,3 +148,20 @@ def write_text(path: Path, text: str) -> None:
     """Writes UTF-8 text, beside and renamed."""
     with replace_file(path) as beside:
         beside.write_text(text, encoding="utf-8")
+
+
+_FORMULA = re.compile(r"\s*[=+\-@|%\uff1d\uff0b\uff0d\uff20]|[\t\r\n]")  # how one begins, in some spreadsheet
+_NUMBER = re.compile(r"[\d.,:/+\-×÷=\n ]*(\de-?\d+)?")  # of figures and signs only: it calls nothing
+
+
+def csv_line(cells: Sequence[object], end: str = "\n") -> str:
+    """A line of a CSV table. A text that a spreadsheet would run as a formula gets an apostrophe in front."""
+    line = io.StringIO(newline="")
+    csv.writer(line).writerow([_as_text(cell) for cell in cells])  # which puts \r in quotes
+    return line.getvalue().removesuffix("\r\n") + end
+
+
+def _as_text(cell: object) -> object:
+    if isinstance(cell, str) and _FORMULA.match(cell) and not _NUMBER.fullmatch(cell):
+        return f"'{cell}"
+    return cell

@@ -76,9 +76,11 @@ def open_client(model: AnyModel, settings: ServeSettings) -> Iterator[AppClient]
 class Running:
     """A `tenfold serve` of its own on a free port of loopback."""
 
-    def __init__(self, *options: str) -> None:
+    def __init__(self, *options: str, descriptors: int | None = None) -> None:
         command = [sys.executable, "-P", "-m", "tenfold", "serve", "--port", "0", *options]
         surroundings = os.environ | {"OMP_NUM_THREADS": "1"}
+        if descriptors:
+            command = ["sh", "-c", f'ulimit -n {descriptors}; exec "$@"', "sh", *command]
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=surroundings)
         assert self.process.stderr is not None
         found = re.search(r"http://127\.0\.0\.1:(\d+)", self.process.stderr.readline())
@@ -104,8 +106,9 @@ class Running:
 
 
 @contextmanager
-def running(*options: str) -> Iterator[Running]:
-    server = Running(*options)
+def running(*options: str, descriptors: int | None = None) -> Iterator[Running]:
+    """descriptors: how many the server may open, where not as many as here."""
+    server = Running(*options, descriptors=descriptors)
     try:
         server.wait_until_ready()
         yield server

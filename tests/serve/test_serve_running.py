@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import httpx
@@ -142,7 +142,7 @@ def test_a_chunked_body_is_cut_off_while_it_arrives(server: Running, image_serve
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows knows no SIGTERM")
-def test_sigterm_answers_what_is_in_flight_and_the_log_is_a_line_a_request() -> None:
+def test_sigterm_answers_what_is_in_flight_and_logs_a_line_a_request() -> None:
     """Requests that wait and are worked on when the signal comes are all answered; then nothing is left."""
     many = {"pictures": [base64_of(SEVEN)] * 16}
     with running("--workers", "1", *LONG_WAITS) as server, ThreadPoolExecutor(3) as pool:
@@ -175,7 +175,7 @@ def children_of(process: int) -> list[str]:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="stops a process as POSIX does, found through /proc")
 def test_what_takes_too_long_or_dies_costs_one_answer() -> None:
-    with running("--workers", "1", "--timeout", "0.5", "--quiet") as server:
+    with running("--workers", "1", "--timeout", "1", "--quiet") as server:
         with socket.create_connection(("127.0.0.1", server.port), timeout=20) as sender:
             sender.sendall(b"POST /v1/read HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\n")
             sender.sendall(b"Content-Length: 9\r\n\r\nab")
@@ -183,7 +183,7 @@ def test_what_takes_too_long_or_dies_costs_one_answer() -> None:
         (worker,) = children_of(server.process.pid)
         os.kill(int(worker), signal.SIGSTOP)
         answer = httpx.post(f"{server.address}/v1/read", content=SEVEN, headers=PNG, timeout=90)
-        assert answer.status_code == 504 and "0.5 seconds" in answer.json()["error"]["found"]
+        assert answer.status_code == 504 and "1 seconds" in answer.json()["error"]["found"]
         server.wait_until_ready()
         (replaced,) = children_of(server.process.pid)
         assert replaced != worker
@@ -220,6 +220,25 @@ def test_memory_does_not_grow(server: Running) -> None:
     ask(120)
     assert held() - before < 6 * 1024
     assert held() < 600 * 1024
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows knows no SIGHUP")
+def test_half_sent_heads_and_a_hang_up() -> None:
+    """Three times as many connections as the server may have: one more is served; then SIGHUP ends it all."""
+    half = b"POST /v1/read HTTP/1.1\r\nHost: localhost\r\n"
+    with ExitStack() as stack:
+        server = stack.enter_context(running("--workers", "1", *LONG_WAITS, descriptors=128))
+        (worker,) = children_of(server.process.pid)
+        for _ in range(130):
+            stack.enter_context(socket.create_connection(("127.0.0.1", server.port), 20)).sendall(half)
+        answer = httpx.post(f"{server.address}/v1/read", content=SEVEN, headers=PNG, timeout=90)
+        assert answer.status_code == 200 and answer.json()["pictures"][0]["text"] == "7"
+        lines = httpx.get(f"{server.address}/metrics").text.splitlines()
+        assert 'tenfold_connections_closed_total{reason="displaced"}' in {line.split()[0] for line in lines}
+        server.process.send_signal(signal.SIGHUP)
+        logged = [json.loads(line) for line in server.finish()]
+    assert server.process.returncode == -signal.SIGTERM and not Path(f"/proc/{worker}").exists()
+    assert {"displaced"} == {line["closed"] for line in logged if "closed" in line}
 
 
 def test_mistakes_are_said(reader: LineReader) -> None:

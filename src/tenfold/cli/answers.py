@@ -3,7 +3,6 @@ person, as JSON, as CSV."""
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import os
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tenfold.cli.output import printable
+from tenfold.files import csv_line
 
 if TYPE_CHECKING:
     from tenfold.reader.reading import Reading
@@ -107,11 +107,9 @@ class _Csv(Answers):
         self._row(answer.path, reading.text, sure, ";".join(d.verdict for d in reading.digits), "")
 
     def _row(self, *cells: str) -> None:
-        line = io.StringIO(newline="")
         if sys.stdout.isatty():
             cells = tuple(map(printable, cells))
-        csv.writer(line, lineterminator="\n").writerow(cells)
-        self._write(line.getvalue())
+        self._write(csv_line(cells))
 
 
 def open_answers(*, as_json: bool, as_csv: bool) -> Answers:

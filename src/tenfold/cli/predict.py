@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +11,7 @@ from tenfold.cli.answers import find_pictures
 from tenfold.cli.models import load_classifier
 from tenfold.cli.options import EngineName, Json, ModelPath, Quiet
 from tenfold.cli.output import emit_json, percent, progress_bar, stderr, stdout
+from tenfold.files import csv_line
 
 if TYPE_CHECKING:
     from tenfold.classifier import Classifier
@@ -34,15 +34,14 @@ def predict_command(
     classifier = load_classifier(model, engine=engine, quiet=quiet or as_json or as_csv)
     paths = [found for given in pictures for found in find_pictures(given)]
     rows: list[dict[str, Any]] = []
-    writer = csv.writer(sys.stdout) if as_csv else None
-    if writer:
-        writer.writerow(("path", "label", "confidence", "error"))
+    columns = ("path", "label", "confidence", "error")
+    if as_csv:
+        sys.stdout.write(csv_line(columns, "\r\n"))
     with progress_bar(quiet=quiet or len(paths) < 20) as progress:
         for number, (path, error) in enumerate(paths, start=1):
             rows.append(_predict(classifier, path, error))
-            if writer:
-                row = rows[-1]
-                writer.writerow((row["path"], row["label"], row["confidence"], row["error"]))
+            if as_csv:
+                sys.stdout.write(csv_line([rows[-1][column] for column in columns], "\r\n"))
             elif not as_json:
                 _show(rows[-1])
             if progress:

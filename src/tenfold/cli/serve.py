@@ -27,6 +27,7 @@ def serve_command(
         Path | None,
         typer.Option(help="Keep corrections in this folder, for tenfold adapt; else nothing is stored."),
     ] = None,
+    max_collected: Annotated[float, typer.Option(help="MiB of corrections that are kept.")] = 1024,
     workers: Annotated[
         int | None, typer.Option(help="Processes that read; else one a core, four at most.")
     ] = None,
@@ -35,7 +36,9 @@ def serve_command(
     max_pictures: Annotated[int, typer.Option(help="Of one request.")] = 16,
     queue: Annotated[int, typer.Option(help="Requests that may wait; more are refused with 503.")] = 64,
     max_wait: Annotated[float, typer.Option(help="Seconds that one waits before it is refused.")] = 0.15,
-    timeout: Annotated[float, typer.Option(help="Seconds that an answer may take.")] = 10,
+    timeout: Annotated[
+        float, typer.Option(help="Seconds that a request may take to arrive, and its answer to be made.")
+    ] = 10,
     allowed_host: Annotated[
         list[str] | None,
         typer.Option(
@@ -48,8 +51,8 @@ def serve_command(
 
     With --model a trained run is served instead, which also takes images (POST /v1/predict).
 
-    Every request is a line of JSON on stderr, unless --quiet. Ctrl-C or SIGTERM stops the
-    server when it has answered what it has taken in. GET /openapi.json describes the API.
+    Every request is a line of JSON on stderr, unless --quiet. Ctrl-C, SIGTERM or SIGHUP stops
+    the server when it has answered what it has taken in. GET /openapi.json describes the API.
     """
     from tenfold.cli.models import find_model
     from tenfold.reader.load import READER_FOLDER, load_model
@@ -66,6 +69,7 @@ def serve_command(
         max_wait=max_wait,
         timeout=timeout,
         collect=collect,
+        max_collected=int(max_collected * _MIB),
         about=folder if folder.is_dir() else folder.parent,
         access_log=not quiet,
         allowed_hosts=tuple(allowed_host or ()),

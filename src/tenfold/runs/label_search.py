@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Sequence
 from contextlib import suppress
@@ -12,7 +11,7 @@ from typing import Any
 from tenfold.arrays import ImageDataset, image_place
 from tenfold.errors import RecipeError
 from tenfold.evaluation.label_errors import LabelErrors, find_label_errors
-from tenfold.files import replace_file, write_text
+from tenfold.files import csv_line, replace_file, write_text
 from tenfold.recipes.load import change_recipe, get_recipe
 from tenfold.recipes.schema import Recipe
 from tenfold.training.folds import cross_validate
@@ -80,6 +79,6 @@ def write_suspects(found: LabelErrors, class_names: Sequence[str], path: Path) -
         return
     with replace_file(path) as beside, beside.open("w", encoding="utf-8", newline="") as file:
         named = ("index", "file") if found.files else ("index",)
-        writer = csv.DictWriter(file, (*named, "given", "suggested", "quality"))
-        writer.writeheader()
-        writer.writerows(rows)
+        columns = (*named, "given", "suggested", "quality")
+        file.write(csv_line(columns, "\r\n"))
+        file.writelines(csv_line([row[column] for column in columns], "\r\n") for row in rows)

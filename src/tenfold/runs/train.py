@@ -61,7 +61,7 @@ def train(
         make_folder(folder)  # raises where it is a file
     seed, given = int(seed), ", weights=weights" * (weights is not None)
     call = f'tenfold.train("recipe.toml", train_set, val_set, seed={seed}, device={device!r}{given})'
-    record = _Record(chosen, train_set, seed=seed, device=device, resume=resume, command=call)
+    record = _Record(chosen, train_set, seed=seed, resume=resume, command=call)
     result = ensemble.train(
         chosen, train_set, val_set, seed=seed, engine=engine, device=device, run_dir=folder, resume=resume,
         callbacks=[record, *callbacks] if folder is not None else callbacks, weights=weights,
@@ -75,9 +75,9 @@ class _Record(TrainingObserver):
     """Writes what makes a folder a run: once recipe and data are known to fit, and at the end."""
 
     def __init__(
-        self, recipe: Recipe, train_set: ImageDataset, *, seed: int, device: str, resume: bool, command: str
+        self, recipe: Recipe, train_set: ImageDataset, *, seed: int, resume: bool, command: str
     ) -> None:
-        self.recipe, self.train_set, self.seed, self.device = recipe, train_set, seed, device
+        self.recipe, self.train_set, self.seed = recipe, train_set, seed
         self.resume, self.command, self.started = resume, command, time.perf_counter()
         self.folder, self.environment = Path(), dict[str, Any]()
 

@@ -21,6 +21,7 @@ from tenfold.errors import DivergedError, RecipeError, TenfoldError
 from tenfold.files import make_folder
 from tenfold.recipes.load import change_recipe
 from tenfold.recipes.schema import NOT_TRAINED, Recipe
+from tenfold.records import pick, reading
 from tenfold.search.result import HIGHER_IS_BETTER, SearchResult, SearchTrial
 from tenfold.search.sampler import TrialSampler
 from tenfold.search.space import distribution, own_picks, values_of

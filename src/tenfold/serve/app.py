@@ -19,11 +19,11 @@ from tenfold.arguments import checked
 from tenfold.classifier import Classifier
 from tenfold.reader.load import AnyModel
 from tenfold.serve import schema
-from tenfold.serve.bodies import printable
 from tenfold.serve.gate import Gate
 from tenfold.serve.refusal import Refusal
 from tenfold.serve.server import Server
 from tenfold.serve.settings import ServeSettings
+from tenfold.serve.split import printable
 from tenfold.version import __version__
 
 __all__ = ["create_app"]
@@ -48,6 +48,7 @@ def create_app(model: AnyModel, settings: ServeSettings | None = None) -> FastAP
         redoc_url=None,
     )
     app.router.route_class = _Direct
+    app.state.connections, app.state.pool = server.connections, server.pool
     _add_routes(app, server, settings)
     for kind in (HTTPException, Refusal, Exception):
         app.add_exception_handler(kind, _explain)
@@ -87,7 +88,7 @@ class _Page(StaticFiles):
 
 
 def _add_routes(app: FastAPI, server: Server, settings: ServeSettings) -> None:
-    body, load = (400, 408, 413, 415, 422), (503, 504)
+    body, load = (400, 408, 413, 415, 422), (429, 503, 504)
     post, get = partial(_add, app, "POST"), partial(_add, app, "GET")
     post("/v1/read", server.read, schema.ReadAnswer, (*body, *load), schema.read_docs(server.model))
     if isinstance(server.model, Classifier):

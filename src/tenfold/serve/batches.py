@@ -1,23 +1,22 @@
 """Images of many requests, answered together: whatever has come while a worker was busy is one batch.
 
-Nothing waits for company where a worker is idle; under load a batch grows by itself.
+Nothing waits for company where a worker is idle; under load a batch grows by itself. Where a worker dies
+of a batch, each of its requests is asked once more, alone: only the one that a worker dies of again fails.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from time import perf_counter
 
-from tenfold.serve.pool import WorkerPool
+from tenfold.serve.pool import HEAVY, Worker, WorkerDiedError, WorkerPool
 from tenfold.serve.refusal import busy
 from tenfold.serve.settings import ServeSettings
 
 __all__ = ["Batches"]
-
-_MOST_BYTES = 2**20  # of a batch's bodies, unless a single one is larger
 
 Answer = tuple[int, bytes]
 
@@ -36,6 +35,7 @@ class Batches:
     def __init__(self, pool: WorkerPool, settings: ServeSettings, observe: Callable[[int], None]) -> None:
         self.pool, self.settings, self.observe = pool, settings, observe
         self.waiting: deque[_Asked] = deque()
+        self.alone: deque[_Asked] = deque()  # of a batch that a worker died of
         self._pumps: set[asyncio.Task[None]] = set()
 
     def check_room(self) -> None:
@@ -46,62 +46,83 @@ class Batches:
     async def ask(self, kind: str, body: bytes) -> Answer:
         """The status and the JSON for one body of /v1/predict."""
         asked = _Asked(kind, body, asyncio.get_running_loop().create_future())
+        if len(body) > HEAVY:
+            async with self.pool.take(heavy=True) as worker:
+                await self._answer(worker, [asked])
+            return await asked.answer
         self.waiting.append(asked)
         if not self._pumps or (len(self.waiting) >= self.settings.max_batch and self._may_pump()):
-            task = asyncio.create_task(self._pump())
-            self._pumps.add(task)
-            task.add_done_callback(self._pumps.discard)
+            self._pumps.add(asyncio.create_task(self._pump()))
         return await asked.answer
 
     def _may_pump(self) -> bool:
         return len(self._pumps) < self.settings.worker_count
 
     async def _pump(self) -> None:
-        while self.waiting:
-            batch: list[_Asked] = []
-            try:
-                async with self.pool.take(patient=True) as worker:
-                    batch = self._next()
-                    if batch:
-                        header = {"do": "predict", "bodies": [(each.kind, len(each.body)) for each in batch]}
-                        async with asyncio.timeout(self.settings.timeout):
-                            reply = await worker.ask(header, b"".join(each.body for each in batch))
-                        _share_out(batch, *reply)
-            except Exception as error:
-                for each in batch or self._drop():
-                    if not each.answer.done():
-                        each.answer.set_exception(error)
+        while self.waiting or self.alone:
+            await self._pump_once()
+        if task := asyncio.current_task():  # now: whoever asks before this task is done starts another one
+            self._pumps.discard(task)
+
+    async def _pump_once(self) -> None:
+        batch: list[_Asked] = []
+        try:
+            async with self.pool.take(patient=True) as worker:
+                batch = self._next()
+                if batch:
+                    async with asyncio.timeout(self.settings.timeout):
+                        await self._answer(worker, batch)
+        except Exception as error:
+            if isinstance(error, WorkerDiedError) and len(batch) > 1:
+                self.alone.extend(batch)
+                return
+            for each in batch or self._drop():
+                if not each.answer.done():
+                    each.answer.set_exception(error)
+
+    async def _answer(self, worker: Worker, batch: list[_Asked]) -> None:
+        self.observe(len(batch))
+        header = {"do": "predict", "bodies": [(each.kind, len(each.body)) for each in batch]}
+        reply, data = await worker.ask(header, b"".join(each.body for each in batch))
+        if "answers" not in reply and len(batch) > 1:  # nothing could be made of it as a whole
+            self.alone.extend(batch)
+            return
+        answers = list(_parts(reply["answers"], data)) if "answers" in reply else [(reply["status"], data)]
+        for asked, answer in zip(batch, answers, strict=True):
+            if not asked.answer.done():
+                asked.answer.set_result(answer)
 
     def _next(self) -> list[_Asked]:
         """The longest waiting ones, without those that gave up or waited too long."""
+        while self.alone:
+            if not (asked := self.alone.popleft()).answer.done():
+                return [asked]
         batch: list[_Asked] = []
         size = 0
         limit = self.settings.max_wait if self.pool.ready else self.settings.timeout
         while self.waiting and len(batch) < self.settings.max_batch:
             asked = self.waiting[0]
-            if batch and size + len(asked.body) > _MOST_BYTES:
+            if batch and size + len(asked.body) > HEAVY:
                 break
             self.waiting.popleft()
             if asked.answer.done():
                 continue
-            if perf_counter() - asked.since > limit:
+            if perf_counter() - max(asked.since, self.pool.ready_at) > limit:
                 asked.answer.set_exception(busy("more is asked than can be answered"))
                 continue
             batch.append(asked)
             size += len(asked.body)
-        if batch:
-            self.observe(len(batch))
         return batch
 
     def _drop(self) -> list[_Asked]:
-        dropped = list(self.waiting)
+        dropped = [*self.alone, *self.waiting]
+        self.alone.clear()
         self.waiting.clear()
         return dropped
 
 
-def _share_out(batch: list[_Asked], header: dict[str, list[tuple[int, int]]], data: bytes) -> None:
+def _parts(told: list[tuple[int, int]], data: bytes) -> Iterator[Answer]:
     start = 0
-    for asked, (status, length) in zip(batch, header["answers"], strict=True):
-        if not asked.answer.done():
-            asked.answer.set_result((status, data[start : start + length]))
+    for status, length in told:
+        yield status, data[start : start + length]
         start += length

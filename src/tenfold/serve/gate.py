@@ -9,17 +9,22 @@ import traceback
 from collections.abc import Callable, Collection
 from typing import Any
 
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tenfold.serve.counters import Counter, Histogram, Registry
 from tenfold.serve.hosts import check_host
-from tenfold.serve.refusal import Refusal, busy
+from tenfold.serve.refusal import Refusal
 
-__all__ = ["Gate", "Measures", "write_line"]
+__all__ = ["CLOSED", "LONGEST_HEAD", "Gate", "Measures", "write_line"]
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _BATCHES = (1, 2, 4, 8, 16, 32, 64, 128)
-_MOST_AT_ONCE = 512  # requests, those included whose bodies are still arriving
+LONGEST_HEAD = 2**15  # bytes of a request's headers
+_HEADER = 4  # bytes around a header's name and value
+_LONGEST_PATH = 500  # characters of it in the log
+_LONGEST_NUMBER = 18  # digits of a Content-Length
+_GONE = 499  # nginx's status for a client that did not wait for its answer; nobody receives it
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _HEADERS = {
     "content-security-policy": "default-src 'self'; img-src 'self' blob: data:; object-src 'none'; "
@@ -31,6 +36,8 @@ _HEADERS = {
     "cross-origin-resource-policy": "same-origin",
     "cross-origin-opener-policy": "same-origin",
 }
+CLOSED = "closed"
+"""The key of a request's state for the status with which its connection was closed."""
 _ENCODED = [(name.encode(), value.encode()) for name, value in _HEADERS.items()]
 
 
@@ -51,6 +58,9 @@ class Measures:
         )
         self.pictures = keep(Counter("tenfold_pictures_total", "Pictures read."))
         self.refused = keep(Counter("tenfold_refused_total", "Requests refused under load.", ("route",)))
+        self.closed = keep(
+            Counter("tenfold_connections_closed_total", "Connections that the server ended.", ("reason",))
+        )
 
 
 class Gate:
@@ -61,20 +71,18 @@ class Gate:
     ) -> None:
         self.app, self.measures, self.access_log = app, measures, access_log
         self.allowed_hosts = frozenset(name.lower() for name in allowed_hosts)
-        self.inside = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         passage = _Passage(scope, receive, send)
-        self.inside += 1
         try:
-            if self.inside > _MOST_AT_ONCE:
-                await passage.refuse(busy(f"{_MOST_AT_ONCE} requests are being answered"))
-            else:
-                check_host(_header(scope, b"host"), self.allowed_hosts)
-                await self.app(scope, passage.receive, passage.send)
+            _check_head(scope)
+            check_host(_header(scope, b"host"), self.allowed_hosts)
+            await self.app(scope, passage.receive, passage.send)
+        except ClientDisconnect:  # while its body was taken in
+            passage.status = scope.get("state", {}).get(CLOSED, _GONE)
         except Refusal as refusal:
             await passage.refuse(refusal)
         except Exception as error:  # a mistake of ours: said in full in the log, and in a line to the client
@@ -82,7 +90,6 @@ class Gate:
             if not passage.status:
                 await passage.refuse(Refusal(500, "the server made a mistake", remedy="its log says more"))
         finally:
-            self.inside -= 1
             self._note(passage)
 
     def _note(self, passage: _Passage) -> None:
@@ -100,6 +107,22 @@ class Gate:
 def _header(scope: Scope, name: bytes) -> str | None:
     found = [value for key, value in scope["headers"] if key == name]
     return found[0].decode("latin-1") if found else None
+
+
+def _check_head(scope: Scope) -> None:
+    """Raises Refusal 431 for headers that are too large, 400 for a length that is no number."""
+    if sum(len(key) + len(value) + _HEADER for key, value in scope["headers"]) > LONGEST_HEAD:
+        raise Refusal(431, "headers that are too large", expected=f"at most {LONGEST_HEAD:,} bytes")
+    length = _header(scope, b"content-length")
+    if length is None:
+        return
+    if not (length.isascii() and length.isdigit() and len(length) <= _LONGEST_NUMBER):
+        raise Refusal(
+            400,
+            f"a Content-Length of {length[:_LONGEST_NUMBER]!a}",
+            expected=f"a number of bytes, of at most {_LONGEST_NUMBER} digits",
+            headers={"Connection": "close"},
+        )
 
 
 class _Passage:
@@ -134,7 +157,7 @@ class _Passage:
         return {
             "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
             "method": self.scope["method"],
-            "path": self.scope["path"],
+            "path": self.scope["path"][:_LONGEST_PATH],
             "status": self.status,
             "ms": round(1000 * seconds, 2),
             "bytes_in": self.taken,

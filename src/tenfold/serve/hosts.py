@@ -8,12 +8,12 @@ one that writes must come from a page of this server, where it comes from a page
 from __future__ import annotations
 
 from collections.abc import Collection
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 from urllib.parse import urlsplit
 
 from tenfold.serve.refusal import Refusal
 
-__all__ = ["check_host", "check_origin"]
+__all__ = ["check_host", "check_origin", "client_of"]
 
 
 def check_host(host: str | None, allowed: Collection[str]) -> None:
@@ -61,3 +61,14 @@ def _is_ours(name: str | None, allowed: Collection[str]) -> bool:
 
 def _shown(text: str) -> str:
     return ascii(text)[:60]
+
+
+def client_of(address: str) -> str:
+    """Whom an address belongs to: itself, or the 2^64 addresses of IPv6 that one client has."""
+    if ":" not in address:
+        return address
+    try:
+        number = IPv6Address(address.partition("%")[0])
+    except ValueError:
+        return address
+    return str(number.ipv4_mapped or IPv6Address(int(number) >> 64 << 64))

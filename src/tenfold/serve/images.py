@@ -17,23 +17,47 @@ from tenfold.classifier import Classifier
 from tenfold.errors import nearest
 from tenfold.serve.refusal import Refusal
 
-__all__ = ["answer_images", "check_counts", "parse_images", "parse_json"]
+__all__ = [
+    "MarkCounter",
+    "Marks",
+    "answer_images",
+    "check_counts",
+    "parse_images",
+    "parse_json",
+    "predict_marks",
+]
+
+Marks = tuple[tuple[bytes, int, str], ...]
+"""Bytes of which a body may hold so many, and what they are called."""
 
 _KEYS = ("images",)
 _MOST_QUOTES = 64  # of a body of images: strings are its keys only
+_STEP = 2**16  # bytes that are looked through at a time
 
 
 def answer_images(
     classifier: Classifier, bodies: Sequence[tuple[str, bytes]], max_images: int
 ) -> list[tuple[int, bytes]]:
-    """(kind, bytes) each -> (status, JSON) each, in the same order; one batch is asked of the network."""
+    """(kind, bytes) each -> (status, JSON) each, in the same order; one batch is asked of the network.
+
+    Whatever is wrong with a body is its own answer.
+    """
     parsed = [_try_parse(kind, body, classifier.card.image_shape, max_images) for kind, body in bodies]
+    try:
+        return _answer(classifier, parsed)
+    except Exception as error:
+        if len(parsed) == 1:
+            return [_as_answer(_refuse(error))]
+        return [answer for body in bodies for answer in answer_images(classifier, [body], max_images)]
+
+
+def _answer(classifier: Classifier, parsed: Sequence[np.ndarray | Refusal]) -> list[tuple[int, bytes]]:
     good = [images for images in parsed if isinstance(images, np.ndarray)]
     found = iter(classifier.predictions(np.concatenate(good)) if good else ())
     answers = []
     for images in parsed:
         if isinstance(images, Refusal):
-            answers.append((images.status, images.to_bytes()))
+            answers.append(_as_answer(images))
             continue
         own = [next(found) for _ in images]
         document: dict[str, Any] = {
@@ -46,21 +70,29 @@ def answer_images(
     return answers
 
 
+def _as_answer(refusal: Refusal) -> tuple[int, bytes]:
+    return refusal.status, refusal.to_bytes()
+
+
 def _try_parse(kind: str, body: bytes, shape: tuple[int, int], max_images: int) -> np.ndarray | Refusal:
     try:
         return parse_images(kind, body, shape, max_images)
     except Refusal as refusal:
         return refusal
     except Exception as error:  # the other bodies of the batch are answered all the same
-        return Refusal(400, f"the body cannot be read ({type(error).__name__})", expected="images")
+        return _refuse(error)
+
+
+def _refuse(error: Exception) -> Refusal:
+    if isinstance(error, MemoryError):
+        return Refusal(413, "images that need more memory than there is", remedy="send several requests")
+    return Refusal(400, f"the body cannot be read ({type(error).__name__})", expected="images")
 
 
 def parse_images(kind: str, body: bytes, shape: tuple[int, int], max_images: int) -> np.ndarray:
     """kind: "json", "npy" or "raw" (N*H*W bytes) -> uint8 (N, H, W), N >= 1. Raises Refusal."""
     if kind == "json":
-        check_counts(body, b'"', _MOST_QUOTES, "quotation marks")
-        check_counts(body, b"[", 2 * (max_images * (shape[0] + 1) + 2), "arrays")
-        check_counts(body, b",", 2 * max_images * math.prod(shape) + 2, "numbers")
+        check_counts(body, predict_marks(shape, max_images))
     images = {"json": _from_json, "npy": _from_npy, "raw": _from_raw}[kind](body, shape)
     if images.shape[1:] != shape or images.ndim != 3 or not len(images):
         raise Refusal(
@@ -158,10 +190,39 @@ def _bytes_of(images: list[Any], shape: tuple[int, int]) -> np.ndarray | None:
         return None
 
 
-def check_counts(body: bytes, mark: bytes, most: int, what: str) -> None:
-    """Raises Refusal 413 where a byte stands in the body more than `most` times, before it is parsed."""
-    if (count := body.count(mark)) > most:
-        raise Refusal(413, f"{count:,} {what}", expected=f"at most {most:,}", remedy="send several requests")
+def predict_marks(shape: tuple[int, int], max_images: int) -> Marks:
+    """What a JSON body of at most so many images may hold of each mark."""
+    return (
+        (b'"', _MOST_QUOTES, "quotation marks"),
+        (b"[", 2 * (max_images * (shape[0] + 1) + 2), "arrays"),
+        (b",", 2 * max_images * math.prod(shape) + 2, "numbers"),
+    )
+
+
+class MarkCounter:
+    """Counts the marks of a body while it arrives. Raises Refusal 413 at the first one too many."""
+
+    def __init__(self, marks: Marks) -> None:
+        self.marks, self.counts = marks, [0] * len(marks)
+
+    def add(self, piece: bytes) -> None:
+        for number, (mark, most, what) in enumerate(self.marks):
+            self.counts[number] += piece.count(mark)
+            if self.counts[number] > most:
+                raise Refusal(
+                    413,
+                    f"more than {most:,} {what}",
+                    expected=f"at most {most:,}",
+                    remedy="send several requests",
+                    headers={"Connection": "close"},
+                )
+
+
+def check_counts(body: bytes, marks: Marks) -> None:
+    """Raises Refusal 413 where a mark stands in the body more often than it may, before it is parsed."""
+    counter, view = MarkCounter(marks), memoryview(body)
+    for start in range(0, len(body), _STEP):
+        counter.add(bytes(view[start : start + _STEP]))
 
 
 def parse_json(body: bytes) -> Any:

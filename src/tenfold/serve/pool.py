@@ -1,4 +1,8 @@
-"""The workers, as the server sees them: started, asked, ended when they take too long, and replaced."""
+"""The workers, as the server sees them: started, asked, ended when they take too long, and replaced.
+
+Light work is done in the order of asking. Heavy work, a large body or more pictures than one, leaves a
+worker free for it where there are several.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,8 @@ import json
 import os
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -19,13 +24,27 @@ from tenfold.serve.refusal import Refusal, busy
 from tenfold.serve.settings import ServeSettings
 from tenfold.serve.worker import FRAME, join_frame
 
-__all__ = ["Reply", "Worker", "WorkerPool"]
+__all__ = ["HEAVY", "Reply", "Worker", "WorkerDiedError", "WorkerPool"]
 
 Reply = tuple[dict[str, Any], bytes]
 
 _PIPE = 2**20  # bytes that are read ahead from a worker
 _START = 60.0  # seconds that a worker may take to begin: PyTorch on a slow disk
 _PAUSE = 1.0  # seconds before a worker that did not begin is started again
+_MOST_HEAVY = 1024  # pieces of heavy work that wait
+HEAVY = 2**20  # bytes: a larger body is heavy work
+
+
+class WorkerDiedError(Refusal):
+    """The process ended while it answered: it was killed, or had no memory left."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            503,
+            "the worker that read this ended unexpectedly",
+            remedy="send a smaller picture, or try again after a second",
+            headers={"Retry-After": "1"},
+        )
 
 
 class Worker:
@@ -49,11 +68,18 @@ class Worker:
         worker = cls(process)
         async with asyncio.timeout(_START):
             await worker._send(load)
-            await worker.ask({"do": "warm"})
+            header, _ = await worker.ask({"do": "warm"})
+        if header["status"] != 200:
+            worker.end()
+            raise busy("a worker cannot read")
         return worker
 
+    def lives(self) -> bool:
+        answers = self.process.stdout
+        return self.alive and self.process.returncode is None and answers is not None and not answers.at_eof()
+
     async def ask(self, header: dict[str, Any], data: bytes = b"") -> Reply:
-        """Raises Refusal 503 where the process ended meanwhile."""
+        """Raises WorkerDiedError where the process ended meanwhile."""
         return await self._send(join_frame(header, data))
 
     async def _send(self, frame: bytes) -> Reply:
@@ -67,7 +93,7 @@ class Worker:
             header, data = [await answers.readexactly(size) for size in sizes]
         except (OSError, RuntimeError, asyncio.IncompleteReadError) as error:  # uvloop: RuntimeError
             self.end()
-            raise busy("the worker that read this ended unexpectedly") from error
+            raise WorkerDiedError from error
         except BaseException:  # out of time, or given up: its answer would be taken for the next one's
             self.end()
             raise
@@ -97,15 +123,17 @@ class WorkerPool:
         self.settings = settings
         self.load = _load_frame(model, settings)
         self.idle: asyncio.Queue[Worker] = asyncio.Queue()
-        self.waiting = self.busy = self.restarts = 0
+        self.waiting = self.waiting_heavy = self.busy = self.restarts = 0
+        self.ready_at = 0.0  # time.perf_counter() when a worker was started last
         self.large = asyncio.Lock()
+        self._heavy = asyncio.Semaphore(max(1, settings.worker_count - 1))
         self._workers: set[Worker] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def ready(self) -> bool:
-        """Whether every worker has loaded the model and answered once."""
-        return len(self._workers) == self.settings.worker_count
+        """Whether every worker has loaded the model, answered once, and lives."""
+        return sum(worker.lives() for worker in self._workers) == self.settings.worker_count
 
     @property
     def full(self) -> bool:
@@ -131,11 +159,13 @@ class WorkerPool:
         while True:
             try:
                 worker = await Worker.start(self.load)
-            except (Refusal, TimeoutError):
+            except (Refusal, TimeoutError, OSError):  # OSError: no process can be started
                 await asyncio.sleep(_PAUSE)
                 continue
             self._workers.add(worker)
+            self.ready_at = perf_counter()
             self.idle.put_nowait(worker)
+            self._keep(asyncio.create_task(self._replace(worker)))
             return
 
     def check_room(self) -> None:
@@ -144,36 +174,61 @@ class WorkerPool:
             raise busy(f"{self.waiting} requests are waiting already")
 
     @asynccontextmanager
-    async def take(self, *, patient: bool = False) -> AsyncIterator[Worker]:
-        """The next idle worker. Raises Refusal 503 where none is idle in time, unless `patient`."""
-        wait = None if patient else self.settings.max_wait
-        if not self.ready:  # they begin, or one is replaced: that takes longer than any request
-            wait = self.settings.timeout
+    async def take(self, *, patient: bool = False, heavy: bool = False) -> AsyncIterator[Worker]:
+        """The next idle worker. Raises Refusal 503 where none is idle in time, unless `patient` or
+        `heavy`."""
+        if self.waiting_heavy >= _MOST_HEAVY:
+            raise busy(f"{self.waiting_heavy} large pictures are waiting already")
+        async with self._heavy_turn() if heavy else nullcontext():
+            worker = await self._next_idle(None if patient or heavy else self.settings.max_wait)
+            self.busy += 1
+            try:
+                yield worker
+            finally:
+                self.busy -= 1
+                if worker.alive:
+                    self.idle.put_nowait(worker)
+
+    @asynccontextmanager
+    async def _heavy_turn(self) -> AsyncIterator[None]:
+        self.waiting_heavy += 1
+        try:
+            await self._heavy.acquire()
+        finally:
+            self.waiting_heavy -= 1
+        try:
+            yield
+        finally:
+            self._heavy.release()
+
+    async def _next_idle(self, wait: float | None) -> Worker:
+        """wait: seconds; longer while workers begin, or one is replaced."""
         self.waiting += 1
         try:
-            async with asyncio.timeout(wait):
-                worker = await self.idle.get()
+            if self.ready:
+                with suppress(TimeoutError):
+                    return await self._living(wait)
+                if self.ready:
+                    raise busy("more is asked than can be answered")
+            return await self._living(self.settings.timeout)
         except TimeoutError:
             raise busy("more is asked than can be answered") from None
         finally:
             self.waiting -= 1
-        self.busy += 1
-        try:
-            yield worker
-        finally:
-            self.busy -= 1
-            self._give_back(worker)
 
-    def _give_back(self, worker: Worker) -> None:
-        if worker.alive:
-            self.idle.put_nowait(worker)
-            return
-        self.restarts += 1
-        self._workers.discard(worker)
-        self._keep(asyncio.create_task(self._replace(worker)))
+    async def _living(self, wait: float | None) -> Worker:
+        """One that died while it was idle is not asked: nobody's request is to blame."""
+        async with asyncio.timeout(wait):
+            while not (worker := await self.idle.get()).lives():
+                worker.end()
+            return worker
 
     async def _replace(self, worker: Worker) -> None:
-        await worker.stop()
+        """By another one, as soon as it has ended, whether it was asked something or not."""
+        await worker.process.wait()
+        worker.alive = False
+        self.restarts += 1
+        self._workers.discard(worker)
         await self._add()
 
 
@@ -187,6 +242,7 @@ def _load_frame(model: AnyModel, settings: ServeSettings) -> bytes:
         "precision": engine.options.precision,
         "max_pixels": settings.max_pixels,
         "max_images": settings.max_images,
+        "max_pictures": settings.max_pictures,
     }
     weights = {name: np.ascontiguousarray(value) for name, value in engine.weights().items()}
     return join_frame(header, save(weights))

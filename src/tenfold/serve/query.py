@@ -9,8 +9,8 @@ from starlette.datastructures import QueryParams
 
 from tenfold.errors import UsageError, nearest
 from tenfold.reader.constraint import make_constraint
-from tenfold.serve.bodies import printable
 from tenfold.serve.refusal import Refusal
+from tenfold.serve.split import printable
 
 __all__ = ["check_query", "parse_query"]
 

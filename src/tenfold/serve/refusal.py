@@ -7,7 +7,7 @@ from typing import Any
 
 from tenfold.errors import TenfoldError
 
-__all__ = ["Refusal", "busy", "to_document"]
+__all__ = ["Refusal", "busy", "to_document", "too_much"]
 
 
 class Refusal(TenfoldError):
@@ -36,3 +36,8 @@ def to_document(error: TenfoldError) -> dict[str, Any]:
 
 def busy(found: str) -> Refusal:
     return Refusal(503, found, remedy="try again after a second", headers={"Retry-After": "1"})
+
+
+def too_much(found: str) -> Refusal:
+    """Of one client, where others would still be served."""
+    return Refusal(429, found, remedy="send fewer requests at a time", headers={"Retry-After": "1"})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import signal
 import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -24,19 +25,24 @@ def serve(
     port: int = 8000,
     started: Callable[[str], None] | None = None,
 ) -> None:
-    """Blocks until SIGINT or SIGTERM. port 0: any free one. started: is told the address.
+    """Blocks until SIGINT, SIGTERM or SIGHUP. port 0: any free one. started: is told the address.
 
     Raises UsageError where the port is taken.
     """
     import uvicorn
 
     from tenfold.serve.app import create_app
+    from tenfold.serve.connections import IDLE
+    from tenfold.serve.protocol import make_protocol
 
     app = create_app(model, settings)
     listening = open_socket(host, port)
     config = uvicorn.Config(
         app,
+        http=make_protocol(app.state.connections),  # type: ignore[arg-type]
+        timeout_keep_alive=IDLE,
         log_config=None,
+        log_level="error",  # what a client does wrong stands in our own log
         access_log=False,
         server_header=False,
         proxy_headers=False,  # nothing here asks who the client is
@@ -46,8 +52,11 @@ def serve(
     if started:
         name = f"[{host}]" if ":" in host else host
         started(f"http://{name}:{listening.getsockname()[1]}")
+    server = uvicorn.Server(config)
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # else: nohup
+        signal.signal(signal.SIGHUP, lambda _, frame: server.handle_exit(signal.SIGTERM, frame))
     with listening:
-        uvicorn.Server(config).run(sockets=[listening])
+        server.run(sockets=[listening])
 
 
 def open_socket(host: str, port: int) -> socket.socket:

@@ -127,6 +127,7 @@ _WHY = {
     413: "The body, a picture, or their number is too large.",
     415: "A body of another type.",
     422: "Values that make no sense, or no picture.",
+    429: "Your address has too much under way: see Retry-After.",
     503: "The server is overloaded: see Retry-After.",
     504: "It took too long.",
     507: "No more corrections are kept.",

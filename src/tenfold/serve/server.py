@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -13,29 +13,29 @@ from fastapi import FastAPI, Request
 from fastapi.responses import Response
 
 from tenfold.classifier import Classifier
-from tenfold.ink.strip import HEIGHT, MARGIN, WIDEST
 from tenfold.reader.load import AnyModel
 from tenfold.serve.about import describe_model
 from tenfold.serve.answer import EMPTY, includes_of
 from tenfold.serve.batches import Batches
-from tenfold.serve.bodies import Bodies, GivenPicture, check_keys, decode_base64, media_type, printable
+from tenfold.serve.bodies import Bodies, Room, media_type
 from tenfold.serve.collecting import collect_rarely
-from tenfold.serve.corrections import NOT_A_DIGIT, Corrections, image_to_png, may_be_label
+from tenfold.serve.connections import Connections
+from tenfold.serve.corrections import Correction, Corrections
 from tenfold.serve.counters import Gauge
 from tenfold.serve.gate import Measures
 from tenfold.serve.hosts import check_origin
-from tenfold.serve.images import check_counts, parse_images, parse_json
-from tenfold.serve.pool import Reply, WorkerPool
+from tenfold.serve.images import predict_marks
+from tenfold.serve.pool import HEAVY, Reply, WorkerPool
 from tenfold.serve.query import check_query, parse_query
 from tenfold.serve.refusal import Refusal
 from tenfold.serve.settings import ServeSettings
+from tenfold.serve.split import FORM, GivenPicture, printable, read_marks, split_body
 
 __all__ = ["Server"]
 
 _KINDS = {"application/json": "json", "application/octet-stream": "raw", "application/x-npy": "npy"}
 _NPY = b"\x93NUMPY"
-_MOST_MARKS = 32  # quotation marks, and brackets of each kind, in a correction
-_LONGEST_READ = 200  # characters of what was read instead of a label
+_SPLIT_HERE = 2**16  # bytes of a form or of JSON that are split in this process, in about a millisecond
 
 
 class Server:
@@ -48,27 +48,34 @@ class Server:
         self.pool = WorkerPool(model, settings)
         self.batches = Batches(self.pool, settings, self.measures.batches.observe)
         self.bodies = Bodies(settings)
-        self.corrections = Corrections(settings.collect) if settings.collect else None
+        shape = model.card.image_shape if isinstance(model, Classifier) else (1, 1)
+        self.image_marks = predict_marks(shape, settings.max_images)
+        self.connections = Connections(settings, self.measures)
+        self.corrections = Corrections(settings.collect, settings.max_collected) if settings.collect else None
+        self._keeping = asyncio.Lock()
         gauges = {
             "tenfold_queue_depth": ("Requests that wait for a worker.", self._waiting),
             "tenfold_workers_busy": ("Workers that are answering.", lambda: self.pool.busy),
             "tenfold_worker_restarts": ("Workers that were ended and replaced.", lambda: self.pool.restarts),
             "tenfold_body_bytes": ("Bytes of bodies in memory.", lambda: self.bodies.held),
+            "tenfold_connections": ("Connections that are open.", lambda: self.connections.count),
             "tenfold_ready": ("1 when every worker is warm.", lambda: self.pool.ready),
         }
         for name, (text, ask) in gauges.items():
             self.measures.registry.keep(Gauge(name, text, ask))
 
     def _waiting(self) -> int:
-        return self.pool.waiting + len(self.batches.waiting)
+        return self.pool.waiting + self.pool.waiting_heavy + len(self.batches.waiting)
 
     @asynccontextmanager
     async def lifespan(self, _: FastAPI) -> AsyncIterator[None]:
         self.pool.start()
+        sweeping = asyncio.create_task(self.connections.sweep())
         try:
             with collect_rarely():
                 yield
         finally:
+            sweeping.cancel()
             await self.pool.stop()
 
     async def healthz(self, _: Request) -> Response:
@@ -100,8 +107,8 @@ class Server:
             request.query_params, includes_of(self.model), lines=not isinstance(self.model, Classifier)
         )
         self.pool.check_room()
-        with self.bodies.room() as room:
-            pictures = await room.pictures(request)
+        with self.bodies.room(request) as room:
+            pictures = await self._pictures(request, room)
             request.state.pictures = len(pictures)
             async with self._in_time():
                 replies = await self._read_all(pictures, asked)
@@ -115,27 +122,59 @@ class Server:
         whole = b'{"pictures": [%b], "milliseconds": %.3f}' % (entries, 1000 * seconds)
         return Response(whole, media_type="application/json")
 
+    async def _pictures(self, request: Request, room: Room) -> list[GivenPicture]:
+        """The pictures of a body, multipart, JSON or a picture itself. Raises Refusal."""
+        kind, most = media_type(request), self.settings.max_pictures
+        if kind.startswith("image/") or kind == "application/octet-stream":
+            return [GivenPicture("picture", await room.read(request))]
+        if kind not in (FORM, "application/json"):
+            raise Refusal(
+                415,
+                f"a body of type {printable(kind) or 'none'}",
+                expected="image/*, multipart/form-data or application/json",
+            )
+        body = await room.read(request, read_marks(most) if kind != FORM else ())
+        content_type = (
+            kind + request.headers["content-type"].strip()[len(kind) :]
+        )  # lower case, but for its end
+        if len(body) <= _SPLIT_HERE:
+            return split_body(content_type, body, most)
+        async with self._in_time():
+            header, data = await self._ask({"do": "split", "type": content_type}, body)
+        return [GivenPicture(name, piece) for name, piece in _pieces(header["pictures"], data)]
+
+    async def _ask(self, header: dict[str, Any], body: bytes) -> Reply:
+        """Heavy work. Raises the Refusal that a worker answers with."""
+        async with self.pool.take(heavy=True) as worker:
+            reply, answer = await worker.ask(header, body)
+        if reply["status"] != 200:
+            error = json.loads(answer)["error"]
+            raise Refusal(reply["status"], error["found"], expected=error["expected"], remedy=error["remedy"])
+        return reply, answer
+
     async def _read_all(self, pictures: Sequence[GivenPicture], asked: dict[str, Any]) -> list[Reply]:
-        """Shared out to the workers. Only the first may be refused for want of one: it waits in front."""
+        """Shared out to the workers. Only a light first one may be refused for want of one."""
         if len(pictures) == 1:
-            return [await self._read_one(pictures[0], asked, patient=False)]
+            return [await self._read_one(pictures[0], asked, heavy=len(pictures[0].data) > HEAVY)]
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [
-                    group.create_task(self._read_one(picture, asked, patient=number > 0))
+                    group.create_task(
+                        self._read_one(picture, asked, heavy=number > 0 or len(picture.data) > HEAVY)
+                    )
                     for number, picture in enumerate(pictures)
                 ]
         except ExceptionGroup as failed:
             raise failed.exceptions[0] from None
         return [task.result() for task in tasks]
 
-    async def _read_one(self, picture: GivenPicture, asked: dict[str, Any], *, patient: bool) -> Reply:
+    async def _read_one(self, picture: GivenPicture, asked: dict[str, Any], *, heavy: bool) -> Reply:
         header = {"do": "read", "name": picture.name, "asked": asked, "large": False}
-        async with self.pool.take(patient=patient) as worker:
+        async with self.pool.take(heavy=heavy) as worker:
             reply = await worker.ask(header, picture.data)
         if reply[0]["status"]:
             return reply
-        async with self.pool.large, self.pool.take(patient=True) as worker:  # no other large one meanwhile
+        async with self.pool.large, self.pool.take(heavy=True) as worker:  # no other large one meanwhile
             return await worker.ask(header | {"large": True}, picture.data)
 
     async def refuse_images(self, _: Request) -> Response:
@@ -154,8 +193,9 @@ class Server:
         kind = media_type(request)
         if kind not in _KINDS:
             raise Refusal(415, f"a body of type {printable(kind) or 'none'}", expected=" or ".join(_KINDS))
-        with self.bodies.room() as room:
-            body = await room.read(request)
+        marks = self.image_marks if _KINDS[kind] == "json" else ()
+        with self.bodies.room(request) as room:
+            body = await room.read(request, marks)
             form = "npy" if body.startswith(_NPY) else _KINDS[kind]
             async with self._in_time():
                 status, answer = await self.batches.ask(form, body)
@@ -171,52 +211,14 @@ class Server:
         check_origin(headers.get("origin"), headers.get("host"), {name.lower() for name in allowed})
         if media_type(request) != "application/json":
             raise Refusal(415, "a body of another type", expected="application/json")
-        with self.bodies.room() as room:
-            document = await asyncio.to_thread(_parse_correction, await room.read(request))
-            label, read = self._check_correction(document)
-            async with self._in_time():
-                png = await self._picture_of(document)
-        kept = self.corrections.keep(png, label, read)
-        return to_json({"kept": kept, "before": read, "after": label})
-
-    def _check_correction(self, document: Any) -> tuple[str, str]:
-        """Its label, and what was read instead. Raises Refusal 422."""
-        check_keys(document, required=("label",), optional=("picture", "image", "read"))
-        label, read = document["label"], document.get("read", "")
-        if ("picture" in document) == ("image" in document):
-            raise Refusal(422, "not one picture", expected="either 'picture', a file, or 'image', its pixels")
-        if not isinstance(label, str) or not may_be_label(self.model, label):
-            shown = printable(str(label))[:40]
-            raise Refusal(422, f"the label {shown!r}", expected=f"what is written on it, or {NOT_A_DIGIT!r}")
-        if not isinstance(read, str) or len(read) > _LONGEST_READ:
-            raise Refusal(422, "'read' is no short text", expected="what was read instead")
-        return label, printable(read)
-
-    def _image_shape(self, size: int) -> tuple[int, int]:
-        """Of an image of so many bytes. Raises Refusal 422 where that is not a strip."""
-        if isinstance(self.model, Classifier):
-            return self.model.card.image_shape
-        widest = WIDEST + 2 * MARGIN
-        if size % HEIGHT or not HEIGHT <= size <= HEIGHT * widest:
-            expected = f"{HEIGHT} x W bytes, W from 1 to {widest:,}"
-            raise Refusal(422, f"an image of {size:,} bytes", expected=expected)
-        return HEIGHT, size // HEIGHT
-
-    async def _picture_of(self, document: dict[str, Any]) -> bytes:
-        """The PNG that is kept."""
-        if "image" in document:
-            data = decode_base64(document["image"], "image")
-            shape = self._image_shape(len(data))
-            return image_to_png(parse_images("raw", data, shape, 1).tobytes(), shape)
-        data = decode_base64(document["picture"], "picture")
-        async with self.pool.large, self.pool.take() as worker:
-            header, answer = await worker.ask({"do": "keep"}, data)
-        if header["status"] != 200:
-            error = json.loads(answer)["error"]
-            raise Refusal(
-                header["status"], error["found"], expected=error["expected"], remedy=error["remedy"]
-            )
-        return answer
+        with self.bodies.room(request) as room:
+            body = await room.read(request)
+            async with self._in_time(), self.pool.large:  # no other large picture meanwhile
+                reply, png = await self._ask({"do": "keep"}, body)
+        given = Correction(reply["label"], reply["read"], png)
+        async with self._keeping:
+            kept = await asyncio.to_thread(self.corrections.keep, given)
+        return to_json({"kept": kept, "before": given.read, "after": given.label})
 
     @asynccontextmanager
     async def _in_time(self) -> AsyncIterator[None]:
@@ -231,10 +233,11 @@ class Server:
             ) from None
 
 
-def _parse_correction(body: bytes) -> Any:
-    for mark, what in ((b'"', "quotation marks"), (b"[", "brackets"), (b"{", "brackets")):
-        check_counts(body, mark, _MOST_MARKS, what)
-    return parse_json(body)
+def _pieces(told: list[tuple[str, int]], data: bytes) -> Iterator[tuple[str, bytes]]:
+    start = 0
+    for name, length in told:
+        yield name, data[start : start + length]
+        start += length
 
 
 def to_json(document: Any, status: int = 200) -> Response:

@@ -14,6 +14,7 @@ import os
 import signal
 import struct
 import sys
+import traceback
 from typing import Any, BinaryIO
 
 from tenfold.errors import DataError
@@ -23,6 +24,7 @@ from tenfold.serve.refusal import Refusal
 __all__ = ["FRAME", "join_frame", "main"]
 
 FRAME = struct.Struct(">II")
+_LONGEST_ERROR = 4000  # characters of an error in the log
 
 
 def join_frame(header: dict[str, Any], data: bytes = b"") -> bytes:
@@ -34,6 +36,8 @@ def main() -> None:
     """Serves standard input until it is closed; whatever libraries print goes to stderr."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the server decides when we end
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if hasattr(signal, "SIGHUP"):  # not on Windows
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
     given = sys.stdin.buffer
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
@@ -67,20 +71,19 @@ class _Worker:
         options = {key: header[key] for key in ("engine", "device", "precision")}
         self.model: Any = build_model(header["card"], load(weights), **options)
         self.max_pixels, self.max_images = header["max_pixels"], header["max_images"]
+        self.max_pictures = header["max_pictures"]
 
     def answer(self, header: dict[str, Any], data: bytes) -> bytes:
-        """One frame -> one frame, whatever is in it."""
+        """One frame -> one frame, whatever is in it: nothing that a body does ends the process."""
         from tenfold.serve.answer import LargePictureError
 
         try:
             return getattr(self, f"_{header['do']}")(header, data)
         except LargePictureError:
             return join_frame({"status": 0})
-        except Refusal as refusal:
+        except Exception as error:
+            refusal = _refuse(error)
             return join_frame({"status": refusal.status}, refusal.to_bytes())
-        except DataError as error:
-            told = Refusal(422, error.found, expected=error.expected, remedy=error.remedy)
-            return join_frame({"status": 422}, told.to_bytes())
 
     def _read(self, header: dict[str, Any], data: bytes) -> bytes:
         from tenfold.serve.answer import check_size, read_body
@@ -108,11 +111,32 @@ class _Worker:
         read_body(self.model, warming_picture(), "warm-up", include=includes_of(self.model))
         return join_frame({"status": 200})
 
-    def _keep(self, _: dict[str, Any], data: bytes) -> bytes:
-        from tenfold.serve.answer import check_size, correction_picture
+    def _split(self, header: dict[str, Any], data: bytes) -> bytes:
+        """A large body -> the pictures in it."""
+        from tenfold.serve.split import split_body
 
-        check_size(data, self.max_pixels, large=True)
-        return join_frame({"status": 200}, correction_picture(data))
+        pictures = split_body(header["type"], data, self.max_pictures)
+        told = [(picture.name, len(picture.data)) for picture in pictures]
+        return join_frame({"status": 200, "pictures": told}, b"".join(picture.data for picture in pictures))
+
+    def _keep(self, _: dict[str, Any], data: bytes) -> bytes:
+        from tenfold.serve.corrections import read_correction
+
+        correction = read_correction(self.model, data, self.max_pixels)
+        return join_frame({"status": 200, "label": correction.label, "read": correction.read}, correction.png)
+
+
+def _refuse(error: Exception) -> Refusal:
+    """What went wrong with a body, as its own answer; what is not a mistake of it is in the log, too."""
+    if isinstance(error, Refusal):
+        return error
+    if isinstance(error, DataError):
+        return Refusal(422, error.found, expected=error.expected, remedy=error.remedy)
+    told = {"error": repr(error)[:_LONGEST_ERROR], "traceback": traceback.format_exc()[-_LONGEST_ERROR:]}
+    sys.stderr.write(json.dumps(told) + "\n")
+    if isinstance(error, MemoryError):
+        return Refusal(413, "it needs more memory than there is", remedy="send a smaller picture, or fewer")
+    return Refusal(422, f"the body cannot be read ({type(error).__name__})", expected="pictures or images")
 
 
 if __name__ == "__main__":
