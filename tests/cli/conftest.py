@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import typer.main
 from cli_chain import RECIPE, Command, in_process, write_npz
 
 
@@ -20,14 +23,25 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _commands_are_made_once() -> Iterator[None]:
+    """Each call of `main` makes all commands from their signatures, which takes longer than most of them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(typer.main, "get_command", functools.cache(typer.main.get_command))
+        yield
+
+
 @pytest.fixture
 def tenfold(capsys: Any, monkeypatch: pytest.MonkeyPatch) -> Command:
     return in_process(capsys, monkeypatch)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with data.npz and two runs below runs/: one and two (another seed, one more epoch)."""
+    """A folder with data.npz and two runs below runs/: one and two (another seed, one more epoch).
+
+    All files' tests share it: whoever adds to a run copies it first.
+    """
     from tenfold.recipes.load import change_recipe, parse_recipe
     from tenfold.report.write import write_report
     from tenfold.runs.run import start_run

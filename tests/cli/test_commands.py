@@ -184,7 +184,7 @@ def test_train_for_a_person(tenfold: Command) -> None:
 
 def test_an_ensemble_through_every_command(tenfold: Command) -> None:
     several = ["--set", "ensemble.members=2", "--set", "ensemble.views=5", "--run-dir", "mine"]
-    lines = train_tiny(tenfold, *several).out.splitlines()
+    lines = train_tiny(tenfold, *several, "--no-report").out.splitlines()
     assert lines[0].startswith("tiny: 2 networks of 1,187 parameters, numpy engine")
     assert lines[0].endswith("4 epochs of 5 steps") and lines[4].startswith("epoch 4/4  train loss ")
     (row,) = json.loads(tenfold("runs", "--root", ".", "--json").out)
@@ -203,7 +203,7 @@ def test_an_ensemble_through_every_command(tenfold: Command) -> None:
 
 def test_changes_seed_and_run_folder(tenfold: Command) -> None:
     more = ["--epochs", 3, "--set", "optimiser.learning_rate=0.25", "--set", "optimiser.name=adam"]
-    document = train_tiny(tenfold, *more, "--seed", 7, "--run-dir", "mine", "--json").json
+    document = train_tiny(tenfold, *more, "--seed", 7, "--run-dir", "mine", "--json", "--no-report").json
     assert document["run"] == "mine" and document["epochs"] == 3 and document["seed"] == 7
     recipe = get_recipe("mine")
     assert (recipe.optimiser.learning_rate, recipe.optimiser.name) == (0.25, "adam")
@@ -221,7 +221,7 @@ def snapshot(folder: Path) -> dict[str, bytes]:
 
 
 def test_a_folder_in_use_is_refused_and_untouched(tenfold: Command) -> None:
-    train_tiny(tenfold, "--run-dir", "mine")
+    train_tiny(tenfold, "--run-dir", "mine", "--no-report")
     Path("other").mkdir()
     Path("other/thesis.txt").write_text("mine")
     for name in ("mine", "other", "tiny.toml"):
@@ -229,13 +229,13 @@ def test_a_folder_in_use_is_refused_and_untouched(tenfold: Command) -> None:
         train_tiny(tenfold, "--run-dir", name).complaint(2, f"{name} holds something already", "name another")
         assert snapshot(Path(name)) == before
     Path("empty").mkdir()
-    assert train_tiny(tenfold, "--run-dir", "empty").code == 0
+    assert train_tiny(tenfold, "--run-dir", "empty", "--no-report").code == 0
 
 
 def test_resume_of_a_finished_run_changes_nothing(tenfold: Command) -> None:
-    first = train_tiny(tenfold, "--json", "--run-dir", "mine").json
+    first = train_tiny(tenfold, "--json", "--run-dir", "mine", "--no-report").json
     before = load_file("mine/model.safetensors")
-    again = tenfold("train", "--resume", "mine", "--json").json
+    again = tenfold("train", "--resume", "mine", "--json", "--no-report").json
     for key in ("epochs", "val_loss", "test_loss", "test_accuracy", "status"):
         assert again[key] == first[key]
     for name, value in load_file("mine/model.safetensors").items():
@@ -288,7 +288,8 @@ def test_a_training_that_cannot_be_leaves_no_folder(
 def test_transfer_and_the_other_engine(tenfold: Command) -> None:
     train_tiny(tenfold, "--run-dir", "base", "--no-report")
     frozen = "optimiser.groups=[{match='linear1', factor=0.0}]"
-    done = train_tiny(tenfold, "--start-from", "base", "--set", frozen, "--engine", "torch", "--json")
+    base = ("--start-from", "base", "--set", frozen)
+    done = train_tiny(tenfold, *base, "--engine", "torch", "--json", "--no-report")
     assert done.json["engine"] == "torch"
     before, after = (load_file(f"{run}/model.safetensors") for run in ("base", done.json["run"]))
     np.testing.assert_array_equal(before["linear1.weight"], after["linear1.weight"])
@@ -323,7 +324,8 @@ def test_the_fall_back_says_so_everywhere(tenfold: Command) -> None:
     assert done.json["data"]["source"] == "sample"
     assert note in (run / "report.html").read_text(encoding="utf-8")
     assert tenfold("evaluate", run, "--json", "--offline").json["n"] == 1000
-    asked_for = tenfold("train", "tiny.toml", "--data", "sample", "--epochs", 1, "--json", "--quiet")
+    again = ("--epochs", 1, "--json", "--quiet", "--no-report")
+    asked_for = tenfold("train", "tiny.toml", "--data", "sample", *again)
     assert not asked_for.err and asked_for.json["data"]["note"] == ""
     assert asked_for.json["val_loss"] == done.json["val_loss"]
 
@@ -449,7 +451,7 @@ def test_runs(tenfold: Command, trained: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_report(tenfold: Command, trained: Path) -> None:
-    run = trained / "runs" / "one"
+    run = shutil.copytree(trained / "runs" / "one", Path("one"))
     done = tenfold("report", run, "--out", "here.html", "--json")
     assert done.json["report"] == "here.html" and done.json["bytes"] == Path("here.html").stat().st_size
     assert tenfold("report", run).out == f"report: {run / 'report.html'}\n"
@@ -546,13 +548,13 @@ def test_interrupted_before_the_first_epoch_was_done(
             yield batch
 
     monkeypatch.setattr(loop, "iterate_batches", iterate_batches)
-    done = train_tiny(tenfold, "--json")
+    done = train_tiny(tenfold, "--json", "--no-report")
     assert done.code == 130 and "go on with: tenfold train --resume runs/tiny-0" in done.err
     document = done.json
     assert document["status"] == "interrupted" and document["val_loss"] is document["test_loss"] is None
     monkeypatch.setattr(loop, "iterate_batches", iterate)
     for arguments in (["runs"], ["runs", "show", "runs/tiny-0"], ["report"], ["evaluate"]):
         assert tenfold(*arguments).code == tenfold(*arguments, "--json").code == 0
-    resumed = tenfold("train", "--resume", "runs/tiny-0", "--json").json
-    whole = train_tiny(tenfold, "--json").json
+    resumed = tenfold("train", "--resume", "runs/tiny-0", "--json", "--no-report").json
+    whole = train_tiny(tenfold, "--json", "--no-report").json
     assert resumed["status"] == "finished" and resumed["val_loss"] == whole["val_loss"]

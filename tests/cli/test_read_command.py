@@ -507,7 +507,7 @@ def test_several_processes_answer_in_the_order_of_the_pictures(place: Path) -> N
             timeout=60,
             check=False,
         )
-        for option in ([], ["--workers", "3"])
+        for option in ([], ["--workers", "2"])
     ]
     alone, together = outcomes
     assert (together.returncode, together.stdout, together.stderr) == (1, alone.stdout, alone.stderr)

@@ -68,6 +68,7 @@ def test_page_runs(path: Path, tmp_path: Path) -> None:
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
     surroundings = {name: value for name, value in os.environ.items() if name != "TENFOLD_DATA_DIR"}
     surroundings |= {"OMP_NUM_THREADS": "1", "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    surroundings["MPLCONFIGDIR"] = str(tmp_path.parent / "matplotlib")  # its list of fonts is made once
     done = subprocess.run(
         [sys.executable, "-W", "error", str(Path(__file__).with_name("page_code.py")), str(path)],
         cwd=tmp_path, capture_output=True, text=True, check=False, env=surroundings,

@@ -10,7 +10,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from tenfold.cli.app import app
 from tenfold.recipes.load import parse_recipe
 
 ROOT = Path(__file__).parents[2]
@@ -53,11 +55,10 @@ def test_commands_exist_and_take_these_options() -> None:
         command, _, _ = line.partition("#")
         words = command.partition(" > ")[0].split()
         names = [words[1]] + [word for word in words[2:3] if words[1] in ("runs", "recipes", "data")]
-        shown = subprocess.run(
-            [sys.executable, "-m", "tenfold", *names, "--help"], capture_output=True, text=True, check=True
-        ).stdout
+        done = CliRunner().invoke(app, [*names, "--help"])
+        assert done.exit_code == 0, line
         for option in (word for word in words if word.startswith("--")):
-            assert option in shown, line
+            assert option in done.stdout, line
 
 
 @pytest.mark.parametrize(

@@ -106,6 +106,8 @@ def test_overfits_a_few_strips(name: str) -> None:
     batch = batch_of(40, 8)
     for _ in range(160):
         result = engine.train_step(Batch(batch.images, batch.labels), 3e-3)
+        if int(result.correct) == 8 and float(result.loss) < 0.2:
+            break
     assert int(result.correct) == 8 and float(result.loss) < 0.2
 
 

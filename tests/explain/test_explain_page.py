@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ LONG = tuple(f"a-class-with-a-rather-long-name-without-a-space-{k}" * 2 for k in
 CASES = ["digits", "linear", "long names", "nothing"]
 
 
+@cache
 def explanations_of(case: str) -> tuple[list[Explanation], Shown]:
     layers = LINEAR if case == "linear" else MLP
     names = LONG if case == "long names" else tuple("0123456789")

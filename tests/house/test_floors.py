@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import importlib
 import importlib.util
 import os
@@ -86,6 +87,7 @@ def runtime_nodes(tree: ast.AST) -> Iterator[ast.AST]:
         yield from runtime_nodes(node)
 
 
+@functools.cache
 def imported(path: Path) -> set[str]:
     """Whole names of the modules that a file imports, or names in a string for a later import."""
     found = set()

@@ -34,7 +34,7 @@ def paths(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 def test_the_same_as_one_after_another(
     reader: LineReader, paths: list[Path], form: dict[str, object]
 ) -> None:
-    found = list(read_pictures(reader, paths, workers=3, **form))  # type: ignore[arg-type]
+    found = list(read_pictures(reader, paths, workers=2, **form))  # type: ignore[arg-type]
     assert len(found) == 12
     for number, (path, one) in enumerate(zip(paths, found, strict=True)):
         if number in (3, 5):

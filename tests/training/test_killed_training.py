@@ -15,7 +15,7 @@ from chain_recipes import ENGINES
 from safetensors.numpy import load_file
 
 EPOCHS = 6
-STEPS = 63  # of an epoch: 2,000 images, 32 a step
+STEPS = 32  # of an epoch: 1,000 images, 32 a step
 RECIPE = f"""
 name = "killed"
 [network]
@@ -40,12 +40,12 @@ crop_padding = 1
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a recipe and 3,000 noisy pictures of four classes."""
+    """A folder with a recipe and 1,500 noisy pictures of four classes."""
     folder = tmp_path_factory.mktemp("killed")
     rng = np.random.default_rng(0)
-    labels = rng.integers(0, 4, 3000)
+    labels = rng.integers(0, 4, 1500)
     prototypes = rng.integers(0, 256, (4, 20, 20))
-    images = (0.4 * prototypes[labels] + 0.6 * rng.integers(0, 256, (3000, 20, 20))).astype(np.uint8)
+    images = (0.4 * prototypes[labels] + 0.6 * rng.integers(0, 256, (1500, 20, 20))).astype(np.uint8)
     np.savez(folder / "data.npz", images=images, labels=labels)
     (folder / "recipe.toml").write_text(RECIPE)
     return folder

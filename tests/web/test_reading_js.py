@@ -30,7 +30,7 @@ from tenfold.reader.reading import middle_of
 from tenfold.recipes.load import get_recipe
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.*"))
-SAMPLE = 40  # of real pictures
+SAMPLE = 20  # of real pictures
 READ = """const m = await import('/js/reading.js'), { model } = self;
 const reading = m.read(a.data, a.width, a.height, model);
 const told = (some) => some.map((each) => ({ ...each, image: [...each.image] }));
