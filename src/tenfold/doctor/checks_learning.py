@@ -34,6 +34,7 @@ _FAR, _WORSE = 30.0, 1.5
 _PATIENCE = 3.0  # times the way that a trial at the good rate goes: what a small rate may take longer
 _MORE_STEPS = 0.25  # of the accuracy on images held out
 _LARGE_BATCH = 256  # images
+_HEAVY, _UNUSUAL = 0.05, 0.5  # weight decay
 _TIGHT = 0.1  # norm of a gradient; that of a sound network is about 1 at the start
 _HELD_BACK = 0.15  # of the accuracy on the training images
 _DEAD, _MOSTLY_DEAD = 0.5, 0.9  # of a layer's ReLUs
@@ -187,6 +188,8 @@ def check_restraints(examination: Examination, trial: Trial) -> Trial:
     own = trial.train_accuracy
     seen = f"{own:.0%} of the training images are learned with it, {most:.0%} without"
     expected = f"a loss of at most {_HELD_BACK:.0%}"
+    if _check_decay(examination, trial):
+        return run_trial(patient, examination.recipe)
     if most - own < _HELD_BACK:
         examination.passed("what dropout, augmentation, clipping and weight decay cost", seen, expected)
         return trial
@@ -197,6 +200,24 @@ def check_restraints(examination: Examination, trial: Trial) -> Trial:
             severity: Severity = "fault" if alone - own >= 2 * _HELD_BACK else "warning"
             examination.found(code, severity, seen, expected=expected, changes=changes)
     return trial if examination.recipe == recipe else run_trial(patient, examination.recipe)
+
+
+def _check_decay(examination: Examination, trial: Trial) -> bool:
+    """Decay that is far above what is usual, judged by the loss: small weights may still answer rightly, with
+    hardly any difference between the scores."""
+    decay = trial.recipe.optimiser.weight_decay
+    if decay < _HEAVY:
+        return False
+    changes = {"optimiser.weight_decay": decay / 100}
+    other = run_trial(examination.patient, change_recipe(trial.recipe, changes))
+    seen = f"{decay:g}: the loss ends at {trial.last_loss:.3g}, with a hundredth of it at {other.last_loss:.3g}"
+    grave = trial.last_loss > 2 * other.last_loss
+    if grave or decay >= _UNUSUAL:
+        severity: Severity = "fault" if grave else "warning"
+        expected = f"less than {_HEAVY:g}, or a loss that is not twice as high"
+        examination.found("decay-strong", severity, seen, expected=expected, changes=changes)
+        return True
+    return False
 
 
 def _restraints(recipe: Recipe) -> dict[str, dict[str, Any]]:
