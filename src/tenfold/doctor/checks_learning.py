@@ -210,7 +210,9 @@ def _check_decay(examination: Examination, trial: Trial) -> bool:
         return False
     changes = {"optimiser.weight_decay": decay / 100}
     other = run_trial(examination.patient, change_recipe(trial.recipe, changes))
-    seen = f"{decay:g}: the loss ends at {trial.last_loss:.3g}, with a hundredth of it at {other.last_loss:.3g}"
+    seen = (
+        f"{decay:g}: the loss ends at {trial.last_loss:.3g}, with a hundredth of it at {other.last_loss:.3g}"
+    )
     grave = trial.last_loss > 2 * other.last_loss
     if grave or decay >= _UNUSUAL:
         severity: Severity = "fault" if grave else "warning"

@@ -38,7 +38,7 @@ def check_history(examination: Examination, history: Sequence[EpochRecord]) -> N
 
 
 def _check_divergence(examination: Examination, history: Sequence[EpochRecord]) -> bool:
-    """A loss that ended far above its lowest, or above that of guessing."""
+    """A loss that ended far above its lowest, or above that of guessing without having come down to it."""
     losses = np.array([record.train_loss for record in history], float)
     lowest, last = int(losses.argmin()), losses[-1]
     guess = guessing_loss(examination.patient)
@@ -48,7 +48,9 @@ def _check_divergence(examination: Examination, history: Sequence[EpochRecord]) 
     )
     expected = f"at the end at most {_GROWN:g} times the lowest, and less than that of guessing"
     poor = history[-1].train_accuracy < _POOR
-    if poor and (last > _GROWN * losses[lowest] or last > _ABOVE_GUESSING * guess):
+    from_far = any(finding.code == "start-loss" for finding in examination.findings)
+    above = last > _ABOVE_GUESSING * guess and last >= losses[0] and not from_far
+    if poor and (last > _GROWN * losses[lowest] or above):
         changes = {"optimiser.learning_rate": float(f"{examination.recipe.optimiser.learning_rate / 10:.2g}")}
         if any(finding.severity == "fault" for finding in examination.findings):
             changes = {}  # what was found before is the cause
