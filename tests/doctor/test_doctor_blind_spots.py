@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from test_doctor_cases import (
+from some_slants import (
     SGD,
     TEST,
     TRAIN,

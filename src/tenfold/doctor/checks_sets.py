@@ -230,9 +230,8 @@ def _check_views(
         return False
     code = "test-inverted" if name == "inverted" else "test-turned"
     seen += f"; once {name}, with {best:.0%}"
-    details = {} if code == "test-inverted" else {"how": name}
     expected = "test images as the training images are"
-    examination.found(code, "fault", seen, expected=expected, **details)
+    examination.found(code, "fault", seen, expected=expected, how=name)
     return True
 
 
