@@ -86,6 +86,8 @@ def test_labels_that_count_from_one_are_seen_by_the_reader(sample: ImageDataset)
     check_data(examination)
     (finding,) = examination.findings
     assert finding.code == "labels-shifted" and "off by 1" in finding.title
+    (reference,) = examination.references
+    assert "tenfold's own line reader" in reference and reference.startswith("labels of 300 images")
 
 
 def test_best_shift() -> None:
@@ -228,9 +230,12 @@ def test_the_command(tenfold: Any, tmp_path: Path, sample: ImageDataset) -> None
         "doctor", "softmax-gd-published", "--data", "sample", "--fix", fixed, "--html", page
     )
     assert code == 3 and "The pixels are not scaled" in out and "input.scaling" in out and page.is_file()
+    assert "reference: labels of 300 images compared with" in " ".join(out.split())
+    assert "tenfold&#39;s own line reader" in page.read_text()
     code, out, _ = tenfold("doctor", fixed, "--data", "sample", "--json")
     document = json.loads(out)
     assert code == 0 and document["healthy"] and document["comparison"] is None
+    assert len(document["references"]) == 1
     code, _, err = tenfold("doctor", "no-such-recipe", "--data", "sample")
     assert code == 2 and err.startswith("tenfold: ") and err.count("\n") == 1
 

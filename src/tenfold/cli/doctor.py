@@ -74,6 +74,8 @@ def _show(diagnosis: Diagnosis, *, checks: bool) -> None:
         f"{diagnosis.engine} engine: {diagnosis.summary}",
         markup=False,
     )
+    for reference in diagnosis.references:
+        console.print(f"reference: {reference}", markup=False)
     for finding in diagnosis.findings:
         _show_finding(finding)
     if checks:

@@ -5,31 +5,45 @@ from __future__ import annotations
 import numpy as np
 
 from tenfold.arrays import ImageDataset, iterate_pieces
+from tenfold.doctor.checks_sets import (
+    best_shift,
+    check_labels_by_reference,
+    check_order,
+    check_test,
+    check_wraps,
+)
 from tenfold.doctor.diagnosis import Severity
 from tenfold.doctor.examination import Examination
+from tenfold.doctor.reference import Reference
 from tenfold.explore.duplicates import find_duplicates
 from tenfold.metrics import wilson_interval
 
-__all__ = ["best_shift", "check_data"]
+__all__ = ["check_data"]
 
 _IMBALANCE = 10  # times as many of the largest class as of the smallest
 _LEAKED, _LEAKED_BADLY = 0.002, 0.01  # of the test images; MNIST itself has none
+_COPIES, _MANY_COPIES = 0.01, 0.1  # of the training images
 _FLAT, _FLAT_BADLY = 0.01, 0.2  # of the images
 _WIDE = 0.08  # half of the 95 % interval of an accuracy of 95 %
+_MOST_HELD = 0.5  # of the images
 _AGREE = 0.5  # of the answers, which a shift of the labels must bring to agreement
-_WITNESSED = 300  # images that the line reader reads
+_READ = 300  # images that the line reader reads
 
 
 def check_data(examination: Examination) -> None:
-    """Everything that can be said without a network of its own."""
-    whole, test = examination.patient.whole, examination.patient.test
+    """Everything that can be said without a network of the recipe's."""
+    patient = examination.patient
+    whole = patient.whole
     _check_classes(examination, whole)
     _check_flat(examination, whole)
+    wrapped = check_wraps(examination)
+    check_order(examination)
     _check_validation(examination)
-    if test is not None:
-        _check_leak(examination, whole, test)
-        _check_pixels(examination, whole, test)
-    _check_witness(examination, whole)
+    _check_copies(examination)
+    reference = Reference(patient.train)
+    check_labels_by_reference(examination, reference)
+    check_test(examination, reference, pixels=not wrapped)
+    _check_reader(examination, whole)
 
 
 def _check_classes(examination: Examination, whole: ImageDataset) -> None:
@@ -77,6 +91,12 @@ def _check_validation(examination: Examination) -> None:
             changes={"data.validation": 0.1},
         )  # fmt: skip
         return
+    if held > _MOST_HELD * len(whole):
+        examination.found(
+            "validation-large", "warning", f"{held:,} of {len(whole):,} images are held out",
+            expected=f"at most {_MOST_HELD:.0%}", changes={"data.validation": 0.2},
+        )  # fmt: skip
+        return
     low, high = wilson_interval(round(0.95 * held), held)
     seen = f"{held:,} images: an accuracy of 95 % could as well be {low:.0%} or {high:.0%}"
     expected = "an interval of at most 16 points"
@@ -93,13 +113,18 @@ def _check_validation(examination: Examination) -> None:
         )  # fmt: skip
 
 
-def _check_leak(examination: Examination, whole: ImageDataset, test: ImageDataset) -> None:
-    """Equal copies; flat images, of which any two may be equal, do not count."""
-    if whole.image_shape != test.image_shape:
+def _check_copies(examination: Examination) -> None:
+    """Equal copies, within the training images and across; flat images, of which any two may be equal, do not
+    count."""
+    whole, test = examination.patient.whole, examination.patient.test
+    others = test.images if test is not None and test.image_shape == whole.image_shape else None
+    duplicates = find_duplicates(whole.images, others=others)
+    groups = [group.rows[group.rows < len(whole)] for group in duplicates.exact]
+    rows = np.concatenate([rows for rows in groups if len(rows) > 1] or [np.zeros(0, np.int64)])
+    _check_validation_copies(examination, _count_drawn(whole.images, rows))
+    if test is None or others is None:
         return
-    leaked = find_duplicates(whole.images, others=test.images).leaked()
-    pictures = test.images[leaked]
-    copies = int((pictures.max(axis=(1, 2)) > pictures.min(axis=(1, 2))).sum()) if len(leaked) else 0
+    copies = _count_drawn(test.images, duplicates.leaked())
     seen = f"{copies:,} of {len(test):,} test images are also training images ({copies / len(test):.1%})"
     expected = f"at most {_LEAKED:.1%}"
     if copies > _LEAKED * len(test):
@@ -109,49 +134,49 @@ def _check_leak(examination: Examination, whole: ImageDataset, test: ImageDatase
         examination.passed("test images among the training images", seen, expected)
 
 
-def _check_pixels(examination: Examination, whole: ImageDataset, test: ImageDataset) -> None:
-    """The mean images of both: alike, opposite, or of another range."""
-    ours, theirs = _mean_image(whole.images), _mean_image(test.images)
-    if ours.shape != theirs.shape or not (ours.std() and theirs.std()):
-        return
-    likeness = float(np.corrcoef(ours.ravel(), theirs.ravel())[0, 1])
-    turned = abs(theirs.mean() - (255 - ours.mean())) < abs(theirs.mean() - ours.mean())
-    seen = f"their mean image correlates with that of the training images by {likeness:+.2f}"
-    if likeness < 0 and turned:
-        examination.found("test-inverted", "fault", seen, expected="a positive correlation")
-        return
-    examination.passed("polarity of the test images", seen, "a positive correlation")
-    spread = float(test.images[:2000].std() / max(whole.images[:2000].std(), 1e-9))
-    seen = f"their pixels spread {spread:.2g} times as far as those of the training images"
-    if not 1 / 3 < spread < 3:
-        examination.found("test-scale", "fault", seen, expected="about 1")
+def _check_validation_copies(examination: Examination, copies: int) -> None:
+    """Validation images are drawn from the training images: of copies some come to either side."""
+    images, share = len(examination.patient.whole), examination.patient.recipe.data.validation
+    seen = f"{copies:,} of {images:,} training images occur more than once ({copies / images:.1%})"
+    expected = f"at most {_COPIES:.0%}"
+    if share and copies > _COPIES * images:
+        severity: Severity = "fault" if copies > _MANY_COPIES * images else "warning"
+        examination.found("validation-leak", severity, seen, expected=expected)
     else:
-        examination.passed("contrast of the test images", seen, "about 1")
+        examination.passed("validation images among those learned from", seen, expected)
 
 
-def _mean_image(images: np.ndarray) -> np.ndarray:
-    total = sum(piece.sum(axis=0, dtype=np.float64) for piece in iterate_pieces(images))
-    return np.asarray(total) / len(images)
+def _count_drawn(images: np.ndarray, rows: np.ndarray) -> int:
+    """How many of these rows are not flat."""
+    pictures = np.asarray(images[rows])
+    return int((pictures.max(axis=(1, 2)) > pictures.min(axis=(1, 2))).sum()) if len(rows) else 0
 
 
-def _check_witness(examination: Examination, whole: ImageDataset) -> None:
-    """Where the classes are the ten digits, tenfold's line reader is a reference: it has not seen these
-    labels."""
+def _check_reader(examination: Examination, whole: ImageDataset) -> None:
+    """Where the classes are the ten digits, tenfold's line reader, which has not seen these labels, says
+    whether they count from 1. The diagnosis says that it was asked."""
     if whole.class_names != tuple("0123456789") or whole.image_shape != (28, 28):
         return
-    order = np.random.default_rng(examination.patient.seed).permutation(len(whole))[:_WITNESSED]
+    order = np.random.default_rng(examination.patient.seed).permutation(len(whole))[:_READ]
     answers = _read_digits(np.asarray(whole.images[order]))
+    examination.references.append(
+        f"labels of {len(order)} images compared with the answers of tenfold's own line reader, which comes "
+        "with tenfold; whether the labels are numbered from 0 is all that it decides"
+    )
     labels, answers = whole.labels[order][answers >= 0], answers[answers >= 0]
     shift, agreed = best_shift(answers, labels, 10)
     plain = float((answers == labels).mean()) if len(labels) else 0.0
     expected = "agreement without a shift"
     if shift and agreed > _AGREE:
-        seen = f"{plain:.0%} of the labels agree with tenfold's reader; shifted back by {shift}, {agreed:.0%}"
+        seen = f"{plain:.0%} of the labels agree with tenfold's line reader"
+        seen += f"; shifted back by {shift}, {agreed:.0%}"
         examination.found(
             "labels-shifted", "fault", seen, expected=expected, part="training", shift=str(shift)
         )
     else:
-        examination.passed("numbering of the labels", f"{plain:.0%} agree with tenfold's reader", expected)
+        examination.passed(
+            "numbering of the labels", f"{plain:.0%} agree with tenfold's line reader", expected
+        )
 
 
 def _read_digits(images: np.ndarray) -> np.ndarray:
@@ -162,11 +187,3 @@ def _read_digits(images: np.ndarray) -> np.ndarray:
     reader = load_reader()
     texts = [reader.read_strip(make_strip(image))[0].text or "" for image in images]
     return np.array([int(text) if text.isdecimal() and len(text) == 1 else -1 for text in texts], np.int64)
-
-
-def best_shift(answers: np.ndarray, labels: np.ndarray, classes: int) -> tuple[int, float]:
-    """(shift, share): the number to add to the answers (modulo classes, nearest to 0) with which most of
-    them are the labels, and how many then are."""
-    counts = np.bincount((labels - answers) % classes, minlength=classes)
-    shift = int(counts.argmax())
-    return shift if shift <= classes // 2 else shift - classes, float(counts[shift] / max(len(labels), 1))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tenfold.doctor.checks_start import guessing_loss
 from tenfold.doctor.examination import Examination
 from tenfold.metrics import wilson_interval
 from tenfold.training.history import EpochRecord
@@ -13,6 +14,8 @@ from tenfold.training.history import EpochRecord
 __all__ = ["check_claim", "check_history"]
 
 _RISEN = 1.2  # times the lowest validation loss
+_GROWN = 1.5  # times the lowest training loss
+_ABOVE_GUESSING = 1.1  # times
 _STILL = 0.02  # of the training loss, over the last third of the epochs
 _POOR = 0.9  # of the training images
 _FALLING = 0.05  # of the validation loss, over the last tenth of the epochs
@@ -27,11 +30,34 @@ def check_history(examination: Examination, history: Sequence[EpochRecord]) -> N
             changes={"optimiser.clip_norm": 1.0},
         )  # fmt: skip
         return
-    if len(history) < _SHORTEST:
+    if _check_divergence(examination, history) or len(history) < _SHORTEST:
         return
     _check_plateau(examination, history)
     if all(record.val_loss is not None for record in history):
         _check_over_fitting(examination, history, np.array([record.val_loss for record in history], float))
+
+
+def _check_divergence(examination: Examination, history: Sequence[EpochRecord]) -> bool:
+    """A loss that ended far above its lowest, or above that of guessing without having come down to it."""
+    losses = np.array([record.train_loss for record in history], float)
+    lowest, last = int(losses.argmin()), losses[-1]
+    guess = guessing_loss(examination.patient)
+    seen = (
+        f"training loss {losses[0]:.4g} in epoch 1, {losses[lowest]:.4g} in epoch {lowest + 1}, "
+        f"{last:.4g} in epoch {len(losses)}; that of guessing is {guess:.4g}"
+    )
+    expected = f"at the end at most {_GROWN:g} times the lowest, and less than that of guessing"
+    poor = history[-1].train_accuracy < _POOR
+    from_far = any(finding.code == "start-loss" for finding in examination.findings)
+    above = last > _ABOVE_GUESSING * guess and last >= losses[0] and not from_far
+    if poor and (last > _GROWN * losses[lowest] or above):
+        changes = {"optimiser.learning_rate": float(f"{examination.recipe.optimiser.learning_rate / 10:.2g}")}
+        if any(finding.severity == "fault" for finding in examination.findings):
+            changes = {}  # what was found before is the cause
+        examination.found("diverged", "fault", seen, expected=expected, changes=changes)
+        return True
+    examination.passed("training loss from the first epoch to the last", seen, expected)
+    return False
 
 
 def _check_over_fitting(examination: Examination, history: Sequence[EpochRecord], losses: np.ndarray) -> None:
@@ -62,8 +88,9 @@ def _check_plateau(examination: Examination, history: Sequence[EpochRecord]) -> 
     third = max(2, len(history) // 3)
     before, last = history[-1 - third], history[-1]
     fallen = 1 - last.train_loss / before.train_loss if before.train_loss else 0.0
+    moved = f"fell by {fallen:.1%}" if fallen >= 0 else f"rose by {-fallen:.1%}"
     seen = (
-        f"over the last {third} epochs the training loss fell by {fallen:.1%}, to {last.train_loss:.4g}; "
+        f"over the last {third} epochs the training loss {moved}, to {last.train_loss:.4g}; "
         f"{last.train_accuracy:.0%} of the training images are read"
     )
     expected = f"a loss that falls, or {_POOR:.0%} of the training images"

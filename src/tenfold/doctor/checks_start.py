@@ -6,13 +6,14 @@ import numpy as np
 
 from tenfold.doctor.diagnosis import Severity
 from tenfold.doctor.examination import Examination
+from tenfold.doctor.patient import Patient
 from tenfold.doctor.readings import saturation, view_inside
 from tenfold.networks.layers import LayerSpec, parse_layers
 from tenfold.numpy_engine.inside import InsideView
 from tenfold.numpy_engine.registry import LOSSES
 from tenfold.recipes.schema import Recipe
 
-__all__ = ["check_start"]
+__all__ = ["check_start", "guessing_loss"]
 
 # Sound starts of the carried recipes lie up to 0.9 above ln(classes); N(0, 1) weights 16 and more.
 _ABOVE, _FAR_ABOVE = 1.5, 5.0  # nats
@@ -67,8 +68,7 @@ def _check_saturation(examination: Examination, view: InsideView) -> None:
 def _check_first_loss(examination: Examination, view: InsideView) -> None:
     patient = examination.patient
     settings = patient.recipe.loss
-    labels = np.arange(patient.classes)
-    guess = LOSSES[settings.name](settings)(np.zeros((patient.classes, patient.classes)), labels)[0]
+    guess = guessing_loss(patient)
     first = _loss_of(view, examination)
     if settings.name == "cross-entropy":
         high, grave = first > guess + _ABOVE, first > guess + _FAR_ABOVE
@@ -85,6 +85,13 @@ def _check_first_loss(examination: Examination, view: InsideView) -> None:
         )  # fmt: skip
     else:
         examination.passed("loss at the start", seen, expected)
+
+
+def guessing_loss(patient: Patient) -> float:
+    """Of scores of 0 for every class."""
+    settings = patient.recipe.loss
+    scores = np.zeros((patient.classes, patient.classes))
+    return LOSSES[settings.name](settings)(scores, np.arange(patient.classes))[0]
 
 
 def _loss_of(view: InsideView, examination: Examination) -> float:

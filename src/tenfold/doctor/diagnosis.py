@@ -103,6 +103,7 @@ class Diagnosis:
     at. changes: those of all findings together, so that `mended` is the recipe they lead to.
     before, after: layers at the start and after a short training (or the run's own weights).
     updates: |change of a step| / |weights| a parameter. losses: of the short training, a step each.
+    references: models from elsewhere whose answers were used, one line each.
     """
 
     recipe: Recipe
@@ -118,6 +119,7 @@ class Diagnosis:
     updates: Mapping[str, float] = field(default_factory=dict)
     losses: tuple[float, ...] = ()
     range_test: RangeTest | None = None
+    references: tuple[str, ...] = ()
 
     @property
     def healthy(self) -> bool:
@@ -150,6 +152,7 @@ class Diagnosis:
             "findings": [asdict(finding) for finding in self.findings],
             "checks": [asdict(check) for check in self.checks],
             "changes": dict(self.changes),
+            "references": list(self.references),
             "before": [reading.to_dict() for reading in self.before],
             "after": [reading.to_dict() for reading in self.after],
             "updates": {name: finite(value) for name, value in self.updates.items()},

@@ -28,12 +28,14 @@ def make_finding(
 class Examination:
     """patient: who is examined. changes: what faults and warnings so far would
     change (a note only remarks); `recipe` is the recipe with
-    them, so that no later check blames a number that only looks wrong because of an earlier fault."""
+    them, so that no later check blames a number that only looks wrong because of an earlier fault.
+    references: models from elsewhere whose answers were used, one line each."""
 
     patient: Patient
     findings: list[Finding] = field(default_factory=list)
     checks: list[Check] = field(default_factory=list)
     changes: dict[str, Any] = field(default_factory=dict)
+    references: list[str] = field(default_factory=list)
 
     @property
     def recipe(self) -> Recipe:

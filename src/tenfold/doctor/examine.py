@@ -13,6 +13,7 @@ from tenfold.arrays import ImageDataset
 from tenfold.data.load import load_dataset
 from tenfold.data.progress import Progress
 from tenfold.doctor.checks_data import check_data
+from tenfold.doctor.checks_design import check_design
 from tenfold.doctor.checks_learning import (
     check_black_images,
     check_dead,
@@ -20,6 +21,7 @@ from tenfold.doctor.checks_learning import (
     check_overfit,
     check_rate,
     check_restraints,
+    check_steps,
 )
 from tenfold.doctor.checks_run import check_claim, check_history
 from tenfold.doctor.checks_start import check_start
@@ -51,7 +53,8 @@ def diagnose(
     """Looks for what keeps `recipe` from learning `dataset`, by measuring: the data, one step of the
     network, its start, and short trainings on a part of the images (at most 2,000 and some 80 steps).
 
-    test: test images, of which copies, pixels and the numbering of labels are looked at, never the score.
+    test: test images, whose pixels and labels are compared with those of the training images (by the most
+    similar training images, never by the network), so that no score of the recipe is measured on them.
     run: its history, weights and figures are judged too. Recipe and run may be given by name or path. The
     checks go from causes to symptoms, and each is made on the recipe as mended so far. Raises RecipeError
     and DataError where recipe and data do not fit.
@@ -63,6 +66,7 @@ def diagnose(
     choose_engine(engine, network)  # a name that is unknown is refused before anything is measured
     examination = Examination(admit(single, dataset, test, engine=engine, seed=seed))
     check_data(examination)
+    check_design(examination)
     check_inputs(examination)
     check_loss(examination)
     check_step(examination)
@@ -108,6 +112,7 @@ def _check_learning(examination: Examination) -> tuple[Trial, RangeTest]:
     patient = examination.patient
     given = run_trial(patient, patient.recipe)
     trial = run_trial(patient, examination.recipe) if examination.recipe != patient.recipe else given
+    trial = check_steps(examination, trial)
     trial = check_restraints(examination, trial)
     test, trial = check_rate(examination, trial)
     if not trial.finite:
@@ -148,6 +153,7 @@ def _conclude(
         updates=given.updates,
         losses=tuple(given.losses.tolist()),
         range_test=test,
+        references=tuple(examination.references),
     )
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from tenfold.arguments import checked, describe_value
-from tenfold.doctor.checks_data import best_shift
+from tenfold.doctor.checks_sets import best_shift
 from tenfold.doctor.checks_step import judge_slope
 from tenfold.doctor.diagnosis import Finding
 from tenfold.doctor.examination import make_finding

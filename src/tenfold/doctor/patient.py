@@ -35,7 +35,7 @@ class Sizing:
 @dataclass(frozen=True, eq=False)
 class Patient:
     """recipe: as it was given. whole: all training images; train, held: the parts for trials.
-    test: the test images, of which pixels, doubles and the order of the labels are looked at, no score.
+    test: the test images, compared with the training images, without a score of the recipe.
     """
 
     recipe: Recipe
@@ -100,7 +100,9 @@ def admit(
     train, held = split_dataset(part, effort * HELD_OUT / wanted, seed=seed, stratified=True)
     network = recipe.plan(dataset.image_shape, len(dataset.class_names))
     size = recipe.training.batch_size or len(train)
-    sizing = size_trials(network, min(size, len(train), _MOST_BATCH))
+    norms = any(parameter.role.startswith("running") for parameter in network.parameters())
+    least = min(_LEAST_BATCH, len(train)) if norms else 1  # batch-norm cannot be tried on one image
+    sizing = size_trials(network, min(max(size, least), len(train), _MOST_BATCH))
     sizing = replace(sizing, steps=effort * sizing.steps)
     return Patient(recipe, dataset, train, held, test, engine, seed, sizing)
 
@@ -111,7 +113,8 @@ def size_trials(network: Network, batch: int) -> Sizing:
     while batch > _LEAST_BATCH and _PRODUCTS / (image * batch) < _LEAST_STEPS:
         batch = max(_LEAST_BATCH, batch // 2)
     steps = ceil(_PRODUCTS / max(image * batch, 1))
-    return Sizing(batch, int(np.clip(steps, _LEAST_STEPS, _MOST_STEPS)))
+    many = ceil(_LEAST_BATCH / batch)  # times as many steps of very small batches
+    return Sizing(batch, int(np.clip(steps, _LEAST_STEPS, many * _MOST_STEPS)))
 
 
 def _products(layer: Layer) -> int:

@@ -14,7 +14,7 @@ from tenfold.engines.base import Engine
 from tenfold.metrics import accuracy
 from tenfold.recipes.schema import Recipe
 from tenfold.schedules import learning_rate_at
-from tenfold.settings import AugmentationSettings
+from tenfold.settings import AugmentationSettings, ScheduleSettings
 
 __all__ = [
     "Trial",
@@ -74,8 +74,9 @@ def run_trial(
     setup = patient.setup(recipe, train)
     total = steps or patient.sizing.steps
     scale = factor * _full_batch_scale(patient, recipe, patient.sizing.batch)
+    schedule = _draw_together(recipe.schedule, patient.planned_steps(recipe))
     rates = [
-        scale * learning_rate_at(step, total, recipe.optimiser.learning_rate, recipe.schedule)
+        scale * learning_rate_at(step, total, recipe.optimiser.learning_rate, schedule)
         for step in range(total)
     ]
     batches = batches_of(patient, recipe, train, total)
@@ -95,6 +96,12 @@ def run_trial(
         engine=setup.engine,
         recipe=recipe,
     )
+
+
+def _draw_together(schedule: ScheduleSettings, planned: int) -> ScheduleSettings:
+    """Milestones that are counted in the steps of the real training, as shares of these."""
+    shares = [mark if mark < 1 else mark / planned for mark in schedule.milestones if mark < planned]
+    return schedule.model_copy(update={"milestones": tuple(shares)})
 
 
 def train_steps(

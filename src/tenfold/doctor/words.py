@@ -2,99 +2,75 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from tenfold.doctor.words_data import DATA_WORDS, Words
 
 __all__ = ["WORDS", "Words"]
 
-
-@dataclass(frozen=True)
-class Words:
-    """check: what was looked at, a few words. title: a sentence. why, remedy: plain words; braces are
-    filled with what was measured."""
-
-    check: str
-    title: str
-    why: str
-    remedy: str
-
-
-WORDS = {
-    # the data
-    "class-missing": Words(
-        "images of each class",
-        "There are no images of {names}",
-        "A network cannot learn a class that it never sees, yet it keeps an output for it. An empty first"
-        " class often means that the labels count from 1 where they should count from 0.",
-        "Check how the labels are numbered, or leave the class out.",
+WORDS = DATA_WORDS | {
+    # the recipe as it will run
+    "schedule-early": Words(
+        "learning rate over all steps",
+        "The learning rate is next to nothing for most of the training",
+        "Steps of a tiny rate change nothing, so the training is over long before its last epoch. "
+        "Milestones from 1 on are counted in steps, not in epochs.",
+        "Give milestones as shares of all steps (0.5, 0.75), or let the rate fall along a cosine.",
     ),
-    "class-imbalance": Words(
-        "balance of the classes",
-        "The classes are far from equally frequent",
-        "Always answering with the most frequent class is then right so often that the network is "
-        "rewarded for ignoring the rare ones, and the accuracy hides it.",
-        "Collect more of the rare classes or take fewer of the frequent ones, and judge by the recall of "
-        "each class, not by the accuracy alone.",
+    "schedule-late": Words(
+        "learning rate over all steps",
+        "The learning rate is still rising when the training is nearly over",
+        "A warm-up is meant for the first steps. One that lasts keeps the rate low while it should be "
+        "high, and high when it should have fallen.",
+        "Warm up over a tenth of the steps or less.",
     ),
-    "constant-images": Words(
-        "images with nothing on them",
-        "Some images are one flat colour",
-        "Nothing can be learned from an empty picture but its label: the network learns to guess.",
-        "Look at how the pictures are read; a failed conversion often leaves them all black.",
+    "schedule-grows": Words(
+        "learning rate over all steps",
+        "The schedule raises the learning rate above the one that is set",
+        "optimiser.learning_rate is meant to be the largest; a rate that grows on while the loss is low "
+        "overshoots, and undoes what was learned.",
+        "Factors of at most 1: a rate that falls to 0 along a cosine.",
     ),
-    "test-leak": Words(
-        "test images among the training images",
-        "Test images stand among the training images",
-        "The network has seen the answers: its score on the test set says how well it remembers, not how "
-        "well it reads new images.",
-        "Take the copies out of the training images, and split before you copy or augment.",
+    "momentum-long": Words(
+        "momentum against the number of steps",
+        "Momentum averages over more steps than the training can afford",
+        "With momentum m a step is the sum of some 1 / (1 - m) gradients: the rate is as many times "
+        "larger, and the direction that of gradients long past. A short training ends before the first "
+        "swing is over.",
+        "Momentum 0.9, as usual.",
     ),
-    "test-inverted": Words(
-        "polarity of the test images",
-        "The test images are the negative of the training images",
-        "White ink on black in one, black on white in the other: whatever the network has learned, it "
-        "meets the opposite.",
-        "Turn one of them round (255 - pixel), so that the ink has the same brightness in both.",
+    "weights-frozen": Words(
+        "weights that do not learn",
+        "Weights are frozen that nothing has taught",
+        "A group with the factor 0 keeps its random first weights: what comes after has to make do with "
+        "them, and a frozen last layer learns nothing at all.",
+        "Freeze layers only where network.start_from gives them learned weights, and never the last.",
     ),
-    "test-scale": Words(
-        "contrast of the test images",
-        "The test images have another range of pixels than the training images",
-        "A network that learned from pixels of one range sees nothing, or far too much, in pixels of "
-        "another.",
-        "Bring both to the range 0..255 before they are saved.",
+    "output-cut": Words(
+        "what follows the scores",
+        "A {layer} stands behind the scores",
+        "The scores of the classes must be free to be negative and large. A ReLU gives no gradient where "
+        "a score is below 0, so that a class may never come back; a sigmoid or tanh keeps all "
+        "probabilities alike; dropout removes answers by chance.",
+        "End with the linear layer; softmax is part of the loss.",
     ),
-    "labels-shifted": Words(
-        "numbering of the labels",
-        "The labels of the {part} images are off by {shift}",
-        "Every answer is then counted as wrong although the network reads well: the commonest cause is "
-        "counting from 1 in one place and from 0 in another.",
-        "Renumber the labels of the {part} images.",
+    "bottleneck": Words(
+        "width of the narrowest layer",
+        "{layer} is too narrow for the number of classes",
+        "Everything that is known of an image has to pass through the narrowest layer: n units with ReLU "
+        "tell hardly more than 2 to the power of n classes apart.",
+        "More units: at least as many as there are classes.",
     ),
-    "labels-random": Words(
-        "true labels against shuffled ones",
-        "The labels do not seem to belong to the images",
-        "The network can learn images by heart, yet it learns from these labels no better than from the "
-        "same labels in a random order. Images and labels have probably been sorted or shuffled apart.",
-        "Look at some images with their labels (tenfold data show), and mend the order.",
+    "no-activation": Words(
+        "activations",
+        "There is no activation between the layers",
+        "Linear layers in a row can do no more than one linear layer.",
+        "A ReLU after each layer but the last.",
     ),
-    "validation-small": Words(
-        "images to validate on",
-        "Too few images are held out",
-        "On so few images chance moves the accuracy by several points, and the best epoch is a matter of "
-        "luck.",
-        "Hold out more (data.validation), or use folds.",
-    ),
-    "validation-none": Words(
-        "images to validate on",
-        "No images are held out",
-        "Without validation images nobody sees over-fitting, and whoever then looks at the test set to "
-        "choose has no honest figure left at the end.",
-        "Hold out some of the training images.",
-    ),
-    "validation-augmented": Words(
-        "validation images as they are",
-        "The validation images are augmented",
-        "The figure then says how well distorted images are read, not the images that will come.",
-        "Validate on images as they are.",
+    "batch-norm-few": Words(
+        "values that batch-norm measures",
+        "Batch norm has too few images per step to measure",
+        "It subtracts the mean of the batch and divides by its spread. Of one image the mean is the image"
+        " itself: nothing is left; of two or three mostly chance.",
+        "Batches of 32 images or more, or no batch-norm.",
     ),
     # inputs, loss, gradients
     "inputs-unscaled": Words(
@@ -161,7 +137,8 @@ WORDS = {
         "softmax",
         "The softmax does not give probabilities",
         "Each row has to be exp(z - max z) over the sum of the same. With anything else below the line, "
-        "such as max z where z belongs, the rows do not sum to 1 and their logarithm is no log-likelihood.",
+        "such as max z where z belongs, the rows do not sum to 1 and their logarithm is no "
+        "log-likelihood.",
         "Divide exp(z - max z) by its own sum over the classes.",
     ),
     "softmax-overflow": Words(
@@ -212,15 +189,22 @@ WORDS = {
         "learning rate",
         "The learning rate is too large",
         "The steps jump over the valley: the loss swings or grows instead of falling, and ReLUs may die.",
-        "Take the rate at which the loss falls fastest in the range test (Smith 2017), and let it fall "
-        "to 0; momentum carries plain descent along.",
+        "Take the rate at which the loss falls fastest in the range test (Smith 2017), and let it fall to"
+        " 0; momentum carries plain descent along.",
     ),
     "rate-too-small": Words(
         "learning rate",
         "The learning rate is too small for this number of steps",
         "Each step changes next to nothing, so the training ends long before the valley's floor.",
-        "Take the rate at which the loss falls fastest in the range test (Smith 2017), and let it fall "
-        "to 0; momentum carries plain descent along.",
+        "Take the rate at which the loss falls fastest in the range test (Smith 2017), and let it fall to"
+        " 0; momentum carries plain descent along.",
+    ),
+    "steps-few": Words(
+        "number of steps",
+        "The training ends after too few steps",
+        "Each step moves the weights a little. Few epochs, few images, or batches as large as the data "
+        "make few steps.",
+        "More epochs (training.epochs, training.min_steps), or smaller batches.",
     ),
     "not-finite": Words(
         "losses that are numbers",
@@ -249,6 +233,18 @@ WORDS = {
         "An image that nobody could read any more teaches nothing.",
         "Change them less: look at some (tenfold data show), you should still read all of them.",
     ),
+    "clipping-strong": Words(
+        "what clipping costs",
+        "Gradients are clipped so short that nothing is learned",
+        "Clipping should cut rare outliers. A limit far below the usual length shortens every step.",
+        "A limit of about 1.",
+    ),
+    "smoothing-strong": Words(
+        "what smoothed labels cost",
+        "The labels are smoothed so much that they say little",
+        "With a share s of each target spread over all classes only 1 - s is left for the true one.",
+        "0.1 or less.",
+    ),
     "decay-strong": Words(
         "what weight decay costs",
         "Weight decay pulls harder than the images do",
@@ -271,6 +267,14 @@ WORDS = {
         "Give it more units, and check its layers: is something in the way of images or gradients?",
     ),
     # a run's history
+    "diverged": Words(
+        "training loss from the first epoch to the last",
+        "The training diverged",
+        "The training loss rose instead of falling: the steps are too long for this network, or something"
+        " in the data drives them apart.",
+        "A smaller learning rate (a third, then a tenth), gradients clipped (optimiser.clip_norm = 1), "
+        "and what else was found.",
+    ),
     "over-fitting": Words(
         "validation loss against training loss",
         "The run learned by heart at the end",
