@@ -1,0 +1,84 @@
+"""What an attack reports: how many trials, which of them failed, and how to repeat these."""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+__all__ = ["Failure", "Options", "Tally", "show_failures", "table"]
+
+_SHOWN = 3  # failures of one cause that are printed with their command
+
+
+@dataclass(frozen=True)
+class Options:
+    """quick: a small part, in seconds. most: trials of each kind. only: the one trial of this name."""
+
+    quick: bool = False
+    seed: int = 0
+    most: int = sys.maxsize
+    only: str = ""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """attack: such as "kill". trial: its name, which --only takes. found: what went wrong."""
+
+    attack: str
+    trial: str
+    found: str
+
+    @property
+    def cause(self) -> str:
+        """What failures of one cause have in common: the command, and the text without numbers and names."""
+        text = re.sub(r"'[^']*'|\"[^\"]*\"|[0-9a-f]{6,}|\d+|\S*/\S*", "*", self.found)
+        return f"{self.trial.rpartition(':')[0]}: {text[:120]}"
+
+
+@dataclass
+class Tally:
+    """A row of the table."""
+
+    name: str
+    n: int = 0
+    seconds: float = 0.0
+    failures: list[Failure] = field(default_factory=list)
+
+    @contextmanager
+    def timed(self) -> Iterator[None]:
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds += time.perf_counter() - started
+
+    def count(self, attack: str, trial: str, found: str) -> None:
+        """found: "" where the trial ended as it should."""
+        self.n += 1
+        if found:
+            self.failures.append(Failure(attack, trial, " ".join(found.split())))
+
+
+def table(tallies: Sequence[Tally]) -> str:
+    """In Markdown."""
+    rows = [(each.name, f"{each.n:,}", f"{len(each.failures):,}", f"{each.seconds:,.0f}") for each in tallies]
+    total = (sum(t.n for t in tallies), sum(len(t.failures) for t in tallies), sum(t.seconds for t in tallies))
+    rows.append(("all", f"{total[0]:,}", f"{total[1]:,}", f"{total[2]:,.0f}"))
+    lines = [("attack", "n", "failures", "seconds"), ("---", "--:", "--:", "--:"), *rows]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+
+
+def show_failures(tallies: Sequence[Tally], seed: int) -> str:
+    """By cause, the most frequent first, some of each with the command that repeats it."""
+    failures = [failure for tally in tallies for failure in tally.failures]
+    lines = []
+    for cause, number in Counter(failure.cause for failure in failures).most_common():
+        alike = [failure for failure in failures if failure.cause == cause][:_SHOWN]
+        lines.append(f"\n{number} x {alike[0].trial}: {alike[0].found}")
+        lines += [f"    python -m hardening {f.attack} --seed {seed} --only {f.trial}" for f in alike]
+    return "\n".join(lines)
