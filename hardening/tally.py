@@ -35,8 +35,10 @@ class Failure:
 
     @property
     def cause(self) -> str:
-        """What failures of one cause have in common: the command, and the text without numbers and names."""
-        text = re.sub(r"'[^']*'|\"[^\"]*\"|[0-9a-f]{6,}|\d+|\S*/\S*", "*", self.found)
+        """What failures of one cause have in common: the command or kind, and what was found, without
+        numbers, names, and the message of an exception whose place is known."""
+        text = re.sub(r"^(\w+): .* \((.*)\)$", r"\1 \2", self.found)
+        text = re.sub(r"'[^']*'|\"[^\"]*\"|[0-9a-f]{6,}|\d+|\S*/\S*", "*", text)
         return f"{self.trial.rpartition(':')[0]}: {text[:120]}"
 
 
@@ -58,10 +60,11 @@ class Tally:
             self.seconds += time.perf_counter() - started
 
     def count(self, attack: str, trial: str, found: str) -> None:
-        """found: "" where the trial ended as it should."""
+        """found: "" where the trial ended as it should; else it is printed at once, on stderr."""
         self.n += 1
         if found:
             self.failures.append(Failure(attack, trial, " ".join(found.split())))
+            print(f"{attack} {trial}: {self.failures[-1].found}", file=sys.stderr, flush=True)
 
 
 def table(tallies: Sequence[Tally]) -> str:
