@@ -45,7 +45,9 @@ def main() -> int:
 def _write(text: str) -> None:
     page = _PAGE.read_text(encoding="utf-8")
     pattern = r"(<!-- hardening -->\n).*?(<!-- /hardening -->)"
-    _PAGE.write_text(re.sub(pattern, lambda m: f"{m[1]}{text}\n{m[2]}", page, flags=re.DOTALL), encoding="utf-8")
+    _PAGE.write_text(
+        re.sub(pattern, lambda m: f"{m[1]}{text}\n{m[2]}", page, flags=re.DOTALL), encoding="utf-8"
+    )
 
 
 if __name__ == "__main__":

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import importlib
-import shutil
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image
 
 from hardening.operations import Done, import_what_it_needs, run_command
 
-__all__ = ["COMMANDS", "QUICK", "Attacked", "make_base", "make_images", "start"]
+if TYPE_CHECKING:
+    from tenfold.classifier import Classifier
+
+__all__ = ["COMMANDS", "QUICK", "Attacked", "make_base", "make_images", "make_model", "start"]
 
 RECIPE = """name = "tiny"
 [data]
@@ -60,11 +61,11 @@ COMMANDS = {
     "crossval": Attacked("crossval single.toml --data data.npz --folds 2 --quiet --engine numpy"),
     "report": Attacked("report done"),
 }
-QUICK = ("train", "resume", "export-safetensors", "export-card", "crossval")
+QUICK = ("train", "export-safetensors")
 
 
 def make_base(folder: Path) -> Path:
-    """Data, recipes, lines of handwriting, a finished run `done`, and `half`, one killed in its second epoch."""
+    """Data, recipes, handwritten digits, a finished run `done`, and `half`, killed in its second epoch."""
     base = folder / "base"
     base.mkdir()
     images, labels = make_images(60)
@@ -75,7 +76,9 @@ def make_base(folder: Path) -> Path:
     _learn_in_one_step()
     done = start(COMMANDS["train"], base)
     (base / "run").rename(base / "done")
-    checkpoints = [k for k, text in enumerate(done.operations, 1) if text.startswith("os.rename run/checkpoint/")]
+    checkpoints = [
+        k for k, text in enumerate(done.operations, 1) if text.startswith("os.rename run/checkpoint/")
+    ]
     run_command(COMMANDS["train"].words.split(), base, action="kill", at=checkpoints[1])
     (base / "run").rename(base / "half")
     return base
@@ -99,8 +102,20 @@ def make_images(count: int) -> tuple[np.ndarray, np.ndarray]:
     return images, labels
 
 
+def make_model() -> Classifier:
+    """A linear one of 28 x 28 images with random weights: each image has an answer of its own."""
+    from tenfold.classifier import Classifier, ModelCard
+    from tenfold.networks.initialise import initial_weights
+    from tenfold.recipes.load import change_recipe, get_recipe
+
+    recipe = change_recipe(get_recipe("mlp-small"), {"network.layers": ["flatten", "linear classes"]})
+    card = ModelCard(recipe, tuple("0123456789"), (28, 28), 0.1, 0.3, background="dark")
+    weights = initial_weights(recipe.plan((28, 28), card.outputs), "kaiming", seed=0)
+    return Classifier.from_weights(card, weights, engine="numpy")
+
+
 def _draw_lines(base: Path) -> None:
-    """Eight numbers in handwriting, and the table of what they say."""
+    """Twelve handwritten digits, and the table of what they are."""
     from tenfold.pens.glyphs import load_glyphs
     from tenfold.pens.scenes import canvas_picture
 
@@ -116,7 +131,7 @@ def _draw_lines(base: Path) -> None:
 
 
 def _learn_in_one_step() -> None:
-    """`tenfold adapt` learns one step of few lines here: what it writes is attacked, not how well it reads."""
+    """`tenfold adapt` learns but one step here: what it writes is attacked, not how well it reads."""
     few = {
         "tenfold.reader.adapt": ("AdaptSettings", {"steps": 1, "folds": 2}),
         "tenfold.reader.memory": ("gather_memory", {"rehearsed": 6, "held": 4}),

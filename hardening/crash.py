@@ -53,7 +53,7 @@ def attack_with_kills(options: Options) -> list[Tally]:
     """One row: kills at every operation of every command."""
     tally = Tally("killed at a file operation")
     with tally.timed(), _prepared() as base:
-        for course in _courses(base, options, "kill"):
+        for course in _courses(base, options):
             for at in _points(course, options, "kill", len(course.operations)):
                 found = _judge_kill(course, at)
                 tally.count("kill", f"{course.name}:{at}", found and f"{course.operations[at - 1]}: {found}")
@@ -64,7 +64,7 @@ def attack_with_faults(options: Options) -> list[Tally]:
     """A row for each kind of fault."""
     tallies = {kind: Tally(f"{kind} at a file operation") for kind in _FAULTS}
     with _prepared() as base:
-        for course in _courses(base, options, "faults"):
+        for course in _courses(base, options):
             for kind, tally in tallies.items():
                 with tally.timed():
                     for at in _points(course, options, kind, _POINTS):
@@ -80,7 +80,7 @@ def _prepared() -> Iterator[Path]:
         yield make_base(Path(folder))
 
 
-def _courses(base: Path, options: Options, attack: str) -> Iterator[_Course]:
+def _courses(base: Path, options: Options) -> Iterator[_Course]:
     wanted = QUICK if options.quick else tuple(COMMANDS)
     if options.only:
         wanted = (options.only.split(":")[-2],)

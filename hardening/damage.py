@@ -14,10 +14,27 @@ from random import Random
 __all__ = ["CONTAINERS", "damage"]
 
 _LONGEST = 2**20  # bytes that a file may grow to
-_NUMBERS = (0, 1, 2, 127, 128, 255, 256, 32767, 65535, 2**24, 2**31 - 1, 2**31, 2**32 - 1, 2**63 - 1, 2**64 - 1)
+_NUMBERS = (
+    0,
+    1,
+    2,
+    127,
+    128,
+    255,
+    256,
+    32767,
+    65535,
+    2**24,
+    2**31 - 1,
+    2**31,
+    2**32 - 1,
+    2**63 - 1,
+    2**64 - 1,
+)
 _WORDS = (
-    b"-1", b"0", b"1e308", b"-1e-320", b"nan", b"NaN", b"inf", b"Infinity", b"1" * 5001, b"0x7fffffff", b"1_000",
-    b"99999999999999999999", b"2147483648", b"true", b"null", b"[]", b"{}", b'""', b"[[[[[[[[", b"\x00", b"\xff\xfe",
+    b"-1", b"0", b"1e308", b"-1e-320", b"nan", b"NaN", b"inf", b"Infinity", b"1" * 5001,
+    b"0x7fffffff", b"1_000", b"99999999999999999999", b"2147483648", b"true", b"null", b"[]", b"{}", b'""',
+    b"[[[[[[[[", b"\x00", b"\xff\xfe",
     b"\xed\xa0\x80", b"'", b"..", b"/", b"%n%s", b"\n", b",", b"\x1b[31m", "٣".encode(), "𝟗".encode(),
 )  # fmt: skip
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from hardening.commands import RECIPE, make_images
+from hardening.commands import RECIPE, make_images, make_model
 from tenfold.cli import main
 from tenfold.data.idx import write_idx
 from tenfold.data.libsvm import parse_libsvm
@@ -34,10 +34,11 @@ from tenfold.runs.run import start_run
 from tenfold.schedules import learning_rate_at
 from tenfold.training.ensemble import train
 
-__all__ = ["KINDS", "Kind", "make_samples"]
+__all__ = ["KINDS", "QUICK", "Kind", "make_samples"]
 
 _PICTURES = {"png": "png", "jpeg": "", "bmp": "", "gif": "", "tiff": "", "webp": ""}  # form -> container
 _EACH = 1500  # files of a kind, 50,000 of all
+_RUNS = "damaged models and runs"
 _SLOW = 150  # of a kind that takes long to read
 
 
@@ -152,6 +153,10 @@ def _read_model(place: Path) -> None:
         raise ValueError("probabilities that are not finite")
 
 
+def _make_model(place: Path) -> None:
+    make_model().save(place / "run")
+
+
 def _make_reader(place: Path) -> None:
     shutil.copytree(READER_FOLDER, place / "run")
 
@@ -219,7 +224,7 @@ def _idx_kind(name: str, part: str, ending: str, container: str = "") -> Kind:
 
 
 def _run_kind(name: str, read: Callable[[Path], Any], file: str = "", **more: Any) -> Kind:
-    values = {"make": _make_run, "group": "damaged models and runs"} | more
+    values = {"make": _make_run, "group": _RUNS} | more
     return Kind(name, file=file or f"run/{name}", read=read, **values)
 
 
@@ -242,8 +247,8 @@ KINDS: tuple[Kind, ...] = (
     ),
     _table_kind("labels.csv", read=lambda place: label_pictures([], str(place / "labels.csv"))),
     Kind("recipe", "damaged recipes", "recipe.toml", _make_recipe, _read_recipe, count=4 * _EACH),
-    _run_kind("model.json", _read_model),
-    _run_kind("model.safetensors", _read_model, container="safetensors"),
+    _run_kind("model.json", _read_model, make=_make_model),
+    _run_kind("model.safetensors", _read_model, make=_make_model, container="safetensors"),
     _run_kind("history.jsonl", _read_history),
     _run_kind("evaluation.json", _loads(Evaluation)),
     _run_kind("evaluation.npz", _loads(Evaluation), container="zip"),
@@ -268,3 +273,4 @@ KINDS: tuple[Kind, ...] = (
     ),
 )
 # fmt: on
+QUICK = tuple(kind for kind in KINDS if kind.group != _RUNS or kind.name.startswith("model"))

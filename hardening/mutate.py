@@ -21,7 +21,7 @@ from pathlib import Path
 from types import FrameType
 
 from hardening.damage import damage
-from hardening.kinds import KINDS, Kind, make_samples
+from hardening.kinds import KINDS, QUICK, Kind, make_samples
 from hardening.tally import Options, Tally
 from tenfold.errors import TenfoldError
 from tenfold.helpers import count_cores
@@ -39,7 +39,9 @@ class _TooLong(BaseException):
 
 def attack_with_files(options: Options) -> list[Tally]:
     """A row for each group of kinds."""
-    kinds = [kind for kind in KINDS if kind.name == options.only.rpartition(":")[0] or not options.only]
+    kinds: Sequence[Kind] = QUICK if options.quick else KINDS
+    if options.only:
+        kinds = [kind for kind in KINDS if kind.name == options.only.rpartition(":")[0]]
     tallies = {kind.group: Tally(kind.group) for kind in kinds}
     with tempfile.TemporaryDirectory(prefix="hardening-") as folder:
         make_samples(Path(folder) / "samples", kinds)

@@ -26,7 +26,7 @@ _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 
 @dataclass(frozen=True)
 class Done:
-    """code: below 0 the signal that ended it. operations: "open run/model.json" each; modules: that it imported
+    """code: below 0 the signal that ended it. operations: "open run/model.json" each; modules: imported ones
     (of both nothing is known where it was killed)."""
 
     code: int

@@ -18,20 +18,22 @@ __all__ = ["Hostile", "draw_request", "good_body"]
 
 SIDE = 28
 _ODD = (
-    None, True, -1, 256, 1e400, 2**64, "", "7", "é" * 50, [], {}, [[]], [[[1]]], [[[256]]], [[[0.5]]], [["a"]],
-    "a" * 100_000, ["aaa" * 1000, *[""] * 1000],
+    None, True, -1, 256, 1e400, 2**64, "", "7", "é" * 50, [], {}, [[]], [[[1]]], [[[256]]], [[[0.5]]],
+    [["a"]], "a" * 100_000, ["aaa" * 1000, *[""] * 1000],
 )  # fmt: skip
 _SHAPES = (
-    "(0x7fffffffffffffff, 28, 28)", "(-1, -28, 28)", "True", "(True, 28, 28)", "(1e3, 28)", "(" * 500, "()", "(1,)",
-    "(10**9, 28, 28)", "(0, 28, 28)", "(1, 28, 28, 1)", "None", "(9" + "9" * 5000 + ",)",
+    "(0x7fffffffffffffff, 28, 28)", "(-1, -28, 28)", "True", "(True, 28, 28)", "(1e3, 28)", "(" * 500,
+    "()", "(1,)", "(10**9, 28, 28)", "(0, 28, 28)", "(1, 28, 28, 1)", "None", "(9" + "9" * 5000 + ",)",
 )  # fmt: skip
 _TYPES = ("|u1", "<f8", "|O", "<M8[ns]", "|V0", "|S100000000", "[('a', '|u1')]", "nonsense", "<U1")
 _KINDS = (
     "image/png", "application/json", "application/x-npy", "application/octet-stream", "multipart/form-data",
-    "multipart/form-data; boundary=y", "text/plain", "", "image/" + "x" * 5000, "application/json; charset=utf-7",
+    "multipart/form-data; boundary=y", "text/plain", "", "image/" + "x" * 5000,
+    "application/json; charset=utf-7",
 )  # fmt: skip
 _QUERIES = (
-    "", "pattern=(((((.*)*)*)*)*", "pattern=%5C", "length=99999999999999999999", "min=nan&max=-1", "digits=%00",
+    "", "pattern=(((((.*)*)*)*)*", "pattern=%5C", "length=99999999999999999999", "min=nan&max=-1",
+    "digits=%00",
     "include=image,ink", "include=saliency", "x=1&" * 500, "pattern=" + "%5Cd%7B99%7D" * 60, "min=1e999",
 )  # fmt: skip
 _ROUTES = ("/v1/read", "/v1/predict", "/v1/corrections")
@@ -66,7 +68,9 @@ def _odd_json(rng: Random) -> Hostile:
     keys = ("images", "pictures", "picture", "label", "image", "colour")
     document = {key: rng.choice(_ODD) for key in rng.sample(keys, rng.randrange(4))}
     if rng.random() < 0.3:
-        document |= {rng.choice(("images", "pictures")): [rng.choice(_ODD) for _ in range(rng.choice((1, 17, 3000)))]}
+        document |= {
+            rng.choice(("images", "pictures")): [rng.choice(_ODD) for _ in range(rng.choice((1, 17, 3000)))]
+        }
     return Hostile(_post(route, json.dumps(document).encode(), "application/json"))
 
 
@@ -87,7 +91,9 @@ def _npy(rng: Random) -> Hostile:
     version = rng.choice((b"\1\0", b"\1\0", b"\2\0", b"\3\0", b"\x09\x09"))
     size = len(header).to_bytes(2 if version[0] == 1 else 4, "little")
     body = b"\x93NUMPY" + version + size + header.encode() + rng.randbytes(rng.choice((0, 784)))
-    return Hostile(_post("/v1/predict", damage(body, rng) if rng.random() < 0.3 else body, "application/x-npy"))
+    return Hostile(
+        _post("/v1/predict", damage(body, rng) if rng.random() < 0.3 else body, "application/x-npy")
+    )
 
 
 def _raw(rng: Random) -> Hostile:
@@ -120,23 +126,26 @@ def _form(rng: Random) -> Hostile:
 
 def _correction(rng: Random) -> Hostile:
     picture = base64.b64encode(damage(_png(rng), rng, "png")).decode()
-    label = rng.choice(("=cmd|' /C calc'!A0", "\x00", "../../x", "7" * 100_000, "\n" * 50, "@SUM(1)", 7, None, "x"))
+    label = rng.choice(
+        ("=cmd|' /C calc'!A0", "\x00", "../../x", "7" * 100_000, "\n" * 50, "@SUM(1)", 7, None, "x")
+    )
     body = json.dumps({"picture": picture, "label": label}).encode()
     origin = rng.choice(("Origin: http://evil.example", "Origin: null", "X-Odd: 1"))
     return Hostile(_post("/v1/corrections", body, "application/json", origin))
 
 
+_POST = b"POST /v1/read HTTP/1.1\r\nHost: localhost\r\n"
 _HEADS = (
     b"GET /../../etc/passwd HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
     b"GET /%2e%2e/%2e%2e/etc/passwd%00 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
     b"GET http://evil.example/ HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n",
     b"BREW /v1/read HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
-    b"POST /v1/read HTTP/1.1\r\nHost: localhost\r\nContent-Length: " + b"9" * 5001 + b"\r\n\r\n",
-    b"POST /v1/read HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n",
-    b"POST /v1/read HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
-    b"POST /v1/read HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\nx",
-    b"POST /v1/read HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip\r\n\r\nx",
-    b"POST /v1/read HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 9999999999\r\n\r\n",
+    _POST + b"Content-Length: " + b"9" * 5001 + b"\r\n\r\n",
+    _POST + b"Content-Length: -1\r\n\r\n",
+    _POST + b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+    _POST + b"Transfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\nx",
+    _POST + b"Transfer-Encoding: gzip\r\n\r\nx",
+    _POST + b"Expect: 100-continue\r\nContent-Length: 9999999999\r\n\r\n",
     b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
     b"GET / HTTP/1.1\r\nHost: localhost\r\n" + b"X-Odd: 1\r\n" * 20_000 + b"\r\n",
     b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Odd: " + b"a" * 200_000 + b"\r\n\r\n",
@@ -150,7 +159,9 @@ _HEADS = (
 
 def _head(rng: Random) -> Hostile:
     data = rng.choice(_HEADS)
-    return Hostile(damage(data, rng) if rng.random() < 0.5 else data, "abort" if rng.random() < 0.2 else "", False)
+    return Hostile(
+        damage(data, rng) if rng.random() < 0.5 else data, "abort" if rng.random() < 0.2 else "", False
+    )
 
 
 def _slow(rng: Random) -> Hostile:
@@ -160,6 +171,6 @@ def _slow(rng: Random) -> Hostile:
 
 
 _DRAWN: tuple[Callable[[Random], Hostile], ...] = (
-    _odd_json, _deep_json, _damaged_json, _npy, _npy, _raw, _picture, _pictures, _form, _correction, _head, _head,
-    _slow,
+    _odd_json, _deep_json, _damaged_json, _npy, _npy, _raw, _picture, _pictures, _form, _correction,
+    _head, _head, _slow,
 )  # fmt: skip

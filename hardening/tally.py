@@ -27,11 +27,12 @@ class Options:
 
 @dataclass(frozen=True)
 class Failure:
-    """attack: such as "kill". trial: its name, which --only takes. found: what went wrong."""
+    """attack: such as "kill". trial: its name. found: what went wrong. alone: whether --only repeats it."""
 
     attack: str
     trial: str
     found: str
+    alone: bool = True
 
     @property
     def cause(self) -> str:
@@ -44,9 +45,10 @@ class Failure:
 
 @dataclass
 class Tally:
-    """A row of the table."""
+    """A row of the table. alone: whether its trials can be repeated one by one."""
 
     name: str
+    alone: bool = True
     n: int = 0
     seconds: float = 0.0
     failures: list[Failure] = field(default_factory=list)
@@ -63,14 +65,18 @@ class Tally:
         """found: "" where the trial ended as it should; else it is printed at once, on stderr."""
         self.n += 1
         if found:
-            self.failures.append(Failure(attack, trial, " ".join(found.split())))
+            self.failures.append(Failure(attack, trial, " ".join(found.split()), self.alone))
             print(f"{attack} {trial}: {self.failures[-1].found}", file=sys.stderr, flush=True)
 
 
 def table(tallies: Sequence[Tally]) -> str:
     """In Markdown."""
     rows = [(each.name, f"{each.n:,}", f"{len(each.failures):,}", f"{each.seconds:,.0f}") for each in tallies]
-    total = (sum(t.n for t in tallies), sum(len(t.failures) for t in tallies), sum(t.seconds for t in tallies))
+    total = (
+        sum(t.n for t in tallies),
+        sum(len(t.failures) for t in tallies),
+        sum(t.seconds for t in tallies),
+    )
     rows.append(("all", f"{total[0]:,}", f"{total[1]:,}", f"{total[2]:,.0f}"))
     lines = [("attack", "n", "failures", "seconds"), ("---", "--:", "--:", "--:"), *rows]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
@@ -83,5 +89,8 @@ def show_failures(tallies: Sequence[Tally], seed: int) -> str:
     for cause, number in Counter(failure.cause for failure in failures).most_common():
         alike = [failure for failure in failures if failure.cause == cause][:_SHOWN]
         lines.append(f"\n{number} x {alike[0].trial}: {alike[0].found}")
-        lines += [f"    python -m hardening {f.attack} --seed {seed} --only {f.trial}" for f in alike]
+        lines += [
+            f"    python -m hardening {f.attack} --seed {seed}" + f" --only {f.trial}" * f.alone
+            for f in alike
+        ]
     return "\n".join(lines)
