@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import random
 import shutil
+import signal
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,9 +19,9 @@ from hardening.commands import COMMANDS, QUICK, Attacked, make_base, start
 from hardening.operations import Done, run_command
 from hardening.tally import Options, Tally
 
-__all__ = ["attack_with_faults", "attack_with_kills"]
+__all__ = ["FAULTS", "attack_commands"]
 
-_FAULTS = ("ENOSPC", "EIO", "ENOMEM")
+FAULTS = ("ENOSPC", "EIO", "ENOMEM")
 _POINTS = 40  # of each command at which each kind of fault is tried, where it has more
 _LITTER = (".lock", ".part")  # what a killed process may leave, hidden
 
@@ -49,43 +49,22 @@ class _Course:
         return shutil.copytree(self.base, self.place)
 
 
-def attack_with_kills(options: Options) -> list[Tally]:
-    """One row: kills at every operation of every command."""
-    tally = Tally("killed at a file operation")
-    with tally.timed(), _prepared() as base:
-        for course in _courses(base, options):
-            for at in _points(course, options, "kill", len(course.operations)):
-                found = _judge_kill(course, at)
-                tally.count("kill", f"{course.name}:{at}", found and f"{course.operations[at - 1]}: {found}")
-    return [tally]
-
-
-def attack_with_faults(options: Options) -> list[Tally]:
-    """A row for each kind of fault."""
-    tallies = {kind: Tally(f"{kind} at a file operation") for kind in _FAULTS}
-    with _prepared() as base:
-        for course in _courses(base, options):
+def attack_commands(options: Options, kinds: Sequence[str]) -> list[Tally]:
+    """A row for each kind: "kill", or one of FAULTS."""
+    tallies = {kind: Tally(f"{kind} at a file operation") for kind in options.chosen(kinds, 0)}
+    names = QUICK if options.quick else tuple(COMMANDS)
+    with tempfile.TemporaryDirectory(prefix="hardening-") as folder:
+        base = make_base(Path(folder))
+        for name in options.chosen(names, 1):
+            course = _run_undisturbed(name, base)
             for kind, tally in tallies.items():
                 with tally.timed():
-                    for at in _points(course, options, kind, _POINTS):
-                        found = _judge_fault(course, kind, at)
-                        trial = f"{kind}:{course.name}:{at}"
-                        tally.count("faults", trial, found and f"{course.operations[at - 1]}: {found}")
+                    for at in _points(course, options, kind):
+                        found = _judge(course, kind, at)
+                        attack = "kill" if kind == "kill" else "faults"
+                        trial, place = f"{kind}:{name}:{at}", course.operations[at - 1]
+                        tally.count(attack, trial, found and f"{place}: {found}")
     return list(tallies.values())
-
-
-@contextmanager
-def _prepared() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="hardening-") as folder:
-        yield make_base(Path(folder))
-
-
-def _courses(base: Path, options: Options) -> Iterator[_Course]:
-    wanted = QUICK if options.quick else tuple(COMMANDS)
-    if options.only:
-        wanted = (options.only.split(":")[-2],)
-    for name in wanted:
-        yield _run_undisturbed(name, base)
 
 
 def _run_undisturbed(name: str, base: Path) -> _Course:
@@ -98,25 +77,20 @@ def _run_undisturbed(name: str, base: Path) -> _Course:
     return _Course(name, course.command, base, course.before, after, frozenset(alike), operations)
 
 
-def _points(course: _Course, options: Options, kind: str, most: int) -> list[int]:
+def _points(course: _Course, options: Options, kind: str) -> list[int]:
     """Which operations are attacked, counted from 1: all, or a sample from the seed."""
-    if options.only:
-        return [int(options.only.split(":")[-1])] if kind in ("kill", options.only.split(":")[0]) else []
-    every, most = range(1, len(course.operations) + 1), min(most, options.most)
-    drawn = random.Random(f"{options.seed} {kind} {course.name}").sample(every, min(most, len(every)))
-    return sorted(drawn)
+    every = range(1, len(course.operations) + 1)
+    most = min(options.most, len(every) if kind == "kill" else _POINTS, len(every))
+    drawn = random.Random(f"{options.seed} {kind} {course.name}").sample(every, most)
+    return [int(at) for at in options.chosen(list(map(str, sorted(drawn))), 2)]
 
 
-def _judge_kill(course: _Course, at: int) -> str:
-    done = run_command(course.command.words.split(), course.fresh(), action="kill", at=at)
-    if done.code != -9:
-        return f"not killed, but exit code {done.code}"
-    return _lost(course) or _goes_on(course)
-
-
-def _judge_fault(course: _Course, kind: str, at: int) -> str:
+def _judge(course: _Course, kind: str, at: int) -> str:
+    """What went wrong, or ""."""
     done = run_command(course.command.words.split(), course.fresh(), action=kind, at=at)
-    lost = _bad_end(done) or _lost(course)
+    if kind == "kill" and done.code != -signal.SIGKILL:
+        return f"not killed, but exit code {done.code}"
+    lost = (kind != "kill" and _bad_end(done)) or _lost(course)
     if lost:
         return lost
     return _goes_on(course) if done.code else _incomplete(course)

@@ -13,6 +13,7 @@ from random import Random
 
 __all__ = ["CONTAINERS", "damage"]
 
+_VALUES = re.compile(rb'-?\d[\d.]*(?:e[+-]?\d+)?|"[^"\d]*"|true|false')  # of TOML, JSON and tables
 _LONGEST = 2**20  # bytes that a file may grow to
 _NUMBERS = (
     0,
@@ -34,7 +35,7 @@ _NUMBERS = (
 _WORDS = (
     b"-1", b"0", b"1e308", b"-1e-320", b"nan", b"NaN", b"inf", b"Infinity", b"1" * 5001,
     b"0x7fffffff", b"1_000", b"99999999999999999999", b"2147483648", b"true", b"null", b"[]", b"{}", b'""',
-    b"[[[[[[[[", b"\x00", b"\xff\xfe",
+    b"[[[[[[[[", b"[" * 100_000, b"0x" + b"f" * 5000, b"\x00", b"\xff\xfe",
     b"\xed\xa0\x80", b"'", b"..", b"/", b"%n%s", b"\n", b",", b"\x1b[31m", "٣".encode(), "𝟗".encode(),
 )  # fmt: skip
 
@@ -105,12 +106,14 @@ _CHANGES = (
 
 
 def damage(data: bytes, rng: Random, container: str = "") -> bytes:
-    """One to eight changes; half of the time within a part of the container, whose checksums then hold."""
+    """One to eight changes; half of the time within a part of the container, whose checksums then hold, or,
+    of text, to one of its values."""
     if container and rng.random() < 0.5:
         split, join = CONTAINERS[container]
         parts = split(data)
         at = rng.randrange(len(parts))
-        parts[at] = _change(parts[at], rng)
+        word = container == "values" and rng.random() < 0.7
+        parts[at] = rng.choice(_WORDS) if word else _change(parts[at], rng)
         return join(parts, data)
     return _change(data, rng)
 
@@ -120,6 +123,11 @@ def _change(data: bytes, rng: Random) -> bytes:
     for _ in range(rng.choice((1, 1, 1, 2, 4, 8))):
         data = rng.choice(_CHANGES)(data, rng)[:most]
     return data
+
+
+def _join_values(parts: list[bytes], data: bytes) -> bytes:
+    following = iter(parts)
+    return _VALUES.sub(lambda _: next(following), data)
 
 
 def _png_parts(data: bytes) -> list[bytes]:
@@ -160,6 +168,7 @@ def _join_safetensors(parts: list[bytes], _data: bytes) -> bytes:
 
 
 CONTAINERS: dict[str, tuple[Callable[[bytes], list[bytes]], Callable[[list[bytes], bytes], bytes]]] = {
+    "values": (lambda data: _VALUES.findall(data) or [b""], _join_values),
     "png": (_png_parts, _join_png),
     "zip": (_zip_parts, _join_zip),
     "gzip": (lambda data: [gzip.decompress(data)], lambda parts, _: gzip.compress(parts[0], mtime=0)),

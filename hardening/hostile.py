@@ -17,7 +17,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -31,7 +31,7 @@ from hardening.requests_made import SIDE, Hostile, draw_request, good_body
 from hardening.tally import Options, Tally
 from tenfold.classifier import Classifier
 
-__all__ = ["attack_with_requests"]
+__all__ = ["attack_server"]
 
 _HOSTILE, _OVERLOAD = 5000, 2000  # requests
 _FINE = {503, 504, 507}
@@ -42,7 +42,7 @@ _MOST_MEMORY = 600  # MiB, of the server and its workers
 _OTHER = ("127.0.0.2", 0)  # the address of those who mean no harm
 
 
-def attack_with_requests(options: Options) -> list[Tally]:
+def attack_server(options: Options) -> list[Tally]:
     """Five rows; the server runs on its own, with a model that answers quickly."""
     rows = (
         "hostile requests",
@@ -59,7 +59,8 @@ def attack_with_requests(options: Options) -> list[Tally]:
         model.save(Path(folder) / "model")
         with _running(Path(folder)) as server:
             if options.only:
-                print(_send(server, draw_request(_rng(options, int(options.only.rpartition(":")[2]))), []))
+                request = draw_request(_rng(options, int(options.chosen([], 1)[0])))
+                print(request.data[:1000], _send(server, request, []) or "as it should be", sep="\n")
                 return []
             workers = server.workers()
             with hostile.timed(), _others(server, model, beside):
@@ -240,7 +241,8 @@ def _send_made_up(server: _Server, options: Options, tally: Tally) -> None:
         max_examples=min(40, options.most), deadline=None, database=None,
         phases=[hypothesis.Phase.generate], suppress_health_check=list(hypothesis.HealthCheck),
     )  # fmt: skip
-    for operation in schema.get_all_operations():
+    operations: Iterable[Any] = schema.get_all_operations()
+    for operation in operations:
         described = operation.ok()
 
         @hypothesis.seed(options.seed)

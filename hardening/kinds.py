@@ -51,7 +51,7 @@ class Kind:
     file: str
     make: Callable[[Path], Any]
     read: Callable[[Path], Any]
-    container: str = ""
+    container: str = "values"
     count: int = _EACH
 
 
@@ -211,7 +211,7 @@ def _picture_kinds(form: str, container: str) -> tuple[Kind, Kind]:
     )
 
 
-def _table_kind(name: str, container: str = "", read: Callable[[Path], Any] | None = None) -> Kind:
+def _table_kind(name: str, container: str = "values", read: Callable[[Path], Any] | None = None) -> Kind:
     reading = read or partial(_read_data, name)
     return Kind(name, "damaged data files", name, _make_table, reading, container)
 
@@ -224,7 +224,7 @@ def _idx_kind(name: str, part: str, ending: str, container: str = "") -> Kind:
 
 
 def _run_kind(name: str, read: Callable[[Path], Any], file: str = "", **more: Any) -> Kind:
-    values = {"make": _make_run, "group": _RUNS} | more
+    values: dict[str, Any] = {"make": _make_run, "group": _RUNS} | more
     return Kind(name, file=file or f"run/{name}", read=read, **values)
 
 

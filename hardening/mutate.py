@@ -26,7 +26,7 @@ from hardening.tally import Options, Tally
 from tenfold.errors import TenfoldError
 from tenfold.helpers import count_cores
 
-__all__ = ["attack_with_files"]
+__all__ = ["attack_files"]
 
 _SECONDS = 10  # of the processor's time that one reading may take
 _STUCK = 300  # seconds after which a reading that does not even use the processor is ended
@@ -37,19 +37,19 @@ class _TooLong(BaseException):
     pass
 
 
-def attack_with_files(options: Options) -> list[Tally]:
+def attack_files(options: Options) -> list[Tally]:
     """A row for each group of kinds."""
-    kinds: Sequence[Kind] = QUICK if options.quick else KINDS
-    if options.only:
-        kinds = [kind for kind in KINDS if kind.name == options.only.rpartition(":")[0]]
+    known = {kind.name: kind for kind in KINDS}
+    names = [kind.name for kind in (QUICK if options.quick else KINDS)]
+    kinds = [known[name] for name in options.chosen(names, 0)]
     tallies = {kind.group: Tally(kind.group) for kind in kinds}
     with tempfile.TemporaryDirectory(prefix="hardening-") as folder:
         make_samples(Path(folder) / "samples", kinds)
-        if options.only:
-            number = int(options.only.rpartition(":")[2])
-            _repeat(kinds[0], number, options.seed, Path(folder))
-            return []
-        _run_all(kinds, tallies, options, Path(folder))
+        number = options.chosen([""], 1)[0]
+        if number:
+            _repeat(kinds[0], int(number), options.seed, Path(folder))
+        else:
+            _run_all(kinds, tallies, options, Path(folder))
     return list(tallies.values())
 
 

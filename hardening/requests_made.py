@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -17,7 +18,7 @@ from hardening.damage import damage
 __all__ = ["Hostile", "draw_request", "good_body"]
 
 SIDE = 28
-_ODD = (
+_ODD: tuple[Any, ...] = (
     None, True, -1, 256, 1e400, 2**64, "", "7", "é" * 50, [], {}, [[]], [[[1]]], [[[256]]], [[[0.5]]],
     [["a"]], "a" * 100_000, ["aaa" * 1000, *[""] * 1000],
 )  # fmt: skip

@@ -17,12 +17,18 @@ _SHOWN = 3  # failures of one cause that are printed with their command
 
 @dataclass(frozen=True)
 class Options:
-    """quick: a small part, in seconds. most: trials of each kind. only: the one trial of this name."""
+    """quick: a small part, in seconds. most: trials of each kind. only: trials of this name, such as
+    "kill:train:17" or the first words of it."""
 
     quick: bool = False
     seed: int = 0
     most: int = sys.maxsize
     only: str = ""
+
+    def chosen(self, names: Sequence[str], place: int) -> Sequence[str]:
+        """The names, or that which --only has in this place."""
+        words = self.only.split(":") if self.only else []
+        return [words[place]] if len(words) > place else names
 
 
 @dataclass(frozen=True)
