@@ -239,5 +239,5 @@ def test_a_wrong_gradient_is_caught() -> None:
 
 def test_a_network_larger_than_its_weights_is_refused_before_there_is_room_for_it() -> None:
     network = plan_network(parse_layers(["flatten", *["linear 999999"] * 9, "linear classes"]), (28, 28), 10)
-    with pytest.raises(ModelError, match="the weights lack 'linear1.weight'"):
+    with pytest.raises(ModelError, match=r"the weights lack 'linear1\.weight'"):
         ParameterStore.of(network, {})

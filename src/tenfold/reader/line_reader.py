@@ -126,7 +126,7 @@ class LineReader:
             weights = load_file(file)
         except TenfoldError:
             raise
-        except (OSError, ValueError, RecursionError, SafetensorError) as error:
+        except (OSError, ValueError, SafetensorError) as error:
             raise ModelError(f"{path} cannot be read: {error}", expected="a line reader's folder") from error
         return cls.from_weights(card, weights, engine=engine, device=device, precision=precision)
 

@@ -53,7 +53,7 @@ def is_line_reader(path: str | Path) -> bool:
     folder = Path(path) if Path(path).is_dir() else Path(path).parent
     try:
         card = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+    except (OSError, ValueError):
         return False
     return isinstance(card, dict) and "kind" in card
 
