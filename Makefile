@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check reader bench docs clean
+.PHONY: demo test check reader bench harden docs clean
 
 demo: .venv/installed
 	$(BIN)/tenfold train cnn
@@ -24,6 +24,10 @@ bench: .venv/installed
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
 	set -e; for name in time_to_99 fast_profile accuracy epoch_speed augmentation_speed inference growth ladder; do \
 	  $(BIN)/python benchmarks/$$name.py --quick --out build/bench; done
+
+# Seeded attacks by kills, faults, damaged files and hostile requests; the table of docs/hardening.md.
+harden: .venv/installed
+	$(BIN)/python -m hardening --readme
 
 # The documentation site, into build/site; the notebooks are executed, and pictures that are out of date drawn again.
 docs: .venv/installed

@@ -70,6 +70,9 @@ def test_the_smallest_recipe_takes_defaults() -> None:
         (MINIMAL + "[published]\ntest_accuracy = 98.1", ["published.test_accuracy"]),
         (MINIMAL + "training = 5", ["'network.training'"]),
         ("training = 5\n" + MINIMAL, ["training = 5"]),
+        (MINIMAL + "[training]\nepochs = 0x" + "f" * 5000, ["20000 bits", "at most 63"]),
+        (MINIMAL.replace("linear classes", "linear " + "9" * 5001), ["linear 99", "below a million"]),
+        (MINIMAL.replace("flatten", "max-pool 1000000x1"), ["max-pool 1000000x1", "below a million"]),
     ],
     ids=lambda value: value[-40:] if isinstance(value, str) else None,
 )

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from tenfold.errors import ModelError
 from tenfold.networks.layers import LAYER_KINDS, parse_layers
 from tenfold.networks.shapes import LayerSpec, plan_network
 from tenfold.numpy_engine.gradcheck import check_gradients
@@ -234,3 +235,9 @@ def test_a_wrong_gradient_is_caught() -> None:
     check = check_gradients(layer, rng.standard_normal((3, 6)), rng=rng)
     assert not check.passed(1e-6)
     assert check.largest_error == pytest.approx(1e-5, rel=0.1)
+
+
+def test_a_network_larger_than_its_weights_is_refused_before_there_is_room_for_it() -> None:
+    network = plan_network(parse_layers(["flatten", *["linear 999999"] * 9, "linear classes"]), (28, 28), 10)
+    with pytest.raises(ModelError, match=r"the weights lack 'linear1\.weight'"):
+        ParameterStore.of(network, {})

@@ -23,7 +23,7 @@ def parse_libsvm(data: bytes, shape: tuple[int, int], where: str | Path) -> tupl
         try:
             labels[row] = int(line.split(maxsplit=1)[0]) - 1
             _fill(values[row], line.split()[1:])
-        except (ValueError, IndexError) as error:
+        except (ValueError, IndexError, OverflowError) as error:
             raise DataError(
                 f"{where}, row {row + 1} is not LIBSVM's format ({error})",
                 expected=f"a label and index:value pairs, {values.shape[1]} values from -1 to 1",

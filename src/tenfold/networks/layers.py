@@ -133,13 +133,13 @@ def _parse_residual(line: Mapping[str, Sequence], name: str) -> LayerSpec:
     return LayerSpec("residual", name, inner=parse_layers(line["residual"], f"{name}."))
 
 
-_POOL = r"{} (?P<kernel>\d+(?:x\d+)?)(?: stride (?P<stride>\d+))?"
+_POOL = r"{} (?P<kernel>\d{{1,6}}(?:x\d{{1,6}})?)(?: stride (?P<stride>\d{{1,6}}))?"
 _FORMS = {
-    "linear": (r"linear (?P<units>\d+|classes)", "linear UNITS, or linear classes"),
+    "linear": (r"linear (?P<units>\d{1,6}|classes)", "linear UNITS, or linear classes"),
     "dropout": (r"dropout (?P<rate>0?\.\d+|0|0\.0+)", "dropout P with 0 <= P < 1"),
     "conv": (
-        r"conv (?P<units>\d+|classes) (?P<kernel>\d+x\d+)(?: stride (?P<stride>\d+))?"
-        r"(?: padding (?P<padding>\d+|\d+x\d+|same))?(?P<no_bias> no-bias)?",
+        r"conv (?P<units>\d{1,6}|classes) (?P<kernel>\d{1,6}x\d{1,6})(?: stride (?P<stride>\d{1,6}))?"
+        r"(?: padding (?P<padding>\d{1,6}|\d{1,6}x\d{1,6}|same))?(?P<no_bias> no-bias)?",
         "conv CHANNELS KxL [stride S] [padding P|PxQ|same] [no-bias]",
     ),
     "max-pool": (_POOL.format("max-pool"), "max-pool K [stride S], or max-pool KxL [stride S]"),
@@ -147,8 +147,8 @@ _FORMS = {
         _POOL.format("average-pool"),
         "average-pool K [stride S], or average-pool KxL [stride S]",
     ),
-    "pixel-unshuffle": (r"pixel-unshuffle (?P<kernel>\d+)", "pixel-unshuffle K"),
-    "columns": (r"columns(?: (?P<units>[1-9]\d*))?", "columns, or columns PARTS"),
+    "pixel-unshuffle": (r"pixel-unshuffle (?P<kernel>\d{1,6})", "pixel-unshuffle K"),
+    "columns": (r"columns(?: (?P<units>[1-9]\d{0,5}))?", "columns, or columns PARTS"),
 } | {kind: (kind, kind) for kind in ("flatten", "relu", "sigmoid", "tanh", "batch-norm")}
 
 
@@ -162,7 +162,8 @@ def _parse_line(line: str, name: str) -> LayerSpec:
     pattern, form = _FORMS[kind]
     match = re.fullmatch(pattern, " ".join(words))
     if not match:
-        raise RecipeError(f"layer {line!r} cannot be read", expected=form)
+        below = ", numbers below a million" if re.search(r"\d{7}", line) else ""
+        raise RecipeError(f"layer {line[:200]!r} cannot be read", expected=form + below)
     found = match.groupdict()
     return _checked(LayerSpec(kind, name, **_numbers(kind, found)), line, found)
 

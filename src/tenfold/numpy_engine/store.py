@@ -40,7 +40,10 @@ class ParameterStore:
         cls, network: Network, weights: Mapping[str, np.ndarray], dtype: DTypeLike = np.float32
     ) -> ParameterStore:
         """The store of a network, filled. Raises ModelError as `load` does."""
-        store = cls(network.parameters(), dtype)
+        parameters = network.parameters()
+        for parameter in parameters:  # before there is room for them: a card may claim any size
+            _check(parameter, weights)
+        store = cls(parameters, dtype)
         store.load(weights)
         return store
 

@@ -77,6 +77,7 @@ def parse_recipe(text: str, *, where: str = "recipe") -> Recipe:
 
 def recipe_from_dict(values: Mapping[str, Any], *, where: str = "recipe") -> Recipe:
     """A dictionary of the TOML's form -> Recipe. Raises RecipeError."""
+    _refuse_huge(values, where)
     _refuse_unknown(values, Recipe, where, "")
     try:
         recipe = Recipe.model_validate(values)
@@ -126,6 +127,14 @@ def _section_of(annotation: Any) -> type[BaseModel] | None:
         if isinstance(candidate, type) and issubclass(candidate, BaseModel):
             return candidate
     return None
+
+
+def _refuse_huge(value: Any, where: str) -> None:
+    """Whole numbers that no engine can take, some of which Python does not even print."""
+    if isinstance(value, int) and abs(value) >= 2**63:
+        raise RecipeError(f"{where}: a whole number of {value.bit_length()} bits", expected="at most 63 bits")
+    for inner in value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ():
+        _refuse_huge(inner, where)
 
 
 @checked
