@@ -78,7 +78,8 @@ def refuse(name: str, folder: Path) -> None:
 @pytest.mark.parametrize("name", LOADERS)
 def test_other_bytes(run: Path, name: str) -> None:
     good = (run / name).read_bytes()
-    for content in [*BYTES, good[: len(good) // 2], good[:-30]]:
+    torn = [] if name == "recipe.toml" else [good[: len(good) // 2], good[:-30]]  # half a TOML may be one
+    for content in [*BYTES, *torn]:
         if name == "history.jsonl" and content == b"":
             continue  # no epoch yet
         (run / name).write_bytes(content)
@@ -125,7 +126,7 @@ def test_other_arrays(run: Path, name: str) -> None:
 
 
 def test_arrays_of_gigabytes_are_not_read(run: Path) -> None:
-    np.savez_compressed(run / "evaluation.npz", confusion=np.zeros((1 << 30) + 1, np.uint8)[:1])
+    np.savez_compressed(run / "evaluation.npz", confusion=np.zeros(1))
     data = bytearray((run / "evaluation.npz").read_bytes())
     place = data.find(b"PK\x01\x02")  # the central directory says how large the member is
     data[place + 24 : place + 28] = (0xFFFF0000).to_bytes(4, "little")
@@ -140,8 +141,8 @@ def test_arrays_of_gigabytes_are_not_read(run: Path) -> None:
         ("evaluation.npz", [("report", "run"), ("runs", "show", "run"), ("export", "run", "--to", "card")]),
         ("history.jsonl", [("report", "run"), ("runs", "show", "run"), ("compare", "run", "run")]),
         ("environment.json", [("runs", "show", "run"), ("train", "--resume", "run"), ("export", "run")]),
-        ("model.json", [("evaluate", "run"), ("predict", "x.png", "--model", "run"), ("report", "run")]),
-        ("recipe.toml", [("runs", "show", "run"), ("train", "run/recipe.toml"), ("label-errors", "run")]),
+        ("model.json", [("evaluate", "run"), ("report", "run")]),
+        ("recipe.toml", [("runs", "show", "run"), ("train", "run/recipe.toml"), ("report", "run")]),
         ("checkpoint/latest.safetensors", [("train", "--resume", "run")]),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
