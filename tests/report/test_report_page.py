@@ -13,12 +13,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from markupsafe import Markup
 from PIL import Image
 from report_runs import make_dataset, make_history, make_recipe, make_run, start_run
 from safetensors.numpy import save_file
 
 from tenfold.errors import ModelError
 from tenfold.metrics import class_intervals, per_class
+from tenfold.report import hover, scores, sections
 from tenfold.report.compare import compare_runs
 from tenfold.report.sections import weights_section
 from tenfold.report.write import write_report
@@ -116,6 +118,13 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     made = make_run(tmp_path_factory.mktemp("runs") / "a-run", make_dataset(names, shape))
     write_report(made)
     return made
+
+
+@pytest.fixture
+def no_charts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing in the place of each chart: to draw them takes most of a report's time."""
+    for module in (hover, scores, sections):
+        monkeypatch.setattr(module, "figure_to_svg", lambda figure, name, alt: Markup(""))
 
 
 @pytest.fixture(scope="module")
@@ -273,6 +282,7 @@ def test_parameter_table_equals_the_weights(run: Run, page: _Reader) -> None:
     assert f"Learned parameters{total:,}" in [row.replace("\n", "") for row in page.inside("tr")]
 
 
+@pytest.mark.usefixtures("no_charts")
 @pytest.mark.parametrize("shift", [0, -1, 2])
 def test_weight_pictures_follow_the_label_shift(shift: int, tmp_path: Path) -> None:
     dataset = make_dataset(("left", "middle", "right"), (12, 10))
@@ -340,6 +350,7 @@ def test_history_without_validation_and_with_a_lost_loss(tmp_path: Path) -> None
     assert "not a number" in page.text
 
 
+@pytest.mark.usefixtures("no_charts")
 def test_note_of_the_data_is_said_at_the_top(tmp_path: Path) -> None:
     dataset = replace(make_dataset(DIGITS, (28, 28)), note="the embedded sample of 5,000 images")
     page = _read(write_report(make_run(tmp_path / "run", dataset)))
@@ -347,6 +358,7 @@ def test_note_of_the_data_is_said_at_the_top(tmp_path: Path) -> None:
     assert any("the embedded sample of 5,000 images" in text for text in notices)
 
 
+@pytest.mark.usefixtures("no_charts")
 def test_perfect_classifier_has_no_misses(tmp_path: Path) -> None:
     dataset = make_dataset(("left", "middle", "right"), (12, 10))
     run = make_run(tmp_path / "run", dataset)
@@ -374,6 +386,7 @@ def test_many_classes_and_large_pictures_stay_small(tmp_path: Path) -> None:
     assert "Shown are 64 of 80 units" in page.text
 
 
+@pytest.mark.usefixtures("no_charts")
 @pytest.mark.parametrize(
     ("layers", "said"),
     [
