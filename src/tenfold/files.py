@@ -1,14 +1,15 @@
-"""Writing files so that nobody ever sees half of one."""
+"""Writing files so that nobody ever sees half of one; and what kind of file is there."""
 
 from __future__ import annotations
 
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["remove_parts", "replace_file", "write_text"]
+__all__ = ["is_special", "remove_parts", "replace_file", "write_text"]
 
 
 _LONGEST = 100  # characters of a name that its part repeats: names have a limit
@@ -56,3 +57,12 @@ def write_text(path: Path, text: str) -> None:
     """Writes UTF-8 text, beside and renamed."""
     with replace_file(path) as beside:
         beside.write_text(text, encoding="utf-8")
+
+
+def is_special(path: str | Path) -> bool:
+    """Whether a pipe, a socket or a device is there: reading it might never end."""
+    try:
+        mode = Path(path).stat().st_mode
+    except OSError:
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))

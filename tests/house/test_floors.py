@@ -24,6 +24,10 @@ TOP = 10  # tenfold/__init__.py, which names everything lazily
 FLOORS: dict[int, tuple[str, ...]] = {
     0: ("errors", "numerics", "version", "files", "helpers"),
     1: (
+        "limits",
+        "ink.values",
+        "ink.paper",
+        "ink.open",
         "claims",
         "settings",
         "arrays",

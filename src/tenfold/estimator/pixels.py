@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isqrt, prod
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -50,13 +52,30 @@ def learn_pixels(rows: np.ndarray, shape: Any, value_range: Any) -> PixelMap:
 
 
 def flatten_pictures(values: Any) -> tuple[Any, tuple[int, int] | None]:
-    """(N, H, W) -> (N, H * W) and (H, W); anything else as it is, and None."""
+    """(N, H, W) -> (N, H * W) and (H, W); a list of pictures (paths, PIL images) as the data sets read them;
+    anything else as it is, and None. Raises EstimatorDataError for pictures of several sizes."""
     array = values if isinstance(values, np.ndarray) else None
+    if array is None and isinstance(values, list | tuple) and values and _is_picture(values[0]):
+        array = _open_pictures(values)
     if array is None and isinstance(values, list | tuple) and np.ndim(values) == 3:
         array = np.asarray(values)
     if array is None or array.ndim != 3:
         return values, None
     return array.reshape(len(array), prod(array.shape[1:])), (array.shape[1], array.shape[2])
+
+
+def _is_picture(value: Any) -> bool:
+    return isinstance(value, Path) or hasattr(value, "getexif")
+
+
+def _open_pictures(pictures: Sequence[Any]) -> np.ndarray:
+    from tenfold.ink.open import open_grey
+
+    opened = [open_grey(picture) for picture in pictures]
+    sizes = {f"{grey.shape[1]}x{grey.shape[0]}" for grey in opened}
+    if len(sizes) > 1:
+        raise EstimatorDataError(f"pictures of {', '.join(sorted(sizes))}", expected="pictures of one size")
+    return np.stack(opened)
 
 
 def _settle_shape(features: int, shape: Any) -> tuple[int, int]:
