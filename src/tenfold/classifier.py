@@ -19,12 +19,13 @@ from tenfold.engines.ensemble import build_engine
 from tenfold.errors import DataError, ModelError, TenfoldError
 from tenfold.files import replace_file, write_text
 from tenfold.ink.background import Background
+from tenfold.limits import check_need
 from tenfold.networks.shapes import Network
 from tenfold.numerics import softmax
 from tenfold.recipes.load import recipe_from_dict
 from tenfold.recipes.schema import Recipe
 
-__all__ = ["Classifier", "ModelCard"]
+__all__ = ["Classifier", "ModelCard", "read_card", "read_model"]
 
 _FORMAT = 1
 
@@ -37,6 +38,7 @@ class ModelCard:
     are divided by it before the softmax. background: what lies around the ink in the training
     images, so that a picture of the other polarity can be turned round; "any" is never turned.
     rejects: the network has one output more than there are classes, "none of them".
+    value_range: the numbers of the training data that became the pixels 0 and 255.
     least_confidence, most_none: a verdict is "unsure" below the one, "not a digit" above the other.
     """
 
@@ -47,6 +49,7 @@ class ModelCard:
     std: float
     temperature: float = 1.0
     background: Background = "any"
+    value_range: tuple[float, float] = (0.0, 255.0)
     rejects: bool = False
     least_confidence: float = 0.0
     most_none: float = 1.0
@@ -73,7 +76,8 @@ class ModelCard:
                 "mean": self.mean,
                 "std": self.std,
                 "background": self.background,
-            },
+            }
+            | ({} if self.value_range == (0.0, 255.0) else {"value_range": list(self.value_range)}),
             "temperature": self.temperature,
             "verdict": {
                 "rejects": self.rejects,
@@ -108,6 +112,7 @@ class ModelCard:
                 std=float(entry["std"]),
                 temperature=float(values["temperature"]),
                 background=entry["background"],
+                value_range=_read_range(entry.get("value_range", (0.0, 255.0))),
                 **values.get("verdict", {}),
             )
             card._check()
@@ -127,6 +132,14 @@ class ModelCard:
                 raise ValueError(f"{name} {getattr(self, name)}")
         if not math.isfinite(self.mean):
             raise ValueError(f"mean {self.mean}")
+
+
+def _read_range(ends: Any) -> tuple[float, float]:
+    """Raises ValueError unless these are two finite numbers that differ."""
+    black, white = (float(end) for end in ends)
+    if not (math.isfinite(black) and math.isfinite(white)) or black == white:
+        raise ValueError(f"value_range {ends}")
+    return black, white
 
 
 class Classifier:
@@ -263,8 +276,19 @@ class Classifier:
         return "unsure" if confidence < self.card.least_confidence else "digit"
 
 
-def read_model(path: str | Path) -> tuple[ModelCard, dict[str, np.ndarray]]:
-    """The card and the weights of a run's folder or a `model.safetensors`. Raises ModelError."""
+def read_card(path: str | Path) -> ModelCard:
+    """The card alone. Raises ModelError."""
+    card_path = _find_files(path)[1]
+    try:
+        return ModelCard.from_dict(json.loads(card_path.read_text(encoding="utf-8")), str(card_path))
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            f"{card_path} cannot be read: {error}", expected="a model saved by tenfold"
+        ) from error
+
+
+def _find_files(path: str | Path) -> tuple[Path, Path]:
+    """The weights and the card of a run's folder or a `model.safetensors`. Raises ModelError."""
     given = Path(path)
     weights_path = given / "model.safetensors" if given.is_dir() else given
     card_path = weights_path.with_name("model.json")
@@ -275,10 +299,20 @@ def read_model(path: str | Path) -> tuple[ModelCard, dict[str, np.ndarray]]:
                 expected="a run's folder, or a model.safetensors with its model.json beside it",
                 remedy="train one with `tenfold train`, or list them with `tenfold runs`",
             )
+    return weights_path, card_path
+
+
+def read_model(path: str | Path) -> tuple[ModelCard, dict[str, np.ndarray]]:
+    """The card and the weights of a run's folder or a `model.safetensors`. Raises ModelError."""
+    card, weights_path = read_card(path), _find_files(path)[0]
     try:
-        card = ModelCard.from_dict(json.loads(card_path.read_text(encoding="utf-8")), str(card_path))
+        check_need(weights_path.stat().st_size, weights_path)
         return card, load_file(weights_path)
-    except TenfoldError:
-        raise
+    except TenfoldError as error:
+        raise ModelError(error.found, expected=error.expected, remedy=error.remedy) from error
+    except MemoryError as error:
+        raise ModelError(
+            f"{weights_path} needs more memory than there is", expected="a model that fits"
+        ) from error
     except (OSError, ValueError, SafetensorError) as error:
-        raise ModelError(f"{given} cannot be read: {error}", expected="a model saved by tenfold") from error
+        raise ModelError(f"{path} cannot be read: {error}", expected="a model saved by tenfold") from error

@@ -32,17 +32,19 @@ class Source:
     folders: Mapping[str, str] = field(default_factory=dict)
 
 
-def open_path(path: Path, *, progress: Progress | None = None) -> Source:
+def open_path(
+    path: Path, *, progress: Progress | None = None, value_range: tuple[float, float] | None = None
+) -> Source:
     """Looks what `path` is, and reads nothing yet but tables. Raises DataError when it is nothing known."""
     if path.is_dir():
         pairs = _idx_pairs(path)
         return _idx_source(pairs, path.name) if pairs else _picture_source(path, progress)
     name = path.name.lower()
     if name.endswith(".npz"):
-        datasets = read_npz(path)
+        datasets = read_npz(path, value_range=value_range)
         return Source({part: partial(datasets.__getitem__, part) for part in datasets})
     if name.endswith((".csv", ".csv.gz")):
-        return Source({"train": partial(read_csv, path)})
+        return Source({"train": partial(read_csv, path, value_range=value_range)})
     if "images" in name and "idx" in name:
         return _idx_source({"train": (path, _labels_beside(path))}, path.name)
     raise DataError(f"{path} is no kind of data set that is known", expected=KNOWN)

@@ -331,7 +331,7 @@ def _has_deep_colours(image: Image.Image) -> bool:
 
 
 def _stretch_deep(image: Image.Image) -> Image.Image:
-    """Of 10, 12 or 14 bits in a 16-bit file the upper eight use few levels, 0 to 3, 15 or 63: 0 to 255 here."""
+    """Of 10, 12 or 14 bits in 16 the upper eight use few levels, 0 to 3, 15 or 63: 0 to 255 here."""
     if image.mode not in ("RGB", "RGBA", "LA"):
         return image
     values = np.asarray(image)
