@@ -64,6 +64,8 @@ def _run() -> int:
             code = app(prog_name="tenfold", standalone_mode=False)
     except TenfoldError as error:
         code = _complain(str(error), error.exit_code)
+    except MemoryError:
+        code = _complain("there is not enough memory; take fewer images, a smaller model or batch_size", 1)
     except OSError as error:
         told = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
         code = _complain(told, 1)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from tenfold.arrays import ImageDataset
-from tenfold.data.idx import label_column, read_idx, read_idx_pair
+from tenfold.data.idx import label_column, read_idx, read_idx_pair, refuse_special
 from tenfold.data.progress import Progress
 from tenfold.data.tables import class_labels, read_csv, read_npz
 from tenfold.errors import DataError, DataNotFoundError
@@ -36,6 +36,7 @@ def open_path(
     path: Path, *, progress: Progress | None = None, value_range: tuple[float, float] | None = None
 ) -> Source:
     """Looks what `path` is, and reads nothing yet but tables. Raises DataError when it is nothing known."""
+    refuse_special(path)
     if path.is_dir():
         pairs = _idx_pairs(path)
         return _idx_source(pairs, path.name) if pairs else _picture_source(path, progress)

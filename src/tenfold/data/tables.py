@@ -13,9 +13,11 @@ from tenfold.arrays import ImageDataset
 from tenfold.data.idx import read_payload
 from tenfold.data.ranges import FULL, find_range, tell_range
 from tenfold.errors import DataError, DataNotFoundError
+from tenfold.limits import check_need
 
 __all__ = ["class_labels", "natural_key", "parse_numbers", "read_csv", "read_npz", "to_pixels"]
 
+NPZ_NAMES = ("images", "labels", "x_train", "y_train", "x_test", "y_test")
 LABEL_NAMES = ("label", "target", "class", "y")
 MOST_CLASSES = 10_000
 _PIECE = 1 << 20  # pixels that are float64 at a time
@@ -32,7 +34,7 @@ def read_csv(path: str | Path, *, value_range: tuple[float, float] | None = None
     Whole-number labels name classes 0..max; other labels are class names, in natural order.
     Raises DataError naming file, row (1 is the first line) and column (1 is the first).
     """
-    data = read_payload(path)
+    data = read_payload(path, share=3)
     header, body = _split_header(data)
     if not body.strip():
         raise DataError(f"{path} has no rows", remedy="check that it is the right file")
@@ -277,7 +279,7 @@ def read_npz(path: str | Path, *, value_range: tuple[float, float] | None = None
     Both parts have the class names of both. Nothing is unpickled. Raises DataError naming file,
     array and remedy.
     """
-    arrays = _load_arrays(Path(path))
+    arrays, names_found = _load_arrays(Path(path))
     pairs = {
         part: (images, labels)
         for part, images, labels in (
@@ -289,7 +291,7 @@ def read_npz(path: str | Path, *, value_range: tuple[float, float] | None = None
     }
     if "train" not in pairs:
         raise DataError(
-            f"{path} holds the arrays {', '.join(sorted(arrays)) or '(none)'}",
+            f"{path} holds the arrays {', '.join(names_found) or '(none)'}",
             expected="images and labels, or x_train and y_train",
             remedy="rename them with numpy.savez",
         )
@@ -335,15 +337,23 @@ def _shaped(array: np.ndarray, where: str) -> np.ndarray:
     return array
 
 
-def _load_arrays(path: Path) -> dict[str, np.ndarray]:
+def _load_arrays(path: Path) -> tuple[dict[str, np.ndarray], list[str]]:
+    """The arrays that make a data set, and the names of all; sizes are checked before they are read."""
     if not path.exists():
         raise DataNotFoundError(f"{path} is not there", remedy="check the path")
     if not zipfile.is_zipfile(path):
         raise DataError(f"{path} is no npz file", remedy="write it with numpy.savez, or copy it again")
     try:
-        # np.load leaves a broken file open that it opened itself
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            return {key: archive[key] for key in archive.files}
+        with zipfile.ZipFile(path) as archive:
+            members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+            wanted = {name: info for name, info in members.items() if name in NPZ_NAMES}
+            check_need(sum(_claimed_bytes(archive, info) for info in wanted.values()), path)
+            arrays = {name: _read_member(archive, info) for name, info in wanted.items()}
+        return arrays, sorted(members)
+    except DataError:
+        raise
+    except MemoryError as error:
+        raise DataError(f"{path} needs more memory than there is", remedy="save fewer images") from error
     except Exception as error:  # zipfile and NumPy's header parser raise a dozen kinds on broken bytes
         if "Object arrays" in str(error):
             raise DataError(
@@ -352,3 +362,28 @@ def _load_arrays(path: Path) -> dict[str, np.ndarray]:
                 remedy="save them with a plain dtype",
             ) from None
         raise DataError(f"{path} is broken npz ({error})", remedy="copy the file again") from error
+
+
+def _claimed_bytes(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> int:
+    """Of an array, by its header alone. Raises ValueError where its file is not as long."""
+    with archive.open(info) as file:
+        version = np.lib.format.read_magic(file)
+        reader = {
+            (1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0
+        }[version]  # fmt: skip
+        shape, _, dtype = reader(file)
+        start = file.tell()
+    if dtype.hasobject:
+        raise ValueError("Object arrays cannot be loaded")
+    claimed = math.prod(shape) * dtype.itemsize
+    if min(shape, default=1) < 0 or start + claimed != info.file_size:
+        raise ValueError(f"{info.filename} claims {claimed:,} bytes and has {info.file_size - start:,}")
+    return claimed
+
+
+def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.ndarray:
+    with archive.open(info) as file:
+        array: np.ndarray = np.lib.format.read_array(file, allow_pickle=False)
+        if file.read(1):
+            raise ValueError(f"{info.filename} goes on after its array")
+    return array
