@@ -20,19 +20,19 @@ LOCK = ".lock"  # the file of a folder that is held by the process that writes t
 
 
 @contextmanager
-def claim_folder(folder: Path) -> Iterator[None]:
+def claim_folder(folder: Path, *, wait: bool = False) -> Iterator[None]:
     """Makes the folder, and keeps other processes from writing there until the end of it; a new folder in
     which nothing was written is removed.
 
     The lock ends with the process, however it ends. One process may claim a folder several times.
-    Raises UsageError where another process holds it.
+    wait: until another process that holds it is done. Raises UsageError where one holds it otherwise.
     """
     new, key = not folder.exists(), folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     if key in _held or fcntl is None:
         yield
         return
-    number = _lock(folder)
+    number = _lock(folder, wait)
     _held.add(key)
     try:
         yield
@@ -48,12 +48,12 @@ def claim_folder(folder: Path) -> Iterator[None]:
 _held: set[Path] = set()
 
 
-def _lock(folder: Path) -> int:
+def _lock(folder: Path, wait: bool) -> int:
     path = folder / LOCK
     while True:
         number = os.open(path, os.O_CREAT | os.O_RDWR, 0o666)
         try:
-            fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(number, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
             if path.exists() and os.path.samestat(os.fstat(number), path.stat()):
                 return number
         except BlockingIOError:

@@ -25,6 +25,7 @@ from tenfold.files import is_special, replace_file
 from tenfold.limits import check_need
 
 __all__ = [
+    "check_digest",
     "check_images",
     "check_sha256",
     "label_column",
@@ -178,6 +179,18 @@ def check_sha256(path: Path, payload: bytes | np.ndarray, expected: str) -> None
         )
 
 
+def check_digest(path: Path, expected: str, *, kind: str = "sha256") -> None:
+    """Raises DataError unless the file, as it lies there, has this digest: "sha256" or "md5"."""
+    with _opened(path) as file:
+        found = hashlib.file_digest(file, lambda: hashlib.new(kind, usedforsecurity=False)).hexdigest()
+    if found != expected:
+        raise DataError(
+            f"{path} has other contents than published: {kind} {found[:12]}...",
+            expected=f"{expected[:12]}...",
+            remedy="delete it and fetch it again",
+        )
+
+
 def check_images(images: np.ndarray, where: str | Path) -> None:
     """Raises DataError unless `images` is uint8 (N, H, W)."""
     if images.ndim != 3 or images.dtype != np.uint8:
@@ -206,8 +219,6 @@ def _uncompress(data: bytes, where: str | Path, *, share: int = 2) -> bytes:
     packed = data[:2] == GZIP_MAGIC, data[:3] == BZIP2_MAGIC
     if not any(packed):
         return data
-    if packed[0]:
-        check_need(int.from_bytes(data[-4:], "little"), where, share=share)  # of the last stream, as it says
     pieces, total = [], 0
     try:
         for piece in _gunzip(data) if packed[0] else _bunzip2(data):
