@@ -86,6 +86,7 @@ class ImageDataset:
     note: one line on where the data came from when that is not what was asked for.
     files: of each image the file that it came from, within the folder of its part, such as
     "7/scan 12.png"; none where images have no files of their own.
+    value_range: the numbers that became the pixels 0 and 255, where the data were in other units.
     Raises DataError when the arrays do not fit each other.
     Usable as a PyTorch map-style data set: `dataset[i]` is (image, label).
     """
@@ -96,6 +97,7 @@ class ImageDataset:
     name: str = "data"
     note: str = ""
     files: tuple[str, ...] = field(default=(), kw_only=True)
+    value_range: tuple[float, float] = field(default=(0.0, 255.0), kw_only=True)
 
     pixel_types: ClassVar[tuple[type, ...]] = (np.uint8,)
 
@@ -169,6 +171,7 @@ class ImageDataset:
             name or self.name,
             self.note,
             files=_subset_files(self.files, chosen),
+            value_range=self.value_range,
         )
 
     def sha256(self) -> str:

@@ -24,14 +24,14 @@ _held: set[Path] = set()
 
 
 @contextmanager
-def claim_folder(folder: Path) -> Iterator[None]:
+def claim_folder(folder: Path, *, wait: bool = False) -> Iterator[None]:
     """Makes the folder, and keeps other processes from writing there until the end of it; a new folder in
     which nothing was written is removed.
 
     The lock ends with the process, however it ends. One process may claim a folder several times.
-    Raises UsageError where another process holds it.
+    wait: until another process that holds it is done. Raises UsageError where one holds it otherwise.
     """
-    with _hold(folder / LOCK, folder):
+    with _hold(folder / LOCK, folder, wait=wait):
         yield
 
 
@@ -80,16 +80,16 @@ def is_taken(folder: Path, own: Collection[str] = ()) -> bool:
 
 
 @contextmanager
-def _hold(lock: Path, what: Path, *, alone: bool = False) -> Iterator[None]:
+def _hold(lock: Path, what: Path, *, alone: bool = False, wait: bool = False) -> Iterator[None]:
     """The lock file `lock` of this process alone, which is removed at the end of it. alone: this process
-    must not hold it yet."""
+    must not hold it yet. wait: for another process that holds it."""
     folder = lock.parent
     new, key = not folder.exists(), _key(lock)
     make_folder(folder)
     if fcntl is None or (key in _held and not alone):
         yield
         return
-    number = _lock(lock, what)
+    number = _lock(lock, what, wait)
     _held.add(key)
     try:
         yield
@@ -106,11 +106,11 @@ def _key(lock: Path) -> Path:
     return lock.parent.resolve() / lock.name
 
 
-def _lock(path: Path, what: Path) -> int:
+def _lock(path: Path, what: Path, wait: bool) -> int:
     while True:
         number = os.open(path, os.O_CREAT | os.O_RDWR, 0o666)
         try:
-            fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(number, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
             if path.exists() and os.path.samestat(os.fstat(number), path.stat()):
                 return number
         except BlockingIOError:

@@ -20,15 +20,17 @@ from tenfold.engines.ensemble import build_engine
 from tenfold.errors import DataError, ModelError, UsageError
 from tenfold.files import replace_together
 from tenfold.ink.background import Background
+from tenfold.limits import check_need
 from tenfold.networks.shapes import Network
 from tenfold.numerics import softmax
 from tenfold.recipes.load import recipe_from_dict
 from tenfold.recipes.schema import Recipe
 from tenfold.records import pick, read_json, reading
 
-__all__ = ["Classifier", "ModelCard", "check_answers"]
+__all__ = ["Classifier", "ModelCard", "check_answers", "read_card", "read_model"]
 
 _FORMAT = 1
+_REMEDY = "train or export the model anew"
 _VERDICT = {"temperature": "float", "rejects": "bool", "least_confidence": "float", "most_none": "float"}
 
 
@@ -40,6 +42,7 @@ class ModelCard:
     are divided by it before the softmax. background: what lies around the ink in the training
     images, so that a picture of the other polarity can be turned round; "any" is never turned.
     rejects: the network has one output more than there are classes, "none of them".
+    value_range: the numbers of the training data that became the pixels 0 and 255.
     least_confidence, most_none: a verdict is "unsure" below the one, "not a digit" above the other.
     """
 
@@ -50,6 +53,7 @@ class ModelCard:
     std: float
     temperature: float = 1.0
     background: Background = "any"
+    value_range: tuple[float, float] = (0.0, 255.0)
     rejects: bool = False
     least_confidence: float = 0.0
     most_none: float = 1.0
@@ -76,7 +80,8 @@ class ModelCard:
                 "mean": self.mean,
                 "std": self.std,
                 "background": self.background,
-            },
+            }
+            | ({} if self.value_range == (0.0, 255.0) else {"value_range": list(self.value_range)}),
             "temperature": self.temperature,
             "verdict": {
                 "rejects": self.rejects,
@@ -112,6 +117,7 @@ class ModelCard:
                 mean=float(entry["mean"]),
                 std=float(entry["std"]),
                 background=values["input"]["background"],
+                value_range=_read_range(values["input"].get("value_range", (0.0, 255.0))),
                 **verdict,
             )
             card._check()
@@ -131,6 +137,14 @@ class ModelCard:
                 raise ValueError(f"{name} {getattr(self, name)}")
         if not math.isfinite(self.mean):
             raise ValueError(f"mean {self.mean}")
+
+
+def _read_range(ends: Any) -> tuple[float, float]:
+    """Raises ValueError unless these are two finite numbers that differ."""
+    black, white = (float(end) for end in ends)
+    if not (math.isfinite(black) and math.isfinite(white)) or black == white:
+        raise ValueError(f"value_range {ends}")
+    return black, white
 
 
 class Classifier:
@@ -290,8 +304,25 @@ def check_answers(logits: np.ndarray) -> np.ndarray:
     return logits
 
 
+def read_card(path: str | Path) -> ModelCard:
+    """The card alone. Raises ModelError."""
+    card_path = _find_files(path)[1]
+    with reading(str(card_path), expected="a model saved by tenfold", remedy=_REMEDY):
+        return ModelCard.from_dict(read_json(card_path), str(card_path))
+
+
 def read_model(path: str | Path) -> tuple[ModelCard, dict[str, np.ndarray]]:
     """The card and the weights of a run's folder or a `model.safetensors`. Raises ModelError."""
+    card, weights_path = read_card(path), _find_files(path)[0]
+    with reading(str(weights_path), expected="a model saved by tenfold", remedy=_REMEDY):
+        check_need(weights_path.stat().st_size, weights_path)
+        weights = load_file(weights_path)
+    refuse_infinite(weights, weights_path)
+    return card, weights
+
+
+def _find_files(path: str | Path) -> tuple[Path, Path]:
+    """The weights and the card of a run's folder or a `model.safetensors`. Raises ModelError."""
     given = Path(path)
     weights_path = given / "model.safetensors" if given.is_dir() else given
     card_path = weights_path.with_name("model.json")
@@ -302,10 +333,4 @@ def read_model(path: str | Path) -> tuple[ModelCard, dict[str, np.ndarray]]:
                 expected="a run's folder, or a model.safetensors with its model.json beside it",
                 remedy="train one with `tenfold train`, or list them with `tenfold runs`",
             )
-    remedy = "train or export the model anew"
-    with reading(str(card_path), expected="a model saved by tenfold", remedy=remedy):
-        card = ModelCard.from_dict(read_json(card_path), str(card_path))
-    with reading(str(weights_path), expected="a model saved by tenfold", remedy=remedy):
-        weights = load_file(weights_path)
-    refuse_infinite(weights, weights_path)
-    return card, weights
+    return weights_path, card_path

@@ -9,6 +9,8 @@ TenfoldError                 exit code 1 on the command line
 ├── MissingDependencyError   an optional package is not installed
 ├── DivergedError            a training's loss or weights are NaN or infinite
 └── FigureNotMetError        exit code 3: a required figure was not reached
+
+TenfoldWarning               a UserWarning: what was done for the user; one line on the command line
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ __all__ = [
     "ModelError",
     "RecipeError",
     "TenfoldError",
+    "TenfoldWarning",
     "UsageError",
     "nearest",
 ]
@@ -45,6 +48,10 @@ class TenfoldError(Exception):
         self.found, self.expected, self.remedy = found, expected, remedy
         parts = [found, f"expected {expected}" if expected else "", remedy]
         super().__init__("; ".join(" ".join(part.split()) for part in parts if part))
+
+
+class TenfoldWarning(UserWarning):
+    """Something that was done for the user and changes what is computed; one line."""
 
 
 class UsageError(TenfoldError):

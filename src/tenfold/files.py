@@ -1,4 +1,4 @@
-"""Writing files and folders so that nobody ever sees half of one."""
+"""Writing files and folders so that nobody ever sees half of one; and what kind of file is there."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import os
 import re
 import secrets
 import shutil
+import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ __all__ = [
     "fill_folder",
     "hidden_beside",
     "is_part",
+    "is_special",
     "make_folder",
     "remove_parts",
     "remove_parts_of",
@@ -148,6 +150,15 @@ def write_text(path: Path, text: str) -> None:
     """Writes UTF-8 text, beside and renamed."""
     with replace_file(path) as beside:
         beside.write_text(text, encoding="utf-8")
+
+
+def is_special(path: str | Path) -> bool:
+    """Whether a pipe, a socket or a device is there: reading it might never end."""
+    try:
+        mode = Path(path).stat().st_mode
+    except OSError:
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 _FORMULA = re.compile(r"\s*[=+\-@|%\uff1d\uff0b\uff0d\uff20]|[\t\r\n]")  # how one begins, in some spreadsheet

@@ -20,12 +20,14 @@ def test_every_entry_is_whole(name):
     assert min(entry.counts) > 0 and min(entry.image_shape) >= 16
     assert len(entry.part("train")) == len(entry.part("test")) == (2 if entry.form == "idx" else 1)
     assert len({file.name for file in entry.files}) == len(entry.files)
-    assert len(entry.mirrors) >= 2
+    assert entry.mirrors
     for mirror in entry.mirrors:
-        assert re.fullmatch(r"https?://[\w.-]+/([\w.~-]+/)*", mirror)
+        assert re.fullmatch(r"https://[\w.-]+/([\w.~-]+/)*", mirror)
     for file in (*entry.files, *([entry.archive] if entry.archive else [])):
         assert re.fullmatch(r"[0-9a-f]{64}|", file.sha256) and re.fullmatch(r"[0-9a-f]{32}|", file.md5)
-        assert file.sha256 or file.md5 or entry.archive  # whatever is downloaded can be checked
+        assert re.fullmatch(r"[0-9a-f]{64}|", file.published_sha256)
+        assert file.sha256 or file.published_sha256 or file.md5 or entry.archive
+    assert entry.archive is None or entry.archive.published_sha256
 
 
 def test_an_unknown_name():

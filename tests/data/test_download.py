@@ -2,15 +2,20 @@ import bz2
 import gzip
 import hashlib
 import io
+import pickle
 import socket
+import subprocess
+import sys
 import threading
+import urllib.request
 import zipfile
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from tenfold.data import download
+from tenfold.claims import claim_folder
+from tenfold.data import download, named
 from tenfold.data.catalogue import CatalogueEntry, DataFile
 from tenfold.data.download import download_dataset, download_file
 from tenfold.errors import DataError, DataNotFoundError
@@ -57,6 +62,7 @@ def server():
 @pytest.fixture(autouse=True)
 def no_proxy(monkeypatch):
     monkeypatch.setenv("no_proxy", "*")
+    monkeypatch.setattr(download, "SCHEMES", ("https", "http"))  # these servers have no certificate
 
 
 @pytest.fixture
@@ -163,7 +169,7 @@ def test_a_set_is_checked_by_its_uncompressed_contents(server, tmp_path):
     assert not server.asked
 
 
-@pytest.mark.parametrize("checksum", [{"sha256": "0" * 64}, {"md5": "0" * 32}])
+@pytest.mark.parametrize("checksum", [{"sha256": "0" * 64}, {"published_sha256": "0" * 64}])
 def test_a_wrong_checksum(server, tmp_path, checksum):
     server.files = {"a.gz": gzip.compress(b"one")}
     with pytest.raises(DataNotFoundError, match="wrong content"):
@@ -182,15 +188,19 @@ def zipped(**members):
 def test_an_archive_is_unpacked_and_removed(server, tmp_path):
     archive = zipped(a=b"one", b=b"two", c=b"not wanted")
     server.files = {"all.zip": archive}
-    packed = DataFile("all.zip", md5=hashlib.md5(archive, usedforsecurity=False).hexdigest())
+    packed = DataFile("all.zip", published_sha256=hashlib.sha256(archive).hexdigest())
     download_dataset(entry_of(server, (DataFile("a"), DataFile("b")), archive=packed), tmp_path)
-    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"a": b"one", "b": b"two"}
+    found = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    digests = {f"{name}.sha256": found.pop(f"{name}.sha256").decode().strip() for name in "ab"}
+    assert found == {"a": b"one", "b": b"two"}
+    assert digests == {f"{k}.sha256": hashlib.sha256(v).hexdigest() for k, v in found.items()}
 
 
 @pytest.mark.parametrize("archive", [b"no zip", zipped(a=b"one")])
 def test_an_archive_that_lacks_something(server, tmp_path, archive):
     server.files = {"all.zip": archive}
-    entry = entry_of(server, (DataFile("b"),), archive=DataFile("all.zip"), mirrors=(f"{server.url}/",))
+    packed = DataFile("all.zip", published_sha256=hashlib.sha256(archive).hexdigest())
+    entry = entry_of(server, (DataFile("b"),), archive=packed, mirrors=(f"{server.url}/",))
     with pytest.raises(DataNotFoundError, match="not the archive"):
         download_dataset(entry, tmp_path)
     assert not list(tmp_path.iterdir())
@@ -199,4 +209,71 @@ def test_an_archive_that_lacks_something(server, tmp_path, archive):
 def test_a_folder_that_cannot_be_made(server, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(DataNotFoundError, match="XDG_CACHE_HOME"):
-        download_dataset(entry_of(server, (DataFile("a"),)), tmp_path / "file" / "folder")
+        download_dataset(entry_of(server, (DataFile("a", sha256="0" * 64),)), tmp_path / "file" / "folder")
+
+
+def test_nothing_but_https(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(download, "SCHEMES", ("https",))
+    with pytest.raises(DataNotFoundError, match="not an HTTPS address"):
+        download_file([f"{server.url}/file"], tmp_path / "file")
+    assert not server.asked and not list(tmp_path.iterdir())
+
+
+def test_a_redirection_away_from_https_is_refused(monkeypatch):
+    monkeypatch.setattr(download, "SCHEMES", ("https",))
+    request = urllib.request.Request("https://example.org/file")
+    with pytest.raises(OSError, match="not an HTTPS address"):
+        download._OnlyHttps().redirect_request(request, None, 302, "", {}, "http://example.org/file")
+
+
+def test_what_has_no_sha256_is_not_downloaded(server, tmp_path):
+    server.files = {"a": b"one"}
+    with pytest.raises(DataNotFoundError, match="no sha256 of its files is known"):
+        download_dataset(entry_of(server, (DataFile("a", md5="0" * 32),)), tmp_path)
+    assert not server.asked
+
+
+@pytest.mark.parametrize("checked", ["published", "archive"])
+def test_what_was_downloaded_is_verified_again_when_it_is_read(server, tmp_path, monkeypatch, checked):
+    """Also where counts and shapes still fit."""
+    images = b"\0\0\x08\x03" + b"\0\0\0\1\0\0\0\2\0\0\0\2" + bytes(4)
+    labels = b"\0\0\x08\x01\0\0\0\1\0"
+    packed = {"images": images, "labels": labels}
+    if checked == "archive":
+        archive = zipped(**packed)
+        server.files = {"all.zip": archive}
+        files = tuple(DataFile(name) for name in packed)
+        wanted = {"archive": DataFile("all.zip", published_sha256=hashlib.sha256(archive).hexdigest())}
+    else:
+        server.files, wanted = packed, {}
+        files = tuple(
+            DataFile(name, published_sha256=hashlib.sha256(data).hexdigest()) for name, data in packed.items()
+        )
+    entry = entry_of(server, files * 2, mirrors=(f"{server.url}/",), **wanted)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    folder = named.download_folder(entry)
+    download_dataset(entry, folder)
+    assert len(named.read_entry(entry, folder, "train", verify=True)) == 1
+    (folder / "images").write_bytes(images[:-1] + b"\1")
+    with pytest.raises(DataError, match=r"images has other contents than published.*fetch it again"):
+        named.read_entry(entry, folder, "train", verify=True)
+
+
+def test_of_two_at_once_one_downloads_and_the_other_waits(server, tmp_path):
+    content = b"one" * 100_000
+    server.files = {"a": content}
+    entry = entry_of(server, (DataFile("a", published_sha256=hashlib.sha256(content).hexdigest()),))
+    entry = replace(entry, mirrors=(f"{server.url}/",))
+    folder = tmp_path / "set"
+    program = (
+        "import pickle, sys\nfrom pathlib import Path\nfrom tenfold.data import download\n"
+        "download.SCHEMES = ('http',)\n"
+        "download.download_dataset(pickle.loads(bytes.fromhex(sys.argv[1])), Path(sys.argv[2]))"
+    )
+    command = [sys.executable, "-c", program, pickle.dumps(entry).hex(), str(folder)]
+    with claim_folder(folder):
+        started = subprocess.Popen(command)
+        download.download_file([f"{server.url}/a"], folder / "a")
+        asked = list(server.asked)
+    assert started.wait(60) == 0
+    assert server.asked == asked and (folder / "a").read_bytes() == content

@@ -26,6 +26,10 @@ FLOORS: dict[int, tuple[str, ...]] = {
     0: ("errors", "numerics", "version", "files", "helpers"),
     1: (
         "arguments",
+        "limits",
+        "ink.values",
+        "ink.paper",
+        "ink.open",
         "claims",
         "records",
         "settings",

@@ -5,9 +5,11 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 __all__ = ["main"]
 
@@ -58,9 +60,12 @@ def _run() -> int:
     from tenfold.errors import TenfoldError
 
     try:
-        code = app(prog_name="tenfold", standalone_mode=False)
+        with _warnings_in_one_line():
+            code = app(prog_name="tenfold", standalone_mode=False)
     except TenfoldError as error:
         code = _complain(str(error), error.exit_code)
+    except MemoryError:
+        code = _complain("there is not enough memory; take fewer images, a smaller model or batch_size", 1)
     except OSError as error:
         told = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
         code = _complain(told, 1)
@@ -70,6 +75,25 @@ def _run() -> int:
             raise
         code = _complain(f"{format_message()} (see tenfold --help)", getattr(error, "exit_code", 2))
     return code if isinstance(code, int) else 0
+
+
+@contextmanager
+def _warnings_in_one_line() -> Iterator[None]:
+    """Tenfold's own; those of libraries stay as they are."""
+    from tenfold.errors import TenfoldWarning
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("default", category=TenfoldWarning)
+        show = warnings.showwarning
+
+        def tell(message: Warning | str, category: type[Warning], *where: Any, **options: Any) -> None:
+            if issubclass(category, TenfoldWarning):
+                _complain(str(message), 0)
+            else:
+                show(message, category, *where, **options)
+
+        warnings.showwarning = tell
+        yield
 
 
 def _was_interrupted(error: BaseException | None) -> bool:

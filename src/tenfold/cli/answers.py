@@ -126,7 +126,7 @@ def find_pictures(given: str) -> list[tuple[str, str]]:
     folder = Path(given)
     if given == "-" or not given or not folder.is_dir():
         return [(given, "")]
-    from tenfold.data.folders import SUFFIXES
+    from tenfold.data.folders import SUFFIXES, looks_like_picture
 
     found: list[tuple[str, str]] = []
 
@@ -138,7 +138,7 @@ def find_pictures(given: str) -> list[tuple[str, str]]:
         found += [
             (str(Path(place, name)), "")
             for name in names
-            if name.lower().endswith(SUFFIXES) and not name.startswith(".")
+            if not name.startswith(".") and looks_like_picture(Path(place, name))
         ]
     return sorted(found) or [(given, f"{given} holds no picture; expected {', '.join(SUFFIXES)}")]
 

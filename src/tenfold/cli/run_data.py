@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,14 +22,25 @@ def hold_folder(context: typer.Context, folder: Path) -> None:
 
 
 def load_data_for(path: Path, data: str | None, split: str, options: dict[str, Any]) -> ImageDataset:
-    """The data named, else what the run at `path` was trained on."""
+    """The data named, scaled as the model's own; else what the run at `path` was trained on."""
+    from tenfold.classifier import read_card
     from tenfold.data.load import load_dataset
+    from tenfold.data.ranges import FULL, is_alike, tell_range
+    from tenfold.errors import ModelError
     from tenfold.runs.folder import Run, is_run
     from tenfold.runs.run import load_for_run
 
     if data is None and path.is_dir() and is_run(path):
         return load_for_run(Run(path), split=split, **options)
-    return load_dataset(data, split=split, **options)
+    dataset = load_dataset(data, split=split, **options)
+    if dataset.value_range == FULL:
+        return dataset
+    with suppress(ModelError):  # who needs the model says what is wrong with it
+        trained = read_card(path).value_range
+        if dataset.value_range != trained and is_alike(dataset.value_range, trained):
+            dataset = load_dataset(data, split=split, value_range=trained, **options)
+            tell_range(*trained, f"{dataset.name}, as the model's own data")
+    return dataset
 
 
 def keeps_scores(path: Path, data: str | None, split: str) -> bool:

@@ -16,12 +16,13 @@ DIGITS = tuple(str(digit) for digit in range(10))
 class DataFile:
     """One file as published.
 
-    sha256: of the uncompressed payload. md5: of the file as published; checked after a download
-    where no sha256 is known. "" is not known.
+    sha256: of the uncompressed payload. published_sha256: of the file as published. What has neither is not
+    downloaded. md5: of the file as published, checked when it is read. "" is not known.
     """
 
     name: str
     sha256: str = ""
+    published_sha256: str = ""
     md5: str = ""
 
 
@@ -118,16 +119,27 @@ FASHION_MNIST = CatalogueEntry(
     image_shape=(28, 28),
     counts=(60_000, 10_000),
     train=(
-        DataFile("train-images-idx3-ubyte.gz", md5="8d4fb7e6c68d591d4c3dfef9ec88bf0d"),
-        DataFile("train-labels-idx1-ubyte.gz", md5="25c81989df183df01b3e8a0aad5dffbe"),
+        DataFile(
+            "train-images-idx3-ubyte.gz",
+            published_sha256="3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
+        ),
+        DataFile(
+            "train-labels-idx1-ubyte.gz",
+            published_sha256="a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
+        ),
     ),
     test=(
-        DataFile("t10k-images-idx3-ubyte.gz", md5="bef4ecab320f06d8554ea6380940ec79"),
-        DataFile("t10k-labels-idx1-ubyte.gz", md5="bb300cfdad3c16e7a12a480ee83cd310"),
+        DataFile(
+            "t10k-images-idx3-ubyte.gz",
+            published_sha256="346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
+        ),
+        DataFile(
+            "t10k-labels-idx1-ubyte.gz",
+            published_sha256="67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
+        ),
     ),
     mirrors=(
         "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
-        "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
         "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
     ),
     source="H. Xiao, K. Rasul, R. Vollgraf, 2017; MIT",
@@ -141,17 +153,26 @@ KMNIST = CatalogueEntry(
     image_shape=(28, 28),
     counts=(60_000, 10_000),
     train=(
-        DataFile("train-images-idx3-ubyte.gz", md5="bdb82020997e1d708af4cf47b453dcf7"),
-        DataFile("train-labels-idx1-ubyte.gz", md5="e144d726b3acfaa3e44228e80efcd344"),
+        DataFile(
+            "train-images-idx3-ubyte.gz",
+            published_sha256="51467d22d8cc72929e2a028a0428f2086b092bb31cfb79c69cc0a90ce135fde4",
+        ),
+        DataFile(
+            "train-labels-idx1-ubyte.gz",
+            published_sha256="e38f9ebcd0f3ebcdec7fc8eabdcdaef93bb0df8ea12bee65224341c8183d8e17",
+        ),
     ),
     test=(
-        DataFile("t10k-images-idx3-ubyte.gz", md5="5c965bf0a639b31b8f53240b1b52f4d7"),
-        DataFile("t10k-labels-idx1-ubyte.gz", md5="7320c461ea6c1c855c0b718fb2a4b134"),
+        DataFile(
+            "t10k-images-idx3-ubyte.gz",
+            published_sha256="edd7a857845ad6bb1d0ba43fe7e794d164fe2dce499a1694695a792adfac43c5",
+        ),
+        DataFile(
+            "t10k-labels-idx1-ubyte.gz",
+            published_sha256="20bb9a0ef54c7db3efc55a92eef5582c109615df22683c380526788f98e42a1c",
+        ),
     ),
-    mirrors=(
-        "https://codh.rois.ac.jp/kmnist/dataset/kmnist/",
-        "http://codh.rois.ac.jp/kmnist/dataset/kmnist/",
-    ),
+    mirrors=("https://codh.rois.ac.jp/kmnist/dataset/kmnist/",),
     source="T. Clanuwat et al., 2018; CC BY-SA 4.0",
 )
 
@@ -175,7 +196,9 @@ EMNIST_DIGITS = CatalogueEntry(
         "https://www.itl.nist.gov/iaui/vip/cs_links/EMNIST/",
     ),
     source="G. Cohen, S. Afshar, J. Tapson, A. van Schaik, 2017; public domain (NIST)",
-    archive=DataFile("gzip.zip", md5="58c8d27c78d21e728a6bc7b3cc06412e"),
+    archive=DataFile(
+        "gzip.zip", published_sha256="fb9bb67e33772a9cc0b895e4ecf36d2cf35be8b709693c3564cea2a019fcda8e"
+    ),
     transposed=True,
 )
 
@@ -208,12 +231,17 @@ USPS = CatalogueEntry(
     form="libsvm",
     image_shape=(16, 16),
     counts=(7_291, 2_007),
-    train=(DataFile("usps.bz2", md5="ec16c51db3855ca6c91edd34d0e9b197"),),
-    test=(DataFile("usps.t.bz2", md5="8ea070ee2aca1ac39742fdd1ef5ed118"),),
-    mirrors=(
-        "https://www.csie.ntu.edu.tw/~cjlin/libsvmtools/datasets/multiclass/",
-        "http://www.csie.ntu.edu.tw/~cjlin/libsvmtools/datasets/multiclass/",
+    train=(
+        DataFile(
+            "usps.bz2", published_sha256="3771e9dd6ba685185f89867b6e249233dd74652389f263963b3b741e994b034f"
+        ),
     ),
+    test=(
+        DataFile(
+            "usps.t.bz2", published_sha256="a9c0164e797d60142a50604917f0baa604f326e9a689698763793fa5d12ffc4e"
+        ),
+    ),
+    mirrors=("https://www.csie.ntu.edu.tw/~cjlin/libsvmtools/datasets/multiclass/",),
     source="J. Hull, 1994; scaled to -1..1 by LIBSVM",
 )
 

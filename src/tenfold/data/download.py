@@ -11,13 +11,16 @@ import urllib.request
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
+from tenfold.claims import claim_folder
 from tenfold.data.catalogue import CatalogueEntry, DataFile
-from tenfold.data.idx import check_sha256, read_payload
+from tenfold.data.idx import check_digest, check_sha256, read_payload
+from tenfold.data.named import kept_digest
 from tenfold.data.progress import Progress
 from tenfold.errors import DataError, DataNotFoundError
-from tenfold.files import replace_file
+from tenfold.files import replace_file, write_text
 from tenfold.version import __version__
 
 __all__ = ["download_dataset", "download_file"]
@@ -25,24 +28,34 @@ __all__ = ["download_dataset", "download_file"]
 CONNECT_SECONDS = 3.0  # until a mirror answers, name look-up included
 READ_SECONDS = 20.0  # between two blocks of an answer
 BLOCK = 1 << 16
+SCHEMES = ("https",)
 
 
 def download_dataset(entry: CatalogueEntry, folder: Path, *, progress: Progress | None = None) -> None:
-    """All files of `entry` that `folder` lacks. Raises DataNotFoundError naming what was tried."""
+    """All files of `entry` that `folder` lacks, over HTTPS, each checked by its sha256. Of several processes
+    one downloads, and the others wait for it. Raises DataNotFoundError naming what was tried.
+    """
+    wanted = [entry.archive] if entry.archive else list(entry.files)
+    if not all(file.sha256 or file.published_sha256 for file in wanted):
+        raise DataNotFoundError(
+            f"{entry.name} is not downloaded, for no sha256 of its files is known",
+            remedy=f"fetch them from {entry.mirrors[0]} into {folder}",
+        )
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DataNotFoundError(
             f"{folder} cannot be made ({error.strerror})", remedy="set XDG_CACHE_HOME to a writable folder"
         ) from error
-    missing = [file for file in entry.files if not (folder / file.name).exists()]
-    if entry.archive and missing:
-        archive = folder / entry.archive.name
-        _download_all(entry.mirrors, [entry.archive], folder, progress)
-        _unpack(archive, missing, folder)
-        archive.unlink()
-    else:
-        _download_all(entry.mirrors, missing, folder, progress)
+    with claim_folder(folder, wait=True):
+        missing = [file for file in entry.files if not (folder / file.name).exists()]
+        if entry.archive and missing:
+            archive = folder / entry.archive.name
+            _download_all(entry.mirrors, [entry.archive], folder, progress)
+            _unpack(archive, missing, folder)
+            archive.unlink()
+        else:
+            _download_all(entry.mirrors, missing, folder, progress)
 
 
 def download_file(
@@ -86,21 +99,25 @@ def _download_all(
 
 def _checker(file: DataFile) -> Callable[[Path], None]:
     def check(path: Path) -> None:
-        if file.sha256:
+        if file.published_sha256:
+            check_digest(path, file.published_sha256)
+        else:
             check_sha256(path, read_payload(path), file.sha256)
-        elif file.md5:
-            _check_md5(path, file.md5)
 
     return check
 
 
-def _check_md5(path: Path, expected: str) -> None:
-    with path.open("rb") as opened:
-        found = hashlib.file_digest(opened, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-    if found != expected:
-        raise DataError(
-            f"{path} has other contents than published: md5 {found[:12]}...", expected=expected[:12] + "..."
-        )
+class _OnlyHttps(urllib.request.HTTPRedirectHandler):
+    """Refuses to be sent from HTTPS to anything else."""
+
+    def redirect_request(self, request: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
+        _refuse_scheme(newurl)
+        return super().redirect_request(request, fp, code, msg, headers, newurl)
+
+
+def _refuse_scheme(url: str) -> None:
+    if urlsplit(url).scheme not in SCHEMES:
+        raise OSError(f"not an HTTPS address: {url[:60]}")
 
 
 def _fetch(url: str, part: Path, check: Callable[[Path], None] | None, progress: Progress | None) -> None:
@@ -149,6 +166,7 @@ def _transfer(url: str, part: Path, progress: Progress | None) -> None:
 def _open(url: str, start: int) -> http.client.HTTPResponse:
     """The answer, within CONNECT_SECONDS. In a thread of its own, because a look-up of a name that
     hangs has no timeout."""
+    _refuse_scheme(url)
     headers = {"User-Agent": f"tenfold/{__version__}"} | ({"Range": f"bytes={start}-"} if start else {})
     request = urllib.request.Request(url, headers=headers)
     answers: queue.SimpleQueue[http.client.HTTPResponse | Exception] = queue.SimpleQueue()
@@ -157,7 +175,7 @@ def _open(url: str, start: int) -> http.client.HTTPResponse:
 
     def ask() -> None:
         try:
-            answer = urllib.request.urlopen(request, timeout=READ_SECONDS)
+            answer = urllib.request.build_opener(_OnlyHttps).open(request, timeout=READ_SECONDS)
             if too_late.is_set():
                 answer.close()
             answers.put(answer)
@@ -190,8 +208,10 @@ def _unpack(archive: Path, files: Sequence[DataFile], folder: Path) -> None:
         with zipfile.ZipFile(archive) as opened:
             members = {Path(name).name: name for name in opened.namelist()}
             for file in files:
+                data = opened.read(members[file.name])
+                write_text(kept_digest(folder / file.name), hashlib.sha256(data).hexdigest() + "\n")
                 with replace_file(folder / file.name) as beside:
-                    beside.write_bytes(opened.read(members[file.name]))
+                    beside.write_bytes(data)
     except (KeyError, zipfile.BadZipFile) as error:
         archive.unlink()
         raise DataNotFoundError(

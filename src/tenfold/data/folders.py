@@ -18,16 +18,23 @@ from tenfold.data.progress import Progress
 from tenfold.data.tables import natural_key
 from tenfold.data.workers import decode_pictures
 from tenfold.errors import DataError
-from tenfold.files import replace_file
+from tenfold.files import is_special, replace_file
 
-__all__ = ["SUFFIXES", "class_folders", "read_image_folder", "split_folders"]
+__all__ = [
+    "SUFFIXES",
+    "class_folders",
+    "looks_like_picture",
+    "read_image_folder",
+    "split_folders",
+]
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 TRAIN_NAMES = ("train", "training")
 TEST_NAMES = ("test", "testing", "t10k")
 VALIDATION_NAMES = ("val", "validation")  # taken for the test part where there is no other
 IGNORED = ("thumbs.db", "desktop.ini")
-CACHE_VERSION = "1"  # of what read_grey makes of a file
+CACHE_VERSION = "2"  # of what open_grey makes of a file
+_STARTS = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # in names: control characters, broken UTF-8
 LAYOUT = "a folder for each class with pictures in it"
 
@@ -36,7 +43,7 @@ class _Picture(NamedTuple):
     path: str
     label: int
     name: str  # within the folder
-    stamp: str  # name, size and time
+    stamp: str  # name, size, times and place on the disk: ctime tells of changes that put back the others
 
 
 def split_folders(folder: Path) -> dict[str, Path]:
@@ -65,9 +72,10 @@ def read_image_folder(
 ) -> ImageDataset:
     """`<class>/*` pictures as grey images, with their files; class_names: when more are known than lie here.
 
+    What a file is, its content says, not its name; pipes, sockets and devices are passed over.
     The array is kept in `cache` (None: the XDG cache's folder `tenfold/folders`), named after the
-    files' names, sizes and times; a broken one is made anew. Raises DataError naming the first
-    file that is no picture or has another size.
+    files' names, sizes, times and places on the disk; a broken one is made anew. Raises DataError
+    naming the first file that is no picture or has another size, and where all need too much memory.
     """
     folder = Path(folder)
     names = class_names or class_folders(folder)
@@ -111,15 +119,32 @@ def _pictures_in(folder: Path, label: int) -> list[_Picture]:
     with os.scandir(folder) as entries:
         files = {e.name: e for e in entries if not e.name.startswith(".") and e.name.lower() not in IGNORED}
     for name in sorted(files):
-        if not name.lower().endswith(SUFFIXES) or files[name].is_dir():
+        if files[name].is_dir():
             raise DataError(
-                f"{folder / name} is not a picture",
-                expected=f"files that end in {', '.join(SUFFIXES)}",
+                f"{folder / name} is not a picture but a folder",
+                expected="a folder for each class, with pictures alone in it",
                 remedy="move it out of the class's folder",
             )
+        if is_special(files[name].path):
+            del files[name]
     if not files:
         raise DataError(f"{folder} has no pictures", expected=LAYOUT, remedy="fill or delete the folder")
     return [_picture(files[name], folder.name, label) for name in sorted(sorted(files), key=natural_key)]
+
+
+def looks_like_picture(path: str | Path) -> bool:
+    """Whether a file of a folder that holds all kinds is to be opened as a picture: by its name, so that a
+    broken one is reported, or by how it begins."""
+    if is_special(path):
+        return False
+    if str(path).lower().endswith(SUFFIXES):
+        return True
+    try:
+        with Path(path).open("rb") as file:
+            start = file.read(12)
+    except OSError:
+        return False
+    return start.startswith(_STARTS) or (start[:4] == b"RIFF" and start[8:] == b"WEBP")
 
 
 def _picture(entry: os.DirEntry[str], class_name: str, label: int) -> _Picture:
@@ -128,7 +153,8 @@ def _picture(entry: os.DirEntry[str], class_name: str, label: int) -> _Picture:
     except OSError as error:
         raise DataError(f"{entry.path} cannot be read ({error.strerror})", remedy="delete it") from error
     name = f"{class_name}/{entry.name}"
-    return _Picture(entry.path, label, name, f"{name}|{about.st_size}|{about.st_mtime_ns}")
+    stamp = (name, about.st_size, about.st_mtime_ns, about.st_ctime_ns, about.st_dev, about.st_ino)
+    return _Picture(entry.path, label, name, "|".join(map(str, stamp)))
 
 
 def _printable(name: str) -> str:

@@ -10,6 +10,7 @@ import bz2
 import gzip
 import hashlib
 import math
+import os
 import struct
 import zlib
 from collections.abc import Iterator
@@ -20,9 +21,11 @@ from typing import BinaryIO
 import numpy as np
 
 from tenfold.errors import DataError, DataNotFoundError
-from tenfold.files import replace_file
+from tenfold.files import is_special, replace_file
+from tenfold.limits import check_need
 
 __all__ = [
+    "check_digest",
     "check_images",
     "check_sha256",
     "label_column",
@@ -31,6 +34,7 @@ __all__ = [
     "read_idx",
     "read_idx_pair",
     "read_payload",
+    "refuse_special",
     "write_idx",
 ]
 
@@ -45,7 +49,7 @@ DTYPES: dict[int, np.dtype] = {
 MOST_DIMENSIONS = 8
 MOST_BYTES = 2**40
 GZIP_MAGIC, BZIP2_MAGIC = b"\x1f\x8b", b"BZh"
-MOST_DEFLATED = 1032  # bytes that one byte of gzip can hold at most (zlib's technical note)
+_STEP = 1 << 14  # bytes of gzip at a time, each of which holds 1032 at most (zlib's technical note)
 BROKEN = "fetch or copy the file again"
 
 
@@ -59,10 +63,15 @@ def read_idx(path: str | Path) -> np.ndarray:
     return parse_idx(open_payload(path), path)
 
 
-def read_payload(path: str | Path) -> bytes:
-    """A file's bytes, uncompressed when they are gzip or bzip2 (whose checksums are checked)."""
+def read_payload(path: str | Path, *, share: int = 2) -> bytes:
+    """A file's bytes, uncompressed when they are gzip or bzip2 (whose checksums are checked).
+
+    share: how many copies of them will exist at a time; raises DataError before they need more memory
+    than one file may.
+    """
     with _opened(path) as file:
-        return _uncompress(file.read(), path)
+        check_need(os.fstat(file.fileno()).st_size, path, share=share)
+        return _uncompress(file.read(), path, share=share)
 
 
 def open_payload(path: str | Path) -> np.ndarray:
@@ -74,11 +83,13 @@ def open_payload(path: str | Path) -> np.ndarray:
                 return np.memmap(file, np.uint8, mode="r")
             except (OSError, ValueError):  # empty, a pipe, or a file system that cannot map
                 pass
+        check_need(os.fstat(file.fileno()).st_size, path)
         return np.frombuffer(_uncompress(magic + file.read(), path), np.uint8)
 
 
 @contextmanager
 def _opened(path: str | Path) -> Iterator[BinaryIO]:
+    refuse_special(path)
     try:
         with Path(path).open("rb") as file:
             yield file
@@ -86,6 +97,16 @@ def _opened(path: str | Path) -> Iterator[BinaryIO]:
         raise DataNotFoundError(f"{path} is not there", remedy="check the path") from None
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror})", remedy="check the path") from error
+
+
+def refuse_special(path: str | Path) -> None:
+    """Raises DataError for a pipe, a socket or a device, of which nobody knows when they end."""
+    if is_special(path):
+        raise DataError(
+            f"{path} is a pipe, a socket or a device",
+            expected="a file",
+            remedy="save the data as a file first",
+        )
 
 
 def parse_idx(data: bytes | np.ndarray, where: str | Path) -> np.ndarray:
@@ -158,6 +179,21 @@ def check_sha256(path: Path, payload: bytes | np.ndarray, expected: str) -> None
         )
 
 
+def check_digest(path: Path, expected: str, *, kind: str = "sha256") -> None:
+    """Raises DataError unless the file, as it lies there, has this digest: "sha256" or "md5"."""
+    with _opened(path) as file:
+        digest = hashlib.new(kind, usedforsecurity=False)
+        while block := file.read(1 << 20):
+            digest.update(block)
+    found = digest.hexdigest()
+    if found != expected:
+        raise DataError(
+            f"{path} has other contents than published: {kind} {found[:12]}...",
+            expected=f"{expected[:12]}...",
+            remedy="delete it and fetch it again",
+        )
+
+
 def check_images(images: np.ndarray, where: str | Path) -> None:
     """Raises DataError unless `images` is uint8 (N, H, W)."""
     if images.ndim != 3 or images.dtype != np.uint8:
@@ -181,26 +217,51 @@ def label_column(labels: np.ndarray, where: str | Path) -> np.ndarray:
     return labels.astype(np.int64)
 
 
-def _uncompress(data: bytes, where: str | Path) -> bytes:
+def _uncompress(data: bytes, where: str | Path, *, share: int = 2) -> bytes:
+    """share: as in check_need; the bound holds while the bytes come."""
+    packed = data[:2] == GZIP_MAGIC, data[:3] == BZIP2_MAGIC
+    if not any(packed):
+        return data
+    pieces, total = [], 0
     try:
-        if data[:2] == GZIP_MAGIC:
-            return _gunzip(data)
-        return bz2.decompress(data) if data[:3] == BZIP2_MAGIC else data
+        for piece in _gunzip(data) if packed[0] else _bunzip2(data):
+            total += len(piece)
+            check_need(total, f"{where}, uncompressed,", share=share)
+            pieces.append(piece)
     except (OSError, EOFError, ValueError, zlib.error) as error:
-        kind = "gzip" if data[:2] == GZIP_MAGIC else "bzip2"
+        kind = "gzip" if packed[0] else "bzip2"
         raise DataError(f"{where} is broken {kind} ({error})", remedy=BROKEN) from error
+    return b"".join(pieces)
 
 
-def _gunzip(data: bytes) -> bytes:
-    """gzip.decompress; what is one stream goes straight into memory of the length that its last four
-    bytes tell, sooner and without a second copy."""
-    length = int.from_bytes(data[-4:], "little")
-    # The first stream ends with its own length: where those bytes first occur at the very end, it is all.
-    if length <= MOST_DEFLATED * len(data) and data.find(data[-4:]) == len(data) - 4:
-        payload = zlib.decompress(data, wbits=31, bufsize=max(length, 1))
-        if len(payload) == length:
-            return payload
-    return gzip.decompress(data)
+def _gunzip(data: bytes) -> Iterator[bytes]:
+    """The payload of all streams, at most some 16 MiB at a time. Raises EOFError, OSError, zlib.error."""
+    rest = memoryview(data)
+    while rest:
+        if rest[:2] != GZIP_MAGIC:
+            raise gzip.BadGzipFile(f"other bytes after a stream: {bytes(rest[:4]).hex()}")
+        stream = zlib.decompressobj(wbits=31)
+        for start in range(0, len(rest), _STEP):
+            yield stream.decompress(rest[start : start + _STEP])
+            if stream.eof:
+                break
+        if not stream.eof:
+            raise EOFError("it ends before its end-of-stream marker")
+        rest = rest[min(start + _STEP, len(rest)) - len(stream.unused_data) :]
+        while rest and not rest[0]:  # zeros may follow, as on tapes
+            rest = rest[1:]
+
+
+def _bunzip2(data: bytes) -> Iterator[bytes]:
+    rest = data
+    while rest:
+        stream = bz2.BZ2Decompressor()
+        yield stream.decompress(rest, 1 << 20)
+        while not stream.eof:
+            if stream.needs_input:
+                raise EOFError("it ends before its end-of-stream marker")
+            yield stream.decompress(b"", 1 << 20)
+        rest = stream.unused_data
 
 
 def _header(data: bytes, where: str | Path) -> tuple[np.dtype, tuple[int, ...]]:

@@ -40,6 +40,7 @@ def load_dataset(
     data_dir: str | Path | None = None,
     offline: bool = False,
     progress: Progress | None = None,
+    value_range: tuple[float, float] | None = None,
 ) -> ImageDataset:
     """The "train", "test" or "all" images of a data set.
 
@@ -50,10 +51,13 @@ def load_dataset(
     A named set is taken from data_dir, TENFOLD_DATA_DIR, the XDG cache, or downloaded into that
     unless offline. verify: sha256 of its uncompressed files where known, and its counts.
     Where a source has no test part, "test" is a fixed fifth of it (stratified, seed 0), "train"
-    the rest. Raises DataError and DataNotFoundError naming file and remedy.
+    the rest.
+    value_range: the numbers of a CSV or npz file that are black and white. None finds them in all of
+    the file, and a TenfoldWarning says so where they are not 0 and 255; the data set keeps them.
+    Raises DataError and DataNotFoundError naming file and remedy.
     """
     _check_split(split)
-    opened = _open_source(source, verify, data_dir, offline, progress)
+    opened = _open_source(source, verify, data_dir, offline, progress, value_range)
     return _take(opened, split, source or "mnist")
 
 
@@ -65,12 +69,13 @@ def load_parts(
     data_dir: str | Path | None = None,
     offline: bool = False,
     progress: Progress | None = None,
+    value_range: tuple[float, float] | None = None,
 ) -> dict[str, ImageDataset]:
     """What `load_dataset` gives, but of "all" each part by itself: "train" and "test" as they were published,
     or "all" where there is but one. Takes and raises what `load_dataset` does.
     """
     _check_split(split)
-    opened = _open_source(source, verify, data_dir, offline, progress)
+    opened = _open_source(source, verify, data_dir, offline, progress, value_range)
     if split != "all" or "test" not in opened.parts:
         return {split: _take(opened, split, source or "mnist")}
     return {part: opened.parts[part]() for part in ("train", "test") if part in opened.parts}
@@ -95,6 +100,7 @@ def _open_source(
     data_dir: str | Path | None,
     offline: bool,
     progress: Progress | None,
+    value_range: tuple[float, float] | None,
 ) -> Source:
     open_set = partial(
         _open_set,
@@ -104,11 +110,14 @@ def _open_source(
         progress=progress,
         ask_once=source is None,
     )
-    return _open(source, open_set, progress)
+    return _open(source, open_set, progress, value_range)
 
 
 def _open(
-    source: str | Path | None, open_set: Callable[[CatalogueEntry], Source], progress: Progress | None
+    source: str | Path | None,
+    open_set: Callable[[CatalogueEntry], Source],
+    progress: Progress | None,
+    value_range: tuple[float, float] | None,
 ) -> Source:
     if source is None:
         return _mnist_or_sample(open_set)
@@ -119,7 +128,7 @@ def _open(
     path = Path(source).expanduser()
     if not path.exists():
         raise DataNotFoundError(f"{path} is not there", remedy="check the path")
-    return open_path(path, progress=progress)
+    return open_path(path, progress=progress, value_range=value_range)
 
 
 def _like_path(source: str) -> bool:

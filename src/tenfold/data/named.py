@@ -10,12 +10,20 @@ import numpy as np
 
 from tenfold.arrays import ImageDataset
 from tenfold.data.catalogue import CatalogueEntry, DataFile
-from tenfold.data.idx import check_images, check_sha256, label_column, open_payload, parse_idx
+from tenfold.data.idx import check_digest, check_images, check_sha256, label_column, open_payload, parse_idx
 from tenfold.data.libsvm import parse_libsvm
 from tenfold.data.places import cache_folder
 from tenfold.errors import DataError
 
-__all__ = ["download_folder", "find_entry", "local_file", "missing_files", "read_entry", "search_folders"]
+__all__ = [
+    "download_folder",
+    "find_entry",
+    "kept_digest",
+    "local_file",
+    "missing_files",
+    "read_entry",
+    "search_folders",
+]
 
 
 def search_folders(entry: CatalogueEntry, data_dir: str | Path | None) -> list[Path]:
@@ -56,11 +64,15 @@ def local_file(folder: Path, file: DataFile) -> Path | None:
 def read_entry(entry: CatalogueEntry, folder: Path, split: str, *, verify: bool) -> ImageDataset:
     """The train or test part from `folder`, which has all files.
 
-    verify: sha256 of the uncompressed payloads where known, and the counts.
+    verify: sha256 of the uncompressed payloads where known, and the counts; of what was downloaded also that
+    its files are still those that were published.
     Raises DataError naming the file.
     """
     files = entry.part(split)
     paths = [local_file(folder, file) or folder / file.name for file in files]
+    for file, path in zip(files, paths, strict=True):
+        if verify and folder == download_folder(entry):
+            _check_published(file, path)
     payloads = [open_payload(path) for path in paths]
     for file, path, payload in zip(files, paths, payloads, strict=True):
         if verify and file.sha256:
@@ -74,6 +86,23 @@ def read_entry(entry: CatalogueEntry, folder: Path, split: str, *, verify: bool)
             remedy="delete the files and fetch them again",
         )
     return ImageDataset(images, labels, entry.class_names, entry.name)
+
+
+def _check_published(file: DataFile, path: Path) -> None:
+    kept = kept_digest(path)
+    if kept.is_file():
+        check_digest(path, kept.read_text(encoding="ascii", errors="replace").strip())
+    elif path.name != file.name:  # unpacked by hand: its digest as published says nothing
+        return
+    elif file.published_sha256:
+        check_digest(path, file.published_sha256)
+    elif file.md5 and not file.sha256:
+        check_digest(path, file.md5, kind="md5")
+
+
+def kept_digest(path: Path) -> Path:
+    """Where the sha256 of a file stands that came in an archive, which was checked when it was unpacked."""
+    return path.with_name(f"{path.name}.sha256")
 
 
 def _decode(

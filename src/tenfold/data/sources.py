@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from tenfold.arrays import ImageDataset
-from tenfold.data.idx import label_column, read_idx, read_idx_pair
+from tenfold.data.idx import label_column, read_idx, read_idx_pair, refuse_special
 from tenfold.data.progress import Progress
 from tenfold.data.tables import class_labels, read_csv, read_npz
 from tenfold.errors import DataError, DataNotFoundError
@@ -32,17 +32,20 @@ class Source:
     folders: Mapping[str, str] = field(default_factory=dict)
 
 
-def open_path(path: Path, *, progress: Progress | None = None) -> Source:
+def open_path(
+    path: Path, *, progress: Progress | None = None, value_range: tuple[float, float] | None = None
+) -> Source:
     """Looks what `path` is, and reads nothing yet but tables. Raises DataError when it is nothing known."""
+    refuse_special(path)
     if path.is_dir():
         pairs = _idx_pairs(path)
         return _idx_source(pairs, path.name) if pairs else _picture_source(path, progress)
     name = path.name.lower()
     if name.endswith(".npz"):
-        datasets = read_npz(path)
+        datasets = read_npz(path, value_range=value_range)
         return Source({part: partial(datasets.__getitem__, part) for part in datasets})
     if name.endswith((".csv", ".csv.gz")):
-        return Source({"train": partial(read_csv, path)})
+        return Source({"train": partial(read_csv, path, value_range=value_range)})
     if "images" in name and "idx" in name:
         return _idx_source({"train": (path, _labels_beside(path))}, path.name)
     raise DataError(f"{path} is no kind of data set that is known", expected=KNOWN)

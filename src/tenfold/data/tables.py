@@ -11,24 +11,30 @@ import numpy as np
 
 from tenfold.arrays import ImageDataset
 from tenfold.data.idx import read_payload
+from tenfold.data.ranges import FULL, find_range, tell_range
 from tenfold.errors import DataError, DataNotFoundError
+from tenfold.limits import check_need
 
 __all__ = ["class_labels", "natural_key", "parse_numbers", "read_csv", "read_npz", "to_pixels"]
 
+NPZ_NAMES = ("images", "labels", "x_train", "y_train", "x_test", "y_test")
 LABEL_NAMES = ("label", "target", "class", "y")
 MOST_CLASSES = 10_000
+_PIECE = 1 << 20  # pixels that are float64 at a time
 CHUNK = 1 << 22  # bytes of a table that are parsed at once
 SQUARE = "images of equal height and width, one image a row"
 
 
-def read_csv(path: str | Path) -> ImageDataset:
+def read_csv(path: str | Path, *, value_range: tuple[float, float] | None = None) -> ImageDataset:
     """A CSV file, gzip or not: one image a row, its label first or in the column that a header
-    calls label, target, class or y; the other columns are pixels 0..255 of a square image.
+    calls label, target, class or y; the other columns are the pixels of a square image.
+
+    value_range: the numbers that are black and white; None is found as `find_range` has it.
 
     Whole-number labels name classes 0..max; other labels are class names, in natural order.
     Raises DataError naming file, row (1 is the first line) and column (1 is the first).
     """
-    data = read_payload(path)
+    data = read_payload(path, share=3)
     header, body = _split_header(data)
     if not body.strip():
         raise DataError(f"{path} has no rows", remedy="check that it is the right file")
@@ -41,9 +47,16 @@ def read_csv(path: str | Path) -> ImageDataset:
     else:
         pixels, labels = np.delete(numbers, label_at, axis=1), numbers[:, label_at]
     side = _side(pixels.shape[1], path)
-    images = to_pixels(pixels, path, first_row=first_row, label_at=label_at)
+    ends = value_range or _found_range([pixels], path)
+    images = to_pixels(pixels, path, first_row=first_row, label_at=label_at, value_range=ends)
     indices, names = class_labels(labels, path, first_row=first_row)
-    return ImageDataset(images.reshape(-1, side, side), indices, names, Path(path).name)
+    return ImageDataset(images.reshape(-1, side, side), indices, names, Path(path).name, value_range=ends)
+
+
+def _found_range(parts: list[np.ndarray], where: str | Path) -> tuple[float, float]:
+    ends = find_range(parts, where)
+    tell_range(*ends, where)
+    return ends
 
 
 def parse_numbers(data: bytes) -> np.ndarray | None:
@@ -155,37 +168,52 @@ def _pixel_row(cells: list[str], path: str | Path, row: int, label_at: int) -> n
         raise _bad_pixel(path, row, at, label_at, cells[at].strip() or "blank") from None
 
 
-def _bad_pixel(path: str | Path, row: int, at: int, label_at: int, found: object) -> DataError:
+def _bad_pixel(
+    path: str | Path,
+    row: int,
+    at: int,
+    label_at: int,
+    found: object,
+    value_range: tuple[float, float] = FULL,
+) -> DataError:
     column = at + 1 + (at >= label_at >= 0)
     return DataError(
         f"{path}, row {row}, column {column}: the pixel is {found}",
-        expected="a number from 0 to 255",
+        expected=f"a number from {value_range[0]:g} to {value_range[1]:g}",
         remedy="mend or delete the row",
     )
 
 
-def to_pixels(values: np.ndarray, where: str | Path, *, first_row: int = 0, label_at: int = -1) -> np.ndarray:
-    """uint8 of the same shape from numbers 0..255 (rounded). values: (N, ...).
+def to_pixels(
+    values: np.ndarray,
+    where: str | Path,
+    *,
+    first_row: int = 0,
+    label_at: int = -1,
+    value_range: tuple[float, float] = FULL,
+) -> np.ndarray:
+    """uint8 of the same shape from numbers (N, ...), of which value_range are black and white (rounded).
 
-    Raises DataError naming row (counted from first_row) and column of the first that is not, and
-    when fractions lie between 0 and 1 only: pixels that somebody scaled.
+    Raises DataError naming row (counted from first_row) and column of the first outside.
     """
-    if values.dtype == np.uint8:
+    black, white = value_range
+    if values.dtype == np.uint8 and value_range == FULL:
         return values
     if values.dtype.kind not in "iuf":
         raise DataError(f"{where}: pixels are {values.dtype}", expected="numbers from 0 to 255")
-    bad = ~((values >= 0) & (values <= 255))  # also where NaN
+    slack = 1e-5 * abs(white - black) if value_range != FULL else 0.0  # what float32 loses
+    bad = ~((values >= min(value_range) - slack) & (values <= max(value_range) + slack))  # also where NaN
     if bad.any():
         row, at = divmod(int(bad.reshape(-1).argmax()), math.prod(values.shape[1:]))
         found = values.reshape(len(values), -1)[row, at]
-        raise _bad_pixel(where, first_row + row, at, label_at, f"{found:g}")
-    if values.dtype.kind == "f" and values.size and values.max() <= 1 and (values % 1 > 0).any():
-        raise DataError(
-            f"{where}: pixels are fractions from {values.min():g} to {values.max():g}",
-            expected="numbers from 0 to 255",
-            remedy="multiply them by 255",
-        )
-    return np.rint(values).astype(np.uint8)
+        raise _bad_pixel(where, first_row + row, at, label_at, f"{found:g}", value_range)
+    pixels = np.empty(values.shape, np.uint8)
+    step = max(1, _PIECE // max(1, math.prod(values.shape[1:])))
+    for start in range(0, len(values), step):
+        part = values[start : start + step].astype(np.float64)
+        scaled = part if value_range == FULL else (part - black) * (255 / (white - black))
+        pixels[start : start + step] = np.rint(np.clip(scaled, 0, 255))
+    return pixels
 
 
 def _side(columns: int, where: str | Path) -> int:
@@ -242,14 +270,16 @@ def natural_key(name: str) -> list[tuple[int, int, str]]:
     return [(0, int(digits), digits) if digits else (1, 0, word.lower()) for digits, word in parts]
 
 
-def read_npz(path: str | Path) -> dict[str, ImageDataset]:
+def read_npz(path: str | Path, *, value_range: tuple[float, float] | None = None) -> dict[str, ImageDataset]:
     """{"train": ..., "test": ...} from the arrays images and labels, or x_train, y_train and
-    perhaps x_test, y_test (Keras). images: (N, H, W), (N, H, W, 1) or (N, side * side), 0..255.
+    perhaps x_test, y_test (Keras). images: (N, H, W), (N, H, W, 1) or (N, side * side).
+
+    value_range: the numbers that are black and white in both parts; None is found as `find_range` has it.
 
     Both parts have the class names of both. Nothing is unpickled. Raises DataError naming file,
     array and remedy.
     """
-    arrays = _load_arrays(Path(path))
+    arrays, names_found = _load_arrays(Path(path))
     pairs = {
         part: (images, labels)
         for part, images, labels in (
@@ -261,18 +291,22 @@ def read_npz(path: str | Path) -> dict[str, ImageDataset]:
     }
     if "train" not in pairs:
         raise DataError(
-            f"{path} holds the arrays {', '.join(sorted(arrays)) or '(none)'}",
+            f"{path} holds the arrays {', '.join(names_found) or '(none)'}",
             expected="images and labels, or x_train and y_train",
             remedy="rename them with numpy.savez",
         )
     labels, names = class_labels(
         _joined([arrays[pair[1]] for pair in pairs.values()], path), f"{path} ({pairs['train'][1]})"
     )
+    shaped = {part: _shaped(arrays.pop(key), f"{path} ({key})") for part, (key, _) in pairs.items()}
+    ends = value_range or _found_range(list(shaped.values()), path)
     datasets, start = {}, 0
     for part, (images_key, labels_key) in pairs.items():
         count = len(arrays[labels_key])
-        images = _images(arrays[images_key], f"{path} ({images_key})")
-        datasets[part] = ImageDataset(images, labels[start : start + count], names, Path(path).name)
+        images = to_pixels(shaped.pop(part), f"{path} ({images_key})", value_range=ends)
+        datasets[part] = ImageDataset(
+            images, labels[start : start + count], names, Path(path).name, value_range=ends
+        )
         start += count
     return datasets
 
@@ -285,7 +319,8 @@ def _joined(labels: list[np.ndarray], path: str | Path) -> np.ndarray:
     return np.concatenate(flat)
 
 
-def _images(array: np.ndarray, where: str) -> np.ndarray:
+def _shaped(array: np.ndarray, where: str) -> np.ndarray:
+    """(N, H, W) of numbers."""
     if array.ndim == 4 and array.shape[3] == 1:
         array = array[..., 0]
     if array.ndim == 2:
@@ -297,18 +332,28 @@ def _images(array: np.ndarray, where: str) -> np.ndarray:
             expected="(N, height, width), (N, height, width, 1) or (N, pixels)",
             remedy="convert colours to grey first" if array.ndim == 4 else "",
         )
-    return to_pixels(array, where)
+    if array.dtype.kind not in "iuf":
+        raise DataError(f"{where}: pixels are {array.dtype}", expected="numbers from 0 to 255")
+    return array
 
 
-def _load_arrays(path: Path) -> dict[str, np.ndarray]:
+def _load_arrays(path: Path) -> tuple[dict[str, np.ndarray], list[str]]:
+    """The arrays that make a data set, and the names of all; sizes are checked before they are read."""
     if not path.exists():
         raise DataNotFoundError(f"{path} is not there", remedy="check the path")
     if not zipfile.is_zipfile(path):
         raise DataError(f"{path} is no npz file", remedy="write it with numpy.savez, or copy it again")
     try:
-        # np.load leaves a broken file open that it opened itself
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            return {key: archive[key] for key in archive.files}
+        with zipfile.ZipFile(path) as archive:
+            members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+            wanted = {name: info for name, info in members.items() if name in NPZ_NAMES}
+            check_need(sum(_claimed_bytes(archive, info) for info in wanted.values()), path)
+            arrays = {name: _read_member(archive, info) for name, info in wanted.items()}
+        return arrays, sorted(members)
+    except DataError:
+        raise
+    except MemoryError as error:
+        raise DataError(f"{path} needs more memory than there is", remedy="save fewer images") from error
     except Exception as error:  # zipfile and NumPy's header parser raise a dozen kinds on broken bytes
         if "Object arrays" in str(error):
             raise DataError(
@@ -317,3 +362,28 @@ def _load_arrays(path: Path) -> dict[str, np.ndarray]:
                 remedy="save them with a plain dtype",
             ) from None
         raise DataError(f"{path} is broken npz ({error})", remedy="copy the file again") from error
+
+
+def _claimed_bytes(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> int:
+    """Of an array, by its header alone. Raises ValueError where its file is not as long."""
+    with archive.open(info) as file:
+        version = np.lib.format.read_magic(file)
+        reader = {
+            (1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0
+        }[version]  # fmt: skip
+        shape, _, dtype = reader(file)
+        start = file.tell()
+    if dtype.hasobject:
+        raise ValueError("Object arrays cannot be loaded")
+    claimed = math.prod(shape) * dtype.itemsize
+    if min(shape, default=1) < 0 or start + claimed != info.file_size:
+        raise ValueError(f"{info.filename} claims {claimed:,} bytes and has {info.file_size - start:,}")
+    return claimed
+
+
+def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.ndarray:
+    with archive.open(info) as file:
+        array: np.ndarray = np.lib.format.read_array(file, allow_pickle=False)
+        if file.read(1):
+            raise ValueError(f"{info.filename} goes on after its array")
+    return array

@@ -19,7 +19,7 @@ from tenfold.estimator.choices import check_parameters, choose_recipe
 from tenfold.estimator.keeping import KeptClassifier, keep_classifier
 from tenfold.estimator.learning import begin_classifier, learn_once
 from tenfold.estimator.mistakes import EstimatorDataError
-from tenfold.estimator.pixels import PixelMap, flatten_pictures, learn_pixels
+from tenfold.estimator.pixels import PixelMap, check_meaning, flatten_pictures, learn_pixels
 from tenfold.estimator.progress import EpochLines
 from tenfold.numerics import log_softmax
 from tenfold.recipes.schema import Recipe
@@ -31,9 +31,12 @@ __all__ = ["DigitClassifier"]
 class DigitClassifier(ClassifierMixin, BaseEstimator):
     """Any recipe of tenfold, as scikit-learn's tools take it: Pipeline, GridSearchCV, calibration.
 
-    X is (N, F) or pictures (N, H, W); y are labels of any kind. What X means is settled by `fit`, and the
-    same ever after: where X is uint8, 0 is black and 255 white; else the smallest value of all is black
-    and the largest white. `value_range` says otherwise. Nothing is rounded; values beyond go on linearly.
+    X is (N, F), pictures (N, H, W), or a list of pictures' paths or PIL images; y are labels of any kind.
+    What X means is settled by `fit`, and the same ever after: where X is uint8, 0 is black and 255 white;
+    else the smallest value of all is black and the largest white. Bytes that end at 16 or another value far
+    below 255, and features with extreme values, as a StandardScaler makes them, are scaled to what digits
+    have, with a TenfoldWarning. `value_range` says otherwise. Nothing is rounded; values beyond go on
+    linearly.
 
     recipe: the name or path of a recipe, or a Recipe. Networks with convolutions need pictures. None is
     `mlp-small` in float64, which is what scikit-learn's own compute in; it takes rows of any length.
@@ -179,6 +182,7 @@ class DigitClassifier(ClassifierMixin, BaseEstimator):
         rows, shape = flatten_pictures(X)
         self._refuse_shape(shape)
         rows = validate_data(self, rows, reset=False)
+        check_meaning(rows, *self.value_range_)
         return classifier.engine.logits(self._pixels.to_images(rows))
 
     def _fitted(self) -> Classifier:
@@ -241,7 +245,14 @@ class DigitClassifier(ClassifierMixin, BaseEstimator):
             if recipe.loss.reduction == "mean":
                 weights = weights / weights.mean()
         names = tuple(str(label) for label in self.classes_)
-        return WeightedDataset(self._pixels.to_images(rows), labels, names, "X", image_weights=weights)
+        return WeightedDataset(
+            self._pixels.to_images(rows),
+            labels,
+            names,
+            "X",
+            image_weights=weights,
+            value_range=self.value_range_,
+        )
 
     def _weigh(self, rows: np.ndarray, targets: np.ndarray, sample_weight: Any) -> np.ndarray | None:
         if sample_weight is None and self.class_weight is None:

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isqrt, prod
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from tenfold.data.ranges import FULL, looks_wrapped, whitest
+from tenfold.errors import TenfoldWarning
 from tenfold.estimator.mistakes import EstimatorDataError
 
-__all__ = ["PixelMap", "flatten_pictures", "learn_pixels"]
+__all__ = ["PixelMap", "check_meaning", "flatten_pictures", "learn_pixels"]
 
+_MNIST_MEAN, _MNIST_STD = 0.1307, 0.3081  # of pixel / 255
+_TAILS = 3.0  # ranges that are so much wider than the spread suggests are not pixels'
+_FEW = 10  # rows: of bytes in so few nothing can be told
 _CHUNK = 4096  # rows that are float64 at a time
 
 
@@ -44,19 +52,53 @@ def learn_pixels(rows: np.ndarray, shape: Any, value_range: Any) -> PixelMap:
 
     shape: (H, W), or None for a square if F is a square number, else for a single row.
     value_range: (black, white), or None for 0 and 255 where rows are uint8, else for the smallest and
-    the largest value of all. Raises EstimatorDataError.
+    the largest value of all. Two kinds of rows are taken otherwise, with a TenfoldWarning: bytes that end
+    far below 255, and features whose largest values lie far outside what their spread suggests, as after a
+    StandardScaler: these get the mean and the spread that digits have. Raises EstimatorDataError, also for
+    bytes that wrapped around.
     """
     return PixelMap(_settle_shape(rows.shape[1], shape), *_settle_range(rows, value_range))
 
 
+def check_meaning(rows: np.ndarray, black: float, white: float) -> None:
+    """Raises EstimatorDataError for rows (N, F) in other units than those fitted: fractions of 0 to 1 where
+    255 was white, or 0 to 255 where it was 1 or 16."""
+    low, high = float(rows.min(initial=0)), float(rows.max(initial=0))
+    dim = (black, white) == FULL and 0 < high <= 1 and rows.dtype.kind == "f" and bool((rows % 1 > 0).any())
+    bright = black == 0 and white <= 16 and low >= 0 and 128 <= high <= 255
+    if dim or bright:
+        raise EstimatorDataError(
+            f"X has values from {low:g} to {high:g}",
+            expected=f"the units of fit, where {black:g} was black and {white:g} white",
+            remedy="scale it as the X that was fitted",
+        )
+
+
 def flatten_pictures(values: Any) -> tuple[Any, tuple[int, int] | None]:
-    """(N, H, W) -> (N, H * W) and (H, W); anything else as it is, and None."""
+    """(N, H, W) -> (N, H * W) and (H, W); a list of pictures (paths, PIL images) as the data sets read them;
+    anything else as it is, and None. Raises EstimatorDataError for pictures of several sizes."""
     array = values if isinstance(values, np.ndarray) else None
+    if array is None and isinstance(values, list | tuple) and values and _is_picture(values[0]):
+        array = _open_pictures(values)
     if array is None and isinstance(values, list | tuple) and np.ndim(values) == 3:
         array = np.asarray(values)
     if array is None or array.ndim != 3:
         return values, None
     return array.reshape(len(array), prod(array.shape[1:])), (array.shape[1], array.shape[2])
+
+
+def _is_picture(value: Any) -> bool:
+    return isinstance(value, Path) or hasattr(value, "getexif")
+
+
+def _open_pictures(pictures: Sequence[Any]) -> np.ndarray:
+    from tenfold.ink.open import open_grey
+
+    opened = [open_grey(picture) for picture in pictures]
+    sizes = {f"{grey.shape[1]}x{grey.shape[0]}" for grey in opened}
+    if len(sizes) > 1:
+        raise EstimatorDataError(f"pictures of {', '.join(sorted(sizes))}", expected="pictures of one size")
+    return np.stack(opened)
 
 
 def _settle_shape(features: int, shape: Any) -> tuple[int, int]:
@@ -78,7 +120,38 @@ def _settle_range(rows: np.ndarray, value_range: Any) -> tuple[float, float]:
         if not np.isfinite((black, white)).all() or black == white:
             raise EstimatorDataError(f"value_range is {value_range}", expected="two numbers that differ")
         return black, white
-    if rows.dtype == np.uint8:
-        return 0.0, 255.0
     low, high = float(rows.min()), float(rows.max())
-    return low, high if high > low else low + 1
+    if rows.dtype == np.uint8:
+        return _settle_bytes(rows, high)
+    high = high if high > low else low + 1
+    black, white = _settle_spread(rows)
+    if high - low <= _TAILS * (white - black):
+        return low, high
+    _say(f"X from {low:g} to {high:g} has values far from the others; {black:g} is black, {white:g} white")
+    return black, white
+
+
+def _settle_bytes(rows: np.ndarray, high: float) -> tuple[float, float]:
+    if len(rows) < _FEW:
+        return FULL
+    if looks_wrapped(rows):
+        raise EstimatorDataError(
+            "X has bytes that wrapped around: bright beside black within the ink",
+            expected="pixels from 0 to 255",
+            remedy="scale them as floats before they become bytes",
+        )
+    if (white := whitest(high)) != 255:
+        _say(f"X has bytes from 0 to {high:g}; 0 is black, {white:g} white")
+    return 0.0, white
+
+
+def _settle_spread(rows: np.ndarray) -> tuple[float, float]:
+    """The black and white with which rows have the mean and the standard deviation of MNIST's pixels."""
+    mean, std = float(rows.mean(dtype=np.float64)), float(rows.std(dtype=np.float64))
+    unit = (std or 1.0) / _MNIST_STD
+    black = mean - _MNIST_MEAN * unit
+    return black, black + unit
+
+
+def _say(line: str) -> None:
+    warnings.warn(line, TenfoldWarning, stacklevel=5)

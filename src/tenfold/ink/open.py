@@ -23,18 +23,19 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from tenfold.errors import DataError, UsageError
+from tenfold.ink.paper import lay_on_paper
 from tenfold.ink.values import check_array, to_eight_bits
+from tenfold.limits import most_bytes, raise_limit, scale_limit
 
-__all__ = ["MAX_PIXELS", "Picture", "open_grey", "open_picture", "to_grey"]
+__all__ = ["FORMATS", "MAX_PIXELS", "Picture", "open_grey", "open_picture", "to_grey"]
 
-MAX_PIXELS = 64_000_000
+FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF")  # no PostScript, which runs a program
+MAX_PIXELS = 64_000_000  # this and the next two unless TENFOLD_MAX_BYTES says otherwise
 _FORMAT_PIXELS = {"WEBP": 50_000_000}  # its decoder takes 18 bytes a pixel: under 1 GiB in all
 _MAX_BYTES = 512 * 2**20  # of a file: 64 megapixels of eight bytes each, uncompressed
-_FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF")  # no PostScript, which runs a program
 _KNOWN = "a picture (PNG, JPEG, WebP, BMP, GIF or TIFF)"
-_LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R 601
-_CARD_FILL = 0.6  # share of its own bounding box that an opaque card covers at least
-_CARD_SPREAD = 20.0  # grey levels: the least standard deviation of a card with ink on it
+
+_UPPER_TOPS = (3, 15, 63)  # 10, 12 and 14 bits, less the lower eight of 16
 
 _Turn = Image.Transpose
 _TURNS = {
@@ -139,7 +140,7 @@ def _stream(picture: Any, name: str) -> Iterator[BinaryIO]:
         with _open_file(Path(picture), name) as file:
             yield file
         return
-    data = picture.read(_MAX_BYTES + 1) if hasattr(picture, "read") else picture
+    data = picture.read(scale_limit(_MAX_BYTES) + 1) if hasattr(picture, "read") else picture
     if not isinstance(data, bytes | bytearray | memoryview):
         raise DataError(
             f"{type(picture).__name__} is nothing that a picture can be read from",
@@ -179,15 +180,16 @@ def _open_file(path: Path, name: str) -> BinaryIO:
 def _check_bytes(count: int, name: str) -> None:
     if not count:
         raise DataError(f"{name} is empty (0 bytes)", expected=_KNOWN, remedy="copy or save it anew")
-    if count > _MAX_BYTES:
-        raise DataError(
-            f"{name} has {count:,} bytes", expected=f"at most {_MAX_BYTES:,}", remedy="make it smaller"
-        )
+    most = scale_limit(_MAX_BYTES)
+    if count > most:
+        remedy = f"make it smaller; {raise_limit(most_bytes() * count // most)}"
+        raise DataError(f"{name} has {count:,} bytes", expected=f"at most {most:,}", remedy=remedy)
 
 
 def _decode(stream: BinaryIO, longest: int | None, name: str) -> tuple[Image.Image, tuple[int, int]]:
     try:
-        with Image.open(stream, formats=_FORMATS) as image:
+        _let_pil_open(scale_limit(MAX_PIXELS))
+        with Image.open(stream, formats=FORMATS) as image:
             if image.format == "TIFF":
                 _silence_libtiff()
             return _settle(image, longest, name, draft=True)
@@ -196,7 +198,16 @@ def _decode(stream: BinaryIO, longest: int | None, name: str) -> tuple[Image.Ima
         found, remedy = _describe(stream.read(1024))
         raise DataError(f"{name} {found}", expected=_KNOWN, remedy=remedy) from error
     except Image.DecompressionBombError as error:
-        raise _too_large(f"{name} has far too many pixels") from error
+        raise _too_large(
+            f"{name} has far too many pixels", 2 * scale_limit(MAX_PIXELS), MAX_PIXELS
+        ) from error
+
+
+def _let_pil_open(pixels: int) -> None:
+    """PIL has a limit of its own, of about 179 million: it grows where the user's is larger."""
+    own = Image.MAX_IMAGE_PIXELS
+    if own is not None and pixels > 2 * own:
+        Image.MAX_IMAGE_PIXELS = pixels
 
 
 @cache
@@ -218,7 +229,7 @@ def _describe(head: bytes) -> tuple[str, str]:
     if head.startswith((b"\x89PNG", b"\xff\xd8", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"RIFF")):
         return "is a damaged picture", "copy or save it anew"
     if not any(byte < 9 for byte in head) and _is_utf8(head):
-        return "is a text file", "name a picture's file"
+        return "is not a picture: it is a text file", "name a picture, or move it out of their folder"
     return "is not a picture that can be opened", "save it as PNG or JPEG"
 
 
@@ -233,16 +244,17 @@ def _settle(
     """Size checked, decoded, reduced, laid on paper and turned, in this order: few pixels are moved."""
     size = image.size
     _check_pixels(size, name, _FORMAT_PIXELS.get(image.format or "", MAX_PIXELS))
+    deep_colours = _has_deep_colours(image)
     target = _target(size, longest)
     if draft:
         image.draft("", target)  # a JPEG is decoded at 1/2, 1/4 or 1/8, never below the target
     image.load()
     turn = _TURNS.get(_orientation(image))
-    image = _simplify(image, name)
+    image = _simplify(_stretch_deep(image) if deep_colours else image, name)
     if image.size != target:
         image = image.resize(target, Image.Resampling.BILINEAR, reducing_gap=2.0)
     if image.mode == "RGBa":
-        image = _lay_on_paper(np.asarray(image))
+        image = lay_on_paper(np.asarray(image))
     if turn is not None:
         image = image.transpose(turn)
     if turn in (_Turn.TRANSPOSE, _Turn.TRANSVERSE, _Turn.ROTATE_90, _Turn.ROTATE_270):
@@ -252,14 +264,16 @@ def _settle(
 
 def _check_pixels(size: tuple[int, int], name: str, most: int = MAX_PIXELS) -> None:
     width, height = size
-    if width * height > most:
-        raise _too_large(f"{name} has {width:,} x {height:,} pixels", most)
+    if width * height > scale_limit(most):
+        raise _too_large(f"{name} has {width:,} x {height:,} pixels", width * height, most)
     if not width * height:
         raise DataError(f"{name} has {width} x {height} pixels", expected="at least one")
 
 
-def _too_large(found: str, most: int = MAX_PIXELS) -> DataError:
-    return DataError(found, expected=f"at most {most:,} in all", remedy="make it smaller")
+def _too_large(found: str, pixels: int, most: int) -> DataError:
+    need = most_bytes() * pixels // scale_limit(most)
+    remedy = f"make it smaller; {raise_limit(need)}"
+    return DataError(found, expected=f"at most {scale_limit(most):,} in all", remedy=remedy)
 
 
 def _target(size: tuple[int, int], longest: int | None) -> tuple[int, int]:
@@ -297,11 +311,32 @@ def _from_deep(image: Image.Image, name: str) -> Image.Image:
     """16 or 32 bits of grey -> L; LA where the file names a grey that is transparent."""
     values = np.asarray(image)
     check_array(values, name)
-    grey = Image.fromarray(to_eight_bits(values))
+    grey = Image.fromarray(to_eight_bits(values, _white_of(image)))
     hidden = image.info.get("transparency")
     if isinstance(hidden, int):
         grey.putalpha(Image.fromarray(to_eight_bits(values != hidden)))
     return grey
+
+
+def _white_of(image: Image.Image) -> float | None:
+    """The whitest value that a TIFF's own depth allows, where that is less than its pixels' type: 4095."""
+    depth = getattr(image, "tag_v2", {}).get(258)
+    bits = depth[0] if isinstance(depth, tuple) and depth else depth
+    return float(2**bits - 1) if isinstance(bits, int) and 8 < bits < 16 else None
+
+
+def _has_deep_colours(image: Image.Image) -> bool:
+    """Whether the file has 16 bits per channel, of which PIL keeps the upper eight; before it is decoded."""
+    return any(";16" in str(tile[3]) for tile in getattr(image, "tile", ()))
+
+
+def _stretch_deep(image: Image.Image) -> Image.Image:
+    """Of 10, 12 or 14 bits in 16 the upper eight use few levels, 0 to 3, 15 or 63: 0 to 255 here."""
+    if image.mode not in ("RGB", "RGBA", "LA"):
+        return image
+    values = np.asarray(image)
+    top = next((top for top in _UPPER_TOPS if values.max() <= top), 255)
+    return Image.fromarray(np.rint(values * (255 / top)).astype(np.uint8)) if top < 255 else image
 
 
 def _from_array(array: np.ndarray) -> Image.Image:
@@ -309,52 +344,3 @@ def _from_array(array: np.ndarray) -> Image.Image:
     _check_pixels((array.shape[1], array.shape[0]), "the array")
     flat = array[..., 0] if array.shape[2:] == (1,) else array
     return Image.fromarray(np.ascontiguousarray(to_eight_bits(np.asarray(flat))))
-
-
-def _lay_on_paper(layers: np.ndarray) -> Image.Image:
-    """RGBa (H, W, 4), colours multiplied by alpha -> RGB. Where alpha is 0 there is only paper."""
-    height, width = layers.shape[:2]
-    place = _visible_part(layers[..., 3])
-    colour, alpha = layers[place][..., :3].astype(np.uint16), layers[place][..., 3]
-    paper = _paper(colour, alpha)
-    seen = ((255 - alpha.astype(np.uint16))[..., None] * paper + 127) // 255
-    laid = Image.new("RGB", (width, height), tuple(paper.tolist()))
-    laid.paste(
-        Image.fromarray(np.minimum(colour + seen, 255).astype(np.uint8)),
-        (place[1].start or 0, place[0].start or 0),
-    )
-    return laid
-
-
-def _visible_part(alpha: np.ndarray) -> tuple[slice, slice]:
-    """Rows and columns that hold all of what is not quite transparent; all of them where nothing is."""
-    rows, columns = np.flatnonzero(alpha.any(axis=1)), np.flatnonzero(alpha.any(axis=0))
-    if not len(rows):
-        return slice(None), slice(None)
-    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
-
-
-def _paper(colour: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """The colour, uint16 (3,), that belongs below what is transparent.
-
-    White under dark ink, black under light ink. Where the visible is no ink but a card with ink on it
-    (a window with round corners, paper cut out), the card's own colour.
-    """
-    weight = float(alpha.sum(dtype=np.int64))
-    if not weight:
-        return np.full(3, 255, dtype=np.uint16)
-    luma = colour.astype(np.float32) @ _LUMA
-    opaque = alpha == 255
-    if _fill(opaque) > _CARD_FILL and float(luma[opaque].std()) > _CARD_SPREAD:
-        return np.median(colour[opaque], axis=0).astype(np.uint16)
-    is_light = 255 * float(luma.sum(dtype=np.float64)) / weight > 127.5
-    return np.full(3, 0 if is_light else 255, dtype=np.uint16)
-
-
-def _fill(mask: np.ndarray) -> float:
-    """The share of its bounding box that a mask covers."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if not len(rows):
-        return 0.0
-    box = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    return float(box.mean())

@@ -31,18 +31,21 @@ def check_array(array: np.ndarray, name: str) -> None:
         )
 
 
-def to_eight_bits(values: np.ndarray) -> np.ndarray:
+def to_eight_bits(values: np.ndarray, white: float | None = None) -> np.ndarray:
     """Finite numbers of any type -> uint8 of the same shape; uint8 comes back as it is.
 
     0 stays black. White is the largest value of the depth that the picture uses: 1, or 8, 10, 12, 14
     or 16 bits, the first that holds its maximum, so that a 12-bit scan in a 16-bit file is as light as
     it was. What lies outside (negative, or above 16 bits) is stretched from its least to its largest.
+    white: the largest value of the depth, where it is known.
     """
     if values.dtype == np.uint8:
         return values
     if values.dtype == np.bool_:
         return values.astype(np.uint8) * np.uint8(255)
     bottom, top = _range(float(values.min()), float(values.max()))
+    if white is not None and 0 <= bottom <= top <= white:
+        bottom, top = 0.0, white
     if values.dtype == np.uint16:  # a look-up spares the floats
         table = _scaled(np.arange(65536, dtype=np.float64), bottom, top)
         return table[values]

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tenfold.data.folders import SUFFIXES
+from tenfold.data.folders import SUFFIXES, looks_like_picture
 from tenfold.data.tables import natural_key
 from tenfold.errors import DataError, DataNotFoundError, UsageError
 from tenfold.ink.open import open_picture, to_grey
@@ -56,7 +56,7 @@ def find_pictures(given: Sequence[str | Path]) -> list[str]:
     """
     found: list[str] = []
     for each in map(Path, given):
-        inside = [path for path in each.rglob("*") if path.name.lower().endswith(SUFFIXES)]
+        inside = [path for path in each.rglob("*") if not path.is_dir() and looks_like_picture(path)]
         shown = [path for path in inside if not any(part[0] == "." for part in path.relative_to(each).parts)]
         if each.is_dir() and not shown:
             raise DataError(f"{each} holds no picture", expected=", ".join(SUFFIXES))

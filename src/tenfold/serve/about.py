@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tenfold.classifier import Classifier
+from tenfold.data.ranges import FULL
 from tenfold.ink.strip import HEIGHT, MARGIN, WIDEST
 from tenfold.reader.alphabet import CHARACTERS, OTHER
 from tenfold.reader.constraint import LONGEST_PATTERN
@@ -78,6 +79,7 @@ def _describe_classifier(classifier: Classifier) -> dict[str, Any]:
             "picture": _INK if card.reads_ink else "the whole picture, grey, resized",
             "image_shape": list(card.image_shape),
             "background": card.background,
+            **({} if card.value_range == FULL else {"value_range": list(card.value_range)}),
             **_arithmetic(card.mean, card.std, card.temperature),
         },
     }

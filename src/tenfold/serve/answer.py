@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw
 
 from tenfold.classifier import Classifier
 from tenfold.errors import DataError
-from tenfold.ink.open import open_picture
+from tenfold.ink.open import FORMATS, open_picture
 from tenfold.ink.strip import HEIGHT
 from tenfold.reader.constraint import make_constraint
 from tenfold.reader.line_reader import LineReader
@@ -65,7 +65,7 @@ def check_size(data: bytes, max_pixels: int, *, large: bool) -> None:
     Says nothing of what is not a picture: opening it does.
     """
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             (width, height), form = image.size, image.format or ""
             progressive = form == "JPEG" and "progressive" in image.info
     except Exception:  # PIL's readers raise a dozen kinds; opening it says which

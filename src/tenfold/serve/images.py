@@ -14,7 +14,9 @@ import numpy as np
 from pydantic_core import from_json, to_json
 
 from tenfold.classifier import Classifier
-from tenfold.errors import nearest
+from tenfold.data.ranges import FULL
+from tenfold.data.tables import to_pixels
+from tenfold.errors import DataError, nearest
 from tenfold.serve.refusal import Refusal
 
 __all__ = [
@@ -42,7 +44,8 @@ def answer_images(
 
     Whatever is wrong with a body is its own answer.
     """
-    parsed = [_try_parse(kind, body, classifier.card.image_shape, max_images) for kind, body in bodies]
+    card = classifier.card
+    parsed = [_try_parse(kind, body, card.image_shape, max_images, card.value_range) for kind, body in bodies]
     try:
         return _answer(classifier, parsed)
     except Exception as error:
@@ -74,9 +77,11 @@ def _as_answer(refusal: Refusal) -> tuple[int, bytes]:
     return refusal.status, refusal.to_bytes()
 
 
-def _try_parse(kind: str, body: bytes, shape: tuple[int, int], max_images: int) -> np.ndarray | Refusal:
+def _try_parse(
+    kind: str, body: bytes, shape: tuple[int, int], max_images: int, value_range: tuple[float, float]
+) -> np.ndarray | Refusal:
     try:
-        return parse_images(kind, body, shape, max_images)
+        return parse_images(kind, body, shape, max_images, value_range)
     except Refusal as refusal:
         return refusal
     except Exception as error:  # the other bodies of the batch are answered all the same
@@ -89,11 +94,23 @@ def _refuse(error: Exception) -> Refusal:
     return Refusal(400, f"the body cannot be read ({type(error).__name__})", expected="images")
 
 
-def parse_images(kind: str, body: bytes, shape: tuple[int, int], max_images: int) -> np.ndarray:
-    """kind: "json", "npy" or "raw" (N*H*W bytes) -> uint8 (N, H, W), N >= 1. Raises Refusal."""
+def parse_images(
+    kind: str,
+    body: bytes,
+    shape: tuple[int, int],
+    max_images: int,
+    value_range: tuple[float, float] = FULL,
+) -> np.ndarray:
+    """kind: "json", "npy" or "raw" (N*H*W bytes) -> uint8 (N, H, W), N >= 1. Raises Refusal.
+
+    value_range: the numbers of the data that the model learned from which are black and white. Where they are
+    not 0 and 255, the numbers of a body are in the same units.
+    """
     if kind == "json":
         check_counts(body, predict_marks(shape, max_images))
-    images = {"json": _from_json, "npy": _from_npy, "raw": _from_raw}[kind](body, shape)
+        images = _from_json(body, shape, value_range)
+    else:
+        images = {"npy": _from_npy, "raw": _from_raw}[kind](body, shape)
     if images.shape[1:] != shape or images.ndim != 3 or not len(images):
         raise Refusal(
             422, f"images of shape {_shape(images)}", expected=f"(N, {shape[0]}, {shape[1]}), N at least 1"
@@ -102,7 +119,19 @@ def parse_images(kind: str, body: bytes, shape: tuple[int, int], max_images: int
         raise Refusal(
             413, f"{len(images):,} images", expected=f"at most {max_images:,}", remedy="send several requests"
         )
-    return images
+    return images if value_range == FULL else _scale(images, value_range)
+
+
+def _scale(images: np.ndarray, value_range: tuple[float, float]) -> np.ndarray:
+    try:
+        return to_pixels(images, "the body", value_range=value_range)
+    except DataError as error:
+        low, high = value_range
+        raise Refusal(
+            422,
+            f"numbers from {images.min():g} to {images.max():g}",
+            expected=f"{low:g} (black) to {high:g} (white), as in the data that the model learned from",
+        ) from error
 
 
 def _shape(images: np.ndarray) -> str:
@@ -147,7 +176,7 @@ def _from_npy(body: bytes, shape: tuple[int, int]) -> np.ndarray:
     return np.frombuffer(rest, np.uint8).reshape(claimed)
 
 
-def _from_json(body: bytes, shape: tuple[int, int]) -> np.ndarray:
+def _from_json(body: bytes, shape: tuple[int, int], value_range: tuple[float, float]) -> np.ndarray:
     document = parse_json(body)
     if not isinstance(document, dict) or "images" not in document:
         raise Refusal(422, "no images", expected='{"images": [[[0, ...], ...], ...]}')
@@ -171,6 +200,8 @@ def _from_json(body: bytes, shape: tuple[int, int]) -> np.ndarray:
         return values
     if values.dtype.kind not in "iuf" or has_bools:
         raise Refusal(422, "images that are not numbers", expected=expected)
+    if value_range != FULL:
+        return values
     if values.min() < 0 or not values.max() <= 255 or (values != np.floor(values)).any():
         raise Refusal(422, f"numbers from {values.min():g} to {values.max():g}", expected=expected)
     return values.astype(np.uint8)

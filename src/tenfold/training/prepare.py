@@ -71,6 +71,7 @@ def prepare_training(
         mean=mean,
         std=std,
         background=find_background(train_set.images),
+        value_range=train_set.value_range,
     )
     if weights is None:
         weights = _first_weights(recipe, network, seed, transfer=fresh)

@@ -1,0 +1,56 @@
+"""How much memory one file may take: a limit checked before anything is read, which the user can raise."""
+
+from __future__ import annotations
+
+import os
+import re
+
+from tenfold.errors import DataError, UsageError
+
+__all__ = ["DEFAULT_BYTES", "VARIABLE", "check_need", "most_bytes", "raise_limit", "scale_limit"]
+
+VARIABLE = "TENFOLD_MAX_BYTES"
+DEFAULT_BYTES = 2**30
+
+_FORM = re.compile(r"(\d{1,15})\s*([KMGT]?)(?:I?B)?", re.IGNORECASE)
+
+
+def most_bytes() -> int:
+    """Of what one file becomes in memory: TENFOLD_MAX_BYTES, such as 500M or 8G, else 1 GiB.
+
+    Raises UsageError where the variable is not a size.
+    """
+    text = os.environ.get(VARIABLE, "").strip()
+    if not text:
+        return DEFAULT_BYTES
+    found = _FORM.fullmatch(text)
+    if found is None or not int(found[1]):
+        raise UsageError(
+            f"{VARIABLE} is {text[:40]!r}", expected="a number of bytes above 0, such as 500M or 8G"
+        )
+    return int(found[1]) * 1024 ** " KMGT".index(found[2].upper() or " ")
+
+
+def scale_limit(value: int) -> int:
+    """Another limit, given as it is by default: it grows and falls with the number of bytes."""
+    return value * most_bytes() // DEFAULT_BYTES
+
+
+def raise_limit(need: int) -> str:
+    """The remedy that names the variable and a value that suffices for so many bytes."""
+    return f"if that is meant, set {VARIABLE}={max(1, -(-need // 2**20))}M"
+
+
+def check_need(need: int, name: object, *, share: int = 1) -> None:
+    """Raises DataError where `name` needs more bytes than the limit. share: copies that exist at a time."""
+    most = most_bytes() // share
+    if need > most:
+        raise DataError(
+            f"{name} would take {_size(need)} of memory",
+            expected=f"at most {_size(most)}",
+            remedy=raise_limit(need * share),
+        )
+
+
+def _size(count: int) -> str:
+    return f"{count / 2**30:,.1f} GiB" if count >= 2**30 else f"{count / 2**20:,.0f} MiB"
