@@ -7,6 +7,7 @@ messages and exceptions are kept.
 from __future__ import annotations
 
 import base64
+import io
 import json
 import shutil
 import subprocess
@@ -29,7 +30,7 @@ class Page:
     """One page of a running browser."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
-        if process.stdin is None or process.stdout is None:
+        if process.stdin is None or not isinstance(process.stdout, io.BufferedReader):
             raise ValueError("the browser was started without pipes")
         self._stdin, self._stdout = process.stdin, process.stdout
         self._next, self._session = 0, ""
@@ -58,11 +59,12 @@ class Page:
 
     def _read(self) -> dict[str, Any]:
         parts = bytearray()
-        while (byte := self._stdout.read(1)) != b"\0":
-            if not byte:
+        while not parts.endswith(b"\0"):
+            waiting = self._stdout.peek()
+            if not waiting:
                 raise RuntimeError("the browser went away")
-            parts += byte
-        return json.loads(parts)
+            parts += self._stdout.read(waiting.find(b"\0") + 1 or len(waiting))
+        return json.loads(parts[:-1])
 
     def show(self, page: Path | str, *, width: int, dark: bool = False, height: int = 900) -> None:
         """Opens a file, or an address, at a width in CSS pixels and waits until it is drawn."""
