@@ -31,6 +31,7 @@ Reply = tuple[dict[str, Any], bytes]
 _PIPE = 2**20  # bytes that are read ahead from a worker
 _START = 60.0  # seconds that a worker may take to begin: PyTorch on a slow disk
 _PAUSE = 1.0  # seconds before a worker that did not begin is started again
+_MOST_OF = 0.9  # of the time for an answer: as long a request waits for workers that begin
 _MOST_HEAVY = 1024  # pieces of heavy work that wait
 HEAVY = 2**20  # bytes: a larger body is heavy work
 
@@ -210,7 +211,7 @@ class WorkerPool:
                     return await self._living(wait)
                 if self.ready:
                     raise busy("more is asked than can be answered")
-            return await self._living(self.settings.timeout)
+            return await self._living(_MOST_OF * self.settings.timeout)
         except TimeoutError:
             raise busy("more is asked than can be answered") from None
         finally:
