@@ -1,4 +1,4 @@
-"""Pictures of strokes in a few slants, small recipes for them, and their diagnosis, for the doctor's tests."""
+"""Pictures of strokes in a few slants, small recipes for them, and their diagnosis."""
 
 from __future__ import annotations
 
