@@ -188,3 +188,14 @@ def test_a_named_set_is_verified(tenfold: Command, place: Path) -> None:
         1, "train-images-idx3-ubyte.gz", "sha256"
     )
     assert not (place / "runs").exists()
+
+
+def test_other_units_are_one_line_of_train_and_evaluate(tenfold: Command, place: Path) -> None:
+    images, labels = pictures()
+    np.savez(place / "shades.npz", images=images / 16.0, labels=labels)
+    done = tenfold("train", "tiny.toml", "--data", "shades.npz", "--run-dir", "run", "--no-report", "-q")
+    assert done.code == 0
+    line = "shades.npz: its pixels from 0 to 15 are scaled to 0 to 255"
+    assert done.err.count(line) == 1 and "Warning" not in done.err
+    done = tenfold("evaluate", "run", "--data", "shades.npz", "--json")
+    assert done.code == 0 and done.err.count(line) == 1

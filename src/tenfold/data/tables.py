@@ -55,7 +55,7 @@ def read_csv(path: str | Path, *, value_range: tuple[float, float] | None = None
 
 def _found_range(parts: list[np.ndarray], where: str | Path) -> tuple[float, float]:
     ends = find_range(parts, where)
-    tell_range(*ends, where)
+    tell_range(*ends, Path(where).name)
     return ends
 
 
