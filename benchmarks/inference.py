@@ -81,9 +81,10 @@ def write_folder(classifier: Classifier, images: np.ndarray, folder: Path, *, pe
     np.save(folder / "images.npy", images)
     if peers:
         card, weights = classifier.card, classifier.engine.weights()
-        parts = {f"{key[0]}{i}": weights[f"linear{i}.{key}"] for i in (1, 2, 3) for key in ("weight", "bias")}
-        numbers = {"scale": 1 / (255 * card.std), "shift": card.mean / card.std}
-        np.savez(folder / "mlp.npz", **parts, **numbers)
+        arrays: dict[str, Any] = {"scale": 1 / (255 * card.std), "shift": card.mean / card.std}
+        for i in (1, 2, 3):
+            arrays |= {f"{key[0]}{i}": weights[f"linear{i}.{key}"] for key in ("weight", "bias")}
+        np.savez(folder / "mlp.npz", **arrays)
 
 
 def measure(name: str, images: np.ndarray, options: argparse.Namespace) -> dict[str, dict[str, list[float]]]:

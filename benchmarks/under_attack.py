@@ -197,7 +197,7 @@ def picture_requests() -> list[bytes]:
 
 
 def rows_of(found: dict[str, list[tuple[str, Measured]]]) -> list[tuple[str, ...]]:
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for route, measured in found.items():
         calm = statistics.fmean(each.per_second for name, each in measured if name == "nothing")
         for name, each in measured:

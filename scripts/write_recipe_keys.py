@@ -66,7 +66,7 @@ def _is_section(annotation: Any) -> bool:
     return inspect.isclass(annotation) and issubclass(annotation, BaseModel)
 
 
-def _inner(section: type[BaseModel]) -> list[type[BaseModel]]:
+def _inner(section: Any) -> list[type[BaseModel]]:
     """Tables within a section, such as an optimiser's groups."""
     found = [inner for field in section.model_fields.values() for inner in get_args(field.annotation)]
     return [inner for inner in found if _is_section(inner)]
