@@ -49,8 +49,9 @@ def train(
     weights: what to start from instead of the recipe's first weights, named as in a saved model.
     Ctrl-C stops after the current step and keeps the weights of that moment; the checkpoint stays
     that of the last whole epoch. Raises RecipeError, DataError, ModelError; UsageError where another process
-    trains in run_dir, or a training is kept there and `resume` is not asked for; and TenfoldError where the
-    loss is NaN or infinite, which leaves the checkpoint of the epoch before.
+    trains in run_dir, or a training is kept there and `resume` is not asked for, or the device is not there;
+    and DivergedError where the loss is NaN or infinite, which leaves the checkpoint of the epoch before.
+    `problem` of the result says in words where nothing was learned.
 
     The i-th of the m networks of an ensemble (i from 0) is trained with the seed `seed * m + i` in
     run_dir/member-(i + 1). History and observers see them as one training, their epochs counted on.
