@@ -104,8 +104,8 @@ def _opened(path: str | Path) -> Iterator[BinaryIO]:
 
 
 def refuse_special(path: str | Path) -> None:
-    """Raises DataError for a pipe, a socket or a device by name, of which nobody knows when they end. What the
-    shell hands over (/dev/stdin, /dev/fd/63) has somebody who writes it.
+    """Raises DataError for a pipe, a socket or a device by name, of which nobody knows when they end. What
+    the shell hands over (/dev/stdin, /dev/fd/63) has somebody who writes it.
     """
     if is_special(path) and not str(path).startswith(("/dev/stdin", "/dev/fd/")):
         raise DataError(
