@@ -22,7 +22,7 @@ import numpy as np
 
 from tenfold.errors import DataError, DataNotFoundError
 from tenfold.files import is_special, replace_file
-from tenfold.limits import check_need
+from tenfold.limits import check_need, most_bytes
 
 __all__ = [
     "check_digest",
@@ -71,7 +71,9 @@ def read_payload(path: str | Path, *, share: int = 2) -> bytes:
     """
     with _opened(path) as file:
         check_need(os.fstat(file.fileno()).st_size, path, share=share)
-        return _uncompress(file.read(), path, share=share)
+        data = file.read(most_bytes() // share + 1)  # of a pipe no size is known before
+        check_need(len(data), path, share=share)
+        return _uncompress(data, path, share=share)
 
 
 def open_payload(path: str | Path) -> np.ndarray:
@@ -84,7 +86,9 @@ def open_payload(path: str | Path) -> np.ndarray:
             except (OSError, ValueError):  # empty, a pipe, or a file system that cannot map
                 pass
         check_need(os.fstat(file.fileno()).st_size, path)
-        return np.frombuffer(_uncompress(magic + file.read(), path), np.uint8)
+        data = magic + file.read(most_bytes())
+        check_need(len(data), path)
+        return np.frombuffer(_uncompress(data, path), np.uint8)
 
 
 @contextmanager
@@ -100,8 +104,10 @@ def _opened(path: str | Path) -> Iterator[BinaryIO]:
 
 
 def refuse_special(path: str | Path) -> None:
-    """Raises DataError for a pipe, a socket or a device, of which nobody knows when they end."""
-    if is_special(path):
+    """Raises DataError for a pipe, a socket or a device by name, of which nobody knows when they end. What
+    the shell hands over (/dev/stdin, /dev/fd/63) has somebody who writes it.
+    """
+    if is_special(path) and not str(path).startswith(("/dev/stdin", "/dev/fd/")):
         raise DataError(
             f"{path} is a pipe, a socket or a device",
             expected="a file",
