@@ -315,7 +315,7 @@ def read_model(path: str | Path) -> tuple[ModelCard, dict[str, np.ndarray]]:
     """The card and the weights of a run's folder or a `model.safetensors`. Raises ModelError."""
     card, weights_path = read_card(path), _find_files(path)[0]
     with reading(str(weights_path), expected="a model saved by tenfold", remedy=_REMEDY):
-        check_need(weights_path.stat().st_size, weights_path)
+        check_need(weights_path.stat().st_size, weights_path, kind=ModelError)
         weights = load_file(weights_path)
     refuse_infinite(weights, weights_path)
     return card, weights

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 
-from tenfold.errors import DataError, UsageError
+from tenfold.errors import DataError, TenfoldError, UsageError
 
 __all__ = ["DEFAULT_BYTES", "VARIABLE", "check_need", "most_bytes", "raise_limit", "scale_limit"]
 
@@ -41,11 +41,11 @@ def raise_limit(need: int) -> str:
     return f"if that is meant, set {VARIABLE}={max(1, -(-need // 2**20))}M"
 
 
-def check_need(need: int, name: object, *, share: int = 1) -> None:
-    """Raises DataError where `name` needs more bytes than the limit. share: copies that exist at a time."""
+def check_need(need: int, name: object, *, share: int = 1, kind: type[TenfoldError] = DataError) -> None:
+    """Raises `kind` where `name` needs more bytes than the limit. share: copies that exist at a time."""
     most = most_bytes() // share
     if need > most:
-        raise DataError(
+        raise kind(
             f"{name} would take {_size(need)} of memory",
             expected=f"at most {_size(most)}",
             remedy=raise_limit(need * share),

@@ -108,8 +108,8 @@ def pick(values: Mapping[str, Any], kinds: Mapping[str, str]) -> dict[str, Any]:
     """The values of these keys, lists as tuples. Raises KeyError for one that is missing, ValueError for one
     of another kind.
 
-    kinds: "str", "bool", "int" (not below 0), "float" (finite), "dict", "strs", "ints" and "floats" (lists);
-    one that ends in "?" may be null.
+    kinds: "str", "bool", "int" (not below 0), "float" (finite), "number" (NaN too), "dict"; "strs", "ints"
+    and "floats" (lists); one that ends in "?" may be null.
     """
     return {key: _checked(key, values[key], kind) for key, kind in kinds.items()}
 
@@ -128,10 +128,11 @@ def _checked(key: str, value: Any, kind: str) -> Any:
         "bool": isinstance(value, bool),
         "int": number and isinstance(value, int) and 0 <= value < 1 << 63,
         "float": number and abs(value) <= _LARGEST,
+        "number": number,
     }
     if not fits[kind]:
         raise ValueError(f"{key} is {_short(value)}, not {_NAMES[kind]}")
-    return float(value) if kind == "float" else value
+    return float(value) if kind in ("float", "number") else value
 
 
 _NAMES = {
@@ -140,6 +141,7 @@ _NAMES = {
     "bool": "true or false",
     "int": "a whole number",
     "float": "a finite number",
+    "number": "a number",
 }
 _LARGEST = float(np.finfo(np.float64).max)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -36,12 +37,15 @@ def tenfold(capsys: Any, monkeypatch: pytest.MonkeyPatch) -> Command:
     return in_process(capsys, monkeypatch)
 
 
-@pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with data.npz and two runs below runs/: one and two (another seed, one more epoch).
+@pytest.fixture
+def trained(trained_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with data.npz and two runs below runs/: one and two (another seed, one more epoch)."""
+    return Path(shutil.copytree(trained_once, tmp_path_factory.mktemp("copy") / "trained"))
 
-    All files' tests share it: whoever adds to a run copies it first.
-    """
+
+@pytest.fixture(scope="session")
+def trained_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `trained` copies."""
     from tenfold.recipes.load import change_recipe, parse_recipe
     from tenfold.report.write import write_report
     from tenfold.runs.run import start_run

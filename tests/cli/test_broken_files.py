@@ -30,9 +30,11 @@ VALUES = [None, "text", -1, 1.5, 10**400, float("nan"), float("inf"), True, [], 
 
 
 @pytest.fixture(scope="module")
-def whole(trained: Path) -> Path:
+def whole(trained_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that has every file that a run can have."""
-    folder = trained / "runs" / "one"
+    folder = (
+        Path(shutil.copytree(trained_once, tmp_path_factory.mktemp("whole") / "trained")) / "runs" / "one"
+    )
     run = Run(folder)
     data = load_for_run(run, split="test")
     classifier = run.classifier("numpy")

@@ -332,7 +332,6 @@ def test_a_file_of_no_known_kind(tmp_path, name):
         ("minst", ["did you mean 'mnist'?"]),
         ("./nothing", ["nothing is not there"]),
         ("nothing.csv", ["nothing.csv is not there"]),
-        ("", ["catalogue"]),
     ],
 )
 def test_an_unknown_source(source, words):
@@ -341,6 +340,11 @@ def test_an_unknown_source(source, words):
     one_line(error, *words)
     with pytest.raises(DataNotFoundError):
         find_dataset("minst")
+
+
+def test_an_empty_source():
+    with pytest.raises(UsageError, match="source is ''"):
+        load_dataset("")
 
 
 def test_an_unknown_split():

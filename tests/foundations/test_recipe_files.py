@@ -113,7 +113,8 @@ def test_changes() -> None:
     )
     assert changed.training.epochs == 77 and changed.optimiser.groups[0].factor == 0
     assert changed.title == "x" and recipe.training.epochs != 77
-    assert change_recipe(changed, {"training.epochs": recipe.training.epochs}).training == recipe.training
+    back = {f"training.{key}": getattr(recipe.training, key) for key in ("epochs", "min_steps", "steps")}
+    assert change_recipe(changed, back).training == recipe.training
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ def test_what_is_missing_is_named_with_its_command(tmp_path: Path) -> None:
     bare = make_run(tmp_path / "bare", BLOBS)
     page = write_report(bare).read_text(encoding="utf-8")
     commands = re.findall(r"<dd><code>([^<]+)</code></dd>", page)
-    assert commands == [f"tenfold {name} {bare.folder}" for name in ("robustness", "label-errors")]
+    assert commands == [f"tenfold {name} {bare.folder.name}" for name in ("robustness", "label-errors")]
     young = write_report(start_run(tmp_path / "young", make_recipe())).read_text(encoding="utf-8")
     assert f"tenfold train --resume {tmp_path / 'young'}" in young
 
@@ -77,7 +77,7 @@ def test_old_evaluations_say_how_to_get_the_curve(tmp_path: Path) -> None:
         cell_predicted=none, cell_confidence=none.astype(float), cell_images=BLOBS.images[:0],
     ).save(old.folder)  # fmt: skip
     page = write_report(Run(old.folder)).read_text(encoding="utf-8")
-    assert "kept no probabilities" in page and f"tenfold evaluate {old.folder}" in page
+    assert "kept no probabilities" in page and f"tenfold evaluate {old.folder.name}" in page
     assert "popovertarget" not in page and "Open a number" not in page
 
 

@@ -128,7 +128,7 @@ def test_ctrl_c_keeps_what_is_done(blobs: ImageDataset, tmp_path: Path) -> None:
 
 
 def test_no_trial_is_begun_after_the_time(blobs: ImageDataset) -> None:
-    result = run_search(blobs, seconds=0)
+    result = run_search(blobs, seconds=1e-9)
     assert not result.trials
     with pytest.raises(TenfoldError, match="none of 0 trials is complete"):
         _ = result.best

@@ -16,7 +16,7 @@ from tenfold.arguments import checked, make_folder
 from tenfold.classifier import check_answers
 from tenfold.engines.base import Engine, EngineOptions
 from tenfold.engines.create import create_engine, refuse_infinite
-from tenfold.errors import DataError, UsageError, nearest
+from tenfold.errors import DataError, ModelError, UsageError, nearest
 from tenfold.files import replace_together
 from tenfold.ink.lines import Box, find_lines
 from tenfold.ink.open import Picture, open_picture, to_grey
@@ -126,6 +126,8 @@ class LineReader:
         file = Path(path) / "model.safetensors" if Path(path).is_dir() else Path(path)
         beside = file.with_name("model.json")
         remedy = "leave out --model for the reader that comes with tenfold"
+        if not beside.is_file():
+            raise ModelError(f"{path} holds no model.json", expected="a line reader's folder", remedy=remedy)
         with reading(str(beside), expected="a line reader's folder", remedy=remedy):
             card = ReaderCard.from_dict(read_json(beside), str(beside))
         with reading(str(file), expected="a line reader's folder", remedy=remedy):

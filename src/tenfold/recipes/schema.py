@@ -191,18 +191,6 @@ class Recipe(Section):
     published: Published = Published()
     search: dict[str, SearchRange] = Field(default_factory=dict)
 
-    @model_validator(mode="wrap")
-    @classmethod
-    def _refused_in_one_line(cls, value: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
-        try:
-            return handler(value)
-        except ValidationError as error:
-            first = error.errors()[0]
-            key = ".".join(str(part) for part in first["loc"]) or "recipe"
-            given = f" = {_short(first['input'])}" if first["loc"] and first["type"] != "missing" else ""
-            message = first["msg"].removeprefix("Value error, ")
-            raise RecipeError(f"{key}{given}: {message}") from error
-
     @model_validator(mode="before")
     @classmethod
     def _needs_layers(cls, value: Any) -> Any:
@@ -219,6 +207,19 @@ class Recipe(Section):
         if columns and self.loss.name != "ctc":
             raise ValueError(f"the last layer 'columns' needs loss.name = 'ctc', not {self.loss.name!r}")
         return self
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _refused_in_one_line(cls, value: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        """Last, so that it sees what the checks above find."""
+        try:
+            return handler(value)
+        except ValidationError as error:
+            first = error.errors()[0]
+            key = ".".join(str(part) for part in first["loc"]) or "recipe"
+            given = f" = {_short(first['input'])}" if first["loc"] and first["type"] != "missing" else ""
+            message = first["msg"].removeprefix("Value error, ")
+            raise RecipeError(f"{key}{given}: {message}") from error
 
     @checked
     def plan(self, image_shape: tuple[int, int], classes: int) -> Network:

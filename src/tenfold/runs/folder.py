@@ -40,7 +40,7 @@ _RECORD = {  # kinds of what the record of a run may hold, see `pick`
     "loading_seconds": "float?", "total_seconds": "float?", "peak_memory_mib": "float?",
 }  # fmt: skip
 _DATA = {
-    "name": "str?", "source": "str", "data_dir": "str?", "note": "str?", "sha256": "str", "train": "int",
+    "name": "str?", "source": "str?", "data_dir": "str?", "note": "str?", "sha256": "str", "train": "int",
     "val": "int",
 }  # fmt: skip
 

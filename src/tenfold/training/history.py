@@ -40,9 +40,9 @@ def write_history(path: Path, records: Iterable[EpochRecord]) -> None:
 
 
 _KINDS = {
-    "epoch": "int", "train_loss": "float", "train_accuracy": "float", "val_loss": "float?",
+    "epoch": "int", "train_loss": "number", "train_accuracy": "float", "val_loss": "number?",
     "val_accuracy": "float?", "learning_rate": "float", "seconds": "float", "steps": "int",
-    "first_loss": "float?",
+    "first_loss": "number?",
 }  # fmt: skip
 
 
