@@ -445,7 +445,7 @@ def test_usage(tenfold: Command) -> None:
     tenfold("read", picture, "--json", "--csv").complaint(2, "--json and --csv exclude each other")
     tenfold("read", picture, "--model", "nowhere").complaint(1, "nowhere", "a line reader's folder")
     tenfold("read").complaint(2, "Missing argument")
-    tenfold("read", "").complaint(1, "'' is a folder")
+    tenfold("read", "").complaint(1, "'' is an empty name")
 
 
 def test_models(tenfold: Command, trained: Path) -> None:

@@ -51,7 +51,7 @@ def test_what_is_missing_is_named_with_its_command(tmp_path: Path) -> None:
     commands = re.findall(r"<dd><code>([^<]+)</code></dd>", page)
     assert commands == [f"tenfold {name} {bare.folder.name}" for name in ("robustness", "label-errors")]
     young = write_report(start_run(tmp_path / "young", make_recipe())).read_text(encoding="utf-8")
-    assert f"tenfold train --resume {tmp_path / 'young'}" in young
+    assert "tenfold train --resume young" in young
 
 
 def test_suspects_of_the_test_set_are_the_least_likely_labels(run: Run) -> None:

@@ -124,7 +124,9 @@ def open_answers(*, as_json: bool, as_csv: bool) -> Answers:
 def find_pictures(given: str) -> list[tuple[str, str]]:
     """Paths, each with what is wrong with it; a folder stands for the pictures in it and below."""
     folder = Path(given)
-    if given == "-" or not given or not folder.is_dir():
+    if not given:
+        return [(given, "'' is an empty name; expected a picture or a folder")]
+    if given == "-" or not folder.is_dir():
         return [(given, "")]
     from tenfold.data.folders import SUFFIXES, looks_like_picture
 

@@ -120,6 +120,8 @@ class _Record(TrainingObserver):
         self.environment |= {
             "status": result.status,
             "best_epoch": result.best_epoch,
+            "epochs": len(result.history),
+            "problem": result.problem,
             "precision": result.classifier.engine.precision,
             "stopped_early": result.status == "stopped early",
             "seconds": result.seconds,
