@@ -6,6 +6,7 @@ import base64
 import io
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -73,6 +74,11 @@ def open_client(model: AnyModel, settings: ServeSettings) -> Iterator[AppClient]
         yield client
 
 
+def _hear_hang_ups() -> None:
+    """Under nohup the tests' own processes, and so what they start, ignore SIGHUP."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 class Running:
     """A `tenfold serve` of its own on a free port of loopback."""
 
@@ -81,7 +87,10 @@ class Running:
         surroundings = os.environ | {"OMP_NUM_THREADS": "1"}
         if descriptors:
             command = ["sh", "-c", f'ulimit -n {descriptors}; exec "$@"', "sh", *command]
-        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=surroundings)
+        hears = None if sys.platform == "win32" else _hear_hang_ups
+        self.process = subprocess.Popen(
+            command, stderr=subprocess.PIPE, text=True, env=surroundings, preexec_fn=hears
+        )
         assert self.process.stderr is not None
         found = re.search(r"http://127\.0\.0\.1:(\d+)", self.process.stderr.readline())
         assert found, "the server did not start"

@@ -21,7 +21,7 @@ def shown_path(text: str) -> str:
 def shown_command(command: str) -> str:
     """A command line with its absolute paths as `shown_path`, also behind KEY= and --option=; a call in
     Python stays as it is."""
-    if command.startswith("tenfold."):
+    if "(" in command.partition(" ")[0]:
         return command
     try:
         words = shlex.split(command)
