@@ -31,7 +31,7 @@ def main() -> int:
     print(show_failures(tallies, given.seed))
     print(f"\n{table(tallies)}")
     if given.readme:
-        _write(table(tallies))
+        _write(f"Printed by `{' '.join([words.prog, *sys.argv[1:]])}`:\n\n{table(tallies)}")
     return int(any(tally.failures for tally in tallies))
 
 

@@ -99,7 +99,7 @@ class ModelCard:
                 expected="a model of single images",
                 remedy="read pictures with `tenfold read`",
             )
-        with reading(where, expected="a model.json", remedy="train or export the model anew"):
+        with reading(where, expected="a model.json", remedy=_REMEDY):
             if values["format"] != _FORMAT:
                 raise ModelError(
                     f"{where} has format {values['format']}",

@@ -30,6 +30,7 @@ __all__ = [
     "TenfoldWarning",
     "UsageError",
     "nearest",
+    "printable",
 ]
 
 
@@ -99,3 +100,11 @@ def nearest(word: str, known: Iterable[str]) -> str:
         return f"did you mean {close[0]!r}?"
     listed = ", ".join(names)
     return f"known: {listed}" if len(listed) <= _LONGEST else f"known: {', '.join(names[:_MANY])}, ..."
+
+
+def printable(text: str) -> str:
+    """One line without what a terminal would obey or hide: control characters and those that turn the
+    direction of writing are spelled out, as in "\\x1b"."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

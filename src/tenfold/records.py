@@ -14,10 +14,9 @@ import numpy as np
 
 from tenfold.errors import ModelError, TenfoldError
 from tenfold.files import replace_together
+from tenfold.limits import check_need
 
 __all__ = ["check_arrays", "pick", "read_arrays", "read_json", "reading", "write_record"]
-
-_MOST_BYTES = 1 << 30  # of the arrays of a record: those of a million images of 47 classes take 300 MB
 
 
 @contextmanager
@@ -73,8 +72,7 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
     """All arrays of an .npz. Raises what `reading` makes a ModelError of."""
     with zipfile.ZipFile(path) as archive:
         size = sum(info.file_size for info in archive.infolist())
-    if size > _MOST_BYTES:
-        raise ValueError(f"{size:,} bytes unpacked, more than {_MOST_BYTES:,}")
+    check_need(size, path, kind=ModelError)
     with np.load(path, allow_pickle=False) as arrays:
         return {key: arrays[key] for key in arrays.files}
 

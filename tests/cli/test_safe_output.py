@@ -10,7 +10,8 @@ import pytest
 from cli_chain import NAMES, RECIPE, Command, pictures, write_npz
 from PIL import Image
 
-from tenfold.cli.output import plain_table, printable, stdout
+from tenfold.cli.output import plain_table, stdout
+from tenfold.errors import printable
 from tenfold.pages.paths import shown_command, shown_path
 from tenfold.recipes.load import change_recipe, parse_recipe, recipe_to_toml
 

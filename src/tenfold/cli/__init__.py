@@ -106,7 +106,7 @@ def _was_interrupted(error: BaseException | None) -> bool:
 
 
 def _complain(message: str, code: int) -> int:
-    from tenfold.cli.output import printable
+    from tenfold.errors import printable
 
     sys.stderr.write(f"tenfold: {printable(' '.join(message.split()))}\n")
     return code

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tenfold.cli.output import printable
+from tenfold.errors import printable
 from tenfold.files import csv_line
 
 if TYPE_CHECKING:

@@ -10,22 +10,16 @@ from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
+from tenfold.errors import printable
+
 if TYPE_CHECKING:  # rich takes 25 ms, which JSON and a line of help need not wait for
     from rich.console import Console
     from rich.table import Table
 
-__all__ = ["emit_json", "percent", "plain_table", "printable", "progress_bar", "stderr", "stdout"]
+__all__ = ["emit_json", "percent", "plain_table", "progress_bar", "stderr", "stdout"]
 
 
 _PLAIN_WIDTH = 240  # columns where there is no terminal: nothing is folded in a pipe or a file
-
-
-def printable(text: str) -> str:
-    """One line without what a terminal would obey or hide: control characters and those that turn the
-    direction of writing are spelled out, as in "\\x1b"."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 @cache

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
@@ -17,7 +16,7 @@ from tenfold.data.places import cache_folder
 from tenfold.data.progress import Progress
 from tenfold.data.tables import natural_key
 from tenfold.data.workers import decode_pictures
-from tenfold.errors import DataError
+from tenfold.errors import DataError, printable
 from tenfold.files import is_special, replace_file
 
 __all__ = [
@@ -35,7 +34,6 @@ VALIDATION_NAMES = ("val", "validation")  # taken for the test part where there 
 IGNORED = ("thumbs.db", "desktop.ini")
 CACHE_VERSION = "2"  # of what open_grey makes of a file
 _STARTS = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # in names: control characters, broken UTF-8
 LAYOUT = "a folder for each class with pictures in it"
 
 
@@ -75,7 +73,7 @@ def read_image_folder(
     What a file is, its content says, not its name; pipes, sockets and devices are passed over.
     The array is kept in `cache` (None: the XDG cache's folder `tenfold/folders`), named after the
     files' names, sizes, times and places on the disk; a broken one is made anew. Raises DataError
-    naming the first file that is no picture or has another size, and where all need too much memory.
+    naming the first file that is not a picture or has another size, and where all need too much memory.
     """
     folder = Path(folder)
     names = class_names or class_folders(folder)
@@ -89,7 +87,7 @@ def read_image_folder(
         images = np.stack(pictures)
         _keep(kept, images)
     labels = np.array([picture.label for picture in listing], dtype=np.int64)
-    files = tuple(_printable(picture.name) for picture in listing)
+    files = tuple(printable(picture.name) for picture in listing)
     return ImageDataset(images, labels, names, folder.name, files=files)
 
 
@@ -155,11 +153,6 @@ def _picture(entry: os.DirEntry[str], class_name: str, label: int) -> _Picture:
     name = f"{class_name}/{entry.name}"
     stamp = (name, about.st_size, about.st_mtime_ns, about.st_ctime_ns, about.st_dev, about.st_ino)
     return _Picture(entry.path, label, name, "|".join(map(str, stamp)))
-
-
-def _printable(name: str) -> str:
-    """As it can stand on one line of a terminal, a table or a page: what cannot is spelled out, as \\x1b."""
-    return UNPRINTABLE.sub(lambda found: ascii(found[0])[1:-1], name)
 
 
 def _key(listing: list[_Picture]) -> str:

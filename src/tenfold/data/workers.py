@@ -23,7 +23,7 @@ def decode_pictures(
     """Grey images, uint8 (H, W) each, in the order of `paths`.
 
     processes: None chooses by the number of pictures and cores. Raises the DataError of the first
-    file that is no picture, and where they need more memory than one data set may.
+    file that is not a picture, and where they need more memory than one data set may.
     """
     if processes is None:
         processes = min(count_cores(), MOST_HELPERS, len(paths) // WORTH_A_PROCESS)

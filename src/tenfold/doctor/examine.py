@@ -56,7 +56,7 @@ def diagnose(
     test: test images, whose pixels and labels are compared with those of the training images (by the most
     similar training images, never by the network), so that no score of the recipe is measured on them.
     run: its history, weights and figures are judged too. Recipe and run may be given by name or path. The
-    checks go from causes to symptoms, and each is made on the recipe as mended so far. Raises RecipeError
+    checks go from causes to symptoms, and each is made on the recipe as fixed so far. Raises RecipeError
     and DataError where recipe and data do not fit.
     """
     recipe = get_recipe(recipe)

@@ -22,7 +22,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from tenfold.errors import DataError, UsageError
+from tenfold.errors import DataError, UsageError, printable
 from tenfold.ink.paper import lay_on_paper
 from tenfold.ink.values import check_array, to_eight_bits
 from tenfold.limits import most_bytes, raise_limit, scale_limit
@@ -116,8 +116,7 @@ def _name(picture: Any) -> str:
     """What messages call it; a path's unprintable characters are escaped."""
     named = getattr(picture, "name", None) if hasattr(picture, "read") else picture
     if isinstance(named, str | Path):
-        text = str(named)
-        return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text) or "''"
+        return printable(str(named)) or "''"
     if isinstance(picture, np.ndarray):
         return "the array"
     return "the picture" if isinstance(picture, Image.Image) else "the picture's data"

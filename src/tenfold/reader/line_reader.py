@@ -21,6 +21,7 @@ from tenfold.files import replace_together
 from tenfold.ink.lines import Box, find_lines
 from tenfold.ink.open import Picture, open_picture, to_grey
 from tenfold.ink.strip import HEIGHT, make_strip
+from tenfold.limits import check_need
 from tenfold.networks.shapes import Network
 from tenfold.numerics import log_softmax
 from tenfold.reader.alphabet import CHARACTERS, OUTPUTS
@@ -131,6 +132,7 @@ class LineReader:
         with reading(str(beside), expected="a line reader's folder", remedy=remedy):
             card = ReaderCard.from_dict(read_json(beside), str(beside))
         with reading(str(file), expected="a line reader's folder", remedy=remedy):
+            check_need(file.stat().st_size, file, kind=ModelError)
             weights = load_file(file)
         refuse_infinite(weights, file)
         return cls.from_weights(card, weights, engine=engine, device=device, precision=precision)

@@ -23,7 +23,7 @@ from tenfold.serve.gate import Gate
 from tenfold.serve.refusal import Refusal
 from tenfold.serve.server import Server
 from tenfold.serve.settings import ServeSettings
-from tenfold.serve.split import printable
+from tenfold.serve.split import as_shown
 from tenfold.version import __version__
 
 __all__ = ["create_app"]
@@ -138,7 +138,7 @@ async def _explain(request: Request, error: Exception) -> Response:
     if isinstance(error, HTTPException):
         error = Refusal(
             error.status_code,
-            f"{printable(request.method)} {printable(request.url.path)}: {str(error.detail).lower()}",
+            f"{as_shown(request.method)} {as_shown(request.url.path)}: {str(error.detail).lower()}",
             remedy="GET /openapi.json lists what there is",
             headers=dict(error.headers or {}),
         )

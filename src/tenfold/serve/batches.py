@@ -67,7 +67,7 @@ class Batches:
     async def _pump_once(self) -> None:
         batch: list[_Asked] = []
         try:
-            async with self.pool.take(patient=True) as worker:
+            async with self.pool.take(waits=True) as worker:
                 batch = self._next()
                 if batch:
                     async with asyncio.timeout(self.settings.timeout):
@@ -108,7 +108,7 @@ class Batches:
             if asked.answer.done():
                 continue
             if perf_counter() - max(asked.since, self.pool.ready_at) > limit:
-                asked.answer.set_exception(busy("more is asked than can be answered"))
+                asked.answer.set_exception(busy("server overloaded"))
                 continue
             batch.append(asked)
             size += len(asked.body)

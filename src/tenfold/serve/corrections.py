@@ -28,7 +28,7 @@ from tenfold.reader.alphabet import CHARACTERS, OTHER
 from tenfold.reader.load import AnyModel
 from tenfold.serve.images import check_counts, parse_images, parse_json
 from tenfold.serve.refusal import Refusal
-from tenfold.serve.split import check_keys, decode_base64, printable
+from tenfold.serve.split import as_shown, check_keys, decode_base64
 
 __all__ = [
     "LINES",
@@ -149,11 +149,11 @@ def read_correction(model: AnyModel, body: bytes, max_pixels: int) -> Correction
     if ("picture" in document) == ("image" in document):
         raise Refusal(422, "not one picture", expected="either 'picture', a file, or 'image', its pixels")
     if not isinstance(label, str) or not may_be_label(model, label):
-        shown = printable(str(label))[:40]
+        shown = as_shown(str(label))[:40]
         raise Refusal(422, f"the label {shown!r}", expected=f"what is written on it, or {NOT_A_DIGIT!r}")
     if not isinstance(read, str) or len(read) > _LONGEST_READ:
         raise Refusal(422, "'read' is no short text", expected="what was read instead")
-    return Correction(label, printable(read), _png_of(model, document, max_pixels))
+    return Correction(label, as_shown(read), _png_of(model, document, max_pixels))
 
 
 def _png_of(model: AnyModel, document: dict[str, Any], max_pixels: int) -> bytes:

@@ -110,7 +110,7 @@ def _header(scope: Scope, name: bytes) -> str | None:
 
 
 def _check_head(scope: Scope) -> None:
-    """Raises Refusal 431 for headers that are too large, 400 for a length that is no number."""
+    """Raises Refusal 431 for headers that are too large, 400 for a length that is not a number."""
     if sum(len(key) + len(value) + _HEADER for key, value in scope["headers"]) > LONGEST_HEAD:
         raise Refusal(431, "headers that are too large", expected=f"at most {LONGEST_HEAD:,} bytes")
     length = _header(scope, b"content-length")

@@ -175,13 +175,13 @@ class WorkerPool:
             raise busy(f"{self.waiting} requests are waiting already")
 
     @asynccontextmanager
-    async def take(self, *, patient: bool = False, heavy: bool = False) -> AsyncIterator[Worker]:
-        """The next idle worker. Raises Refusal 503 where none is idle in time, unless `patient` or
+    async def take(self, *, waits: bool = False, heavy: bool = False) -> AsyncIterator[Worker]:
+        """The next idle worker. Raises Refusal 503 where none is idle in time, unless `waits` or
         `heavy`."""
         if self.waiting_heavy >= _MOST_HEAVY:
             raise busy(f"{self.waiting_heavy} large pictures are waiting already")
         async with self._heavy_turn() if heavy else nullcontext():
-            worker = await self._next_idle(None if patient or heavy else self.settings.max_wait)
+            worker = await self._next_idle(None if waits or heavy else self.settings.max_wait)
             self.busy += 1
             try:
                 yield worker
@@ -210,10 +210,10 @@ class WorkerPool:
                 with suppress(TimeoutError):
                     return await self._living(wait)
                 if self.ready:
-                    raise busy("more is asked than can be answered")
+                    raise busy("server overloaded")
             return await self._living(_MOST_OF * self.settings.timeout)
         except TimeoutError:
-            raise busy("more is asked than can be answered") from None
+            raise busy("server overloaded") from None
         finally:
             self.waiting -= 1
 

@@ -10,7 +10,7 @@ from starlette.datastructures import QueryParams
 from tenfold.errors import UsageError, nearest
 from tenfold.reader.constraint import make_constraint
 from tenfold.serve.refusal import Refusal
-from tenfold.serve.split import printable
+from tenfold.serve.split import as_shown
 
 __all__ = ["check_query", "parse_query"]
 
@@ -23,7 +23,7 @@ def check_query(query: QueryParams, known: Sequence[str] = ()) -> None:
     for key in query:
         if key not in known:
             raise Refusal(
-                422, f"unknown parameter {printable(key)!r}", expected=" or ".join(known) or "no parameter"
+                422, f"unknown parameter {as_shown(key)!r}", expected=" or ".join(known) or "no parameter"
             )
 
 
@@ -35,7 +35,7 @@ def parse_query(query: QueryParams, includes: Sequence[str], *, lines: bool) -> 
     check_query(query, ("include", "digits", *_FORM) if lines else ("include",))
     digits = query.get("digits", "false")
     if digits not in _TRUTHS:
-        raise Refusal(422, f"digits={printable(digits)!r}", expected="true or false")
+        raise Refusal(422, f"digits={as_shown(digits)!r}", expected="true or false")
     return {"include": _includes(query, includes), "digits": _TRUTHS[digits], "form": _form(query)}
 
 
@@ -44,7 +44,7 @@ def _includes(query: QueryParams, known: Sequence[str]) -> list[str]:
     names = [name for text in query.getlist("include") for name in text.split(",")]
     for name in names:
         if name not in known:
-            raise Refusal(422, f"include={printable(name)!r}", remedy=nearest(name[:40], known))
+            raise Refusal(422, f"include={as_shown(name)!r}", remedy=nearest(name[:40], known))
     return names
 
 
@@ -53,7 +53,7 @@ def _form(query: QueryParams) -> dict[str, Any]:
     form: dict[str, Any] = {known: query[name] for name, known in _FORM.items() if name in query}
     length = form.get("length", "1")
     if not (length.isascii() and length.isdigit() and len(length) < 4):
-        raise Refusal(422, f"length={printable(length)!r}", expected="a whole number of digits")
+        raise Refusal(422, f"length={as_shown(length)!r}", expected="a whole number of digits")
     if "length" in form:
         form["length"] = int(length)
     try:

@@ -29,7 +29,7 @@ from tenfold.serve.pool import HEAVY, Reply, WorkerPool
 from tenfold.serve.query import check_query, parse_query
 from tenfold.serve.refusal import Refusal
 from tenfold.serve.settings import ServeSettings
-from tenfold.serve.split import FORM, GivenPicture, printable, read_marks, split_body
+from tenfold.serve.split import FORM, GivenPicture, as_shown, read_marks, split_body
 
 __all__ = ["Server"]
 
@@ -130,7 +130,7 @@ class Server:
         if kind not in (FORM, "application/json"):
             raise Refusal(
                 415,
-                f"a body of type {printable(kind) or 'none'}",
+                f"a body of type {as_shown(kind) or 'none'}",
                 expected="image/*, multipart/form-data or application/json",
             )
         body = await room.read(request, read_marks(most) if kind != FORM else ())
@@ -192,7 +192,7 @@ class Server:
         self.batches.check_room()
         kind = media_type(request)
         if kind not in _KINDS:
-            raise Refusal(415, f"a body of type {printable(kind) or 'none'}", expected=" or ".join(_KINDS))
+            raise Refusal(415, f"a body of type {as_shown(kind) or 'none'}", expected=" or ".join(_KINDS))
         marks = self.image_marks if _KINDS[kind] == "json" else ()
         with self.bodies.room(request) as room:
             body = await room.read(request, marks)

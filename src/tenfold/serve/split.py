@@ -13,11 +13,11 @@ from typing import Any, NamedTuple, TypeVar
 from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
-from tenfold.errors import nearest
+from tenfold.errors import nearest, printable
 from tenfold.serve.images import Marks, check_counts, parse_json
 from tenfold.serve.refusal import Refusal
 
-__all__ = ["FORM", "GivenPicture", "check_keys", "decode_base64", "printable", "read_marks", "split_body"]
+__all__ = ["FORM", "GivenPicture", "as_shown", "check_keys", "decode_base64", "read_marks", "split_body"]
 
 FORM = "multipart/form-data"
 _MOST_BRACKETS = 16  # of each kind, in a body of pictures
@@ -58,12 +58,12 @@ def _from_form(content_type: str, body: bytes, most: int) -> list[GivenPicture]:
     try:
         form = _finish(parser.parse())
     except Exception as error:  # whatever the parser meets
-        reason = printable(getattr(error, "message", "") or "broken")
+        reason = as_shown(getattr(error, "message", "") or "broken")
         if isinstance(error, MultiPartException) and reason.startswith("Too many"):
             raise Refusal(413, reason, expected=f"at most {most} pictures") from error
         raise Refusal(400, f"the form cannot be read ({reason})", expected=FORM) from error
     files = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
-    found = [GivenPicture(printable(file.filename or "picture"), file.file.read()) for file in files]
+    found = [GivenPicture(as_shown(file.filename or "picture"), file.file.read()) for file in files]
     _finish(form.close())
     if not found:
         raise Refusal(422, "a form without a file", expected="one picture or more, each as a file")
@@ -114,7 +114,7 @@ def check_keys(document: Any, *, required: tuple[str, ...], optional: tuple[str,
         raise Refusal(422, "the JSON is no object", expected=f"an object with {', '.join(known)}")
     for key in document:
         if key not in known:
-            name = printable(key[:_LONGEST_NAME])
+            name = as_shown(key[:_LONGEST_NAME])
             raise Refusal(422, f"unknown key {name!r}", remedy=nearest(name, known))
     for key in required:
         if key not in document:
@@ -133,5 +133,6 @@ def decode_base64(text: Any, what: str) -> bytes:
     raise Refusal(422, f"{what} is no base64", expected="the bytes of a picture's file in base64")
 
 
-def printable(text: str) -> str:
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text[:_LONGEST_NAME])[:_LONGEST_NAME]
+def as_shown(text: str) -> str:
+    """What a client sent, in a message: printable and short."""
+    return printable(text[:_LONGEST_NAME])[:_LONGEST_NAME]

@@ -41,21 +41,8 @@ def train(
     callbacks: Sequence[TrainingObserver] = (),
     weights: dict[str, np.ndarray] | None = None,
 ) -> TrainResult:
-    """Trains a recipe; with the same seed, data, engine and threads the weights are bit-identical.
-
-    run_dir: gets a checkpoint and the history after each epoch, and the model at the end.
-    resume: goes on from the checkpoint in run_dir (from the start where there is none yet).
-    weights: what to start from instead of the recipe's first weights, named as in a saved model.
-    Ctrl-C stops after the current step and keeps the weights of that moment; the checkpoint stays
-    that of the last whole epoch. Raises RecipeError, DataError, ModelError; UsageError where another process
-    trains in run_dir, or a training is kept there and `resume` is not asked for, or the device is not there;
-    and DivergedError where the loss is NaN or infinite, which leaves the checkpoint of the epoch before.
-    `problem` of the result says in words where nothing was learned.
-
-    The i-th of the m networks of an ensemble (i from 0) is trained with the seed `seed * m + i` in
-    run_dir/member-(i + 1). History and observers see them as one training, their epochs counted on.
-    Ctrl-C then keeps the networks that are whole, or else the one that was begun.
-    """
+    """One network, or those of an ensemble: `tenfold.train`, which says what it takes and raises, without the
+    record that makes run_dir a run."""
     folder = None if run_dir is None else Path(run_dir)
     with claim_folder(folder) if folder is not None else nullcontext():
         if folder is not None and not resume:
