@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import re
+from typing import BinaryIO
 
 from tenfold.errors import DataError, TenfoldError, UsageError
 
-__all__ = ["DEFAULT_BYTES", "VARIABLE", "check_need", "most_bytes", "raise_limit", "scale_limit"]
+__all__ = ["DEFAULT_BYTES", "VARIABLE", "check_need", "most_bytes", "raise_limit", "read_at_most", "scale_limit"]
 
 VARIABLE = "TENFOLD_MAX_BYTES"
 DEFAULT_BYTES = 2**30
 
+_STEP = 2**20  # bytes
 _FORM = re.compile(r"(\d{1,15})\s*([KMGT]?)(?:I?B)?", re.IGNORECASE)
 
 
@@ -50,6 +52,17 @@ def check_need(need: int, name: object, *, share: int = 1, kind: type[TenfoldErr
             expected=f"at most {_size(most)}",
             remedy=raise_limit(need * share),
         )
+
+
+def read_at_most(file: BinaryIO, most: int) -> bytes:
+    """What is left of the file, `most` bytes of it. `file.read(most)` would reserve memory for all of them
+    first, which a process with a limit of its own (ulimit -v) does not get.
+    """
+    parts = []
+    while most > 0 and (part := file.read(min(most, _STEP))):
+        parts.append(part)
+        most -= len(part)
+    return b"".join(parts)
 
 
 def _size(count: int) -> str:

@@ -129,6 +129,20 @@ def test_gzip_of_several_streams_and_odd_ends(tmp_path: Path) -> None:
     assert "broken gzip" in refusal(read_payload, path)
 
 
+def test_no_more_is_asked_of_a_file_than_it_holds() -> None:
+    """read(n) of Python's files reserves n bytes at once, which a limit of addresses may refuse."""
+
+    class File(io.BytesIO):
+        def read(self, count: int | None = -1) -> bytes:
+            assert count is not None and 0 <= count <= 2**20
+            return super().read(count)
+
+    data = bytes(range(256)) * 5000
+    assert limits.read_at_most(File(data), 2**40) == data
+    assert limits.read_at_most(File(data), 1_250_000) == data[:1_250_000]
+    assert limits.read_at_most(File(data), 0) == b""
+
+
 def test_large_plain_tables_and_idx(tmp_path: Path, low: None) -> None:
     (tmp_path / "d.csv").write_bytes(b"0,0\n" * 2**19)
     assert "TENFOLD_MAX_BYTES" in refusal(read_csv, tmp_path / "d.csv")

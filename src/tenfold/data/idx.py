@@ -22,7 +22,7 @@ import numpy as np
 
 from tenfold.errors import DataError, DataNotFoundError
 from tenfold.files import is_special, replace_file
-from tenfold.limits import check_need, most_bytes
+from tenfold.limits import check_need, most_bytes, read_at_most
 
 __all__ = [
     "check_digest",
@@ -71,7 +71,7 @@ def read_payload(path: str | Path, *, share: int = 2) -> bytes:
     """
     with _opened(path) as file:
         check_need(os.fstat(file.fileno()).st_size, path, share=share)
-        data = file.read(most_bytes() // share + 1)  # of a pipe no size is known before
+        data = read_at_most(file, most_bytes() // share + 1)  # of a pipe no size is known before
         check_need(len(data), path, share=share)
         return _uncompress(data, path, share=share)
 
@@ -86,7 +86,7 @@ def open_payload(path: str | Path) -> np.ndarray:
             except (OSError, ValueError):  # empty, a pipe, or a file system that cannot map
                 pass
         check_need(os.fstat(file.fileno()).st_size, path)
-        data = magic + file.read(most_bytes())
+        data = magic + read_at_most(file, most_bytes())
         check_need(len(data), path)
         return np.frombuffer(_uncompress(data, path), np.uint8)
 

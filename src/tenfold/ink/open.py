@@ -25,7 +25,7 @@ from PIL import Image, UnidentifiedImageError
 from tenfold.errors import DataError, UsageError, printable
 from tenfold.ink.paper import lay_on_paper
 from tenfold.ink.values import check_array, to_eight_bits
-from tenfold.limits import most_bytes, raise_limit, scale_limit
+from tenfold.limits import most_bytes, raise_limit, read_at_most, scale_limit
 
 __all__ = ["FORMATS", "MAX_PIXELS", "Picture", "open_grey", "open_picture", "to_grey"]
 
@@ -139,7 +139,10 @@ def _stream(picture: Any, name: str) -> Iterator[BinaryIO]:
         with _open_file(Path(picture), name) as file:
             yield file
         return
-    data = picture.read(scale_limit(_MAX_BYTES) + 1) if hasattr(picture, "read") else picture
+    data = picture
+    if hasattr(picture, "read"):
+        with suppress(TypeError):  # of a text file, which is refused below
+            data = read_at_most(picture, scale_limit(_MAX_BYTES) + 1)
     if not isinstance(data, bytes | bytearray | memoryview):
         raise DataError(
             f"{type(picture).__name__} is nothing that a picture can be read from",
