@@ -8,7 +8,15 @@ from typing import BinaryIO
 
 from tenfold.errors import DataError, TenfoldError, UsageError
 
-__all__ = ["DEFAULT_BYTES", "VARIABLE", "check_need", "most_bytes", "raise_limit", "read_at_most", "scale_limit"]
+__all__ = [
+    "DEFAULT_BYTES",
+    "VARIABLE",
+    "check_need",
+    "most_bytes",
+    "raise_limit",
+    "read_at_most",
+    "scale_limit",
+]
 
 VARIABLE = "TENFOLD_MAX_BYTES"
 DEFAULT_BYTES = 2**30
