@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import errno
 import sys
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -137,6 +139,26 @@ def test_what_the_labels_do_not_fit_is_left_out(
     assert len(reasons) == 6
     shown = tenfold(*arguments)
     assert "left out: " in shown.out and "  and 1 more" in shown.out
+    quiet = tenfold(*arguments, "--quiet")
+    assert "left out: " in quiet.err and "  and 1 more" in quiet.err
+
+
+@pytest.mark.parametrize("fault", [OSError(errno.EIO, "Input/output error"), MemoryError()])
+def test_where_the_machine_fails_nothing_is_learned(
+    tenfold: Command, hand: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
+    """The picture is not left out as if it were broken."""
+    opened = Path.open
+
+    def open_or_fail(path: Path, *given: Any, **named: Any) -> Any:
+        if path.name == "1049.png":
+            raise fault
+        return opened(path, *given, **named)
+
+    monkeypatch.setattr(Path, "open", open_or_fail)
+    done = tenfold("adapt", "--labels", "hand/labels.csv", "--model", tiny, "--engine", "numpy", "--force")
+    done.complaint(1, "1049.png", "memory" if isinstance(fault, MemoryError) else "Input/output error")
+    assert not Path("my-reader").exists()
 
 
 def test_what_does_not_help_is_not_written(tenfold: Command, hand: Path, tiny: Path) -> None:

@@ -17,6 +17,7 @@ from tenfold.data.load import load_dataset, load_parts
 from tenfold.data.ranges import find_range, looks_wrapped
 from tenfold.data.sample import load_sample
 from tenfold.errors import DataError, TenfoldWarning
+from tenfold.evaluation.evaluate import evaluate
 from tenfold.recipes.load import change_recipe, get_recipe
 from tenfold.serve.images import parse_images
 from tenfold.serve.refusal import Refusal
@@ -169,6 +170,19 @@ def test_the_model_keeps_the_rule(tmp_path: Path, model: Classifier) -> None:
     with pytest.warns(TenfoldWarning):
         dataset = load_data_for(tmp_path / "model", str(path), "all", {})
     assert dataset.value_range == (0, 16) and dataset.images.max() == 191
+
+
+def test_scores_in_python_compare_the_ranges(tmp_path: Path, model: Classifier) -> None:
+    """Of faint images 0 to 12 another white is found, 15; with the model's own nothing is said."""
+    path = npz(tmp_path, np.minimum(SHADES, 12))
+    with pytest.warns(TenfoldWarning):
+        found, kept = load_dataset(path, split="all"), load_dataset(path, split="all", value_range=(0, 16))
+    assert found.value_range == (0, 15)
+    with pytest.warns(TenfoldWarning, match=r"from 0 to 15, the model's from 0 to 16; .*value_range=\(0"):
+        evaluate(model, found)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        evaluate(model, kept)
 
 
 def test_the_server_takes_the_units_of_the_model(model: Classifier) -> None:

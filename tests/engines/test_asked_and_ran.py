@@ -151,6 +151,21 @@ def test_what_ran_is_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert outcome.to_dict()["learned"] and outcome.to_dict()["problem"] is None
 
 
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        (["--epochs", "2", "--set", "training.steps=5"], "training.epochs = 2 and training.steps = 5"),
+        (["--set", "training.steps=5", "--set", "training.epochs=2"], "training.steps = 5 are both asked"),
+        (["--epochs", "2", "--set", "training.epochs=3"], "training.epochs is given twice: 3 and 2"),
+        (["--set", "training.epochs=3", "--set", "training.epochs=4"], "given twice: 3 and 4"),
+    ],
+)
+def test_what_excludes_each_other_is_refused(
+    asked: list[str], told: str, refused: Callable[..., str]
+) -> None:
+    assert told in refused("train", "mlp-small", "--data", "sample", *asked)
+
+
 @pytest.mark.parametrize(("name", "steps"), [("cnn", "min_steps = 600"), ("fast", "steps = 215")])
 def test_epochs_asked_for_are_epochs(name: str, steps: str, capsys: pytest.CaptureFixture[str]) -> None:
     from tenfold.cli.recipe_changes import choose_recipe

@@ -94,6 +94,41 @@ def test_the_last_line_points_to_the_doctor(
             assert "tenfold doctor" in (out + error).splitlines()[-1]
 
 
+MEASURE = {
+    "crossval": ("crossval", "mlp-120-84", "--folds", "2"),
+    "search": ("search", "mlp-120-84", "--trials", "1"),
+}
+
+
+@pytest.mark.parametrize("command", list(MEASURE))
+@pytest.mark.parametrize("sound", [True, False])
+def test_trainings_of_other_commands_say_it(
+    command: str,
+    sound: bool,
+    blobs: ImageDataset,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The labels belong to the images, or have been shuffled."""
+    monkeypatch.chdir(tmp_path)
+    labels = blobs.labels if sound else np.random.default_rng(1).permutation(blobs.labels)
+    np.savez("data.npz", images=blobs.images, labels=labels)
+    words = [*MEASURE[command], "--data", "data.npz", "--engine", "numpy", "--set", "training.epochs=5", "-q"]
+    for more in ((), ("--json",)):
+        monkeypatch.setattr("sys.argv", ["tenfold", *words, *more])
+        with pytest.raises(SystemExit) as end:
+            main()
+        out = capsys.readouterr().out
+        assert not end.value.code
+        if more:
+            document = json.loads(out)
+            document = document["recipes"][0] if command == "crossval" else document
+            assert document["learned"] is sound and bool(document["problem"]) is not sound
+        else:
+            assert ("mlp-120-84 did not learn: " in out and "tenfold doctor" in out) is not sound
+
+
 def test_json_never_holds_nan(capsys: pytest.CaptureFixture[str]) -> None:
     emit_json({"a": float("nan"), "b": [1.5, float("inf")], "c": {"d": (float("-inf"), 2)}})
     assert json.loads(capsys.readouterr().out) == {"a": None, "b": [1.5, None], "c": {"d": [None, 2]}}

@@ -99,13 +99,14 @@ def _save(adaptation: Adaptation, out: Path | None, about: dict[str, str]) -> Pa
 
     if out is not None:
         return adaptation.save(out, about)
-    for place in free_names(Path(_OUT)):
+    names = free_names(Path(_OUT))
+    while True:
+        place = next(names)
         try:
             return adaptation.save(place, about)
         except UsageError:
             if not place.exists() and not hidden_beside(place, LOCK).exists():
                 raise
-    raise AssertionError("names do not end")
 
 
 def _collect(pictures: list[str], labels: str | None, progress: Any) -> tuple[list[Example], LeftOut]:
@@ -134,8 +135,10 @@ def _told(adaptation: Adaptation, examples: list[Example], left_out: LeftOut) ->
 def _show(adaptation: Adaptation, examples: list[Example], left_out: LeftOut, *, quiet: bool) -> None:
     console = stdout()
     if not quiet:
-        for line in _notes(adaptation, examples, left_out):
+        for line in _notes(adaptation, examples):
             console.print(line, markup=False)
+    for line in _named([f"left out: {path}: {reason}" for path, reason in left_out]):
+        (stderr() if quiet else console).print(line, markup=False)
     forgetting = adaptation.forgetting
     own = [
         _row(f"this hand, held out ({adaptation.folds} parts), before", adaptation.before),
@@ -165,14 +168,13 @@ def _row(name: str, measured: Score) -> tuple[str, ...]:
     )
 
 
-def _notes(adaptation: Adaptation, examples: list[Example], left_out: LeftOut) -> list[str]:
-    """What was learned from, what was left out, and which labels look like mistakes."""
+def _notes(adaptation: Adaptation, examples: list[Example]) -> list[str]:
+    """What was learned from, and which labels look like mistakes."""
     pictures = len({example.path for example in examples})
     lines = [f"{len(examples)} lines with {sum(adaptation.counts)} digits from {pictures} pictures"]
     missing = [str(digit) for digit, number in enumerate(adaptation.counts) if not number]
     if missing:
         lines.append(f"no example of {', '.join(missing)}")
-    lines += _named([f"left out: {path}: {reason}" for path, reason in left_out])
     doubtful = [examples[index] for index in adaptation.doubtful]
     return lines + _named([f"is this label right? {each.path}: {each.text}" for each in doubtful])
 

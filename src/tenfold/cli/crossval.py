@@ -51,6 +51,7 @@ def crossval_command(
     from tenfold.engines.preload import preload_engine
     from tenfold.training.compare_folds import compare_folds
     from tenfold.training.folds import cross_validate
+    from tenfold.training.outcome import POINTER
 
     chosen = choose_recipes(recipes, changes)
     for each in chosen:
@@ -81,6 +82,11 @@ def crossval_command(
         )
     else:
         _show(results, comparisons, quiet=quiet)
+        for result in results:
+            if result.problem:
+                stdout().print(
+                    f"{result.recipe.name} did not learn: {result.problem}; {POINTER}", markup=False
+                )
 
 
 def _show(results: list[CrossValidation], comparisons: list[FoldComparison], *, quiet: bool) -> None:

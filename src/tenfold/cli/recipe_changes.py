@@ -16,11 +16,17 @@ __all__ = ["choose_recipe", "choose_recipes"]
 def choose_recipe(
     name: str, changes: Sequence[str] | None = None, short: Mapping[str, Any] | None = None
 ) -> Recipe:
-    """changes: KEY=VALUE each; short: dotted key -> value, None where that option was not given."""
+    """changes: KEY=VALUE each; short: dotted key -> value, None where that option was not given. Raises
+    UsageError where one key is given two values.
+    """
+    from tenfold.errors import UsageError
     from tenfold.recipes.load import change_recipe, get_recipe, parse_change
 
-    wanted = dict(parse_change(change) for change in changes or [])
-    wanted |= {key: value for key, value in (short or {}).items() if value is not None}
+    given = [parse_change(change) for change in changes or []]
+    wanted: dict[str, Any] = {}
+    for key, value in given + [pair for pair in (short or {}).items() if pair[1] is not None]:
+        if wanted.setdefault(key, value) != value:
+            raise UsageError(f"{key} is given twice: {wanted[key]} and {value}", expected="one value")
     recipe = get_recipe(name)
     if not wanted:
         return recipe

@@ -65,6 +65,7 @@ def search_command(
     from tenfold.engines.preload import preload_engine
     from tenfold.files import remove_parts
     from tenfold.search.search import check_plan, search_recipe
+    from tenfold.training.outcome import POINTER
 
     chosen = choose_recipe(recipe, changes)
     check_engine(chosen, engine, device)
@@ -88,6 +89,8 @@ def search_command(
         emit_json(result.to_dict() | {"written": written})
     else:
         _show(result, written)
+        if result.problem:
+            stdout().print(f"{chosen.name} did not learn: {result.problem}; {POINTER}", markup=False)
     if result.interrupted:
         raise typer.Exit(130)
     if not result.ranked:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ from tenfold import metrics
 from tenfold.arguments import checked, make_folder
 from tenfold.arrays import ImageDataset, image_place, pack_files, unpack_files
 from tenfold.classifier import Classifier
-from tenfold.errors import DataError
+from tenfold.data.ranges import is_alike
+from tenfold.errors import DataError, TenfoldWarning
 from tenfold.numerics import log_softmax
 from tenfold.numpy_engine.registry import measure_loss
 from tenfold.records import check_arrays, pick, read_arrays, read_json, reading, write_record
@@ -207,12 +209,15 @@ def _empty_answers(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 @checked
 def evaluate(classifier: Classifier, test_set: ImageDataset) -> Evaluation:
-    """Scores on a labelled set. Raises DataError where its classes are not the classifier's."""
+    """Scores on a labelled set. Raises DataError where its classes are not the classifier's; warns
+    (TenfoldWarning) where its pixels were scaled a little otherwise than those that the classifier learned.
+    """
     if test_set.class_names != classifier.class_names:
         raise DataError(
             f"{test_set.name} has the classes {', '.join(test_set.class_names[:12])}",
             expected=f"those of the model: {', '.join(classifier.class_names[:12])}",
         )
+    _compare_ranges(classifier, test_set)
     started = time.perf_counter()
     logits = classifier.logits(test_set.images)
     seconds = time.perf_counter() - started
@@ -239,6 +244,17 @@ def evaluate(classifier: Classifier, test_set: ImageDataset) -> Evaluation:
         **_hits(test_set, predicted, confidence),
         **_cells(test_set, predicted, confidence),
     )
+
+
+def _compare_ranges(classifier: Classifier, test_set: ImageDataset) -> None:
+    own, learned = test_set.value_range, classifier.card.value_range
+    if own != learned and is_alike(own, learned):
+        warnings.warn(
+            f"{test_set.name}: its pixels were scaled from {own[0]:g} to {own[1]:g}, the model's from "
+            f"{learned[0]:g} to {learned[1]:g}; load it with value_range={learned}",
+            TenfoldWarning,
+            stacklevel=4,
+        )
 
 
 def _misses(test_set: ImageDataset, predicted: np.ndarray, confidence: np.ndarray) -> dict[str, np.ndarray]:

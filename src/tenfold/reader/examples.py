@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import os
 import re
 from collections.abc import Callable, Sequence
@@ -29,6 +30,7 @@ NO_NUMBER = "not a digit"  # the label of a picture in which no number stands
 _LIST = re.compile(r"[\d.\-/:+×÷= ]+(,[\d.\-/:+×÷= ]+)*")
 _LABEL = re.compile(f"[{re.escape(CHARACTERS.replace(OTHER, ''))}]{{1,32}}")
 _BLANK = 8  # grey levels: a picture that spans no more shows nothing
+_FAULTS = (errno.EIO, errno.ENOMEM, errno.EMFILE, errno.ENFILE)  # of the machine, not of a picture
 _REMEDY = "give --labels 3,1049,07/11 or --labels FILE.csv, or sort the pictures into folders 0 to 9"
 
 
@@ -133,13 +135,17 @@ def collect_examples(
     labelled: Sequence[Labelled], *, progress: Progress | None = None
 ) -> tuple[list[Example], list[tuple[str, str]]]:
     """(examples, pictures that gave none, each with the reason): the lines of the pictures, as strips that a
-    reader would see; a picture that shows another number of lines than its label is left out."""
+    reader would see; a picture that shows another number of lines than its label is left out. Raises
+    DataError where the disk or the memory fails: the same pictures may be read well another time."""
     examples: list[Example] = []
     left_out: list[tuple[str, str]] = []
     for number, (path, label) in enumerate(labelled, start=1):
         try:
             examples += _lines_of(path, label)
         except DataError as error:
+            cause = error.__cause__
+            if isinstance(cause, MemoryError) or getattr(cause, "errno", None) in _FAULTS:
+                raise
             left_out.append((path, str(error).removeprefix(f"{path}: ")))
         if progress:
             progress("pictures", number, len(labelled))

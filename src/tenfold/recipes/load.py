@@ -149,6 +149,11 @@ def change_recipe(recipe: Recipe | str | Path, changes: Mapping[str, Any]) -> Re
     """
     recipe = get_recipe(recipe)
     if _EPOCHS in changes:
+        if changes.get(_STEPS[1]):
+            raise RecipeError(
+                f"{_EPOCHS} = {changes[_EPOCHS]} and {_STEPS[1]} = {changes[_STEPS[1]]} are both asked for",
+                expected="one of them: steps run in the place of epochs",
+            )
         changes = dict.fromkeys(_STEPS, 0) | dict(changes)
     values = recipe.model_dump()
     for dotted, value in changes.items():

@@ -50,7 +50,7 @@ class SearchResult:
     """A recipe's search. images: that were trained on and validated with; folds: 0 where a share of them
     was held out once. importances: by dotted key, how far its value decides whether a trial is among the best
     tenth (PED-ANOVA, Watanabe et al. 2023; they sum to 1), empty after fewer than 10 complete trials.
-    interrupted: by Ctrl-C.
+    interrupted: by Ctrl-C. problem: that the best trial is at chance level, in words; else "".
     """
 
     recipe: Recipe
@@ -62,6 +62,7 @@ class SearchResult:
     trials: tuple[SearchTrial, ...]
     importances: Mapping[str, float]
     interrupted: bool = False
+    problem: str = ""
 
     @cached_property
     def ranked(self) -> tuple[SearchTrial, ...]:
@@ -104,6 +105,8 @@ class SearchResult:
             "trials": [asdict(trial) for trial in self.trials],
             "importances": dict(self.importances),
             "interrupted": self.interrupted,
+            "learned": not self.problem if self.ranked else None,
+            "problem": self.problem or None,
         }
 
 

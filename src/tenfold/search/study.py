@@ -7,6 +7,7 @@ import os
 import secrets
 import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from tenfold.search.result import HIGHER_IS_BETTER, SearchResult, SearchTrial
 from tenfold.search.sampler import TrialSampler
 from tenfold.search.space import distribution, own_picks, values_of
 from tenfold.search.trial import MARKS, Bench
+from tenfold.training.outcome import at_chance
 
 try:
     import fcntl
@@ -189,10 +191,16 @@ def read_result(study: Study, recipe: Recipe, bench: Bench, *, interrupted: bool
 
 def _read_result(study: Study, recipe: Recipe, bench: Bench, interrupted: bool) -> SearchResult:
     trials = tuple(_read(trial, recipe) for trial in study.get_trials(deepcopy=False))
-    return SearchResult(
+    result = SearchResult(
         recipe, bench.dataset.name, len(bench.dataset), bench.folds, bench.metric, bench.seed, trials,
         _importances(study), interrupted,
     )  # fmt: skip
+    best = result.ranked[0].accuracy if result.ranked else None
+    if best is None:
+        return result
+    share = 1.0 if bench.folds else recipe.data.validation
+    problem = at_chance(best, bench.dataset.labels, "the best trial's", share=share)
+    return replace(result, problem=problem)
 
 
 def _read(trial: FrozenTrial, recipe: Recipe) -> SearchTrial:

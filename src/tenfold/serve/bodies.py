@@ -2,12 +2,14 @@
 
 A small body is counted as it comes. A larger one claims room for all of it before it is read, and waits
 for that: whoever sends large ones slowly keeps others with large ones waiting, and nobody else. No address
-has more than half of the room.
+has more than half of the room. While other requests are served, the large bodies of one address are let in
+at a bounded rate, so that the time for them is not taken from others.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +27,8 @@ __all__ = ["Bodies", "Room", "media_type"]
 _SMALL = 96 * 2**20  # bytes of small bodies that are held at one time
 _LARGE = 4  # large bodies of the largest size
 _MOST_WAITING = 32  # large bodies that wait for room
+_RATE = 8 * 2**20  # bytes of large bodies a second and address, while other requests are served
+_BESIDE = 1.0  # seconds after another request for which it counts as beside
 
 
 class _Share:
@@ -61,6 +65,8 @@ class Bodies:
         self.large = _Share(_LARGE * settings.max_body, "large bodies")
         self.waiting = 0
         self._freed = asyncio.Event()
+        self._small_at = -_BESIDE  # time.monotonic() when a request without a large body ended last
+        self._next: dict[str, float] = {}  # by address, when the next large body may be let in
 
     @property
     def held(self) -> int:
@@ -77,6 +83,8 @@ class Bodies:
             if room.claimed:
                 self.large.give(room.address, room.claimed)
                 self._freed.set()
+            elif not room.wanted:
+                self._small_at = time.monotonic()
 
     async def claim(self, address: str, length: int) -> None:
         """Waits until there is room for a large body. Raises Refusal 429 or 503 where too many wait."""
@@ -84,12 +92,27 @@ class Bodies:
             raise refusal
         self.waiting += 1
         try:
-            while self.large.refusal(address, length):
+            while (pause := self._pause(address)) or self.large.refusal(address, length):
+                if pause:
+                    await asyncio.sleep(min(pause, _BESIDE))
+                    continue
                 self._freed.clear()
                 await self._freed.wait()
             self.large.take(address, length)
+            self._plan(address, length)
         finally:
             self.waiting -= 1
+
+    def _pause(self, address: str) -> float:
+        """Seconds for which a large body of this address has to wait; 0 where nobody else is served."""
+        now = time.monotonic()
+        beside = now - self._small_at < _BESIDE
+        return max(0.0, self._next.get(address, 0.0) - now) if beside else 0.0
+
+    def _plan(self, address: str, length: int) -> None:
+        now = time.monotonic()
+        self._next = {other: due for other, due in self._next.items() if due > now}
+        self._next[address] = max(now, self._next.get(address, 0.0)) + length / _RATE
 
 
 class Room:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from tenfold.recipes.schema import Recipe
 from tenfold.training.calibrate import suitable_temperature
 from tenfold.training.ensemble import train
 from tenfold.training.observers import TrainingObserver
+from tenfold.training.outcome import at_chance
 
 __all__ = ["CrossValidation", "FoldScore", "cross_validate"]
 
@@ -45,7 +46,8 @@ class CrossValidation:
 
     fold: int64 (N,), in which fold (from 0) an image was held out. probs: float32 (N, K), what the
     network said of it that was trained on the other folds, calibrated: softmax(logits / temperature),
-    with the one temperature that suits all N best, where there are enough of them (1 elsewhere).
+    with the one temperature that suits all N best, where there are enough of them (1 elsewhere). problem:
+    that the accuracy is at chance level, in words; else "".
     """
 
     recipe: Recipe
@@ -54,6 +56,7 @@ class CrossValidation:
     fold: np.ndarray
     probs: np.ndarray
     temperature: float
+    problem: str = ""
 
     @property
     def accuracies(self) -> np.ndarray:
@@ -93,6 +96,8 @@ class CrossValidation:
             "loss": self.loss,
             "seconds": sum(score.seconds for score in self.scores),
             "folds": [vars(score) for score in self.scores],
+            "learned": not self.problem,
+            "problem": self.problem or None,
         }
 
 
@@ -139,7 +144,8 @@ def cross_validate(
         after_fold(scores[-1])
     temperature = suitable_temperature(recipe, logits, dataset.labels)
     probs = softmax(logits / np.float32(temperature))
-    return CrossValidation(recipe, dataset.name, tuple(scores), fold, probs, temperature)
+    found = CrossValidation(recipe, dataset.name, tuple(scores), fold, probs, temperature)
+    return replace(found, problem=at_chance(found.mean, dataset.labels, "cross-validated"))
 
 
 def _train_fold(

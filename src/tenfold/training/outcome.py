@@ -20,16 +20,19 @@ _LEAST_STEPS = 10  # fewer say nothing about where the loss goes
 _CLEARLY = 1.1  # times the loss at the start: batches differ
 
 
-def at_chance(accuracy: float, labels: np.ndarray, what: str) -> str:
+def at_chance(accuracy: float, labels: np.ndarray, what: str, *, share: float = 1.0) -> str:
     """In words, where an accuracy (a share) on images with these labels (N,) is no better than that of
-    naming the commonest class each time, within two standard errors; "" where it is better."""
-    share = float(np.bincount(labels).max() / len(labels)) if len(labels) else 1.0
-    level = share + 2 * math.sqrt(share * (1 - share) / max(1, len(labels)))
+    naming the commonest class each time, within two standard errors; "" where it is better.
+
+    share: of these images, on which the accuracy was measured.
+    """
+    most = float(np.bincount(labels).max() / len(labels)) if len(labels) else 1.0
+    level = most + 2 * math.sqrt(most * (1 - most) / max(1.0, share * len(labels)))
     if accuracy > level or level >= 1:  # too few images, or too uneven ones, to tell
         return ""
     return (
         f"{what} accuracy {100 * accuracy:.2f} % is chance level (naming the commonest class each time: "
-        f"{100 * share:.2f} %)"
+        f"{100 * most:.2f} %)"
     )
 
 
