@@ -18,11 +18,12 @@ from reader_strips import read_shard, shard_path
 from safetensors.numpy import load_file
 
 from tenfold.ink.strip import make_strip
+from tenfold.ink.views import find_views
 from tenfold.metrics import calibration_error
 from tenfold.numerics import log_softmax
 from tenfold.reader.alphabet import DIGITS, OTHER
 from tenfold.reader.decode import decode
-from tenfold.reader.line_reader import LineReader, ReaderCard, find_views
+from tenfold.reader.line_reader import LineReader, ReaderCard
 from tenfold.reader.load import read_recipe
 from tenfold.synthesis.sources import RealStrip, load_sources
 

@@ -6,6 +6,7 @@ import numpy as np
 from PIL import Image
 
 from tenfold.ink.strip import HEIGHT, make_strip
+from tenfold.ink.views import find_views
 from tenfold.networks.initialise import initial_weights
 from tenfold.pens.distort import vary
 from tenfold.pens.draw import draw_strokes
@@ -13,7 +14,7 @@ from tenfold.pens.glyphs import load_glyphs
 from tenfold.pens.strokes import Drawing, normalise
 from tenfold.reader.alphabet import DIGITS, OUTPUTS
 from tenfold.reader.examples import Example
-from tenfold.reader.line_reader import LineReader, ReaderCard, find_views
+from tenfold.reader.line_reader import LineReader, ReaderCard
 from tenfold.reader.memory import Memory, Strip
 from tenfold.recipes.load import parse_recipe
 from tenfold.synthesis.sources import Hand, Sources

@@ -81,6 +81,7 @@ class _Json(Answers):
     def add(self, answer: Answer) -> None:
         empty: dict[str, Any] = {"path": answer.path, "text": None, "confidence": None}
         empty |= {key: [] for key in ("digits", "characters", "lines", "troubles")}
+        empty |= {"table": None, "turned": 0}
         known = answer.reading.to_dict() if answer.reading else {}
         element = json.dumps(empty | known | {"error": answer.error or None}, allow_nan=False)
         before, self._before = self._before, ",\n"

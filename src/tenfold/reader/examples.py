@@ -18,8 +18,8 @@ from tenfold.data.tables import natural_key
 from tenfold.errors import DataError, DataNotFoundError, UsageError
 from tenfold.ink.open import open_picture, to_grey
 from tenfold.ink.strip import make_strip
+from tenfold.ink.views import find_views
 from tenfold.reader.alphabet import CHARACTERS, OTHER
-from tenfold.reader.line_reader import find_views
 
 __all__ = ["NO_NUMBER", "Example", "Labelled", "collect_examples", "find_pictures", "label_pictures"]
 

@@ -18,28 +18,26 @@ from tenfold.engines.base import Engine, EngineOptions
 from tenfold.engines.create import create_engine, refuse_infinite
 from tenfold.errors import DataError, ModelError, UsageError, nearest
 from tenfold.files import replace_together
-from tenfold.ink.lines import Box, find_lines
-from tenfold.ink.open import Picture, open_picture, to_grey
+from tenfold.ink.lines import Box
+from tenfold.ink.open import Picture, open_picture
 from tenfold.ink.strip import HEIGHT, make_strip
 from tenfold.limits import check_need
 from tenfold.networks.shapes import Network
 from tenfold.numerics import log_softmax
 from tenfold.reader.alphabet import CHARACTERS, OUTPUTS
-from tenfold.reader.constraint import Constraint, make_constraint
+from tenfold.reader.constraint import Columns, Constraint, make_constraint
 from tenfold.reader.decode import Decoded, decode, digits_of
+from tenfold.reader.page import read_page
 from tenfold.reader.reading import Line, Reading, describe_line
-from tenfold.reader.troubles import find_troubles
 from tenfold.recipes.load import recipe_from_dict
 from tenfold.recipes.schema import Recipe
 from tenfold.records import pick, read_json, reading
 
-__all__ = ["LineReader", "ReaderCard", "find_views"]
+__all__ = ["LineReader", "ReaderCard"]
 
 _FORMAT = 2
 _KIND = "line reader"
 _PLANNED_WIDTH = 128  # pixels: of the network as it is described; it takes strips of any width
-_WHOLE = 0.4  # of the picture's height: a line as high as that is read in the whole picture, too
-_LOW = 100  # pixels: a picture of less height holds one line
 
 
 @dataclass(frozen=True)
@@ -181,25 +179,21 @@ class LineReader:
         length: int | None = None,
         least: float | str | None = None,
         most: float | str | None = None,
+        columns: str | None = None,
     ) -> Reading:
         """A path, bytes, file, PIL image or array of any size -> what is written there.
 
-        pattern, length, least, most: what each line must look like (see `make_constraint`); nothing else
-        is answered then. Raises DataError for what is not a picture, UsageError for a wrong pattern.
+        pattern, length, least, most: what each line must look like, and columns, each column of a table (see
+        `make_constraint`); nothing else is answered then. Raises DataError for what is not a picture,
+        UsageError for a wrong pattern.
         """
-        constraint = make_constraint(pattern=pattern, length=length, least=least, most=most)
+        constraint = make_constraint(pattern=pattern, length=length, least=least, most=most, columns=columns)
         return self.read_opened(open_picture(picture), constraint)
 
     @checked
-    def read_opened(self, picture: Picture, constraint: Constraint | None = None) -> Reading:
+    def read_opened(self, picture: Picture, constraint: Constraint | Columns | None = None) -> Reading:
         """As `read`, for a picture that is open."""
-        grey = to_grey(picture.pixels)
-        lines = tuple(
-            self._read_line(grey, boxes, constraint, row, picture.scale)
-            for row, boxes in enumerate(find_views(grey))
-        )
-        troubles = find_troubles(grey, picture, lines, held=constraint is not None)
-        return Reading(lines, troubles, picture)
+        return read_page(self, picture, constraint)
 
     @checked
     def read_strip(
@@ -246,34 +240,14 @@ class LineReader:
             decoded = replace(decoded, shares=decoded.shares | {digits_of(decoded.text): mean[best]})
         return best, decoded, logs
 
-    def _read_line(
+    def read_line(
         self, grey: np.ndarray, boxes: list[Box], constraint: Constraint | None, row: int, scale: float
     ) -> Line:
+        """The line in these boxes of uint8 (H, W), which are views of it; row: its number, from 0. scale:
+        original pixels per pixel."""
         strips = [make_strip(grey[y0:y1, x0:x1]) for x0, y0, x1, y1 in boxes]
         best, decoded, logs = self.read_views(strips, constraint)
         return describe_line(
             decoded, logs, strips[best], boxes[best],
             scale=scale, least=self.card.least_confidence, row=row,
         )  # fmt: skip
-
-
-def find_views(grey: np.ndarray) -> list[list[Box]]:
-    """The lines of a picture, each as the boxes that it is to be read in.
-
-    A line that fills much of the picture's height is the only one: what else was found are parts of a frame
-    or of a neighbour. It is read in the whole picture, by itself and, where the two differ, with half of the
-    room around it. A low picture holds one line, a picture of dots none.
-    """
-    height, width = grey.shape
-    whole = (0, 0, width, height)
-    lines = find_lines(grey)
-    if lines is None:
-        return []
-    tallest = max(lines, key=lambda box: box[3] - box[1], default=whole)
-    fills = tallest[3] - tallest[1] >= _WHOLE * height
-    if not fills and height >= _LOW:
-        return [[line] for line in lines]
-    if not fills or tallest == whole:
-        return [[whole]]
-    x0, y0, x1, y1 = tallest
-    return [[whole, tallest, (x0 // 2, y0 // 2, (x1 + width) // 2, (y1 + height) // 2)]]

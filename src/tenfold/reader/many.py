@@ -10,7 +10,7 @@ from tenfold.arguments import checked
 from tenfold.errors import DataError, UsageError
 from tenfold.helpers import MOST_HELPERS, NO_ANSWER, ask_helpers, count_cores, serve_questions
 from tenfold.ink.open import open_picture
-from tenfold.reader.constraint import Constraint, make_constraint
+from tenfold.reader.constraint import Columns, Constraint, make_constraint
 from tenfold.reader.line_reader import LineReader, ReaderCard
 from tenfold.reader.reading import Reading
 
@@ -29,17 +29,18 @@ def read_pictures(
     length: int | None = None,
     least: float | str | None = None,
     most: float | str | None = None,
+    columns: str | None = None,
 ) -> Generator[Reading | DataError]:
     """What is written in each picture, or what is wrong with its file, in the order of `paths`.
 
-    The readings come without their pictures. pattern, length, least, most: as in `LineReader.read`.
+    The readings come without their pictures. pattern, length, least, most, columns: as in `LineReader.read`.
     workers: processes that read side by side; None chooses by the number of pictures and cores. A
     reader of the PyTorch engine reads in this process. Raises UsageError for a wrong pattern or range
     before it opens a picture.
     """
     if workers is not None and workers < 1:
         raise UsageError(f"workers is {workers}", expected="at least 1, or None")
-    form = {"pattern": pattern, "length": length, "least": least, "most": most}
+    form = {"pattern": pattern, "length": length, "least": least, "most": most, "columns": columns}
     constraint = make_constraint(**form)  # type: ignore[arg-type]
     return _read_all(reader, [str(path) for path in paths], workers, form, constraint)
 
@@ -49,7 +50,7 @@ def _read_all(
     names: list[str],
     workers: int | None,
     form: dict[str, Any],
-    constraint: Constraint | None,
+    constraint: Constraint | Columns | None,
 ) -> Generator[Reading | DataError]:
     if workers is None:
         workers = min(count_cores(), MOST_HELPERS, len(names) // WORTH_A_PROCESS)
@@ -63,7 +64,7 @@ def _read_all(
         yield _read(reader, name, constraint) if answer is NO_ANSWER else answer
 
 
-def _read(reader: LineReader, name: str, constraint: Constraint | None) -> Reading | DataError:
+def _read(reader: LineReader, name: str, constraint: Constraint | Columns | None) -> Reading | DataError:
     try:
         return reader.read_opened(open_picture(name), constraint).without_picture()
     except DataError as error:

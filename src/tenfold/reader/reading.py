@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,7 +15,10 @@ from tenfold.numerics import softmax
 from tenfold.reader.alphabet import BLANK, CHARACTERS, DIGITS, OTHER
 from tenfold.reader.decode import Decoded
 
-__all__ = ["COLUMN_WIDTH", "LEAD", "Line", "Reading", "describe_line", "is_digit", "middle_of"]
+if TYPE_CHECKING:
+    from tenfold.reader.table import Table
+
+__all__ = ["COLUMN_WIDTH", "LEAD", "Line", "Reading", "describe_line", "is_digit", "middle_of", "unturn_box"]
 
 COLUMN_WIDTH = 2  # pixels of a strip
 LEAD = (
@@ -59,11 +62,15 @@ class Line:
 @dataclass(frozen=True, eq=False)
 class Reading:
     """seen: the lines of the picture, from the top; one without characters says why nothing was read.
-    troubles: what makes the answer doubtful, in words. picture: the open picture, for explaining."""
+    troubles: what makes the answer doubtful, in words. picture: the open picture, for explaining. table: the
+    cells, where the picture shows a ruled table; each that was read is a line then. turned: degrees by which
+    the page was turned counter-clockwise to be read."""
 
     seen: tuple[Line, ...]
     troubles: tuple[str, ...]
     picture: Picture | None = field(default=None, repr=False)
+    table: Table | None = field(default=None, repr=False)
+    turned: int = 0
 
     @property
     def lines(self) -> tuple[Line, ...]:
@@ -72,7 +79,11 @@ class Reading:
 
     @property
     def text(self) -> str:
-        """The lines, separated by newlines; "?" for each doubtful character."""
+        """The lines, separated by newlines; "?" for each doubtful character. Of a table each row that holds
+        anything is a line, its cells separated by spaces."""
+        if self.table is not None:
+            rows = [" ".join(cell.text for cell in row if cell.text) for row in self.table.rows]
+            return "\n".join(filter(None, rows))
         return "\n".join(line.text for line in self.lines)
 
     @property
@@ -106,6 +117,8 @@ class Reading:
             "characters": [character.to_dict() for character in self.characters],
             "lines": [line.to_dict() for line in self.lines],
             "troubles": list(self.troubles),
+            "table": self.table.to_dict() if self.table else None,
+            "turned": self.turned,
         }
 
 
@@ -189,6 +202,17 @@ def _character_boxes(places: list[int], box: Box, scale: float) -> list[Box]:
         edges = (max(0.0, x0 + left * ratio), y0, min(x1, x0 + right * ratio), y1)
         boxes.append(_scaled(edges, scale))
     return boxes
+
+
+def unturn_box(box: Box, turns: int, size: tuple[int, int]) -> Box:
+    """A box on a picture after so many quarter turns counter-clockwise -> on it as it was. size: width and
+    height of the turned one."""
+    x0, y0, x1, y1 = box
+    wide, high = size
+    for _ in range(turns):
+        x0, y0, x1, y1 = high - y1, x0, high - y0, x1
+        wide, high = high, wide
+    return x0, y0, x1, y1
 
 
 def middle_of(place: int) -> int:

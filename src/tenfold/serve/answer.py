@@ -39,6 +39,8 @@ EMPTY: dict[str, Any] = {
     "characters": [],
     "lines": [],
     "troubles": [],
+    "table": None,
+    "turned": 0,
 }
 """The answer for a picture in which nothing was read."""
 

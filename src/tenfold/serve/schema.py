@@ -68,6 +68,22 @@ class Line(BaseModel):
     strip: str | None = None
 
 
+class Cell(BaseModel):
+    """reason: why a program should not use the text: empty, text, doubtful, unfit; else null."""
+
+    text: str
+    confidence: float = Field(ge=0, le=1)
+    reason: Literal["empty", "text", "doubtful", "unfit"] | None
+    box: list[int]
+
+
+class Table(BaseModel):
+    rows: int
+    columns: int
+    turned: int
+    cells: list[list[Cell]]
+
+
 class ReadPicture(BaseModel):
     """text: its lines, separated by newlines; "?" for each doubtful character. confidence: of the least sure
     line. characters: digits and separators. digits: without separators. error: why it could not be read."""
@@ -79,6 +95,8 @@ class ReadPicture(BaseModel):
     characters: list[Character]
     lines: list[Line]
     troubles: list[str]
+    table: Table | None = None
+    turned: int = 0
     milliseconds: float
     error: Trouble | None = None
 

@@ -1,0 +1,146 @@
+"""A page photographed from the side, or that bends, made flat: its ruled lines become straight.
+
+Every curve that should be a row is u(x, y) = constant with u = y + a cubic polynomial, every column
+v(x, y) = constant likewise. Along a piece of a rule with slope s, du/dx + s du/dy = 0: linear equations for
+the polynomial's coefficients, solved by least squares that bear pieces which belong to no rule.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+__all__ = ["Flattening", "find_pieces", "fit_flattening"]
+
+_POWERS = ((1, 0), (1, 1), (2, 0), (1, 2), (2, 1), (3, 0))  # of along and across
+_CALM = (1e-6, 1e-3, 1e-3, 1e-2, 1e-2, 1e-2)  # how strongly each is held to 0
+_TURNS, _COARSE, _FINE = 15, 0.05, 0.02  # of reweighting; slopes that count as near
+_FEWEST = 6  # pieces
+_STEP = 8  # pixels between the places that are mapped; between them, linear
+_BEYOND = 1.3  # of the picture's size, at most: the flat one
+_FOLDED, _TURNED = 0.3, 0.8  # least growth of u along y, most along x; v likewise
+_FAR = 2.0  # sizes from the centre: nothing is looked for beyond
+_INVERTED = 12  # steps of the fixed-point iteration
+
+
+def find_pieces(mask: np.ndarray, axis: int, least: int) -> np.ndarray:
+    """float (N, 4): x, y of the middle, slope, length of each piece of a rule; axis: 1 along the rows, 0
+    down the columns, where the slope is that of x over y."""
+    labels, _ = ndimage.label(mask, np.ones((3, 3), bool))
+    pieces = []
+    for number, place in enumerate(ndimage.find_objects(labels), start=1):
+        extent = place[axis].stop - place[axis].start
+        if extent < least:
+            continue
+        both = np.nonzero(labels[place] == number)
+        along, across = (both[i] + float(place[i].start) for i in (axis, 1 - axis))
+        step = max(least, extent // max(1, extent // (3 * least)))
+        for low in np.arange(along.min(), along.max() - least + 2, step):
+            part = (along >= low) & (along < low + step)
+            centred = along[part] - along[part].mean()
+            if len(centred) < least or np.ptp(centred) < 0.8 * least:
+                continue
+            slope = centred @ (across[part] - across[part].mean()) / (centred @ centred)
+            middle = along[part].mean(), across[part].mean()
+            pieces.append((*(middle if axis else middle[::-1]), slope, np.ptp(centred)))
+    return np.array(pieces).reshape(-1, 4)
+
+
+@dataclass(frozen=True, eq=False)
+class Flattening:
+    """rows, columns: the coefficients of u and v, in units of `size` pixels from `centre` (x, y)."""
+
+    rows: np.ndarray
+    columns: np.ndarray
+    centre: tuple[float, float]
+    size: float
+
+    def is_sound(self, shape: tuple[int, int]) -> bool:
+        """Whether no part of a picture of this shape is folded, or turned by much."""
+        y, x = np.meshgrid(*(np.linspace(-0.5, 0.5, 17) * side / self.size for side in shape), indexing="ij")
+        u, v = y + _bend(self.rows, x, y), x + _bend(self.columns, y, x)
+        steps = [side / self.size / 16 for side in shape]
+        (u_y, u_x), (v_y, v_x) = np.gradient(u, *steps), np.gradient(v, *steps)
+        turned = max(np.abs(u_x).max(), np.abs(v_y).max())
+        return bool(min(u_y.min(), v_x.min()) > _FOLDED and turned < _TURNED)
+
+    def map_back(self, shape: tuple[int, int]) -> np.ndarray:
+        """For a picture of this shape (h, w): float32 (2, H / 8, W / 8), the y and x of every eighth pixel of
+        the flat one, in its own pixels."""
+        height, width = shape
+        edge_y, edge_x = np.meshgrid(np.linspace(0, height, 9), np.linspace(0, width, 9), indexing="ij")
+        y, x = (edge_y - self.centre[1]) / self.size, (edge_x - self.centre[0]) / self.size
+        u, v = y + _bend(self.rows, x, y), x + _bend(self.columns, y, x)
+        spans = []
+        for values, most in ((u, height), (v, width)):
+            edge = _BEYOND * most / 2 / self.size
+            low, high = max(values.min(), -edge), min(values.max(), edge)
+            spans.append(np.arange(low, high + _STEP / self.size, _STEP / self.size))
+        u, v = np.meshgrid(*spans, indexing="ij")
+        x, y = v, u
+        for _ in range(_INVERTED):
+            x, y = (
+                np.clip(v - _bend(self.columns, y, x), -_FAR, _FAR),
+                np.clip(u - _bend(self.rows, x, y), -_FAR, _FAR),
+            )
+        return np.stack([y * self.size + self.centre[1], x * self.size + self.centre[0]]).astype(np.float32)
+
+    def apply(self, grey: np.ndarray, back: np.ndarray, scale: float) -> np.ndarray:
+        """The flat picture of uint8 (H, W), whose pixels are 1 / scale of those that `back` counts in."""
+        height, width = (int(_STEP * scale * (size - 1)) for size in back.shape[1:])
+        rows, columns = (np.arange(size, dtype=np.float32) / (_STEP * scale) for size in (height, width))
+        places = [scale * _between(part, rows, columns) for part in back]
+        return ndimage.map_coordinates(grey, places, order=1, mode="nearest")
+
+
+def _between(part: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Linear in both directions: a row, then a column of the grid at a time."""
+    low = np.minimum(rows.astype(np.intp), len(part) - 2)
+    share = (rows - low)[:, None]
+    part = part[low] * (1 - share) + part[low + 1] * share
+    low = np.minimum(columns.astype(np.intp), part.shape[1] - 2)
+    share = columns - low
+    return part[:, low] * (1 - share) + part[:, low + 1] * share
+
+
+def fit_flattening(along: np.ndarray, down: np.ndarray, shape: tuple[int, int]) -> Flattening | None:
+    """along, down: pieces as `find_pieces` gives them, of a picture of this shape. None where they are few,
+    or where they tell of no page."""
+    if min(len(along), len(down)) < _FEWEST:
+        return None
+    centre, size = (shape[1] / 2, shape[0] / 2), max(shape) / 2
+    x, y = ((along[:, i] - centre[i]) / size for i in (0, 1))
+    rows = _fit(x, y, along[:, 2], along[:, 3])
+    x, y = ((down[:, i] - centre[i]) / size for i in (0, 1))
+    found = Flattening(rows, _fit(y, x, down[:, 2], down[:, 3]), centre, size)
+    return found if found.is_sound(shape) else None
+
+
+def _fit(along: np.ndarray, across: np.ndarray, slopes: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    terms = [
+        i * along ** (i - 1) * across**j + slopes * j * along**i * across ** max(j - 1, 0) for i, j in _POWERS
+    ]
+    matrix = np.stack(terms, axis=1)
+    calm = np.diag(_CALM) * weights.sum() / 100
+    found = np.zeros(len(_POWERS))
+    found[0] = -_weighted_median(slopes, weights)
+    for turn in range(_TURNS):
+        near = _COARSE if turn < _TURNS // 3 else _FINE
+        trusted = weights / (1 + ((matrix @ found + slopes) / near) ** 2)
+        found = np.linalg.solve(matrix.T @ (matrix * trusted[:, None]) + calm, -matrix.T @ (trusted * slopes))
+    return found
+
+
+def _weighted_median(values: np.ndarray, weights: np.ndarray) -> float:
+    order = np.argsort(values)
+    summed = np.cumsum(weights[order])
+    return float(values[order][np.searchsorted(summed, summed[-1] / 2)])
+
+
+def _bend(coefficients: np.ndarray, along: np.ndarray, across: np.ndarray) -> np.ndarray:
+    total = np.zeros(np.broadcast(along, across).shape)
+    for coefficient, (i, j) in zip(coefficients, _POWERS, strict=True):
+        total += coefficient * along**i * across**j
+    return total

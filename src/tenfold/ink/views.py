@@ -1,0 +1,34 @@
+"""The lines of a picture, each as the boxes that it is to be read in."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tenfold.ink.lines import Box, find_lines
+
+__all__ = ["find_views"]
+
+_WHOLE = 0.4  # of the picture's height: a line as high as that is read in the whole picture, too
+_LOW = 100  # pixels: a picture of less height holds one line
+
+
+def find_views(grey: np.ndarray) -> list[list[Box]]:
+    """The lines of a picture, each as the boxes that it is to be read in.
+
+    A line that fills much of the picture's height is the only one: what else was found are parts of a frame
+    or of a neighbour. It is read in the whole picture, by itself and, where the two differ, with half of the
+    room around it. A low picture holds one line, a picture of dots none.
+    """
+    height, width = grey.shape
+    whole = (0, 0, width, height)
+    lines = find_lines(grey)
+    if lines is None:
+        return []
+    tallest = max(lines, key=lambda box: box[3] - box[1], default=whole)
+    fills = tallest[3] - tallest[1] >= _WHOLE * height
+    if not fills and height >= _LOW:
+        return [[line] for line in lines]
+    if not fills or tallest == whole:
+        return [[whole]]
+    x0, y0, x1, y1 = tallest
+    return [[whole, tallest, (x0 // 2, y0 // 2, (x1 + width) // 2, (y1 + height) // 2)]]
