@@ -7,6 +7,7 @@ import io
 import json
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,6 +16,7 @@ from tenfold.files import csv_line
 
 if TYPE_CHECKING:
     from tenfold.reader.reading import Reading
+    from tenfold.reader.table import Table
 
 __all__ = ["Answer", "Answers", "find_pictures", "open_answers", "tell_reading"]
 
@@ -38,6 +40,7 @@ class Answers:
     """One line per picture for a person: the text, how sure it is, and where it is doubtful why."""
 
     encoding: str | None = None  # of stdout, when not its own
+    several = False  # pictures
 
     def __init__(self) -> None:
         if isinstance(sys.stdout, io.TextIOWrapper):  # names that are not text must not stop the rest
@@ -49,6 +52,10 @@ class Answers:
             sys.stderr.write(f"tenfold: {printable(answer.error)}\n")
             return
         self._write(f"{printable(answer.path)}: {tell_reading(answer.reading)}\n")
+
+    def check(self, answer: Answer) -> Answer:
+        """The answer, or an error where it cannot be told in this form."""
+        return answer
 
     def open(self) -> None:
         """Before the first answer."""
@@ -113,13 +120,36 @@ class _Csv(Answers):
         self._write(csv_line(cells))
 
 
-def open_answers(*, as_json: bool, as_csv: bool) -> Answers:
-    """Raises UsageError when both are asked for."""
-    if as_json and as_csv:
+class _Table(Answers):
+    """The cells of each table, a row a line; of several pictures, the path comes first."""
+
+    encoding = "utf-8"
+
+    def check(self, answer: Answer) -> Answer:
+        if answer.reading is None or answer.reading.table is not None:
+            return answer
+        remedy = "read its lines without --table" if answer.reading.lines else "take the picture from nearer"
+        return Answer(answer.path, None, f"{answer.path}: no ruled table is found; {remedy}")
+
+    def add(self, answer: Answer) -> None:
+        if answer.reading is None or answer.reading.table is None:
+            super().add(answer)
+            return
+        terminal = sys.stdout.isatty()
+        for row in answer.reading.table.values:
+            cells = [*([answer.path] if self.several else []), *row]
+            self._write(csv_line(list(map(printable, cells)) if terminal else cells))
+
+
+def open_answers(*, as_json: bool, as_csv: bool, as_table: bool = False) -> Answers:
+    """Raises UsageError when more than one is asked for."""
+    asked = {"--json": (as_json, _Json), "--csv": (as_csv, _Csv), "--table": (as_table, _Table)}
+    given = [name for name, (wanted, _) in asked.items() if wanted]
+    if len(given) > 1:
         from tenfold.errors import UsageError
 
-        raise UsageError("--json and --csv exclude each other", remedy="ask for one of them")
-    return _Json() if as_json else _Csv() if as_csv else Answers()
+        raise UsageError(f"{' and '.join(given)} exclude each other", remedy="ask for one of them")
+    return asked[given[0]][1]() if given else Answers()
 
 
 def find_pictures(given: str) -> list[tuple[str, str]]:
@@ -152,11 +182,25 @@ def tell_reading(reading: Reading) -> str:
 
     if not reading.lines:
         return "; ".join(reading.troubles)
+    if reading.table is not None:
+        return _tell_table(reading.table, reading.troubles)
     text = reading.text.replace("\n", " | ")
     doubts = [*_doubts(reading), *reading.troubles]
     if all(character.verdict == "digit" for character in reading.characters):
         text += f"  ({percent(reading.confidence or 0)})"
     return "  ".join([text, "; ".join(doubts)]) if doubts else text
+
+
+def _tell_table(table: Table, troubles: Sequence[str]) -> str:
+    """ "table of 9 rows and 9 columns, 2 of 40 numbers doubtful", and its rows: . empty, - text."""
+    marks = {"empty": ".", "text": "-", "unfit": "?"}
+    shown = [[cell.text or marks.get(cell.reason, "?") for cell in row] for row in table.rows]
+    widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
+    reasons = [cell.reason for row in table.rows for cell in row if cell.text]
+    told = f"table of {table.shape[0]} rows and {table.shape[1]} columns, {len(reasons)} numbers"
+    told += f", {reasons.count('doubtful')} of them doubtful" if "doubtful" in reasons else ""
+    rows = ("  " + " ".join(map(str.rjust, row, widths)) for row in shown)
+    return "\n".join(["; ".join([told, *troubles]), *rows])
 
 
 def _doubts(reading: Reading) -> list[str]:

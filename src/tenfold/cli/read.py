@@ -41,6 +41,15 @@ def read_command(
         str | None, typer.Option("--min", help="Each line is a number of at least this.")
     ] = None,
     most: Annotated[str | None, typer.Option("--max", help="Each line is a number of at most this.")] = None,
+    columns: Annotated[
+        str | None,
+        typer.Option(
+            help="A table's columns: a pattern each, as 'name,\\d{1,2},\\d{1,3}'; a name is text, not read."
+        ),
+    ] = None,
+    as_table: Annotated[
+        bool, typer.Option("--table", help="CSV of a ruled table's cells; what is not sure is empty.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON list on stdout, as it grows.")] = False,
     as_csv: Annotated[
         bool, typer.Option("--csv", help="path,text,confidence,verdicts,error on stdout.")
@@ -60,15 +69,17 @@ def read_command(
     """Read numbers in any picture: drawings, scans, photographs; handwritten or printed.
 
     A ? stands for a doubtful character. With --pattern, --length, --min or --max only
-    answers of that form are given. A folder is read with all that lies below it. A picture
+    answers of that form are given. Tables, forms and sudokus with ruled cells are read cell
+    by cell, however the page lies. A folder is read with all that lies below it. A picture
     that cannot be opened is reported, the rest go on, and the exit code is 1.
     """
-    answers = open_answers(as_json=as_json, as_csv=as_csv)
-    form = {"pattern": pattern, "length": length, "least": least, "most": most}
+    answers = open_answers(as_json=as_json, as_csv=as_csv, as_table=as_table)
+    form = {"pattern": pattern, "length": length, "least": least, "most": most, "columns": columns}
     _check(form)
     reader = _load(model, engine)
     sheets = _open_sheets(explain) if explain else None
     paths = [found for given in pictures for found in find_pictures(given)]
+    answers.several = len(paths) > 1
     failed = 0
     with (
         _to_the_end(answers),
@@ -76,6 +87,7 @@ def read_command(
         closing(_answer_all(reader, paths, sheets, workers, form)) as answered,
     ):
         for number, answer in enumerate(answered, start=1):
+            answer = answers.check(answer)
             failed += bool(answer.error)
             answers.add(answer.only_digits() if only_digits else answer)
             if progress:

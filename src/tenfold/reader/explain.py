@@ -120,7 +120,9 @@ def _found(reading: Reading) -> Image.Image:
     image = sheet.enlarge(Image.fromarray(reading.picture.pixels).convert("RGB"), _WHOLE, 420)
     draw = ImageDraw.Draw(image)
     ratio = image.width / reading.picture.size[0]
-    for line in reading.seen:
+    for cell in (cell for row in reading.table.rows for cell in row) if reading.table else ():
+        draw.polygon([(ratio * x, ratio * y) for x, y in cell.corners], outline=sheet.COLOURS["unsure"])
+    for line in () if reading.table else reading.seen:
         draw.rectangle(_place(line.box, ratio, image, 3), outline=sheet.GREY)
     size = 20 if len(reading.characters) <= 20 else 14
     for number, character in enumerate(reading.characters, start=1):

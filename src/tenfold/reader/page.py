@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -31,43 +32,23 @@ def read_page(reader: LineReader, picture: Picture, form: Constraint | Columns |
 
     form: of each line, or of each column of a table, which says nothing about lines.
     """
-    grey, scale = to_grey(picture.pixels), picture.scale
-    views, constraint = find_views(grey), None if isinstance(form, Columns) else form
-    page = min(grey.shape) >= _LEAST_SIDE
-    found = _read_table(reader, grey, form, scale) if page and _is_crowded(grey, views) else None
-    table, lines = found or (None, _read_lines(reader, grey, views, constraint, scale))
-    if page and table is None and not any(line.characters for line in lines):
-        table, lines = _read_table(reader, grey, form, scale) or (None, lines)
-    turned = table.turned if table else 0
-    if page and table is None and len(views) > 1 and _sure(lines) < _SURE * len(lines):
-        turned, lines = _read_turned(reader, grey, lines, constraint, scale)
-    troubles = find_troubles(grey, picture, lines, held=form is not None)
-    return Reading(lines, troubles, picture, table, turned)
+    page = _Page(reader, to_grey(picture.pixels), picture.scale, form)
+    views = find_views(page.grey)
+    large = min(page.grey.shape) >= _LEAST_SIDE
+    found = page.read_table() if large and _is_crowded(page.grey, views) else None
+    if found is None:
+        found = _Found(0, page.read_lines(views))
+        if large and not any(line.characters for line in found.lines):
+            found = page.read_table() or found
+    if large and found.table is None and len(views) > 1 and _sure(found.lines) < _SURE * len(found.lines):
+        found = page.read_turned(found)
+    troubles = find_troubles(page.grey, picture, found.lines, held=form is not None)
+    return Reading(found.lines, troubles, picture, found.table, found.turned)
 
 
 def _is_crowded(grey: np.ndarray, views: list[list[Box]]) -> bool:
     """Not one line with room around it, nor dots alone."""
     return len(views) > 1 or (len(views) == 1 and views[0][0] == (0, 0, grey.shape[1], grey.shape[0]))
-
-
-def _read_table(
-    reader: LineReader, grey: np.ndarray, form: Constraint | Columns | None, scale: float
-) -> tuple[Table, tuple[Line, ...]] | None:
-    from tenfold.ink.grid import find_grid  # SciPy's filters take longer to import than a line to read
-    from tenfold.reader.table import read_table
-
-    grid = find_grid(grey)
-    return read_table(reader, grid, form, scale) if grid else None
-
-
-def _read_lines(
-    reader: LineReader,
-    grey: np.ndarray,
-    views: list[list[Box]],
-    constraint: Constraint | None,
-    scale: float,
-) -> tuple[Line, ...]:
-    return tuple(reader.read_line(grey, boxes, constraint, row, scale) for row, boxes in enumerate(views))
 
 
 def _sure(lines: tuple[Line, ...]) -> int:
@@ -79,29 +60,62 @@ def _amount(lines: tuple[Line, ...]) -> float:
     return sum(line.confidence * len(line.characters) for line in lines)
 
 
-def _read_turned(
-    reader: LineReader,
-    grey: np.ndarray,
-    upright: tuple[Line, ...],
-    constraint: Constraint | None,
-    scale: float,
-) -> tuple[int, tuple[Line, ...]]:
-    """Degrees counter-clockwise, and the lines of the position in which clearly most is read."""
-    best, turned = upright, 0
-    for turns in (1, 2, 3):
-        page = np.ascontiguousarray(np.rot90(grey, turns))
-        views = find_views(page)
-        lines = _read_lines(reader, page, views, constraint, scale) if len(views) > 1 else ()
-        if _sure(lines) >= _SURE * len(lines) and _amount(lines) > max(
-            _CLEARLY * _amount(upright), _amount(best)
-        ):
-            size = round(scale * page.shape[1]), round(scale * page.shape[0])
-            best, turned = tuple(_unturn(line, turns, size) for line in lines), 90 * turns
-    return turned, best
+class _Found(NamedTuple):
+    """turned: degrees counter-clockwise."""
+
+    turned: int
+    lines: tuple[Line, ...]
+    table: Table | None = None
 
 
-def _unturn(line: Line, turns: int, size: tuple[int, int]) -> Line:
-    """With boxes in the pixels of the page as it came."""
-    known = [(each, each.box) for each in line.characters if each.box is not None]
-    characters = tuple(replace(each, box=unturn_box(box, turns, size)) for each, box in known)
-    return replace(line, box=unturn_box(line.box, turns, size), characters=characters)
+@dataclass(frozen=True, eq=False)
+class _Page:
+    """grey: uint8 (H, W), whose pixels are `scale` of the original."""
+
+    reader: LineReader
+    grey: np.ndarray
+    scale: float
+    form: Constraint | Columns | None
+
+    def turn(self, turns: int) -> _Page:
+        """Counter-clockwise, by quarters."""
+        return replace(self, grey=np.ascontiguousarray(np.rot90(self.grey, turns)))
+
+    def read_lines(self, views: list[list[Box]]) -> tuple[Line, ...]:
+        constraint = None if isinstance(self.form, Columns) else self.form
+        return tuple(
+            self.reader.read_line(self.grey, boxes, constraint, row, self.scale)
+            for row, boxes in enumerate(views)
+        )
+
+    def read_table(self) -> _Found | None:
+        from tenfold.ink.grid import find_grid  # SciPy's filters take longer to import than a line to read
+        from tenfold.reader.table import find_turn, read_table
+
+        grid = find_grid(self.grey)
+        turns = find_turn(self.reader, grid) if grid else 0
+        page = self.turn(turns) if turns else self
+        grid = find_grid(page.grey) if turns else grid
+        found = read_table(self.reader, grid, self.form, self.scale) if grid else None
+        if found is None:
+            return None
+        table, lines = found
+        move = page.unturn(turns)
+        return _Found(90 * turns, tuple(line.moved(move) for line in lines), table.moved(move))
+
+    def read_turned(self, upright: _Found) -> _Found:
+        """In the position in which clearly most is read."""
+        best = upright
+        for turns in (1, 2, 3):
+            page = self.turn(turns)
+            views = find_views(page.grey)
+            lines = page.read_lines(views) if len(views) > 1 else ()
+            least = max(_CLEARLY * _amount(upright.lines), _amount(best.lines))
+            if _sure(lines) >= _SURE * len(lines) and _amount(lines) > least:
+                best = _Found(90 * turns, tuple(line.moved(page.unturn(turns)) for line in lines))
+        return best
+
+    def unturn(self, turns: int) -> Callable[[Box], Box]:
+        """Boxes of this page, turned by so many quarters, -> of the original as it came."""
+        size = round(self.scale * self.grey.shape[1]), round(self.scale * self.grey.shape[0])
+        return lambda box: unturn_box(box, turns, size)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +56,13 @@ class Line:
             places=tuple(self.places[i] for i in kept),
         )
 
+    def moved(self, move: Callable[[Box], Box]) -> Line:
+        """With other boxes."""
+        characters = tuple(
+            each if each.box is None else replace(each, box=move(each.box)) for each in self.characters
+        )
+        return replace(self, box=move(self.box), characters=characters)
+
     def to_dict(self) -> dict[str, Any]:
         return {"text": self.text, "confidence": self.confidence, "box": list(self.box)}
 
@@ -107,7 +115,8 @@ class Reading:
 
     def only_digits(self) -> Reading:
         """Without separators."""
-        return replace(self, seen=tuple(line.only_digits() for line in self.seen))
+        table = self.table.only_digits() if self.table else None
+        return replace(self, seen=tuple(line.only_digits() for line in self.seen), table=table)
 
     def to_dict(self) -> dict[str, Any]:
         return {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,18 +15,18 @@ from tenfold.ink.strip import make_strip
 from tenfold.reader.alphabet import DIGITS, OTHER
 from tenfold.reader.constraint import Columns, Constraint, Length
 from tenfold.reader.decode import Decoded
-from tenfold.reader.reading import Line, describe_line, unturn_box
+from tenfold.reader.reading import Line, describe_line
 
 if TYPE_CHECKING:
     from tenfold.reader.line_reader import LineReader
 
-__all__ = ["Cell", "Table", "read_table"]
+__all__ = ["Cell", "Table", "find_turn", "read_table"]
 
 _INSETS = (0.03, 0.0, 0.06)  # of a cell's sides: it is read with more and less of its rules
 _EMPTY = 0.15  # of the table's ink: a cell of less contrast is empty
 _LEAST = 8  # grey levels, likewise
 _INK = 90  # per cent of the cells that have less contrast than the table's ink
-_SAMPLE = 12  # cells that say which way up the page lies
+_SAMPLE = 24  # cells that say which way up the page lies
 _STROKE = 0.35  # of a cell's height: a stroke as high as that, free of the rules, is written
 _FEWEST = 3  # cells with a number: what has fewer is no table, but paper with rules
 
@@ -59,11 +59,9 @@ class Cell:
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """rows: cells, from the top and from the left, as many in each. turned: by how many degrees the page was
-    turned counter-clockwise to be read upright."""
+    """rows: cells, from the top and from the left, as many in each."""
 
     rows: tuple[tuple[Cell, ...], ...]
-    turned: int = 0
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -75,10 +73,27 @@ class Table:
         """The cells' texts; what is empty, text or doubtful is ""."""
         return [[cell.value for cell in row] for row in self.rows]
 
+    def moved(self, move: Callable[[Box], Box]) -> Table:
+        """With other boxes; a corner is moved as a box without extent."""
+
+        def cell(each: Cell) -> Cell:
+            corners = tuple(move((x, y, x, y))[:2] for x, y in each.corners)
+            return replace(each, box=move(each.box), corners=corners)
+
+        return Table(tuple(tuple(map(cell, row)) for row in self.rows))
+
+    def only_digits(self) -> Table:
+        """Without separators."""
+        return replace(self, rows=tuple(tuple(map(_only_digits, row)) for row in self.rows))
+
     def to_dict(self) -> dict[str, Any]:
         rows, columns = self.shape
         cells = [[cell.to_dict() for cell in row] for row in self.rows]
-        return {"rows": rows, "columns": columns, "turned": self.turned, "cells": cells}
+        return {"rows": rows, "columns": columns, "cells": cells}
+
+
+def _only_digits(cell: Cell) -> Cell:
+    return replace(cell, text="".join(each for each in cell.text if each in DIGITS + OTHER))
 
 
 def read_table(
@@ -87,22 +102,38 @@ def read_table(
     """The table, and the lines of its cells in reading order; None where fewer than three hold a number.
 
     form: of every cell, or of each column. scale: original pixels per pixel of the picture in which the grid
-    was found. Which way up the page lies is told by what a dozen cells say in each of the four positions.
+    was found.
     """
     inked = _find_inked(grid)
     if inked.sum() < _FEWEST:
         return None
-    turn = _find_turn(reader, grid, inked)
-    read = _Cells(reader, grid, form, scale, turn)
+    read = _Cells(reader, grid, form, scale)
     rows: list[tuple[Cell, ...]] = []
     lines: list[Line] = []
-    for number, places in enumerate(_places(grid.shape, turn)):
-        found = [read.cell(place, number, k, inked=bool(inked[place])) for k, place in enumerate(places)]
+    for row in range(grid.shape[0]):
+        found = [read.cell((row, column), inked=bool(inked[row, column])) for column in range(grid.shape[1])]
         rows.append(tuple(cell for cell, _ in found))
         lines += [line for _, line in found if line is not None]
     if sum(bool(line.characters) for line in lines) < _FEWEST:
         return None
-    return Table(tuple(rows), 90 * turn), tuple(lines)
+    return Table(tuple(rows)), tuple(lines)
+
+
+def find_turn(reader: LineReader, grid: Grid) -> int:
+    """Quarter turns counter-clockwise after which two dozen cells are read with the most confidence."""
+    places = np.argwhere(_find_inked(grid))
+    sums = [0.0] * 4
+    for row, column in places[:: max(1, -(-len(places) // _SAMPLE))]:
+        cut = _cut(grid, (int(row), int(column)), _INSETS[0])
+        for turn in range(4):
+            decoded, _ = reader.read_strip(make_strip(np.rot90(cut, turn)))
+            sums[turn] += _trust(decoded)
+    return int(np.argmax(sums))
+
+
+def _trust(decoded: Decoded) -> float:
+    text = decoded.text or ""
+    return decoded.confidence**2 if OTHER not in text and any(c in DIGITS for c in text) else 0.0
 
 
 def _find_inked(grid: Grid) -> np.ndarray:
@@ -124,74 +155,43 @@ def _cut(grid: Grid, place: tuple[int, int], inset: float) -> np.ndarray:
     return grid.flat[y0:y1, x0:x1]
 
 
-def _places(shape: tuple[int, int], turn: int) -> Iterator[list[tuple[int, int]]]:
-    """The cells' places on the flat picture, row by row as the turned page has them."""
-    numbers = np.rot90(np.arange(shape[0] * shape[1]).reshape(shape), turn)
-    for row in numbers:
-        yield [(int(number) // shape[1], int(number) % shape[1]) for number in row]
-
-
-def _find_turn(reader: LineReader, grid: Grid, inked: np.ndarray) -> int:
-    """Quarter turns counter-clockwise after which the cells are read with the most confidence."""
-    places = np.argwhere(inked)
-    places = places[:: -(-len(places) // _SAMPLE)]
-    sums = [0.0] * 4
-    for row, column in places:
-        cut = _cut(grid, (int(row), int(column)), _INSETS[0])
-        for turn in range(4):
-            decoded, _ = reader.read_strip(make_strip(np.rot90(cut, turn)))
-            sums[turn] += _trust(decoded)
-    return int(np.argmax(sums))
-
-
-def _trust(decoded: Decoded) -> float:
-    text = decoded.text or ""
-    return decoded.confidence if text and OTHER not in text and any(c in DIGITS for c in text) else 0.0
-
-
 @dataclass(frozen=True, eq=False)
 class _Cells:
     reader: LineReader
     grid: Grid
     form: Constraint | Columns | None
     scale: float
-    turn: int
 
-    def cell(self, place: tuple[int, int], row: int, column: int, *, inked: bool) -> tuple[Cell, Line | None]:
+    def cell(self, place: tuple[int, int], *, inked: bool) -> tuple[Cell, Line | None]:
         """inked: whether there is anything to be read."""
         edges = self.grid.cell(*place, 0.0)
         box, corners = self._original(edges), self._corners(edges)
         if not inked:
             return Cell("", 1.0, "empty", box, corners), None
-        if isinstance(self.form, Columns) and column in self.form.text:
+        if isinstance(self.form, Columns) and place[1] in self.form.text:
             return Cell("", 1.0, "text", box, corners), None
-        constraint = self.form.of(column) if isinstance(self.form, Columns) else self.form
-        line = self._read(place, row, constraint)
+        constraint = self.form.of(place[1]) if isinstance(self.form, Columns) else self.form
+        line = self._read(place, constraint)
         if not line.characters and not line.text_only and constraint is None and self._has_stroke(place):
-            line = self._read(place, row, Length(1))  # a lone 1, which seemed a rule
+            line = self._read(place, Length(1))  # a lone 1, which seemed a rule
         if not line.characters:
             reason = "text" if line.text_only else "unfit" if line.unfit else "empty"
             return Cell("", line.confidence, reason, box, corners), line
         reason = "doubtful" if OTHER in line.text else ""
         return Cell(line.text, line.confidence, reason, box, corners), line
 
-    def _read(self, place: tuple[int, int], row: int, constraint: Constraint | None) -> Line:
-        cuts = [np.rot90(_cut(self.grid, place, inset), self.turn) for inset in _INSETS]
+    def _read(self, place: tuple[int, int], constraint: Constraint | None) -> Line:
+        cuts = [_cut(self.grid, place, inset) for inset in _INSETS]
         best, decoded, logs = self.reader.read_views([make_strip(cut) for cut in cuts], constraint)
-        height, width = cuts[best].shape
-        least = self.reader.card.least_confidence
-        strip = make_strip(cuts[best])
-        line = describe_line(decoded, logs, strip, (0, 0, width, height), scale=1.0, least=least, row=row)
         edges = self.grid.cell(*place, _INSETS[best])
-        characters = tuple(
-            replace(each, box=self._original(self._unturned(each.box, edges)))
-            for each in line.characters
-            if each.box is not None
-        )
-        return replace(line, characters=characters, box=self._original(edges))
+        line = describe_line(
+            decoded, logs, make_strip(cuts[best]), edges,
+            scale=1.0, least=self.reader.card.least_confidence, row=place[0],
+        )  # fmt: skip
+        return line.moved(self._original)
 
     def _has_stroke(self, place: tuple[int, int]) -> bool:
-        cut = np.rot90(_cut(self.grid, place, _INSETS[0]), self.turn).astype(np.float32)
+        cut = _cut(self.grid, place, _INSETS[0]).astype(np.float32)
         far = np.abs(cut - np.median(cut))
         labels, _ = ndimage.label(far > _span(cut) / 2, np.ones((3, 3), bool))
         height, width = cut.shape
@@ -200,12 +200,6 @@ class _Cells:
             and rows.start > 0 and rows.stop < height and columns.start > 0 and columns.stop < width
             for rows, columns in ndimage.find_objects(labels)
         )  # fmt: skip
-
-    def _unturned(self, box: Box, edges: Box) -> Box:
-        """A box on the turned cell -> on the flat picture."""
-        size = edges[2] - edges[0], edges[3] - edges[1]
-        x0, y0, x1, y1 = unturn_box(box, self.turn, size[::-1] if self.turn % 2 else size)
-        return x0 + edges[0], y0 + edges[1], x1 + edges[0], y1 + edges[1]
 
     def _original(self, box: Box) -> Box:
         """The box around what a box of the flat picture covers in the original."""
