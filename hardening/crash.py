@@ -97,12 +97,13 @@ def _judge(course: _Course, kind: str, at: int) -> str:
 
 
 def _bad_end(done: Done) -> str:
-    """Whether it ended otherwise than well or with one line."""
+    """Whether it ended otherwise than well or with one line that says why; notes may stand before it."""
     lines = [line for line in done.err.splitlines() if line.strip()]
     if done.code < 0 or "Traceback" in done.err:
         return f"exit code {done.code}, {lines[-1] if lines else 'silent'}"
-    if done.code and (len(lines) != 1 or not lines[0].startswith("tenfold: ")):
-        return f"{len(lines)} lines on stderr: {done.err}"
+    said = [number for number, line in enumerate(lines) if line.startswith("tenfold: ")]
+    if done.code and said != [len(lines) - 1]:
+        return f"{len(said)} lines say why: {done.err}"
     return ""
 
 

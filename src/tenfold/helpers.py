@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import pickle
 import signal
+import socket
 import sys
 import time
 from collections import deque
@@ -29,6 +30,8 @@ __all__ = [
     "ONE_CORE",
     "ask_helpers",
     "count_cores",
+    "is_gone",
+    "name_process",
     "serve_questions",
     "wait_without_spinning",
 ]
@@ -44,6 +47,36 @@ def count_cores() -> int:
     """Those that a container or taskset leaves this process."""
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+def name_process() -> str:
+    """Of this process: its machine, number and start, which no later process shares."""
+    return f"{socket.gethostname()} {os.getpid()} {_started(os.getpid())}"
+
+
+def is_gone(name: str) -> bool:
+    """Whether the process that `name_process` named has ended; False where it is of another machine."""
+    host, *rest = name.rsplit(" ", 2)
+    if host != socket.gethostname() or len(rest) != 2 or not rest[0].isdigit():
+        return False
+    number, start = int(rest[0]), rest[1]
+    if _started(os.getpid()):
+        return _started(number) != start
+    try:
+        os.kill(number, 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _started(number: int) -> str:
+    """Clock ticks since the machine started, as /proc tells them; "" where it does not, or it has ended."""
+    try:
+        return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return ""
 
 
 def wait_without_spinning() -> None:

@@ -12,6 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 from optuna.pruners import MedianPruner
 from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
@@ -20,6 +26,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from tenfold.errors import DivergedError, RecipeError, TenfoldError
 from tenfold.files import make_folder
+from tenfold.helpers import is_gone, name_process
 from tenfold.recipes.load import change_recipe
 from tenfold.recipes.schema import NOT_TRAINED, Recipe
 from tenfold.records import pick, reading
@@ -41,6 +48,7 @@ _ANOTHER = "name another file or folder, or delete it"
 _FIRST = b'{"op_code":'  # with it a journal begins
 _STARTUP = 5  # complete trials before any is given up
 _WARM_UP = 3  # marks (of MARKS) that each trial is let reach
+_PROCESS = "process"  # the attribute of a trial that names who runs it
 _FEWEST = 10  # complete trials from which importances are told
 _SCORE = {"accuracy": "float", "loss": "float", "seconds": "float"}
 _OVER = (TrialState.COMPLETE, TrialState.PRUNED)
@@ -140,13 +148,44 @@ def _identity(recipe: Recipe, bench: Bench) -> dict[str, Any]:
     }
 
 
+def _next_trial(study: Study, places: Mapping[str, BaseDistribution]) -> Trial:
+    """A new one, or that of a process of this machine which was killed before it was done: the same values
+    again under the same number, so that the search finds what it would have found."""
+    mine = name_process()
+    left = (
+        each
+        for each in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        if is_gone(each.user_attrs.get(_PROCESS, ""))
+    )
+    if (stale := next(left, None)) is not None:
+        trial = Trial(study, stale._trial_id)
+    else:
+        if not study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
+            study.enqueue_trial({}, user_attrs={_PROCESS: mine})  # named from its first moment on
+        trial = study.ask()
+    trial.set_user_attr(_PROCESS, mine)
+    for key, place in places.items():
+        _suggest(trial, key, place)
+    return trial
+
+
+def _suggest(trial: Trial, key: str, place: BaseDistribution) -> None:
+    """As Study.ask does; a value that the trial has already stays."""
+    if isinstance(place, FloatDistribution):
+        trial.suggest_float(key, place.low, place.high, step=place.step, log=place.log)
+    elif isinstance(place, IntDistribution):
+        trial.suggest_int(key, place.low, place.high, step=place.step, log=place.log)
+    elif isinstance(place, CategoricalDistribution):
+        trial.suggest_categorical(key, place.choices)
+
+
 def run_trial(study: Study, recipe: Recipe, bench: Bench) -> int:
     """Asks for a setting, trains it, tells its score; returns the trial's number. Ctrl-C is told, and raised.
 
     A loss that is no number, or values that do not go together,
     count as given up.
     """
-    trial = study.ask({key: distribution(place) for key, place in recipe.search.items()})
+    trial = _next_trial(study, {key: distribution(place) for key, place in recipe.search.items()})
     try:
         score = bench.run(change_recipe(recipe, values_of(recipe, trial.params)), _reporter(trial))
         trial.set_user_attr("score", vars(score))
