@@ -19,11 +19,13 @@ from cli_chain import Command, Done
 from PIL import Image, ImageChops
 
 from tenfold.reader import load, many
+from tenfold.reader.line_reader import LineReader
 
 for package in ("ink", "reader"):  # their helpers
     sys.path.append(str(Path(__file__).parents[1] / package))
 
 from hostile_files import READABLE, REFUSED, make_hostile_files  # noqa: E402
+from tables_drawn import MARKS, draw_table  # noqa: E402
 from template_reader import template_reader, write  # noqa: E402
 
 
@@ -60,7 +62,7 @@ def check_document(document: Any) -> None:
     assert isinstance(document, list)
     lists = ("digits", "characters", "lines", "troubles")
     for picture in document:
-        assert set(picture) == {"path", "text", "confidence", "error", *lists}
+        assert set(picture) == {"path", "text", "confidence", "error", "table", "turned", *lists}
         assert isinstance(picture["path"], str) and isinstance(picture["troubles"], list)
         assert all(isinstance(trouble, str) and trouble for trouble in picture["troubles"])
         if picture["error"] is not None:
@@ -515,3 +517,42 @@ def test_several_processes_answer_in_the_order_of_the_pictures(place: Path) -> N
     assert [row["path"] for row in rows] == [*names, "missing.png", "-"]
     assert rows[-1]["text"] == rows[7]["text"] and rows[5]["error"]
     assert {len(row["text"]) for row in rows if not row["error"]} <= {0, 1}
+
+
+# tables
+
+
+@pytest.fixture
+def shipped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The model that comes with the package, instead of the one of printed letters."""
+    monkeypatch.setattr(load, "load_reader", lambda path, engine: LineReader.load(path, engine=engine))
+
+
+@pytest.mark.usefixtures("shipped")
+def test_a_table_as_csv_json_and_for_a_person(tenfold: Command) -> None:
+    Image.fromarray(draw_table(MARKS)).save("marks.png")
+    rows = [["", *row[1:]] for row in MARKS]
+    assert list(csv.reader(io.StringIO(tenfold("read", "marks.png", "--table").out))) == rows
+    several = tenfold("read", "marks.png", "marks.png", "--table").out
+    assert list(csv.reader(io.StringIO(several))) == 2 * [["marks.png", *row] for row in rows]
+    document = tenfold("read", "marks.png", "--json").json[0]
+    assert [[cell["text"] for cell in row] for row in document["table"]["cells"]] == rows
+    told = tenfold("read", "marks.png").out.splitlines()
+    assert told[0] == "marks.png: table of 4 rows and 3 columns, 7 numbers"
+    assert [line.split() for line in told[1:]] == [
+        ["-", "7", "38"], ["-", "4", "265"], [".", ".", "90"], ["-", "5", "16"]
+    ]  # fmt: skip
+    formed = tenfold("read", "marks.png", "--table", "--columns", "name,points,").out
+    assert list(csv.reader(io.StringIO(formed))) == [["", "", row[2]] for row in MARKS]
+
+
+@pytest.mark.usefixtures("shipped")
+def test_what_is_no_table_and_what_excludes_it(tenfold: Command) -> None:
+    Image.fromarray(draw_table(MARKS)).save("marks.png")
+    name = save("line.png", "1049")
+    tenfold("read", name, "--table").complaint(1, "line.png: no ruled table is found")
+    done = tenfold("read", name, "marks.png", "--table")
+    assert done.code == 1 and len(done.out.splitlines()) == len(MARKS)
+    assert "line.png: no ruled table is found" in done.err and "1 of 2 pictures" in done.err
+    tenfold("read", name, "--table", "--json").complaint(2, "--json and --table exclude each other")
+    tenfold("read", name, "--columns", "a", "--length", "3").complaint(2, "columns and another form")

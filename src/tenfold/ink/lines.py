@@ -16,7 +16,7 @@ from PIL import Image
 
 from tenfold.ink.regions import find_boxes, label_regions
 
-__all__ = ["Box", "Departure", "find_lines", "find_writing", "measure_departure"]
+__all__ = ["Box", "Departure", "find_ink", "find_lines", "find_writing", "measure_departure"]
 
 Box = tuple[int, int, int, int]  # x0, y0, x1, y1 in pixels, the last two outside
 
@@ -131,9 +131,7 @@ def find_writing(grey: np.ndarray) -> tuple[Departure, np.ndarray, np.ndarray, l
     """uint8 (H, W) -> its departure, the labels int32 (h, w) of regions in it, which of them are pieces of
     writing, and the boxes of these, in pixels of the departure."""
     departure = measure_departure(grey)
-    part, whole = _EDGE_PARTS
-    mask = departure.levels * whole > departure.full * part
-    labels, count = label_regions(mask if _stands_out(departure) else np.zeros_like(mask))
+    labels, count = label_regions(_ink(departure))
     boxes = [
         (number, (place[1].start, place[0].start, place[1].stop, place[0].stop))
         for number, place in enumerate(find_boxes(labels, count), start=1)
@@ -144,6 +142,17 @@ def find_writing(grey: np.ndarray) -> tuple[Departure, np.ndarray, np.ndarray, l
     kept = [each for each in boxes[:_MOST_REGIONS] if not _is_rule(each[1], width, height)]
     kept = [each for each in kept if _size(each[1]) * _SPECK > _size(kept[0][1])]
     return departure, labels, np.array([number for number, _ in kept], np.int32), [box for _, box in kept]
+
+
+def find_ink(grey: np.ndarray) -> np.ndarray:
+    """uint8 (H, W) -> bool (h, w), of a picture of at most 800 pixels: what departs from the paper."""
+    return _ink(measure_departure(grey))
+
+
+def _ink(departure: Departure) -> np.ndarray:
+    part, whole = _EDGE_PARTS
+    mask = departure.levels * whole > departure.full * part
+    return mask if _stands_out(departure) else np.zeros_like(mask)
 
 
 def _stands_out(departure: Departure) -> bool:

@@ -4,12 +4,26 @@ from __future__ import annotations
 
 import numpy as np
 
-from tenfold.ink.lines import Box, find_lines
+from tenfold.ink.lines import Box, find_ink, find_lines
 
-__all__ = ["find_views"]
+__all__ = ["find_views", "looks_ruled"]
 
 _WHOLE = 0.4  # of the picture's height: a line as high as that is read in the whole picture, too
 _LOW = 100  # pixels: a picture of less height holds one line
+_SAMPLED, _RULED = 16, 13  # rows and columns looked at, and of these that rules cross
+
+
+def looks_ruled(grey: np.ndarray) -> bool:
+    """uint8 (H, W) -> whether most rows and most columns cross three things or more, as rules do all over a
+    table, and digits only where they stand."""
+    ink = find_ink(grey)
+    for mask in (ink, ink.T):
+        size = len(mask)
+        places = np.linspace(size // 10, size - 1 - size // 10, _SAMPLED).astype(int)
+        crossed = np.diff(mask[places].view(np.int8), axis=1, prepend=0) == 1
+        if int((crossed.sum(axis=1) >= 3).sum()) < _RULED:
+            return False
+    return True
 
 
 def find_views(grey: np.ndarray) -> list[list[Box]]:

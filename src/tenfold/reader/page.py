@@ -10,7 +10,7 @@ import numpy as np
 
 from tenfold.ink.lines import Box
 from tenfold.ink.open import Picture, to_grey
-from tenfold.ink.views import find_views
+from tenfold.ink.views import find_views, looks_ruled
 from tenfold.reader.constraint import Columns, Constraint
 from tenfold.reader.reading import Line, Reading, unturn_box
 from tenfold.reader.troubles import find_troubles
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["read_page"]
 
 _LEAST_SIDE = 100  # pixels: a smaller picture is no page
-_SURE = 0.5  # share of lines that are read without doubt: a page with less may lie on its side
-_CLEARLY = 2.0  # times as much is read in another position
+_SURE, _DOUBTED = 0.5, 0.75  # shares of lines read without doubt: of a page taken, of one tried otherwise
+_CLEARLY = 1.5  # times as much is read in another position
 
 
 def read_page(reader: LineReader, picture: Picture, form: Constraint | Columns | None) -> Reading:
@@ -35,20 +35,18 @@ def read_page(reader: LineReader, picture: Picture, form: Constraint | Columns |
     page = _Page(reader, to_grey(picture.pixels), picture.scale, form)
     views = find_views(page.grey)
     large = min(page.grey.shape) >= _LEAST_SIDE
-    found = page.read_table() if large and _is_crowded(page.grey, views) else None
+    looked = large and (len(views) > 1 or looks_ruled(page.grey))
+    found = page.read_table() if looked else None
     if found is None:
         found = _Found(0, page.read_lines(views))
-        if large and not any(line.characters for line in found.lines):
-            found = page.read_table() or found
-    if large and found.table is None and len(views) > 1 and _sure(found.lines) < _SURE * len(found.lines):
-        found = page.read_turned(found)
+        if large and _says_little(found.lines):
+            found = (None if looked else page.read_table()) or page.read_turned(found)
     troubles = find_troubles(page.grey, picture, found.lines, held=form is not None)
     return Reading(found.lines, troubles, picture, found.table, found.turned)
 
 
-def _is_crowded(grey: np.ndarray, views: list[list[Box]]) -> bool:
-    """Not one line with room around it, nor dots alone."""
-    return len(views) > 1 or (len(views) == 1 and views[0][0] == (0, 0, grey.shape[1], grey.shape[0]))
+def _says_little(lines: tuple[Line, ...]) -> bool:
+    return _sure(lines) < _DOUBTED * max(1, len(lines))
 
 
 def _sure(lines: tuple[Line, ...]) -> int:
@@ -104,12 +102,12 @@ class _Page:
         return _Found(90 * turns, tuple(line.moved(move) for line in lines), table.moved(move))
 
     def read_turned(self, upright: _Found) -> _Found:
-        """In the position in which clearly most is read."""
-        best = upright
+        """In the position in which clearly most is read. One number is never cut into lines of its digits."""
+        best, fewest = upright, 2 if len(upright.lines) > 1 else 3
         for turns in (1, 2, 3):
             page = self.turn(turns)
             views = find_views(page.grey)
-            lines = page.read_lines(views) if len(views) > 1 else ()
+            lines = page.read_lines(views) if len(views) >= fewest else ()
             least = max(_CLEARLY * _amount(upright.lines), _amount(best.lines))
             if _sure(lines) >= _SURE * len(lines) and _amount(lines) > least:
                 best = _Found(90 * turns, tuple(line.moved(page.unturn(turns)) for line in lines))

@@ -1,0 +1,38 @@
+"""Pages with a ruled table of printed numbers, for tests."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+__all__ = ["MARKS", "draw_table"]
+
+MARKS = (
+    ("name", "7", "38"),
+    ("name", "4", "265"),
+    ("", "", "90"),
+    ("name", "5", "16"),
+)
+
+
+def draw_table(
+    rows: Sequence[Sequence[str]], *, cell: tuple[int, int] = (140, 70), room: int = 60
+) -> np.ndarray:
+    """uint8 (H, W, 3): dark numbers in ruled cells of this width and height, on paper with room around."""
+    wide, high = cell
+    size = len(rows[0]) * wide + 2 * room, len(rows) * high + 2 * room
+    page = Image.new("L", size, 222)
+    draw, font = ImageDraw.Draw(page), ImageFont.load_default(size=high * 0.6)
+    for k in range(len(rows) + 1):
+        draw.line([(room, room + k * high), (size[0] - room, room + k * high)], fill=110, width=2)
+    for k in range(len(rows[0]) + 1):
+        draw.line([(room + k * wide, room), (room + k * wide, size[1] - room)], fill=110, width=2)
+    for i, row in enumerate(rows):
+        for j, text in enumerate(row):
+            middle = room + (j + 0.5) * wide, room + (i + 0.5) * high
+            draw.text(middle, text, fill=50, font=font, anchor="mm")
+    grain = np.random.default_rng(0).normal(0, 2, (size[1], size[0]))
+    grey = np.clip(np.asarray(page) + grain, 0, 255).astype(np.uint8)
+    return np.repeat(grey[:, :, None], 3, axis=2)
