@@ -1,6 +1,6 @@
 """What other work on the machine costs a training: each recipe alone, and beside busy processes.
 
-    python benchmarks/busy_machine.py [--rounds 3] [--seconds 3] [--busy 2] [--only mlp-120-84 sklearn ...]
+    python benchmarks/busy_machine.py [--readme] [--rounds 3] [--seconds 3] [--busy 2] [--only mlp ...]
 
 Steps of training on 10,000 images of MNIST (the embedded sample without it), each case for so many seconds
 in a process of its own, in turns: alone, then beside as many busy processes as --busy says. The ratio is the
@@ -150,6 +150,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--busy", type=int, default=2)
     parser.add_argument("--only", nargs="*", default=[], help="cases with one of these words in their name")
+    parser.add_argument("--readme", action="store_true", help="put the table into its page")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
@@ -168,7 +169,7 @@ def main() -> None:
         f"Mean ± standard deviation of n = {options.rounds} turns of {options.seconds:g} s; ratio: median. "
         f"{options.busy} busy processes. Made by `python benchmarks/busy_machine.py`."
     )
-    publish("busy_machine", markdown_table(columns, rows), note, {"cases": document}, readme=False)
+    publish("busy_machine", markdown_table(columns, rows), note, {"cases": document}, readme=options.readme)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,8 @@ __all__ = ["RESULTS", "ROOT", "machine", "markdown_table", "publish", "rest", "s
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 # Where tables stand.
-PAGES = (ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in ("speed", "figures", "mending")))
+_NAMES = ("speed", "figures", "mending", "how-to/tables")
+PAGES = (ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in _NAMES))
 
 
 def machine() -> dict[str, Any]:

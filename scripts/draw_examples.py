@@ -1,4 +1,4 @@
-"""Draws the pictures in examples/: digits as a hand draws them, and a photographed note.
+"""Draws the pictures in examples/: digits as a hand draws them, a photographed note, a table of marks.
 
 python scripts/draw_examples.py
 """
@@ -11,12 +11,14 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from tenfold.pens.distort import vary
+from tenfold.pens.draw import draw_strokes
 from tenfold.pens.glyphs import load_glyphs
 from tenfold.pens.scenes import paper_picture
-from tenfold.pens.strokes import Drawing
+from tenfold.pens.strokes import Drawing, normalise
 
 FOLDER = Path(__file__).parents[1] / "examples"
 NOTE_SEED = 11
+MARKS = (("1", "7", "38"), ("2", "4", "265"), ("3", "", "90"), ("4", "5", "17"), ("5", "9", "246"))
 SIDE, PEN, INK = 280, 17, (35, 45, 95)
 
 # Strokes as points in units of the picture's side.
@@ -54,9 +56,41 @@ def photograph(digits: str) -> Image.Image:
     return paper_picture(chosen, rng)[0]
 
 
+def photograph_table(rows: tuple[tuple[str, ...], ...]) -> Image.Image:
+    """Numbers in ruled cells, handwritten, on a page seen from the side."""
+    rng = np.random.default_rng(NOTE_SEED)
+    wide, high, room = 150, 84, 50
+    size = len(rows[0]) * wide + 2 * room, len(rows) * high + 2 * room
+    page = np.zeros((size[1], size[0]), np.float32)
+    styles: dict[str, list[Drawing]] = {}
+    for glyph in load_glyphs():
+        styles.setdefault(glyph.label, []).append(glyph)
+    for i, row in enumerate(rows):
+        for j, text in enumerate(row):
+            start = room + (j + 0.5) * wide - 19 * len(text)
+            for k, digit in enumerate(text):
+                glyph = styles[digit][rng.integers(len(styles[digit]))]
+                drawn = normalise(vary(glyph, rng, strength=0.4))
+                place = np.array([start + 38 * k, room + i * high + 18], np.float32)
+                strokes = [stroke * np.float32(44) + place for stroke in drawn.strokes]
+                page = np.maximum(page, 0.8 * draw_strokes(strokes, page.shape, 4.0))
+    picture = Image.fromarray(np.rint(228 - 190 * page).astype(np.uint8))
+    draw = ImageDraw.Draw(picture)
+    for k in range(len(rows) + 1):
+        draw.line([(room, room + k * high), (size[0] - room, room + k * high)], fill=120, width=2)
+    for k in range(len(rows[0]) + 1):
+        draw.line([(room + k * wide, room), (room + k * wide, size[1] - room)], fill=120, width=2)
+    lean = (1.0, 0.06, -20.0, 0.03, 1.0, -12.0, 0.0, 0.00012)
+    seen = picture.transform(size, Image.Transform.PERSPECTIVE, lean, Image.Resampling.BICUBIC, fillcolor=70)
+    light = np.linspace(0.8, 1.05, size[0], dtype=np.float32)
+    grain = rng.normal(0, 2.5, (size[1], size[0]))
+    return Image.fromarray(np.clip(np.asarray(seen) * light + grain, 0, 255).astype(np.uint8))
+
+
 def main() -> None:
     FOLDER.mkdir(exist_ok=True)
     photograph("3141592").save(FOLDER / "note.jpg", quality=85)
+    photograph_table(MARKS).save(FOLDER / "marks.jpg", quality=88)
     for name, strokes in DIGITS.items():
         draw(strokes).save(FOLDER / f"{name}.png", optimize=True)
 

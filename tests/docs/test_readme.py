@@ -18,7 +18,8 @@ from tenfold.recipes.load import parse_recipe
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = README + "".join(
-    (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8") for name in ("speed", "figures", "mending")
+    (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
+    for name in ("speed", "figures", "mending", "how-to/tables")
 )
 
 

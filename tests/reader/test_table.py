@@ -9,7 +9,7 @@ import pytest
 from tables_drawn import MARKS, draw_table
 
 from tenfold.errors import UsageError
-from tenfold.reader.constraint import Columns, make_constraint
+from tenfold.reader.columns import Columns, make_form
 from tenfold.reader.explain import explain_reading
 from tenfold.reader.line_reader import LineReader
 from tenfold.reader.load import load_reader
@@ -118,14 +118,14 @@ def test_columns_have_forms_of_their_own(reader: LineReader, page: np.ndarray) -
     ],
 )
 def test_columns_are_told_apart(columns: str, parts: int, text: set[int]) -> None:
-    found = make_constraint(columns=columns)
+    found = make_form(columns=columns)
     assert isinstance(found, Columns) and len(found.parts) == parts and found.text == text
 
 
 @pytest.mark.parametrize("form", [{"columns": ""}, {"columns": " , "}, {"columns": "a", "length": 3}])
 def test_wrong_columns(form: dict[str, str]) -> None:
     with pytest.raises(UsageError):
-        make_constraint(**form)  # type: ignore[arg-type]
+        make_form(**form)  # type: ignore[arg-type]
 
 
 def test_digits_only(reader: LineReader) -> None:

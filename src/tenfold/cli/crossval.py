@@ -51,7 +51,6 @@ def crossval_command(
     from tenfold.engines.preload import preload_engine
     from tenfold.training.compare_folds import compare_folds
     from tenfold.training.folds import cross_validate
-    from tenfold.training.outcome import POINTER
 
     chosen = choose_recipes(recipes, changes)
     for each in chosen:
@@ -82,25 +81,16 @@ def crossval_command(
         )
     else:
         _show(results, comparisons, quiet=quiet)
-        for result in results:
-            if result.problem:
-                stdout().print(
-                    f"{result.recipe.name} did not learn: {result.problem}; {POINTER}", markup=False
-                )
 
 
 def _show(results: list[CrossValidation], comparisons: list[FoldComparison], *, quiet: bool) -> None:
+    from tenfold.training.outcome import POINTER
+
     console, first = stdout(), results[0]
     console.print(f"{first.dataset}: {len(first.fold):,} images in {len(first.scores)} folds", markup=False)
     columns = (
-        "recipe",
-        "accuracy",
-        "deviation",
-        "standard error",
-        "lowest",
-        "highest",
-        "loss",
-        "seconds a fold",
+        *("recipe", "accuracy", "deviation", "standard error"),
+        *("lowest", "highest", "loss", "seconds a fold"),
     )
     rows = [
         (
@@ -116,6 +106,9 @@ def _show(results: list[CrossValidation], comparisons: list[FoldComparison], *, 
         for result in results
     ]
     console.print(plain_table(columns, rows, right=columns[1:]))
+    for result in results:
+        if result.problem:
+            console.print(f"{result.recipe.name} did not learn: {result.problem}; {POINTER}", markup=False)
     if quiet:
         return
     console.print("accuracy: mean of the folds; deviation: from fold to fold, in points")

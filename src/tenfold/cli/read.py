@@ -116,9 +116,9 @@ def _to_the_end(answers: Answers) -> Iterator[None]:
 
 def _check(form: dict[str, Any]) -> None:
     """Raises UsageError for a wrong pattern or range."""
-    from tenfold.reader.constraint import make_constraint
+    from tenfold.reader.columns import make_form
 
-    make_constraint(**form)
+    make_form(**form)
 
 
 def _load(model: Path | None, engine: str) -> LineReader:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 from tenfold.errors import UsageError
 from tenfold.reader.alphabet import CHARACTERS, DIGITS, OTHER
 
-__all__ = ["LONGEST_PATTERN", "Columns", "Constraint", "make_constraint"]
+__all__ = ["LONGEST_PATTERN", "Constraint", "Length", "Pattern", "make_constraint"]
 
 State = Hashable
 
@@ -46,20 +46,13 @@ def make_constraint(
     length: int | None = None,
     least: str | float | None = None,
     most: str | float | None = None,
-    columns: str | None = None,
-) -> Constraint | Columns | None:
+) -> Constraint | None:
     """All constraints together; None where none is given. Raises UsageError.
 
     pattern: a regular expression for the whole text (see `Pattern`). length: the number of digits, however
     they are separated. least, most: of the number that the text spells, its last "," or "." being the
-    decimal mark. columns: of a table, instead of all these: a pattern for each of its columns, separated by
-    commas; one that names no digit, as `name`, is a column of text, which is not read, and an empty one any
-    number.
+    decimal mark.
     """
-    if columns is not None:
-        if any(value is not None for value in (pattern, length, least, most)):
-            raise UsageError("columns and another form are both asked for", expected="one of them")
-        return Columns.parse(columns)
     parts: list[Constraint] = []
     if pattern is not None:
         parts.append(Pattern(pattern))
@@ -84,31 +77,6 @@ def _number(value: Any, name: str) -> Decimal | None:
         found = f"{name} {text[:_LONGEST_NUMBER]!r}"
         raise UsageError(found, expected=f"a number from 0 to under 10^{_MOST_DIGITS}")
     return number
-
-
-@dataclass(frozen=True)
-class Columns:
-    """What the cells of each column of a table must look like; None is any number. text: columns that are not
-    read."""
-
-    parts: tuple[Constraint | None, ...]
-    text: frozenset[int]
-
-    @classmethod
-    def parse(cls, columns: str) -> Columns:
-        """ "name,\\d{1,2},": a comma within {} or [] or () separates nothing."""
-        words = [word.strip() for word in re.split(r",(?![^{\[(]*[}\])])", columns)]
-        if not any(words) or len(words) > _MOST_REPEATS:
-            raise UsageError(
-                f"columns {columns[:_LONGEST_NUMBER]!r}", expected=r"a pattern each, as 'name,\d{1,2},\d+'"
-            )
-        text = frozenset(number for number, word in enumerate(words) if word.isidentifier())
-        parts = [None if not word or i in text else Pattern(word) for i, word in enumerate(words)]
-        return cls(tuple(parts), text)
-
-    def of(self, column: int) -> Constraint | None:
-        """Of columns beyond those that were named, any number."""
-        return self.parts[column] if column < len(self.parts) else None
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,8 @@ from tenfold.limits import check_need
 from tenfold.networks.shapes import Network
 from tenfold.numerics import log_softmax
 from tenfold.reader.alphabet import CHARACTERS, OUTPUTS
-from tenfold.reader.constraint import Columns, Constraint, make_constraint
+from tenfold.reader.columns import Columns, make_form
+from tenfold.reader.constraint import Constraint
 from tenfold.reader.decode import Decoded, decode, digits_of
 from tenfold.reader.page import read_page
 from tenfold.reader.reading import Line, Reading, describe_line
@@ -184,11 +185,11 @@ class LineReader:
         """A path, bytes, file, PIL image or array of any size -> what is written there.
 
         pattern, length, least, most: what each line must look like, and columns, each column of a table (see
-        `make_constraint`); nothing else is answered then. Raises DataError for what is not a picture,
+        `make_form`); nothing else is answered then. Raises DataError for what is not a picture,
         UsageError for a wrong pattern.
         """
-        constraint = make_constraint(pattern=pattern, length=length, least=least, most=most, columns=columns)
-        return self.read_opened(open_picture(picture), constraint)
+        form = make_form(pattern=pattern, length=length, least=least, most=most, columns=columns)
+        return self.read_opened(open_picture(picture), form)
 
     @checked
     def read_opened(self, picture: Picture, constraint: Constraint | Columns | None = None) -> Reading:

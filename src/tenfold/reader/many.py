@@ -10,7 +10,8 @@ from tenfold.arguments import checked
 from tenfold.errors import DataError, UsageError
 from tenfold.helpers import MOST_HELPERS, NO_ANSWER, ask_helpers, count_cores, serve_questions
 from tenfold.ink.open import open_picture
-from tenfold.reader.constraint import Columns, Constraint, make_constraint
+from tenfold.reader.columns import Columns, make_form
+from tenfold.reader.constraint import Constraint
 from tenfold.reader.line_reader import LineReader, ReaderCard
 from tenfold.reader.reading import Reading
 
@@ -41,7 +42,7 @@ def read_pictures(
     if workers is not None and workers < 1:
         raise UsageError(f"workers is {workers}", expected="at least 1, or None")
     form = {"pattern": pattern, "length": length, "least": least, "most": most, "columns": columns}
-    constraint = make_constraint(**form)  # type: ignore[arg-type]
+    constraint = make_form(**form)  # type: ignore[arg-type]
     return _read_all(reader, [str(path) for path in paths], workers, form, constraint)
 
 
@@ -76,7 +77,7 @@ def _prepare(
 ) -> Callable[[str], Reading | DataError]:
     card, weights, form = model
     reader = LineReader.from_weights(ReaderCard.from_dict(card, "the model"), weights)
-    constraint = make_constraint(**form)
+    constraint = make_form(**form)
     return lambda name: _read(reader, name, constraint)
 
 

@@ -11,7 +11,8 @@ import numpy as np
 from tenfold.ink.lines import Box
 from tenfold.ink.open import Picture, to_grey
 from tenfold.ink.views import find_views, looks_ruled
-from tenfold.reader.constraint import Columns, Constraint
+from tenfold.reader.columns import Columns
+from tenfold.reader.constraint import Constraint
 from tenfold.reader.reading import Line, Reading, unturn_box
 from tenfold.reader.troubles import find_troubles
 

@@ -13,7 +13,8 @@ from tenfold.ink.grid import Grid
 from tenfold.ink.lines import Box
 from tenfold.ink.strip import make_strip
 from tenfold.reader.alphabet import DIGITS, OTHER
-from tenfold.reader.constraint import Columns, Constraint, Length
+from tenfold.reader.columns import Columns
+from tenfold.reader.constraint import Constraint, Length
 from tenfold.reader.decode import Decoded
 from tenfold.reader.reading import Line, describe_line
 
