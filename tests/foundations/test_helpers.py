@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tenfold.helpers import NO_ANSWER, ask_helpers
+from tenfold.helpers import NO_ANSWER, ask_helpers, is_gone, name_process
 
 MODULE = """
     import os, sys, time
@@ -116,3 +116,15 @@ def test_a_parent_that_is_killed_leaves_none(module: str, tmp_path: Path) -> Non
     processes = {int(line) for line in done.stdout.split()}
     assert processes
     wait_until_gone(processes)
+
+
+def test_processes_that_are_gone() -> None:
+    """Of this machine only; a number that another process has by now is not the one that was meant."""
+    ask = [sys.executable, "-c", "from tenfold.helpers import name_process; print(name_process())"]
+    ended = subprocess.run(ask, capture_output=True, text=True, check=True).stdout.strip()
+    own = name_process()
+    assert not is_gone(own) and is_gone(ended)
+    host, number, start = own.rsplit(" ", 2)
+    assert is_gone(f"{host} {number} {int(start) + 1}") == bool(start)
+    for name in ("", "text", f"elsewhere {number} {start}", f"{host} many {start}"):
+        assert not is_gone(name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from dataclasses import asdict
@@ -23,6 +24,7 @@ from tenfold.errors import MissingDependencyError, ModelError, RecipeError, Tenf
 from tenfold.recipes.load import change_recipe, get_recipe, recipe_to_toml
 from tenfold.recipes.schema import Recipe
 from tenfold.search import search as search_module
+from tenfold.search import study
 from tenfold.search.result import SearchTrial, write_best
 from tenfold.search.trial import Bench, Score
 from tenfold.training.ensemble import train
@@ -245,6 +247,34 @@ def test_two_processes_share_a_study(blobs: ImageDataset, tmp_path: Path) -> Non
         for known in document["trials"]:
             assert known["status"] == "running" or known == asdict(trials[known["number"]])
     assert get_recipe(tmp_path / "one" / "best.toml").name == "small-best"
+
+
+def test_the_trial_of_a_killed_process_is_gone_on_with(
+    blobs: ImageDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its number and values are tried again: the search is the one that never was killed."""
+    whole = run_search(blobs, trials=8)
+    journal, run_trial = tmp_path / "study.journal", Bench.run
+
+    class Killed(BaseException):
+        pass
+
+    def killed(bench: Bench, recipe: Recipe, report: Any) -> Score:
+        if len(begun) == 4:
+            raise Killed
+        begun.append(recipe)
+        return run_trial(bench, recipe, report)
+
+    begun: list[Recipe] = []
+    monkeypatch.setattr(Bench, "run", killed)
+    monkeypatch.setattr(study, "name_process", lambda: f"{socket.gethostname()} 999999999 1")
+    with pytest.raises(Killed):
+        run_search(blobs, trials=8, journal=journal)
+    monkeypatch.undo()
+    result = run_search(blobs, trials=8, journal=journal)
+    assert [trial.status for trial in result.trials] == [trial.status for trial in whole.trials]
+    assert [dict(trial.values) for trial in result.trials] == [dict(trial.values) for trial in whole.trials]
+    assert [trial.loss for trial in result.trials] == [trial.loss for trial in whole.trials]
 
 
 def test_a_trial_that_is_not_complete_has_no_score() -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -20,6 +22,7 @@ from tenfold.errors import UsageError
 from tenfold.ink.open import open_picture
 from tenfold.ink.strip import make_strip
 from tenfold.reader.examples import label_pictures
+from tenfold.serve import bodies
 from tenfold.serve.settings import ServeSettings
 
 sys.path.append(str(Path(__file__).parents[1] / "ink"))
@@ -410,3 +413,33 @@ def test_settings_that_make_no_sense() -> None:
     ):
         with pytest.raises(UsageError, match=rf"^(ServeSettings: )?{next(iter(options))} (=|is) "):
             ServeSettings(**options)  # type: ignore[arg-type]
+
+
+def test_large_bodies_give_way_to_other_requests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a clock of its own: the second large body of an address waits while others are served."""
+    now, waited = [100.0], []
+
+    async def sleep(seconds: float) -> None:
+        waited.append(seconds)
+        now[0] += seconds
+
+    monkeypatch.setattr(bodies.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(bodies.asyncio, "sleep", sleep)
+    held = bodies.Bodies(ServeSettings())
+    length = held.settings.max_body
+
+    async def claim(address: str, *, beside: bool) -> float:
+        if beside:
+            with held.room(SimpleNamespace(client=SimpleNamespace(host="10.0.0.1"))):  # type: ignore[arg-type]
+                pass
+        before = now[0]
+        await held.claim(address, length)
+        held.large.give(address, length)
+        return now[0] - before
+
+    assert asyncio.run(claim("10.0.0.2", beside=False)) == asyncio.run(claim("10.0.0.2", beside=False)) == 0
+    assert asyncio.run(claim("10.0.0.3", beside=True)) == 0
+    now[0] += 0.5
+    assert 0 < asyncio.run(claim("10.0.0.3", beside=True)) <= length / bodies._RATE
+    assert asyncio.run(claim("10.0.0.4", beside=True)) == 0
+    assert max(waited) <= 1

@@ -37,6 +37,10 @@ def check_same(told: dict[str, Any], reading: Reading) -> None:
     assert set(told) == {*expected, "name", "milliseconds"}
     assert told["text"] == expected["text"] and told["troubles"] == expected["troubles"]
     assert told["confidence"] == pytest.approx(expected["confidence"], abs=1e-5)
+    assert told["turned"] == expected["turned"] and (told["table"] is None) == (expected["table"] is None)
+    if reading.table is not None:
+        cells = [[(cell["text"], cell["reason"] or "") for cell in row] for row in told["table"]["cells"]]
+        assert cells == [[(cell.text, cell.reason) for cell in row] for row in reading.table.rows]
     assert len(told["lines"]) == len(expected["lines"])
     for line, other in zip(told["lines"], expected["lines"], strict=True):
         assert (line["text"], line["box"]) == (other["text"], other["box"])
