@@ -23,7 +23,10 @@ def main() -> int:
     words.add_argument("--most", type=int, help="trials of each kind; else all that belong to it")
     words.add_argument("--only", default="", help="one trial or one kind, as a failure names it")
     words.add_argument("--readme", action="store_true", help=f"write the table into docs/{_PAGE.name}")
-    given = words.parse_args()
+    given, asked = (
+        words.parse_args(),
+        " ".join([words.prog, *sys.argv[1:]]),
+    )  # commands are attacked in here, too
     if not {*given.attacks} <= {*_ATTACKS}:
         words.error(f"the attacks are {', '.join(_ATTACKS)}")
     most = given.most or (_QUICK if given.quick else sys.maxsize)
@@ -31,7 +34,7 @@ def main() -> int:
     print(show_failures(tallies, given.seed))
     print(f"\n{table(tallies)}")
     if given.readme:
-        _write(f"Printed by `{' '.join([words.prog, *sys.argv[1:]])}`:\n\n{table(tallies)}")
+        _write(f"Printed by `{asked}`:\n\n{table(tallies)}")
     return int(any(tally.failures for tally in tallies))
 
 
