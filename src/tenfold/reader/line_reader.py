@@ -18,9 +18,8 @@ from tenfold.engines.base import Engine, EngineOptions
 from tenfold.engines.create import create_engine, refuse_infinite
 from tenfold.errors import DataError, ModelError, UsageError, nearest
 from tenfold.files import replace_together
-from tenfold.ink.lines import Box
 from tenfold.ink.open import Picture, open_picture
-from tenfold.ink.strip import HEIGHT, make_strip
+from tenfold.ink.strip import HEIGHT
 from tenfold.limits import check_need
 from tenfold.networks.shapes import Network
 from tenfold.numerics import log_softmax
@@ -29,7 +28,7 @@ from tenfold.reader.columns import Columns, make_form
 from tenfold.reader.constraint import Constraint
 from tenfold.reader.decode import Decoded, decode, digits_of
 from tenfold.reader.page import read_page
-from tenfold.reader.reading import Line, Reading, describe_line
+from tenfold.reader.reading import Reading
 from tenfold.recipes.load import recipe_from_dict
 from tenfold.recipes.schema import Recipe
 from tenfold.records import pick, read_json, reading
@@ -240,15 +239,3 @@ class LineReader:
         if decoded.text is not None:
             decoded = replace(decoded, shares=decoded.shares | {digits_of(decoded.text): mean[best]})
         return best, decoded, logs
-
-    def read_line(
-        self, grey: np.ndarray, boxes: list[Box], constraint: Constraint | None, row: int, scale: float
-    ) -> Line:
-        """The line in these boxes of uint8 (H, W), which are views of it; row: its number, from 0. scale:
-        original pixels per pixel."""
-        strips = [make_strip(grey[y0:y1, x0:x1]) for x0, y0, x1, y1 in boxes]
-        best, decoded, logs = self.read_views(strips, constraint)
-        return describe_line(
-            decoded, logs, strips[best], boxes[best],
-            scale=scale, least=self.card.least_confidence, row=row,
-        )  # fmt: skip

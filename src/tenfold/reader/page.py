@@ -10,10 +10,11 @@ import numpy as np
 
 from tenfold.ink.lines import Box
 from tenfold.ink.open import Picture, to_grey
+from tenfold.ink.strip import make_strip
 from tenfold.ink.views import find_views, looks_ruled
 from tenfold.reader.columns import Columns
 from tenfold.reader.constraint import Constraint
-from tenfold.reader.reading import Line, Reading, unturn_box
+from tenfold.reader.reading import Line, Reading, describe_line, unturn_box
 from tenfold.reader.troubles import find_troubles
 
 if TYPE_CHECKING:
@@ -82,10 +83,16 @@ class _Page:
 
     def read_lines(self, views: list[list[Box]]) -> tuple[Line, ...]:
         constraint = None if isinstance(self.form, Columns) else self.form
-        return tuple(
-            self.reader.read_line(self.grey, boxes, constraint, row, self.scale)
-            for row, boxes in enumerate(views)
-        )
+        return tuple(self._read_line(boxes, constraint, row) for row, boxes in enumerate(views))
+
+    def _read_line(self, boxes: list[Box], constraint: Constraint | None, row: int) -> Line:
+        """boxes: the views of one line."""
+        strips = [make_strip(self.grey[y0:y1, x0:x1]) for x0, y0, x1, y1 in boxes]
+        best, decoded, logs = self.reader.read_views(strips, constraint)
+        return describe_line(
+            decoded, logs, strips[best], boxes[best],
+            scale=self.scale, least=self.reader.card.least_confidence, row=row,
+        )  # fmt: skip
 
     def read_table(self) -> _Found | None:
         from tenfold.ink.grid import find_grid  # SciPy's filters take longer to import than a line to read
