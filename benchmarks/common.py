@@ -17,8 +17,7 @@ __all__ = ["RESULTS", "ROOT", "machine", "markdown_table", "publish", "rest", "s
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 # Where tables stand.
-_NAMES = ("speed", "figures", "mending", "how-to/tables")
-PAGES = (ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in _NAMES))
+PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
 
 
 def machine() -> dict[str, Any]:
@@ -66,7 +65,7 @@ def _update_pages(section: str, text: str) -> None:
         if count == 1:
             page.write_text(after, encoding="utf-8")
             return
-    raise SystemExit(f"no page of {', '.join(page.name for page in PAGES)} has one section {section!r}")
+    raise SystemExit(f"neither the README nor a page of docs/ has one section {section!r}")
 
 
 def publish(

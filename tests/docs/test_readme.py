@@ -17,10 +17,7 @@ from tenfold.recipes.load import parse_recipe
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-PAGES = README + "".join(
-    (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
-    for name in ("speed", "figures", "mending", "how-to/tables")
-)
+PAGES = README + "".join(page.read_text(encoding="utf-8") for page in sorted((ROOT / "docs").rglob("*.md")))
 
 
 def _blocks(language: str) -> list[str]:

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-__all__ = ["Flattening", "find_pieces", "fit_flattening"]
+__all__ = ["STEP", "Flattening", "find_pieces", "fit_flattening"]
 
 _POWERS = ((1, 0), (1, 1), (2, 0), (1, 2), (2, 1), (3, 0))  # of along and across
 _CALM = (1e-6, 1e-3, 1e-3, 1e-2, 1e-2, 1e-2)  # how strongly each is held to 0
 _TURNS, _COARSE, _FINE = 15, 0.05, 0.02  # of reweighting; slopes that count as near
 _FEWEST = 6  # pieces
-_STEP = 8  # pixels between the places that are mapped; between them, linear
+STEP = 8  # pixels between the places that are mapped; between them, linear
 _BEYOND = 1.3  # of the picture's size, at most: the flat one
 _FOLDED, _TURNED = 0.3, 0.8  # least growth of u along y, most along x; v likewise
 _FAR = 2.0  # sizes from the centre: nothing is looked for beyond
@@ -77,7 +77,7 @@ class Flattening:
         for values, most in ((u, height), (v, width)):
             edge = _BEYOND * most / 2 / self.size
             low, high = max(values.min(), -edge), min(values.max(), edge)
-            spans.append(np.arange(low, high + _STEP / self.size, _STEP / self.size))
+            spans.append(np.arange(low, high + STEP / self.size, STEP / self.size))
         u, v = np.meshgrid(*spans, indexing="ij")
         x, y = v, u
         for _ in range(_INVERTED):
@@ -89,8 +89,8 @@ class Flattening:
 
     def apply(self, grey: np.ndarray, back: np.ndarray, scale: float) -> np.ndarray:
         """The flat picture of uint8 (H, W), whose pixels are 1 / scale of those that `back` counts in."""
-        height, width = (int(_STEP * scale * (size - 1)) for size in back.shape[1:])
-        rows, columns = (np.arange(size, dtype=np.float32) / (_STEP * scale) for size in (height, width))
+        height, width = (int(STEP * scale * (size - 1)) for size in back.shape[1:])
+        rows, columns = (np.arange(size, dtype=np.float32) / (STEP * scale) for size in (height, width))
         places = [scale * _between(part, rows, columns) for part in back]
         return ndimage.map_coordinates(grey, places, order=1, mode="nearest")
 

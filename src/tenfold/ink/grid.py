@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from tenfold.ink.flatten import Flattening, find_pieces, fit_flattening
+from tenfold.ink.flatten import STEP, Flattening, find_pieces, fit_flattening
 from tenfold.ink.rules import Rules, close_runs, grow_square, measure_darkness, open_runs
 
 __all__ = ["Grid", "find_grid"]
@@ -26,7 +26,6 @@ _LONGEST = 1000  # pixels in which rules are looked for
 _ROOM = (0.35, 0.15)  # around a table, of its size: rules in there say how the page lies
 _GAP = 15  # pixels of a rule that may be missing
 _CROSSINGS = 4  # of a table at least
-_LEAST_CELLS = 4
 _TURNS = 4  # of looking for rules again
 _STRONG, _RELATIVE, _FAINT = 0.5, 0.7, 0.2  # of a rule's length that is seen
 _SURE = 0.9  # of the best seen rule's share
@@ -100,7 +99,7 @@ def _read_grid(grey: np.ndarray, flattening: Flattening, shape: tuple[int, int],
     if min(len(rows), len(columns)) < 2:
         return None
     rows, columns = _settle(rules, rows, columns)
-    if (len(rows) - 1) * (len(columns) - 1) < _LEAST_CELLS or min(len(rows), len(columns)) < 3:
+    if min(len(rows), len(columns)) < 3:
         return None
     return Grid(flat, (rows + 0.5) * scale, (columns + 0.5) * scale, back, scale)
 
@@ -141,18 +140,17 @@ def _pieces_within(
     shape: tuple[int, int],
 ) -> tuple[np.ndarray, np.ndarray]:
     """Those that lie in the table, with some room around it."""
-    step = 8
     spans = []
     for axis, part in enumerate(place):
         more = room * (part.stop - part.start)
-        low, high = int((part.start - more) / step), int((part.stop + more) / step) + 2
+        low, high = int((part.start - more) / STEP), int((part.stop + more) / STEP) + 2
         spans.append(slice(max(0, low), min(back.shape[1 + axis], high)))
-    places = np.clip(back[:, spans[0], spans[1]] / step, 0, None).astype(np.intp)
-    within = np.zeros([size // step + 2 for size in shape], bool)
+    places = np.clip(back[:, spans[0], spans[1]] / STEP, 0, None).astype(np.intp)
+    within = np.zeros([size // STEP + 2 for size in shape], bool)
     within[np.minimum(places[0], len(within) - 1), np.minimum(places[1], within.shape[1] - 1)] = True
     within = grow_square(within, 3)
     one, other = (
-        part[within[(part[:, 1] / step).astype(np.intp), (part[:, 0] / step).astype(np.intp)]]
+        part[within[(part[:, 1] / STEP).astype(np.intp), (part[:, 0] / STEP).astype(np.intp)]]
         for part in pieces
     )
     return one, other

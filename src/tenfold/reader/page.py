@@ -37,7 +37,8 @@ def read_page(reader: LineReader, picture: Picture, form: Constraint | Columns |
     page = _Page(reader, to_grey(picture.pixels), picture.scale, form)
     views = find_views(page.grey)
     large = min(page.grey.shape) >= _LEAST_SIDE
-    looked = large and (len(views) > 1 or looks_ruled(page.grey))
+    fills = bool(views) and views[0][0] == (0, 0, page.grey.shape[1], page.grey.shape[0])
+    looked = large and (len(views) > 1 or (fills and looks_ruled(page.grey)))
     found = page.read_table() if looked else None
     if found is None:
         found = _Found(0, page.read_lines(views))

@@ -182,11 +182,11 @@ class _Cells:
         return Cell(line.text, line.confidence, reason, box, corners), line
 
     def _read(self, place: tuple[int, int], constraint: Constraint | None) -> Line:
-        cuts = [_cut(self.grid, place, inset) for inset in _INSETS]
-        best, decoded, logs = self.reader.read_views([make_strip(cut) for cut in cuts], constraint)
+        strips = [make_strip(_cut(self.grid, place, inset)) for inset in _INSETS]
+        best, decoded, logs = self.reader.read_views(strips, constraint)
         edges = self.grid.cell(*place, _INSETS[best])
         line = describe_line(
-            decoded, logs, make_strip(cuts[best]), edges,
+            decoded, logs, strips[best], edges,
             scale=1.0, least=self.reader.card.least_confidence, row=place[0],
         )  # fmt: skip
         return line.moved(self._original)
