@@ -168,16 +168,16 @@ def test_an_idle_connection_is_closed_without_a_word(monkeypatch: pytest.MonkeyP
 def test_half_sent_requests_keep_nobody_out(monkeypatch: pytest.MonkeyPatch, sent: bytes) -> None:
     """The oldest of them are closed for newer ones; a client that is served keeps its connection."""
     with ExitStack() as stack:
-        server = stack.enter_context(watched(monkeypatch))
+        server = stack.enter_context(watched(monkeypatch, limit=32))
         served = stack.enter_context(server.open())
-        for _ in range(20):
+        for _ in range(20):  # in a round five come, and the server may be some behind
             for _ in range(4):
                 stack.enter_context(server.open(sent))
             assert ask(served) == 200
             with server.open() as newcomer:
                 assert ask(newcomer) == 200
-        assert server.connections.count <= 8
-        assert server.closed("displaced") >= 80 - 8
+        assert server.connections.count <= 16
+        assert server.closed("displaced") >= 80 - 16
 
 
 def test_no_address_takes_all_connections(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -222,10 +222,34 @@ def test_bad_heads(monkeypatch: pytest.MonkeyPatch, expected: int, line: bytes) 
             with suppress(OSError):
                 opened.sendall(b"POST /body HTTP/1.1\r\nHost: localhost\r\n" + line + end)
                 opened.shutdown(socket.SHUT_WR)
-            answer = rest(opened)
-            assert not answer or int(answer[9:12]) == expected
+            assert int(rest(opened)[9:12]) == expected
         server.until(lambda: all(each["status"] == expected for each in server.lines))
     assert server.lines and "traceback" not in str(server.lines)
+
+
+def test_a_refused_client_may_finish_sending(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the answer would be lost with what it still sends; but it may not go on for long."""
+    long = b"GET / HTTP/1.1\r\na: " + b"b" * 2**16
+    with watched(monkeypatch, limit=128) as server:
+        opened = server.open(long)
+        server.until(lambda: server.closed("large head") == 1)
+        for _ in range(4):  # a closed socket would answer the first with a reset, and lose the rest
+            opened.sendall(b"b" * 1000)
+            time.sleep(0.02)
+        assert status(rest(opened)) == 431
+        server.until(lambda: not server.connections.lingering)
+        silent = [server.open(long) for _ in range(connections._MOST_LINGERING + 4)]
+        assert len(server.connections.lingering) <= connections._MOST_LINGERING
+        server.until(lambda: server.closed("large head") == 1 + len(silent))
+        server.until(lambda: not server.connections.lingering)  # though none of them has closed
+        answers = [rest(each) for each in silent]
+        assert all(status(answer) == 431 for answer in answers[: connections._MOST_LINGERING])
+        endless, sent = server.open(long), 0
+        with suppress(OSError):
+            while sent < 2**25:
+                sent += endless.send(bytes(2**16))
+        endless.close()
+        assert sent < 2**25
 
 
 def test_requests_ahead_of_their_answers_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -54,6 +54,9 @@ class Linear(Layer):
 def _multiply_rows(rows: np.ndarray, matrix: np.ndarray, out: np.ndarray) -> None:
     """`multiply_rows`, each thread with rows of its own."""
     workers = count_workers(len(rows), len(rows) * matrix.size)
+    if workers == 1:
+        multiply_rows(rows, matrix, out)
+        return
 
     def multiply(_worker: int, part: slice) -> None:
         multiply_rows(rows[part], matrix, out[part])
@@ -64,6 +67,8 @@ def _multiply_rows(rows: np.ndarray, matrix: np.ndarray, out: np.ndarray) -> Non
 def _add_up_outer(left: np.ndarray, right: np.ndarray, out: np.ndarray) -> np.ndarray:
     """`add_up_outer`, each thread with columns of its own."""
     workers = count_workers(out.shape[1], len(left) * out.size)
+    if workers == 1:
+        return add_up_outer(left, right, out)
 
     def add_up(_worker: int, part: slice) -> None:
         add_up_outer(left, right[:, part], out[:, part])

@@ -28,7 +28,7 @@ __all__ = ["count_workers", "even_parts", "limit_workers", "most_threads", "own_
 
 MOST_WORKERS = 4
 # Multiplications that a worker should have at least: to begin takes time, too.
-LEAST_WORK = 3_000_000
+LEAST_WORK = 6_000_000
 
 _allowed: ContextVar[int] = ContextVar("threads that work may be shared out to", default=1)
 

@@ -34,6 +34,7 @@ IDLE = 5  # seconds that a connection may stay open after an answer: uvicorn see
 _MOST = 1024  # connections, where there are descriptors enough
 _FEWEST = 8
 _RESERVE = 48  # descriptors for workers, files, and connections on their way in and out
+_MOST_LINGERING = 16  # connections that are answered and not yet closed, of those descriptors
 _GRACE = 1.0  # seconds after a body's deadline: a request that is being read says 408 itself
 
 
@@ -62,6 +63,7 @@ class Connections:
         self.share = max(1, self.limit // 2)
         self.by_address: dict[str, dict[Guard, None]] = {}  # each in the order in which they began to wait
         self.count = 0
+        self.lingering: set[Guard] = set()
         self.waits = {
             Step.HEAD: _Waits("slow head", settings.timeout),
             Step.BODY: _Waits("slow body", settings.timeout + _GRACE),
@@ -89,6 +91,13 @@ class Connections:
             self.count -= 1
             if not own:
                 del self.by_address[guard.address]
+
+    def may_linger(self, guard: Guard) -> bool:
+        """Whether it, which has left, may stay open for a moment."""
+        if len(self.lingering) >= _MOST_LINGERING:
+            return False
+        self.lingering.add(guard)
+        return True
 
     def move(self, guard: Guard) -> None:
         """It has come a step further, and is now the one that waited the shortest time."""

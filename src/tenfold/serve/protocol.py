@@ -24,6 +24,7 @@ __all__ = ["Guard", "make_protocol"]
 _MOST_PIPELINED = 16  # requests that a client sends before it has its answers
 _MOST_UNWANTED = 2**18  # bytes of a body that come when its request is answered already
 _FRAMING = 2**16  # bytes around a chunked body, beside as many again as it has
+_LINGER = 1.0  # seconds that a refused client may go on sending: a closed socket would lose it the answer
 
 
 class Guard(HttpToolsProtocol):
@@ -36,6 +37,7 @@ class Guard(HttpToolsProtocol):
         self.step, self.since, self.stuck_since = Step.HEAD, time.monotonic(), 0.0
         self.taken = self.head = self.raw = self.body = self.unwanted = 0
         self.in_head = True
+        self.lingering = False  # it is answered and left, and what still comes is dropped
         self.broken = Refusal(400, "no HTTP request", expected="HTTP/1.1")
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -46,15 +48,17 @@ class Guard(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.guards.leave(self)
+        self.guards.lingering.discard(self)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self.transport.is_closing():
+        if self.is_over():
+            self._drop(len(data))
             return
         self.taken += len(data)
         before = self.cycle
         super().data_received(data)
-        if self.transport.is_closing():
+        if self.is_over():
             return
         step = self._find_step(arriving=True)
         if self.cycle is not before:
@@ -67,6 +71,11 @@ class Guard(HttpToolsProtocol):
                 return
         self._check_body(len(data), step)
         self._go(step, anew=self.cycle is not before)
+
+    def _drop(self, more: int) -> None:
+        self.unwanted += more
+        if self.unwanted > _MOST_UNWANTED:
+            self.transport.abort()
 
     def _check_body(self, more: int, step: Step) -> None:
         """Of a body only what is needed is taken: nothing once it is answered, and little that is framing."""
@@ -123,12 +132,16 @@ class Guard(HttpToolsProtocol):
         self._go(self._find_step())
 
     def timeout_keep_alive_handler(self) -> None:
-        if not self.transport.is_closing():
+        if not self.is_over():
             self.guards.note(self, 0, "idle", told=False)
         super().timeout_keep_alive_handler()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002
         self.end(self.broken, "broken request")
+
+    def is_over(self) -> bool:
+        """Whether nothing more is read from it."""
+        return self.lingering or self.transport.is_closing()
 
     def is_taken(self) -> bool:
         """Whether the client has taken all that it was answered."""
@@ -139,7 +152,8 @@ class Guard(HttpToolsProtocol):
         cycle, status = self.cycle, refusal.status if refusal else 0
         reading = cycle is not None and not cycle.response_complete
         answering = getattr(self, "pipeline", None) or (reading and cycle.response_started)
-        if refusal and not answering and not self.transport.is_closing():
+        telling = refusal is not None and not answering and not self.is_over()
+        if refusal and telling:
             self.transport.write(raw_answer(refusal))
         if reading:
             cycle.scope["state"][CLOSED] = status
@@ -147,10 +161,18 @@ class Guard(HttpToolsProtocol):
             cycle.message_event.set()
         self.guards.leave(self)
         self.guards.note(self, status, reason, told=not reading)
-        if self.is_taken():
-            self.transport.close()
-        else:
+        if not self.is_taken():
             self.transport.abort()
+        elif telling and self.guards.may_linger(self):
+            self._linger()
+        else:
+            self.transport.close()
+
+    def _linger(self) -> None:
+        """Says that no more is answered, and gives the client time to read what was."""
+        self.lingering, self.unwanted = True, 0
+        self.transport.write_eof()
+        self.loop.call_later(_LINGER, self.transport.abort)
 
 
 def make_protocol(connections: Connections) -> Callable[..., asyncio.Protocol]:
