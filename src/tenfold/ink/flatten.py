@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from PIL import Image
 from scipy import ndimage
 
 __all__ = ["STEP", "Flattening", "find_pieces", "fit_flattening"]
@@ -19,6 +20,7 @@ _CALM = (1e-6, 1e-3, 1e-3, 1e-2, 1e-2, 1e-2)  # how strongly each is held to 0
 _TURNS, _COARSE, _FINE = 15, 0.05, 0.02  # of reweighting; slopes that count as near
 _FEWEST = 6  # pieces
 STEP = 8  # pixels between the places that are mapped; between them, linear
+_PATCH = 32  # pixels: the flat picture is made in squares of this side
 _BEYOND = 1.3  # of the picture's size, at most: the flat one
 _FOLDED, _TURNED = 0.3, 0.8  # least growth of u along y, most along x; v likewise
 _FAR = 2.0  # sizes from the centre: nothing is looked for beyond
@@ -90,9 +92,22 @@ class Flattening:
     def apply(self, grey: np.ndarray, back: np.ndarray, scale: float) -> np.ndarray:
         """The flat picture of uint8 (H, W), whose pixels are 1 / scale of those that `back` counts in."""
         height, width = (int(STEP * scale * (size - 1)) for size in back.shape[1:])
-        rows, columns = (np.arange(size, dtype=np.float32) / (STEP * scale) for size in (height, width))
-        places = [scale * _between(part, rows, columns) for part in back]
-        return ndimage.map_coordinates(grey, places, order=1, mode="nearest")
+        rows, columns = (np.append(np.arange(0, size, _PATCH), size) for size in (height, width))
+        places = [(edges - 0.5) / (STEP * scale) for edges in (rows, columns)]  # Pillow counts from an edge
+        y, x = (
+            np.clip(scale * _between(part, *places) + 0.5, 1, side - 1)
+            for part, side in zip(back, grey.shape, strict=True)
+        )
+        corners = np.stack([x, y], axis=-1)
+        quads = np.concatenate([corners[:-1, :-1], corners[1:, :-1], corners[1:, 1:], corners[:-1, 1:]], -1)
+        mesh = [
+            ((columns[j], rows[i], columns[j + 1], rows[i + 1]), tuple(quads[i, j]))
+            for i, j in np.ndindex(quads.shape[:2])
+        ]
+        flat = Image.fromarray(grey).transform(
+            (width, height), Image.Transform.MESH, mesh, Image.Resampling.BILINEAR
+        )
+        return np.asarray(flat)
 
 
 def _between(part: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:

@@ -62,8 +62,15 @@ class Grid:
     def to_picture(self, points: np.ndarray) -> np.ndarray:
         """float (N, 2), x and y on the flat picture -> x and y in the picture that was looked at."""
         step = self.flat.shape[0] / (self.back.shape[1] - 1)
-        places = np.asarray(points, np.float64)[:, ::-1].T / step
-        y, x = (ndimage.map_coordinates(part, places, order=1, mode="nearest") for part in self.back)
+        most = np.array(self.back.shape[1:]) - 1
+        places = np.clip(np.asarray(points, np.float64)[:, ::-1] / step, 0, most)
+        low = np.minimum(places.astype(np.intp), most - 1)
+        (down, along), (i, j) = (places - low).T, low.T
+        y, x = (
+            (part[i, j] * (1 - along) + part[i, j + 1] * along) * (1 - down)
+            + (part[i + 1, j] * (1 - along) + part[i + 1, j + 1] * along) * down
+            for part in self.back
+        )
         return np.stack([x, y], axis=1) * self.scale
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from scipy import ndimage
@@ -50,8 +51,7 @@ class Rules:
 
 def measure_darkness(grey: np.ndarray) -> Rules:
     """uint8 (h, w), at most about 1000 pixels long."""
-    paper = ndimage.grey_closing(grey, (_WINDOW, _WINDOW)).astype(np.float32)
-    paper = ndimage.uniform_filter(paper, _WINDOW)
+    paper = ndimage.uniform_filter(_close(grey, _WINDOW).astype(np.float32), _WINDOW)
     darkness = np.clip((paper - grey) / np.maximum(paper, _DARKEST), 0, 1)
     length = max(15, max(grey.shape) // 50)
     return Rules(darkness, ndimage.uniform_filter(darkness, _AROUND), length)
@@ -59,12 +59,33 @@ def measure_darkness(grey: np.ndarray) -> Rules:
 
 def grow(mask: np.ndarray, length: int, axis: int) -> np.ndarray:
     """bool (h, w): True where any of `length` pixels (made odd) along the axis around is."""
-    return ndimage.maximum_filter1d(mask.view(np.uint8), length | 1, axis=axis, mode="constant").view(bool)
+    return _combine(np.logical_or, mask, length | 1, axis, "constant")
 
 
 def shrink(mask: np.ndarray, length: int, axis: int) -> np.ndarray:
     """As `grow`, where all of them are; outside of the picture there is nothing."""
-    return ndimage.minimum_filter1d(mask.view(np.uint8), length | 1, axis=axis, mode="constant").view(bool)
+    return _combine(np.logical_and, mask, length | 1, axis, "constant")
+
+
+def _close(grey: np.ndarray, side: int) -> np.ndarray:
+    """As `ndimage.grey_closing` with a square of an odd side."""
+    for both in (np.maximum, np.minimum):
+        for axis in (0, 1):
+            grey = _combine(both, grey, side, axis, "edge")
+    return grey
+
+
+def _combine(both: np.ufunc, values: np.ndarray, length: int, axis: int, beyond: Any) -> np.ndarray:
+    """Each pixel with the `length` around it, an odd number, by windows that double. beyond: the mode of
+    `np.pad`."""
+    room = [(0, 0), (0, 0)]
+    room[axis] = length // 2, length // 2
+    found, width = np.pad(values, room, mode=beyond), 1
+    while width < length:
+        step = min(width, length - width)
+        one, other = (found[:-step], found[step:]) if axis == 0 else (found[:, :-step], found[:, step:])
+        found, width = both(one, other), width + step
+    return found
 
 
 def open_runs(mask: np.ndarray, length: int, axis: int) -> np.ndarray:

@@ -15,6 +15,7 @@ from tenfold.ink.strip import make_strip
 from tenfold.reader.alphabet import DIGITS, OTHER
 from tenfold.reader.columns import Columns
 from tenfold.reader.constraint import Constraint, Length
+from tenfold.reader.context import drop_words, read_again
 from tenfold.reader.decode import Decoded
 from tenfold.reader.reading import Line, describe_line
 
@@ -28,6 +29,8 @@ _EMPTY = 0.15  # of the table's ink: a cell of less contrast is empty
 _LEAST = 8  # grey levels, likewise
 _INK = 90  # per cent of the cells that have less contrast than the table's ink
 _SAMPLE = 24  # cells that say which way up the page lies
+_STEPS = 4  # in which these are read, until it is clear:
+_CLEAR = 3.0  # cells' worth of confidence, and twice as much as in another position
 _STROKE = 0.35  # of a cell's height: a stroke as high as that, free of the rules, is written
 _FEWEST = 3  # cells with a number: what has fewer is no table, but paper with rules
 
@@ -109,26 +112,33 @@ def read_table(
     if inked.sum() < _FEWEST:
         return None
     read = _Cells(reader, grid, form, scale)
-    rows: list[tuple[Cell, ...]] = []
-    lines: list[Line] = []
-    for row in range(grid.shape[0]):
-        found = [read.cell((row, column), inked=bool(inked[row, column])) for column in range(grid.shape[1])]
-        rows.append(tuple(cell for cell, _ in found))
-        lines += [line for _, line in found if line is not None]
+    found = [
+        [read.cell((row, column), inked=bool(inked[row, column])) for column in range(grid.shape[1])]
+        for row in range(grid.shape[0])
+    ]
+    if form is None:
+        drop_words(found)
+        read_again(found, lambda place, length: read.cell(place, inked=True, constraint=length))
+    lines = [line for row in found for _, line in row if line is not None]
     if sum(bool(line.characters) for line in lines) < _FEWEST:
         return None
-    return Table(tuple(rows)), tuple(lines)
+    return Table(tuple(tuple(cell for cell, _ in row) for row in found)), tuple(lines)
 
 
 def find_turn(reader: LineReader, grid: Grid) -> int:
-    """Quarter turns counter-clockwise after which two dozen cells are read with the most confidence."""
+    """Quarter turns counter-clockwise after which up to two dozen cells are read with the most confidence."""
     places = np.argwhere(_find_inked(grid))
-    sums = [0.0] * 4
-    for row, column in places[:: max(1, -(-len(places) // _SAMPLE))]:
-        cut = _cut(grid, (int(row), int(column)), _INSETS[0])
-        for turn in range(4):
-            decoded, _ = reader.read_strip(make_strip(np.rot90(cut, turn)))
-            sums[turn] += _trust(decoded)
+    places = places[:: max(1, -(-len(places) // _SAMPLE))]
+    sums = np.zeros(4)
+    for start in range(_STEPS):  # each time cells from all over the table
+        for row, column in places[start::_STEPS]:
+            cut = _cut(grid, (int(row), int(column)), _INSETS[0])
+            for turn in range(4):
+                decoded, _ = reader.read_strip(make_strip(np.rot90(cut, turn)))
+                sums[turn] += _trust(decoded)
+        other, best = np.sort(sums)[-2:]
+        if best >= max(_CLEAR, 2 * other):
+            break
     return int(np.argmax(sums))
 
 
@@ -163,15 +173,18 @@ class _Cells:
     form: Constraint | Columns | None
     scale: float
 
-    def cell(self, place: tuple[int, int], *, inked: bool) -> tuple[Cell, Line | None]:
-        """inked: whether there is anything to be read."""
+    def cell(
+        self, place: tuple[int, int], *, inked: bool, constraint: Constraint | None = None
+    ) -> tuple[Cell, Line | None]:
+        """inked: whether there is anything to be read. constraint: where the form says nothing."""
         edges = self.grid.cell(*place, 0.0)
         box, corners = self._original(edges), self._corners(edges)
         if not inked:
             return Cell("", 1.0, "empty", box, corners), None
         if isinstance(self.form, Columns) and place[1] in self.form.text:
             return Cell("", 1.0, "text", box, corners), None
-        constraint = self.form.of(place[1]) if isinstance(self.form, Columns) else self.form
+        if self.form is not None:
+            constraint = self.form.of(place[1]) if isinstance(self.form, Columns) else self.form
         line = self._read(place, constraint)
         if not line.characters and not line.text_only and constraint is None and self._has_stroke(place):
             line = self._read(place, Length(1))  # a lone 1, which seemed a rule
