@@ -25,6 +25,7 @@ from tenfold.pens.strokes import Drawing, load_strokes
 from tenfold.reader.load import load_reader
 
 TWO = Path(__file__).parents[2] / "examples" / "two.png"
+MARKS = Path(__file__).parents[2] / "examples" / "marks.jpg"
 NOTE = Path(__file__).parents[2] / "examples" / "note.jpg"
 GLYPHS = {glyph.label: glyph for glyph in reversed(load_glyphs())}
 PNG = {"Content-Type": "image/png"}
@@ -227,6 +228,40 @@ def test_a_picture_is_read_and_its_boxes_lie_on_it(hand: Hand) -> None:
     corner = np.array([area_width - scale * width, area_height - scale * height] * 2) / 2
     boxes = np.array([character.box for character in expected.characters])
     np.testing.assert_allclose(shown, boxes * scale + corner, atol=2)
+
+
+def test_a_table_is_shown_as_rows_and_saved_as_csv(server_hand: Hand) -> None:
+    expected = load_reader().read(MARKS).table
+    assert expected is not None
+    server_hand.open(MARKS)
+    page = server_hand.page
+    shown = page.evaluate("[...document.querySelectorAll('#rows tr')].map((row) => row.children.length)")
+    assert shown == [expected.shape[1]] * expected.shape[0]
+    texts = page.evaluate("[...document.querySelectorAll('#rows td button')].map((each) => each.textContent)")
+    assert texts == [cell.text for row in expected.rows for cell in row if cell.text]
+    assert page.evaluate("[text.hidden, marks.hidden, document.querySelector('#table').hidden]") == [
+        True, True, False
+    ]  # fmt: skip
+    page.evaluate("document.querySelectorAll('#rows td button')[3].click()")
+    assert page.evaluate(
+        "[...document.querySelectorAll('#rows td button')].map((each) => each.ariaPressed === 'true')"
+    ) == [number == 3 for number in range(len(texts))]
+    page.evaluate(
+        "{ const make = URL.createObjectURL; URL.createObjectURL = (blob) => {"
+        " blob.text().then((text) => { window.saved = text; }); return make(blob); };"
+        " document.querySelector('#save').click(); }"
+    )
+    deadline = time.monotonic() + 20
+    while not (saved := page.evaluate("window.saved ?? ''")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert list(csv.reader(io.StringIO(saved))) == expected.values
+    server_hand.click("#clear")
+    assert page.evaluate("[text.hidden, document.querySelector('#table').hidden]") == [False, True]
+
+
+def test_the_page_by_itself_says_that_it_reads_no_tables(hand: Hand) -> None:
+    served = hand.page.evaluate("!document.querySelector('#asking').hidden")
+    assert hand.page.evaluate("document.querySelector('#tables').hidden") == served
 
 
 def test_the_page_shows_what_the_network_saw(hand: Hand) -> None:

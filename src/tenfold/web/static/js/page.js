@@ -4,6 +4,7 @@ import { connect } from "./backends.js";
 import { Pad, blobOf } from "./pad.js";
 import { listenForPictures } from "./pictures.js";
 import { $, Result, barsOf, element, inWords } from "./result.js";
+import { showTable } from "./table.js";
 
 const LIVE_EVERY = 120; // milliseconds between readings while the pen is down
 const MOST_CHARACTERS = 32; // of a correction
@@ -33,6 +34,7 @@ async function start() {
   }
   say(`ready; ${backend.where}`);
   $("about").textContent = `Model: ${backend.model.name}, which knows ${brief(backend.classes)}.`;
+  $("tables").hidden = backend.api;
   $("keeps").textContent = backend.collects
     ? "Corrections are kept by this server; pictures are not, unless you correct them."
     : "Nothing that you write or show is kept.";
@@ -99,6 +101,7 @@ function choose(number) {
 function show(number) {
   chosen = number;
   result.show(reading, pad.pictureBox(), chosen);
+  showTable(reading, chosen, choose);
   $("invitation").hidden = !pad.empty;
   $("undo").disabled = !pad.past.length;
   $("clear").disabled = pad.empty;
