@@ -1,9 +1,9 @@
-"""The drawing page as a browser shows it: empty, with a number written, with a photo; wide and narrow.
+"""The drawing page as a browser shows it: empty, with a number written, with a photo, with a table; wide and narrow.
 
     python scripts/page_screenshots.py OUT_DIR
 
 A server of the built-in reader is started for it. Written are
-{empty,number,photo}-{1280,390}-{light,dark}.png.
+{empty,number,photo,table}-{1280,390}-{light,dark}.png.
 Whatever the browser complains of is printed and fails.
 """
 
@@ -28,6 +28,7 @@ from tenfold.pens.glyphs import load_glyphs
 __all__ = ["prepare_page", "serve", "take_page_screenshots"]
 
 ROOT = Path(__file__).parents[1]
+PHOTOS = {"photo": "note.jpg", "table": "marks.jpg"}
 NUMBER = "3146"
 
 
@@ -70,7 +71,7 @@ def take_page_screenshots(address: str, folder: Path) -> list[str]:
         for width in (1280, 390):
             for dark in (False, True):
                 page.show(address, width=width, dark=dark, height=600)
-                for state in ("empty", "number", "photo"):
+                for state in ("empty", "number", "photo", "table"):
                     prepare_page(page, state)
                     path = folder / f"{state}-{width}-{'dark' if dark else 'light'}.png"
                     path.write_bytes(page.screenshot())
@@ -79,14 +80,14 @@ def take_page_screenshots(address: str, folder: Path) -> list[str]:
 
 
 def prepare_page(page: Page, state: str) -> None:
-    """state: "empty", "number" (written by hand) or "photo" (opened)."""
+    """state: "empty", "number" (written by hand), "photo" or "table" (opened)."""
     hand = Hand(page)
     hand.wait()
     if state == "number":
         hand.draw(in_a_row(_digits(NUMBER), aspect=hand.aspect()))
-    elif state == "photo":
+    elif state in PHOTOS:
         hand.click("#clear")
-        hand.open(ROOT / "examples" / "note.jpg")
+        hand.open(ROOT / "examples" / PHOTOS[state])
     page.evaluate("document.activeElement.blur(); new Promise((done) => setTimeout(done, 250))")  # bars glide
 
 

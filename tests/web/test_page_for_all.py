@@ -18,6 +18,7 @@ from tenfold.pens.glyphs import load_glyphs
 
 AXE = (Path(axe_core_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
 GLYPHS = {glyph.label: glyph.strokes for glyph in reversed(load_glyphs())}
+MARKS = Path(__file__).parents[2] / "examples" / "marks.jpg"
 NOTE = Path(__file__).parents[2] / "examples" / "note.jpg"
 BUDGET = 120_000  # bytes before the model
 STOPS = ("pad", "undo", "clear", "width", "open", "camera", "why")
@@ -64,6 +65,9 @@ def test_axe_finds_nothing_serious(page: Page, served: Served, width: int, dark:
     write(hand, "35R")
     assert hand.count("#marks button") >= 2 and hand.count("#correct:not([hidden]) #right") == 1
     page.evaluate("new Promise((done) => setTimeout(done, 200))")  # bars glide to their length
+    assert violations(page) == []
+    hand.open(MARKS)
+    assert hand.count("#rows button") > 4
     assert violations(page) == []
     page.evaluate("document.querySelector('#shooting').showModal()")
     assert violations(page) == []
@@ -117,6 +121,9 @@ def test_nothing_lies_beside_the_window(page: Page, served: Served, width: int) 
         " && part.getBoundingClientRect().right > innerWidth + 0.5).map((part) => part.outerHTML)"
     )
     assert spilling == []
+    hand.open(MARKS)
+    assert hand.count("#rows button") > 4
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 def test_the_page_asks_its_own_host_only(page: Page, served: Served, bundled: str) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["drop_words", "read_again"]
 
-_MANY, _ALIKE = 5, 0.8  # cells of a column that are sure, and the share of them with as many digits
+_MANY, _ALIKE = 4, 0.8  # cells of a column that are sure, and the share of them with as many digits
 _SEVERAL, _FEW = 3, 0.3  # cells of a row or column, and the most of them that are sure where it holds words
 _VERY_SURE = 0.95  # confidence of a number that stands in a column of words
 
