@@ -28,8 +28,8 @@ _INVERTED = 12  # steps of the fixed-point iteration
 
 
 def find_pieces(mask: np.ndarray, axis: int, least: int) -> np.ndarray:
-    """float (N, 4): x, y of the middle, slope, length of each piece of a rule; axis: 1 along the rows, 0
-    down the columns, where the slope is that of x over y."""
+    """float (N, 4): x, y of the middle, slope, weight of each piece of a rule; axis: 1 along the rows, 0
+    down the columns, where the slope is that of x over y. The weight is its length, times the rule's."""
     labels, _ = ndimage.label(mask, np.ones((3, 3), bool))
     pieces = []
     for number, place in enumerate(ndimage.find_objects(labels), start=1):
@@ -46,7 +46,8 @@ def find_pieces(mask: np.ndarray, axis: int, least: int) -> np.ndarray:
                 continue
             slope = centred @ (across[part] - across[part].mean()) / (centred @ centred)
             middle = along[part].mean(), across[part].mean()
-            pieces.append((*(middle if axis else middle[::-1]), slope, np.ptp(centred)))
+            weight = np.ptp(centred) * extent / least  # strokes of digits, which lie flatter, are short
+            pieces.append((*(middle if axis else middle[::-1]), slope, weight))
     return np.array(pieces).reshape(-1, 4)
 
 

@@ -7,7 +7,7 @@ its whole width and height: faint ones, those that a regular table lacks, and op
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -26,9 +26,11 @@ _LONGEST = 1000  # pixels in which rules are looked for
 _ROOM = (0.35, 0.15)  # around a table, of its size: rules in there say how the page lies
 _GAP = 15  # pixels of a rule that may be missing
 _CROSSINGS = 4  # of a table at least
+_SKEWS, _CLEARLY = (0, -4, 4, -8, 8, -12, 12), 1.2  # degrees; times as much is level after another turn
 _TURNS = 4  # of looking for rules again
 _STRONG, _RELATIVE, _FAINT = 0.5, 0.7, 0.2  # of a rule's length that is seen
 _SURE = 0.9  # of the best seen rule's share
+_DARK, _SOLID = 0.4, 0.8  # of a rule's usual darkness, and the share of its length that is as dark
 _NEAR = 0.12  # of a gap: where a rule is expected
 _REACHED = 0.4  # of the crossing rules that go on between two rules of a table
 _OPEN = (0.5, 1.15)  # of a gap: how far rules go on where a side is open
@@ -78,10 +80,7 @@ def find_grid(grey: np.ndarray) -> Grid | None:
     """uint8 (H, W) -> its largest ruled table of at least 2 x 2 cells, or None."""
     scale = max(1.0, max(grey.shape) / _LONGEST)
     small = _shrink(grey, scale)
-    rules = measure_darkness(small)
-    along, down = rules.find()
-    pieces = find_pieces(along, 1, rules.length), find_pieces(down, 0, rules.length)
-    chosen = pieces
+    pieces = chosen = _find_pieces(small)
     for room in _ROOM:
         flattening = fit_flattening(*chosen, small.shape)
         if flattening is None:
@@ -93,6 +92,41 @@ def find_grid(grey: np.ndarray) -> Grid | None:
         chosen = _pieces_within(pieces, back, part[2], room, small.shape)
     flattening = fit_flattening(*chosen, small.shape)
     return None if flattening is None else _read_grid(grey, flattening, small.shape, scale)
+
+
+def _find_pieces(small: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of rules along and down, found in the picture turned so that most of them are level."""
+    turn = _find_skew(small)
+    rules = measure_darkness(_turn(small, turn))
+    along, down = rules.find()
+    angle, middle = np.radians(turn), np.array(small.shape[::-1]) / 2
+    back = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+    found = []
+    for mask, axis, sign in ((along, 1, 1), (down, 0, -1)):
+        pieces = find_pieces(mask, axis, rules.length)
+        pieces[:, :2] = (pieces[:, :2] - middle) @ back + middle
+        pieces[:, 2] = np.tan(np.arctan(pieces[:, 2]) + sign * angle)
+        found.append(pieces)
+    return found[0], found[1]
+
+
+def _find_skew(small: np.ndarray) -> int:
+    """Degrees counter-clockwise by which the picture is turned so that most of its rules are level."""
+    tiny = _shrink(small, 2)
+    lengths = []
+    for turn in _SKEWS:
+        rules = measure_darkness(_turn(tiny, turn))
+        masks = zip(rules.find(), (1, 0), strict=True)
+        lengths.append(sum(int(open_runs(mask, 3 * rules.length, axis).sum()) for mask, axis in masks))
+    best = int(np.argmax(lengths))
+    return _SKEWS[best] if lengths[best] > _CLEARLY * lengths[0] else _SKEWS[0]
+
+
+def _turn(grey: np.ndarray, degrees: int) -> np.ndarray:
+    if not degrees:
+        return grey
+    turned = Image.fromarray(grey).rotate(degrees, Image.Resampling.BILINEAR, fillcolor=int(np.median(grey)))
+    return np.asarray(turned)
 
 
 def _read_grid(grey: np.ndarray, flattening: Flattening, shape: tuple[int, int], scale: float) -> Grid | None:
@@ -195,16 +229,18 @@ def _peaks(profile: np.ndarray, least: float, apart: float) -> np.ndarray:
 
 
 def _settle(rules: Rules, rows: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    turned = replace(rules, darkness=rules.darkness.T)
     for _ in range(_TURNS):
         before = len(rows), len(columns)
         along = rules.weak(1, int(0.75 * np.median(np.diff(columns))))
         down = rules.weak(0, int(0.75 * np.median(np.diff(rows))))
-        rows = _Rows(along, down, columns).find(rows)
-        columns = _Rows(down.T, along.T, rows).find(columns)
+        rows = _Rows(along, down, columns, rules).find(rows)
+        columns = _Rows(down.T, along.T, rows, turned).find(columns)
         if (len(rows), len(columns)) == before:
             break
-    ends = _Rows(along, down, columns).open_ends(rows), _Rows(down.T, along.T, rows).open_ends(columns)
-    return _with_ends(rows, ends[0]), _with_ends(columns, ends[1])
+    ends = _Rows(along, down, columns, rules).open_ends(rows)
+    columns = _with_ends(columns, _Rows(down.T, along.T, rows, turned).open_ends(columns))
+    return _with_ends(rows, ends), columns
 
 
 def _with_ends(lines: np.ndarray, ends: Span) -> np.ndarray:
@@ -214,12 +250,13 @@ def _with_ends(lines: np.ndarray, ends: Span) -> np.ndarray:
 
 class _Rows:
     """The rules of one direction. own, across: bool (h, w), evidence of these, and of those that cross them
-    at `others`."""
+    at `others`. rules: of the picture, turned as these are."""
 
-    def __init__(self, own: np.ndarray, across: np.ndarray, others: np.ndarray) -> None:
-        self.across, self.others = across, others
-        part = own[:, int(max(0, others[0])) : int(others[-1]) + 1]
-        self.seen = ndimage.maximum_filter1d(part.mean(axis=1), 3)
+    def __init__(self, own: np.ndarray, across: np.ndarray, others: np.ndarray, rules: Rules) -> None:
+        self.across, self.others, self.blur = across, others, rules.length
+        width = slice(int(max(0, others[0])), int(others[-1]) + 1)
+        self.seen = ndimage.maximum_filter1d(own[:, width].mean(axis=1), 3)
+        self.darkness = rules.darkness[:, width]
 
     def find(self, known: np.ndarray) -> np.ndarray:
         """From those that are known, those that there are."""
@@ -255,10 +292,17 @@ class _Rows:
                 extra += [found for place in inner if (found := self._look(place, usual)) is not None]
         return np.sort(np.concatenate([lines, extra]))
 
+    def _is_solid(self, line: float) -> bool:
+        """Whether it is dark nearly all along, and not only where characters stand side by side."""
+        low = max(0, round(line) - 1)
+        dark = self.darkness[low : low + 3].max(axis=0, initial=0)
+        return bool(np.mean(dark > _DARK * np.percentile(dark, 75)) >= _SOLID)
+
     def _drop_strokes(self, lines: np.ndarray) -> np.ndarray:
-        """Without strokes, one above the other, that look like a weak rule within a usual gap."""
+        """Without strokes of characters side by side, which look like a weak rule within a usual gap."""
         shares = self._share(lines)
-        strong = lines[shares >= _SURE * shares.max()]
+        solid = np.array([self._is_solid(line) for line in lines])
+        strong = lines[(shares >= _SURE * shares.max()) & solid]
         if len(strong) < 3:
             return lines
         most = 1.3 * _pitch(strong)
@@ -311,7 +355,7 @@ class _Rows:
             if np.mean([part[:, max(0, int(x) - 3) : int(x) + 4].any() for x in self.others]) < _STRONG:
                 break
             at += step
-        return at if abs(at - edge) > _OPEN[0] * gap else None
+        return at if abs(at - edge) > max(_OPEN[0] * gap, self.blur) else None
 
 
 def _pitch(lines: np.ndarray) -> float:
