@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
 from tenfold.ink.flatten import find_pieces, fit_flattening
 from tenfold.ink.grid import Grid, find_grid
@@ -109,6 +109,18 @@ def test_a_page_that_is_askew_and_bends(angle: int) -> None:
     bent = np.stack([np.roll(column, -k) for column, k in zip(page.T, shift, strict=True)], axis=1)
     grid = find_grid(grainy(Image.fromarray(bent)))
     assert grid is not None and grid.shape == (9, 9)
+
+
+@pytest.mark.parametrize("angle", [-11, -3, 3, 7, 12])
+def test_strokes_of_numbers_do_not_outweigh_the_rules(angle: int) -> None:
+    """Printed numbers have as many level strokes as the rules have pieces, and stand in rows like rules."""
+    rows, columns = list(range(70, 631, 56)), list(range(100, 801, 100))
+    page, font = ruled(rows, columns), ImageFont.load_default(size=34)
+    for y in rows[:-1]:
+        for x in columns[:-1]:
+            ImageDraw.Draw(page).text((x + 50, y + 28), f"{x + y}", fill=60, font=font, anchor="mm")
+    grid = find_grid(grainy(page.rotate(angle, Image.Resampling.BICUBIC, expand=True, fillcolor=PAPER)))
+    assert grid is not None and grid.shape == (len(rows) - 1, len(columns) - 1)
 
 
 def test_open_sides_end_where_the_rules_end() -> None:

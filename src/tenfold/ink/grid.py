@@ -253,7 +253,8 @@ class _Rows:
     at `others`. rules: of the picture, turned as these are."""
 
     def __init__(self, own: np.ndarray, across: np.ndarray, others: np.ndarray, rules: Rules) -> None:
-        self.across, self.others, self.blur = across, others, rules.length
+        self.across, self.others = across, others
+        self.blur = rules.length  # pixels: evidence goes on by half of it at both ends of a rule
         width = slice(int(max(0, others[0])), int(others[-1]) + 1)
         self.seen = ndimage.maximum_filter1d(own[:, width].mean(axis=1), 3)
         self.darkness = rules.darkness[:, width]
@@ -355,7 +356,7 @@ class _Rows:
             if np.mean([part[:, max(0, int(x) - 3) : int(x) + 4].any() for x in self.others]) < _STRONG:
                 break
             at += step
-        return at if abs(at - edge) > max(_OPEN[0] * gap, self.blur) else None
+        return at - np.sign(step) * self.blur / 2 if abs(at - edge) > max(_OPEN[0] * gap, self.blur) else None
 
 
 def _pitch(lines: np.ndarray) -> float:
