@@ -1,4 +1,4 @@
-"""What a person is shown of a picture: a line or a cell, upright, and so that it is one line to the reader."""
+"""What a person is shown of a picture: a line or a cell, upright, and one line to the reader."""
 
 from __future__ import annotations
 

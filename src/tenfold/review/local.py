@@ -106,6 +106,8 @@ class LocalPage:
             raise Refusal(404, "nothing is there")
         if method == "GET":
             return answer(None)
+        if self._server is not None and self._server.should_exit:
+            raise Refusal(409, "this page has ended", remedy="start the command again")
         check_origin(request.headers.get("origin"), request.headers.get("host"), ())
         return answer(_parse(await _read(request)))
 

@@ -20,9 +20,8 @@ export async function ask(name, given) {
 
 /** Shows the end of the page, and reads it out. */
 export function end(title, words) {
-  document.querySelector("main").hidden = true;
+  for (const part of document.querySelector("main").children) part.hidden = part.id !== "end";
   at("end-title").textContent = title;
   at("end-words").textContent = words;
-  at("end").hidden = false;
   at("end").focus();
 }

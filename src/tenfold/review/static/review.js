@@ -59,8 +59,9 @@ function refuse(why, meant = null) {
   text.setAttribute("aria-invalid", String(Boolean(why)));
 }
 
-async function answer(unread) {
+async function answer(given) {
   const typed = text.value;
+  const unread = given || (typed === "" && items[now].answer === ""); // called unreadable before
   await alone(async () => {
     const told = await ask("answer", { item: now, text: typed, unread, sure: refused === typed });
     if (!told.taken) return refuse(told.why, told.unusual ? typed : null);
