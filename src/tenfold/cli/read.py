@@ -84,7 +84,7 @@ def read_command(
     answers = open_answers(as_json=as_json, as_csv=as_csv, as_table=as_table)
     form = {"pattern": pattern, "length": length, "least": least, "most": most, "columns": columns}
     _check(form)
-    reviewing = _open_review(form, collect) if review or collect else None
+    reviewing = _open_review(form, collect, wanted=review)
     reader = _load(model, engine)
     sheets = _open_sheets(explain) if explain else None
     paths = [found for given in pictures for found in find_pictures(given)]
@@ -194,9 +194,15 @@ def _standard_input() -> Any:
     return sys.stdin.buffer
 
 
-def _open_review(form: dict[str, Any], collect: Path | None) -> Reviewing:
-    from tenfold.cli.reviewing import Reviewing
+def _open_review(form: dict[str, Any], collect: Path | None, *, wanted: bool) -> Reviewing | None:
+    from tenfold.errors import UsageError
     from tenfold.reader.columns import make_form
+
+    if not wanted:
+        if collect is not None:
+            raise UsageError("--collect keeps the answers of a review", remedy="add --review")
+        return None
+    from tenfold.cli.reviewing import Reviewing
 
     return Reviewing(make_form(**form), collect)
 
