@@ -22,9 +22,9 @@ def draw_form_command(
 ) -> None:
     """Draw the fields of a form over a picture of it, on a page in the browser.
 
-    Boxes are drawn with mouse, pen, finger or keyboard, each with a name and a pattern. Save writes
-    the form, and copies the picture beside it. The page is on this machine only; Ctrl-C ends it
-    without saving.
+    Boxes are drawn with mouse, pen, finger or keyboard, each with a name and a pattern.
+    Save writes the form, and copies the picture beside it. The page is on this machine
+    only; Ctrl-C ends it without saving.
     """
     from tenfold.review.draw import draw_form
 

@@ -5,8 +5,8 @@ import { ask, at, end } from "./local.js";
 let items = [];
 let now = 0; // the item that is shown
 let refused = null; // the text that Enter would take though it is not of the expected form
-let busy = false;
 
+const { dataset } = document.documentElement; // busy: a request is under way
 const text = at("text");
 
 async function start() {
@@ -14,6 +14,7 @@ async function start() {
   items = told.items;
   if (told.done) return finished();
   show(Math.min(told.next, items.length - 1));
+  dataset.ready = "true";
 }
 
 function show(number) {
@@ -64,7 +65,7 @@ async function answer(given) {
   const unread = given || (typed === "" && items[now].answer === ""); // called unreadable before
   await alone(async () => {
     const told = await ask("answer", { item: now, text: typed, unread, sure: refused === typed });
-    if (!told.taken) return refuse(told.why, told.unusual ? typed : null);
+    if (!told.taken) return text.value === typed && refuse(told.why, told.unusual ? typed : null);
     items[now].answer = told.text;
     if (told.done) return finished(told.trouble);
     show(now + 1 < items.length ? now + 1 : items.findIndex((each) => each.answer === null));
@@ -73,7 +74,7 @@ async function answer(given) {
 }
 
 function back() {
-  if (now > 0 && !busy) show(now - 1);
+  if (now > 0 && !dataset.busy) show(now - 1);
 }
 
 const finish = () => alone(async () => {
@@ -87,14 +88,14 @@ function finished(trouble = "") {
 
 /** One request at a time; what goes wrong is said. */
 async function alone(work) {
-  if (busy) return;
-  busy = text.readOnly = true;
+  if (dataset.busy) return;
+  dataset.busy = "true";
   try {
     await work();
   } catch (error) {
     refuse(error.message);
   } finally {
-    busy = text.readOnly = false;
+    delete dataset.busy;
   }
 }
 
