@@ -181,6 +181,13 @@ def test_without_the_extra_one_line_names_it(monkeypatch: pytest.MonkeyPatch) ->
         exec(compile(source.read_text(encoding="utf-8"), source, "exec"), {})  # noqa: S102
 
 
+def test_names_that_are_not_text() -> None:
+    odd = ReviewItem("a\udcff\x1b[31m.png", "\u202e", "1?", crop())
+    with running(partial(review, [odd]), FINISH) as page:
+        (told,) = page.get("items").json()["items"]
+        assert (told["source"], told["name"]) == (r"a\udcff\x1b[31m.png", r"\u202e")
+
+
 def test_what_is_typed_as_text() -> None:
     assert to_text(" 12 × 3 x4 ") == "12×3×4"
     assert why_not_text("1.049,5") == why_not_text("07/11") == ""

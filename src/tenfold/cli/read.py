@@ -95,7 +95,7 @@ def read_command(
         progress_bar(quiet=quiet or len(paths) < 20) as progress,
         closing(_answer_all(reader, paths, sheets, workers, form)) as answered,
     ):
-        held = answered if reviewing is None else reviewing.hold(answered, answers)
+        held = answered if reviewing is None else reviewing.hold(answered, answers, progress, len(paths))
         for number, answer in enumerate(held, start=1):
             answer = answers.check(answer)
             failed += bool(answer.error)

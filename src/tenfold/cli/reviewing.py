@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 __all__ = ["Reviewing"]
 
 
+Progress = Callable[[str, int, int], None]
+
+
 class Reviewing:
     """form: as the pictures are read with. collect: the folder in which the answers are kept. Raises
     MissingDependencyError and DataError, before anything is read, where there can be no review."""
@@ -29,11 +32,16 @@ class Reviewing:
             Keeper(collect)
         self.form, self.collect = form, collect
 
-    def hold(self, answered: Iterable[Answer], answers: Answers) -> Iterator[Answer]:
+    def hold(
+        self, answered: Iterable[Answer], answers: Answers, progress: Progress | None, total: int
+    ) -> Iterator[Answer]:
         """All answers, when they are there and reviewed; where the reading is stopped, those so far."""
         held: list[tuple[Answer, list[ReviewItem]]] = []
         try:
-            held.extend(self._look(answers.check(answer)) for answer in answered)
+            for number, answer in enumerate(answered, start=1):
+                held.append(self._look(answers.check(answer)))
+                if progress:
+                    progress("reading", number, total)
             texts = self._review([item for _, items in held for item in items])
         except (KeyboardInterrupt, TenfoldError):
             answers.open()

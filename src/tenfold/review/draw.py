@@ -13,7 +13,7 @@ from PIL import Image
 from starlette.responses import Response
 
 from tenfold.arguments import checked
-from tenfold.errors import TenfoldError, UsageError
+from tenfold.errors import TenfoldError, UsageError, printable
 from tenfold.files import replace_file, write_text
 from tenfold.ink.open import open_picture
 from tenfold.review.form_file import DrawnField, DrawnForm, Mistake, form_to_toml, parse_form
@@ -74,7 +74,11 @@ class _Drawing:
 
     def tell(self, _: Any) -> dict[str, Any]:
         fields = [{"name": field.name, "box": field.box, "pattern": field.pattern} for field in self.fields]
-        return {"picture": self.picture.name, "output": self.output.name, "fields": fields}
+        return {
+            "picture": printable(self.picture.name),
+            "output": printable(self.output.name),
+            "fields": fields,
+        }
 
     def save(self, given: dict[str, Any]) -> dict[str, Any]:
         try:
@@ -90,7 +94,12 @@ class _Drawing:
             return {"saved": False, "why": why, "field": None, "part": ""}
         self.saved = True
         self.page.stop()
-        return {"saved": True, "output": str(self.output), "picture": name, "count": len(form.fields)}
+        return {
+            "saved": True,
+            "output": printable(str(self.output)),
+            "picture": name,
+            "count": len(form.fields),
+        }
 
     def _write(self, form: DrawnForm) -> str:
         """The name of the picture beside the form."""
@@ -102,9 +111,9 @@ class _Drawing:
         """Copies it beside the form where it lies elsewhere; what has its name there is never replaced."""
         folder = self.output.parent
         if folder.exists() and self.picture.parent.samefile(folder):
-            return self.picture.name
+            return _check_text(self.picture.name)
         names = (self.picture.name, f"{self.output.stem}{self.picture.suffix}")
-        for name in names:
+        for name in map(_check_text, names):
             place = folder / name
             if place.exists() and filecmp.cmp(self.picture, place, shallow=False):
                 return name
@@ -117,6 +126,15 @@ class _Drawing:
             expected="a free name for the picture",
             remedy="name another --output",
         )
+
+
+def _check_text(name: str) -> str:
+    """The name as it can stand in a TOML. Raises UsageError."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise UsageError(f"the name {printable(name)} is not text", remedy="rename the file") from None
+    return name
 
 
 def _shown(picture: Path) -> bytes:

@@ -14,7 +14,7 @@ from PIL import Image
 from starlette.responses import Response
 
 from tenfold.arguments import checked
-from tenfold.errors import TenfoldError
+from tenfold.errors import TenfoldError, printable
 from tenfold.reader.constraint import Constraint
 from tenfold.review.keeping import Keeper
 from tenfold.review.local import Answer, LocalPage
@@ -75,12 +75,16 @@ class _Asked:
         self.page = LocalPage("review", {**answers, **crops})
 
     def tell(self, _: Any) -> dict[str, Any]:
-        known = zip(self.items, self.texts, strict=True)
         items = [
-            {"source": item.source, "name": item.name, "text": item.text, "answer": text,
-             "form": describe_form(item.constraint)}
-            for item, text in known
-        ]  # fmt: skip
+            {
+                "source": printable(item.source),
+                "name": printable(item.name),
+                "text": item.text,
+                "answer": text,
+                "form": describe_form(item.constraint),
+            }
+            for item, text in zip(self.items, self.texts, strict=True)
+        ]
         return {"items": items, "next": self.next, "done": self._is_done()}
 
     def take(self, given: dict[str, Any]) -> dict[str, Any]:
