@@ -110,6 +110,20 @@ def test_what_cannot_be_read_and_an_early_end(tenfold: Command, person: Callable
     assert second["text"] == "2?8" and "reviewed" not in second["lines"][0]
 
 
+def test_ctrl_c_in_the_review_keeps_what_was_answered(
+    tenfold: Command, person: Callable[..., Asked], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tenfold.review.local import LocalPage
+
+    names = [save("a.png", "1X9"), save("b.png", "2X8")]
+    run = LocalPage.run
+    monkeypatch.setattr(LocalPage, "run", lambda self, **how: run(self, **how) and False)
+    person({"1?9": "149"}, until=1)
+    done = tenfold("read", *names, "--review", "--csv")
+    assert done.code == 130 and done.err.endswith("1 of 2 doubtful readings reviewed\ntenfold: interrupted\n")
+    assert [row[1] for row in csv.reader(io.StringIO(done.out))] == ["text", "149", "2?8"]
+
+
 def test_digits_only_are_shown_and_taken_with_their_separators(
     tenfold: Command, person: Callable[..., Asked]
 ) -> None:

@@ -35,54 +35,42 @@ class Reviewing:
     def hold(
         self, answered: Iterable[Answer], answers: Answers, progress: Progress | None, total: int
     ) -> Iterator[Answer]:
-        """All answers, when they are there and reviewed; where the reading is stopped, those so far."""
+        """All answers, when they are there and reviewed; where the reading is stopped, those so far. Ctrl-C
+        stops the review, and is raised again when all are told."""
         held: list[tuple[Answer, list[ReviewItem]]] = []
         try:
             for number, answer in enumerate(answered, start=1):
-                held.append(self._look(answers.check(answer)))
+                answer = answers.check(answer)
+                held.append((answer.without_picture(), answer.items(self.form)))
                 if progress:
                     progress("reading", number, total)
-            texts = self._review([item for _, items in held for item in items])
+            texts, ended = self._review([item for _, items in held for item in items])
         except (KeyboardInterrupt, TenfoldError):
             answers.open()
             yield from (answer for answer, _ in held)
             raise
         answers.open()
         for answer, items in held:
-            yield _corrected(answer, [next(texts) for _ in items])
+            yield answer.with_texts([next(texts) for _ in items])
+        if not ended:
+            raise KeyboardInterrupt
 
-    def _look(self, answer: Answer) -> tuple[Answer, list[ReviewItem]]:
-        """The answer without its picture, and what is to be reviewed in it."""
-        from tenfold.review.items import items_of
-
-        if answer.reading is None:
-            return answer, []
-        items = items_of(answer.reading, answer.path, self.form)
-        return answer._replace(reading=answer.reading.without_picture()), items
-
-    def _review(self, items: list[ReviewItem]) -> Iterator[str | None]:
-        from tenfold.review.page import review
+    def _review(self, items: list[ReviewItem]) -> tuple[Iterator[str | None], bool]:
+        """Their texts, and whether the review came to its end."""
+        from tenfold.review.page import ask_person
 
         if not items:
             _say("nothing is doubtful, so there is nothing to review")
-            return iter(())
+            return iter(()), True
 
         def announce(address: str) -> None:
             _say(f"{len(items):,} doubtful readings to review on {address} (Ctrl-C ends the review)")
 
-        texts = review(items, keep=self.collect, announce=announce)
+        texts, ended = ask_person(items, keep=self.collect, announce=announce)
         reviewed = sum(text is not None for text in texts)
         kept = f", kept in {printable(str(self.collect))}" if self.collect and any(texts) else ""
         _say(f"{reviewed:,} of {len(items):,} doubtful readings reviewed{kept}")
-        return iter(texts)
-
-
-def _corrected(answer: Answer, texts: list[str | None]) -> Answer:
-    from tenfold.review.items import with_texts
-
-    if answer.reading is None or not texts:
-        return answer
-    return answer._replace(reading=with_texts(answer.reading, texts))
+        return iter(texts), ended
 
 
 def _say(text: str) -> None:

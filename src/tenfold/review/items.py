@@ -80,7 +80,8 @@ def _line_of(cell: Cell, lines: Sequence[Line]) -> int:
     """The line that was read in a cell: it has the same middle."""
 
     def far(number: int) -> float:
-        return float(np.abs(np.subtract(_middle(lines[number].box), _middle(cell.box))).max())
+        (x, y), (u, v) = _middle(lines[number].box), _middle(cell.box)
+        return max(abs(x - u), abs(y - v))
 
     nearest = min(range(len(lines)), key=far, default=-1)
     x0, y0, x1, y1 = cell.box

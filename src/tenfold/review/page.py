@@ -21,7 +21,7 @@ from tenfold.review.local import Answer, LocalPage
 from tenfold.review.text import LONGEST_TEXT, describe_form, fits, to_text, why_not_text
 from tenfold.serve.refusal import Refusal
 
-__all__ = ["ReviewItem", "review"]
+__all__ = ["ReviewItem", "ask_person", "review"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,10 +53,21 @@ def review(
     once, with its picture, for `tenfold adapt --labels FOLDER/labels.csv`. port: 0 for any free one.
     Raises DataError where `keep` cannot be written, and UsageError where the port is taken.
     """
+    return ask_person(items, announce=announce, keep=keep, port=port, open_browser=open_browser)[0]
+
+
+def ask_person(
+    items: Sequence[ReviewItem],
+    *,
+    announce: Callable[[str], None],
+    keep: Path | None = None,
+    port: int = 0,
+    open_browser: bool = True,
+) -> tuple[list[str | None], bool]:
+    """As `review`; and whether the page came to its end, rather than Ctrl-C or SIGTERM."""
     asked = _Asked(items, Keeper(keep) if keep is not None else None)
-    if items:
-        asked.page.run(port=port, open_browser=open_browser, announce=announce)
-    return asked.texts
+    ended = not items or asked.page.run(port=port, open_browser=open_browser, announce=announce)
+    return asked.texts, ended
 
 
 class _Asked:

@@ -217,6 +217,7 @@ sheet.addEventListener("pointerdown", down);
 sheet.addEventListener("pointermove", move);
 sheet.addEventListener("pointerup", up);
 sheet.addEventListener("pointercancel", up);
+sheet.addEventListener("lostpointercapture", up);
 at("new").addEventListener("click", addByKey);
 at("save").addEventListener("click", save);
 at("sums").addEventListener("input", () => { at("sums").removeAttribute("aria-invalid"); keep(); });
