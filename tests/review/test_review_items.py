@@ -65,10 +65,7 @@ def test_a_line_of_which_nothing_fits(reading: Reading) -> None:
 def test_cells_and_their_lines_are_corrected_together() -> None:
     reading = READER.read(draw_table(TABLE))
     items = items_of(reading, "t.png")
-    assert [(item.name, item.text) for item in items] == [
-        ("row 2, column 2", "2?5"),
-        ("row 3, column 1", "8?"),
-    ][: len(items)]
+    assert (items[0].name, items[0].text) == ("row 2, column 2", "2?5")
     told = with_texts(reading, ["265", *[None] * (len(items) - 1)])
     assert told.table is not None and told.table.values[1] == ["4", "265"]
     assert sum(line.reviewed for line in told.lines) == 1
