@@ -64,7 +64,8 @@ class Reviewing:
             return iter(()), True
 
         def announce(address: str) -> None:
-            _say(f"{len(items):,} doubtful readings to review on {address} (Ctrl-C ends the review)")
+            what = f"{len(items):,} doubtful reading{'s' * (len(items) != 1)}"
+            _say(f"{what} to review on {address} (Ctrl-C ends the review)")
 
         texts, ended = ask_person(items, keep=self.collect, announce=announce)
         reviewed = sum(text is not None for text in texts)
