@@ -73,12 +73,14 @@ class Hand:
             self.page.call("Input.dispatchTouchEvent", type=kind, touchPoints=[{"x": x, "y": y}])
         self.page.call("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
 
-    def key(self, key: str, times: int = 1, *, ctrl: bool = False, shift: bool = False) -> None:
+    def key(
+        self, key: str, times: int = 1, *, ctrl: bool = False, shift: bool = False, alt: bool = False
+    ) -> None:
         """Presses a key of the keyboard: a character, or a name such as "ArrowLeft"."""
         codes = {" ": 32, "Tab": 9, "Enter": 13, "Delete": 46, "ArrowLeft": 37, "ArrowUp": 38}
-        codes |= {"ArrowRight": 39, "ArrowDown": 40, ".": 190}
+        codes |= {"ArrowRight": 39, "ArrowDown": 40, ".": 190, "Escape": 27, "Backspace": 8}
         options: dict[str, Any] = {"key": key, "windowsVirtualKeyCode": codes.get(key, ord(key[0].upper()))}
-        options["modifiers"] = 2 * ctrl + 8 * shift
+        options["modifiers"] = alt + 2 * ctrl + 8 * shift
         if (len(key) == 1 and not ctrl) or key == "Enter":
             options["text"] = "\r" if key == "Enter" else key
         for _ in range(times):

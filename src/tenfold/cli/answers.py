@@ -15,8 +15,11 @@ from tenfold.errors import printable
 from tenfold.files import csv_line
 
 if TYPE_CHECKING:
+    from tenfold.reader.columns import Columns
+    from tenfold.reader.constraint import Constraint
     from tenfold.reader.reading import Reading
     from tenfold.reader.table import Table
+    from tenfold.review.page import ReviewItem
 
 __all__ = ["Answer", "Answers", "find_pictures", "open_answers", "tell_reading"]
 
@@ -34,6 +37,22 @@ class Answer(NamedTuple):
     def only_digits(self) -> Answer:
         """Without separators."""
         return self._replace(reading=self.reading and self.reading.only_digits())
+
+    def without_picture(self) -> Answer:
+        """Small enough to be held back with many others."""
+        return self._replace(reading=self.reading and self.reading.without_picture())
+
+    def items(self, form: Constraint | Columns | None) -> list[ReviewItem]:
+        """What a person should look at. form: as it was read with."""
+        from tenfold.review.items import items_of
+
+        return items_of(self.reading, self.path, form) if self.reading else []
+
+    def with_texts(self, texts: Sequence[str | None]) -> Answer:
+        """With what a person said of its items; None leaves one as it is."""
+        from tenfold.review.items import with_texts
+
+        return self._replace(reading=self.reading and with_texts(self.reading, texts)) if texts else self
 
 
 class Answers:

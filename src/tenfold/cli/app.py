@@ -11,6 +11,7 @@ from tenfold.cli.compare import compare_command
 from tenfold.cli.crossval import crossval_command
 from tenfold.cli.data import app as data_app
 from tenfold.cli.doctor import doctor_command
+from tenfold.cli.draw_form import draw_form_command
 from tenfold.cli.evaluate import evaluate_command
 from tenfold.cli.explain import explain_command
 from tenfold.cli.export import export_command
@@ -65,6 +66,7 @@ app.command("label-errors")(label_errors_command)
 app.command("read")(read_command)
 app.command("adapt")(adapt_command)
 app.command("serve")(serve_command)
+app.command("draw-form")(draw_form_command)
 app.command("predict")(predict_command)
 app.command("explain")(explain_command)
 app.command("report")(report_command)

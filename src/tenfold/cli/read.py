@@ -15,6 +15,7 @@ from tenfold.cli.options import Quiet, ReaderEngineName
 from tenfold.cli.output import progress_bar
 
 if TYPE_CHECKING:
+    from tenfold.cli.reviewing import Reviewing
     from tenfold.reader.line_reader import LineReader
     from tenfold.reader.sheet_folder import SheetFolder
 
@@ -64,6 +65,13 @@ def read_command(
             min=1, help="Processes that read side by side; else one per core, for 25 pictures each."
         ),
     ] = None,
+    review: Annotated[
+        bool, typer.Option("--review", help="Then open a page where a person confirms what is doubtful.")
+    ] = False,
+    collect: Annotated[
+        Path | None,
+        typer.Option(help="With --review: keep the answers in this folder, for tenfold adapt."),
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Read numbers in any picture: drawings, scans, photographs; handwritten or printed.
@@ -76,17 +84,19 @@ def read_command(
     answers = open_answers(as_json=as_json, as_csv=as_csv, as_table=as_table)
     form = {"pattern": pattern, "length": length, "least": least, "most": most, "columns": columns}
     _check(form)
+    reviewing = _open_review(form, collect, wanted=review)
     reader = _load(model, engine)
     sheets = _open_sheets(explain) if explain else None
     paths = [found for given in pictures for found in find_pictures(given)]
     answers.several = len(paths) > 1
     failed = 0
     with (
-        _to_the_end(answers),
+        _to_the_end(answers, opened=reviewing is None),
         progress_bar(quiet=quiet or len(paths) < 20) as progress,
         closing(_answer_all(reader, paths, sheets, workers, form)) as answered,
     ):
-        for number, answer in enumerate(answered, start=1):
+        held = answered if reviewing is None else reviewing.hold(answered, answers, progress, len(paths))
+        for number, answer in enumerate(held, start=1):
             answer = answers.check(answer)
             failed += bool(answer.error)
             answers.add(answer.only_digits() if only_digits else answer)
@@ -99,10 +109,14 @@ def read_command(
 
 
 @contextmanager
-def _to_the_end(answers: Answers) -> Iterator[None]:
-    """What was written stays whole, whoever ends the reading: Ctrl-C, or a pipe that is closed."""
+def _to_the_end(answers: Answers, *, opened: bool) -> Iterator[None]:
+    """What was written stays whole, whoever ends the reading: Ctrl-C, or a pipe that is closed.
+
+    opened: at once, as what is written does not wait for a review.
+    """
     try:
-        answers.open()
+        if opened:
+            answers.open()
         yield
         answers.close()
     except KeyboardInterrupt:
@@ -178,6 +192,19 @@ def _standard_input() -> Any:
     if sys.stdin is None or sys.stdin.isatty():
         raise UsageError("- stands for standard input, which is a terminal", expected="a picture piped in")
     return sys.stdin.buffer
+
+
+def _open_review(form: dict[str, Any], collect: Path | None, *, wanted: bool) -> Reviewing | None:
+    from tenfold.errors import UsageError
+    from tenfold.reader.columns import make_form
+
+    if not wanted:
+        if collect is not None:
+            raise UsageError("--collect keeps the answers of a review", remedy="add --review")
+        return None
+    from tenfold.cli.reviewing import Reviewing
+
+    return Reviewing(make_form(**form), collect)
 
 
 def _open_sheets(folder: Path) -> SheetFolder:

@@ -35,7 +35,7 @@ class Line:
     """One line. text: "?" for each doubtful character, separators included. confidence: that its digits
     are right. box: in the pixels of the upright original. characters: from the left. strip: uint8 (32, W),
     what the network saw. places: the column of each character, of 2 pixels each. text_only: there is
-    writing, but no number. unfit: nothing here has the expected form."""
+    writing, but no number. unfit: nothing here has the expected form. reviewed: a person read it."""
 
     text: str
     confidence: float
@@ -45,6 +45,7 @@ class Line:
     places: tuple[int, ...] = field(repr=False)
     text_only: bool = False
     unfit: bool = False
+    reviewed: bool = False
 
     def only_digits(self) -> Line:
         """Without separators."""
@@ -64,7 +65,8 @@ class Line:
         return replace(self, box=move(self.box), characters=characters)
 
     def to_dict(self) -> dict[str, Any]:
-        return {"text": self.text, "confidence": self.confidence, "box": list(self.box)}
+        told = {"text": self.text, "confidence": self.confidence, "box": list(self.box)}
+        return told | ({"reviewed": True} if self.reviewed else {})
 
 
 @dataclass(frozen=True, eq=False)

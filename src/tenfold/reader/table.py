@@ -38,14 +38,16 @@ _FEWEST = 3  # cells with a number: what has fewer is no table, but paper with r
 @dataclass(frozen=True, eq=False)
 class Cell:
     """One cell. text: what is written there, "?" for each doubtful character; "" where no number is. reason:
-    why a program should not use it: "empty", "text", "doubtful", "unfit" (nothing of the expected form), or
-    "". box: around it, in the pixels of the upright original; corners: x and y of its four, likewise."""
+    why a program should not use it: "empty", "text", "doubtful", "unfit" (nothing of the expected form),
+    "unread" (a person who reviewed it could not read it), or "". box: around it, in the pixels of the upright
+    original; corners: x and y of its four, likewise. reviewed: a person read it."""
 
     text: str
     confidence: float
     reason: str
     box: Box
     corners: tuple[tuple[int, int], ...] = ()
+    reviewed: bool = False
 
     @property
     def value(self) -> str:
@@ -53,12 +55,13 @@ class Cell:
         return "" if self.reason else self.text
 
     def to_dict(self) -> dict[str, Any]:
-        return {
+        told = {
             "text": self.text,
             "confidence": self.confidence,
             "reason": self.reason or None,
             "box": list(self.box),
         }
+        return told | ({"reviewed": True} if self.reviewed else {})
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,8 +14,9 @@ from tenfold.ink.open import Picture
 if TYPE_CHECKING:
     from tenfold.reader.reading import Line
 
-__all__ = ["explain_verdict", "find_troubles", "percent"]
+__all__ = ["UNFIT_TROUBLES", "explain_verdict", "find_troubles", "percent"]
 
+UNFIT_TROUBLES = ("nothing found that fits the expected form", "a line does not fit the expected form")
 _ONE_COLOUR = 8  # levels of 0..255: a picture that spans no more shows nothing at all
 _FAINT = 33  # levels between paper and ink: a third of a grey pencil's
 _SMALL = 10  # pixels of the original: a line less high has too little shape left
@@ -34,7 +35,7 @@ def find_troubles(
         return (_why_nothing(grey, lines, held),)
     found = [_contrast(grey, written, picture.scale), _small(picture, written)]
     if any(line.unfit for line in lines):
-        found.append("a line does not fit the expected form")
+        found.append(UNFIT_TROUBLES[1])
     return tuple(trouble for trouble in found if trouble)
 
 
@@ -55,7 +56,7 @@ def explain_verdict(character: Prediction) -> str:
 
 def _why_nothing(grey: np.ndarray, lines: Sequence[Line], held: bool) -> str:
     if held and any(line.unfit for line in lines):
-        return "nothing found that fits the expected form"
+        return UNFIT_TROUBLES[0]
     if any(line.text_only for line in lines):
         return "no number: text or a drawing"
     if int(grey.max()) - int(grey.min()) <= _ONE_COLOUR:

@@ -99,6 +99,11 @@ class Corrections:
 
     def keep(self, given: Correction) -> int:
         """Adds one; the number that are kept now. Raises Refusal 507, and then nothing is kept of it."""
+        self.add(given)
+        return self.count
+
+    def add(self, given: Correction) -> str:
+        """As `keep`; the name of its picture in the table."""
         name = f"pictures/{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:8]}.png"
         row = (name, given.label, given.read, time.strftime("%Y-%m-%dT%H:%M:%S%z"))
         self.check_room(len(given.png))
@@ -112,7 +117,17 @@ class Corrections:
                 raise
         self.count += 1
         self.size += len(given.png) + written
-        return self.count
+        return name
+
+    def remove(self, name: str) -> None:
+        """Takes back what `add` named. Raises Refusal 507 where the table cannot be written."""
+        with _said_when_full():
+            with self.table.open(encoding="utf-8", newline="") as file:
+                rows = [row for row in csv.reader(file) if row[:1] != [name]]
+            with replace_file(self.table) as beside:
+                beside.write_text("".join(map(csv_line, rows)), encoding="utf-8", newline="")
+            (self.folder / name).unlink(missing_ok=True)
+        self.count -= 1
 
     def _append(self, row: tuple[str, ...]) -> int:
         """The bytes of a line that stands in the table as a whole, or not at all."""
