@@ -58,13 +58,29 @@ def measure_darkness(grey: np.ndarray) -> Rules:
 
 
 def grow(mask: np.ndarray, length: int, axis: int) -> np.ndarray:
-    """bool (h, w): True where any of `length` pixels (made odd) along the axis around is."""
-    return ndimage.maximum_filter1d(mask.view(np.uint8), length | 1, axis=axis, mode="constant").view(bool)
+    """bool (h, w): True where any of `length` pixels (made odd) along the axis around is.
+
+    The same as SciPy's maximum_filter1d, and several times as fast, in reaches that double.
+    """
+    return _any_around(mask, length // 2, axis, outside=False)
 
 
 def shrink(mask: np.ndarray, length: int, axis: int) -> np.ndarray:
     """As `grow`, where all of them are; outside of the picture there is nothing."""
-    return ndimage.minimum_filter1d(mask.view(np.uint8), length | 1, axis=axis, mode="constant").view(bool)
+    return ~_any_around(~mask, length // 2, axis, outside=True)
+
+
+def _any_around(mask: np.ndarray, half: int, axis: int, *, outside: bool) -> np.ndarray:
+    lines = mask if axis == 0 else mask.T
+    wide = np.full_like(lines, outside, shape=(len(lines) + 2 * half, lines.shape[1]))
+    wide[half : half + len(lines)] = lines
+    reach, length = 1, 2 * half + 1  # wide[i] is True where any of so many lines from i on was
+    while 2 * reach <= length:
+        wide = wide[:-reach] | wide[reach:]
+        reach *= 2
+    rest = length - reach
+    found = wide[:-rest] | wide[rest:] if rest else wide
+    return found if axis == 0 else found.T
 
 
 def open_runs(mask: np.ndarray, length: int, axis: int) -> np.ndarray:
