@@ -12,13 +12,22 @@ from tenfold.ink.lines import Box
 from tenfold.ink.open import Picture, to_grey
 from tenfold.ink.strip import make_strip
 from tenfold.ink.views import find_views, looks_ruled
-from tenfold.reader.alphabet import OTHER
 from tenfold.reader.columns import Columns
 from tenfold.reader.constraint import Constraint
 from tenfold.reader.decode import Effort
 from tenfold.reader.reading import Line, Reading, describe_line, unturn_box
 from tenfold.reader.troubles import TOO_MUCH, find_troubles
-from tenfold.reader.words import MANY, are_words, choose_evenly, find_runs, holds_frame, is_sure, may_be_sure
+from tenfold.reader.words import (
+    MANY,
+    NARROW,
+    are_words,
+    choose_evenly,
+    holds_frame,
+    is_number,
+    is_sure,
+    may_be_sure,
+    split_line,
+)
 
 if TYPE_CHECKING:
     from tenfold.reader.line_reader import LineReader
@@ -143,7 +152,7 @@ class _Page:
 
     def read_lines(self, views: list[list[Box]]) -> _Found:
         if self.printed:
-            return _Found(0, self._read_runs(views))
+            return _Found(0, self._read_words(views))
         if len(views) >= MANY and self.are_words(views, MANY):
             return _WORDS
         constraint = None if isinstance(self.form, Columns) else self.form
@@ -154,19 +163,27 @@ class _Page:
             lines.append(self._read_line(boxes, constraint, row))
         return _Found(0, tuple(lines))
 
-    def _read_runs(self, views: list[list[Box]]) -> tuple[Line, ...]:
-        """What wide gaps separate, each a line of its own where it is a number."""
-        constraint = None if isinstance(self.form, Columns) else self.form
-        lines = []
+    def _read_words(self, views: list[list[Box]]) -> tuple[Line, ...]:
+        """The numbers between gaps, each a line of its own. Figures of one width leave wide gaps around a
+        point, as on receipts: what holds more than a number is split where gaps are narrower."""
+        lines: list[Line] = []
         for row, boxes in enumerate(views):
-            for run in find_runs(self.grey, boxes[0]):
-                if self.effort.pixels < 0:
-                    break
-                line = self._read_line([run], None, row)
-                if line.characters and OTHER not in line.text and constraint:
-                    line = self._read_line([run], constraint, row)
-                lines.append(line)
-        return tuple(line for line in lines if line.characters and OTHER not in line.text)
+            for word in split_line(self.grey, boxes[0]):
+                found = self._read_number(word, row)
+                parts = [] if found else split_line(self.grey, word, NARROW)
+                if len(parts) > 1:
+                    lines += [line for part in parts if (line := self._read_number(part, row))]
+                lines += [found] if found else []
+        return tuple(lines)
+
+    def _read_number(self, box: Box, row: int) -> Line | None:
+        """What stands there where it is a number, of the expected form."""
+        x0, y0, x1, y1 = box
+        strip = make_strip(self.grey[y0:y1, x0:x1])
+        if self.effort.pixels < 0 or not is_number(self.reader.read_strip(strip, effort=self.effort)[0]):
+            return None
+        line = self._read_line([box], None if isinstance(self.form, Columns) else self.form, row)
+        return line if line.characters else None
 
     def _read_line(self, boxes: list[Box], constraint: Constraint | None, row: int) -> Line:
         """boxes: the views of one line."""

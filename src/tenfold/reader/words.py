@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 
 import numpy as np
 
@@ -11,19 +10,31 @@ from tenfold.ink.lines import Box, find_ink
 from tenfold.ink.regions import find_boxes, label_regions
 from tenfold.ink.strip import HEIGHT
 from tenfold.reader.alphabet import BLANK, CHARACTERS, DIGITS, OTHER
+from tenfold.reader.decode import Decoded
 from tenfold.reader.reading import Line
 
-__all__ = ["MANY", "are_words", "choose_evenly", "find_runs", "holds_frame", "is_sure", "may_be_sure"]
+__all__ = [
+    "MANY",
+    "NARROW",
+    "are_words",
+    "choose_evenly",
+    "holds_frame",
+    "is_number",
+    "is_sure",
+    "may_be_sure",
+    "split_line",
+]
 
 MANY = 12  # lines: of so many, some say whether a page is text
 _FEWEST = 3  # lines: fewer are no page
 _SHARE = 3  # a page of which less than one line in so many is a sure number may be text
 _UNSURE = 0.3  # least median confidence of numbers that are hard to read; words read as digits have less
 _DOUBT = -1.0  # log-probability per digit: where all columns together have less, no number is sure
+_LIKELY = 0.6  # least confidence of a number between words, which are read as numbers with less
 _NARROW = 4 * HEIGHT  # pixels of a strip: in a wider one a lone digit is part of a word
 _FRAME = 5  # a table's rules hang together over more than the page's size divided by this, both ways
 _INK = 0.4  # of the span from paper to full ink
-_GAP = 0.22  # of a line's height, its margins included: wider gaps lie between words
+WIDE, NARROW = 0.29, 0.22  # of a line's height, its margins included: gaps between words, of one width or not
 
 
 def is_sure(line: Line) -> bool:
@@ -70,19 +81,29 @@ def holds_frame(grey: np.ndarray) -> bool:
     )
 
 
-def find_runs(grey: np.ndarray, line: Box) -> list[Box]:
-    """A line of a picture -> the boxes of what wide gaps separate in it, from the left."""
+def is_number(decoded: Decoded) -> bool:
+    """Whether a word is a number: nothing else in it but a sign at one end, as of a currency."""
+    text = decoded.text or ""
+    digits, others = sum(each in DIGITS for each in text), text.count(OTHER)
+    if not digits or decoded.confidence < _LIKELY or OTHER in text.strip(OTHER):
+        return False
+    return not others or (others == 1 and digits > 1)
+
+
+def split_line(grey: np.ndarray, line: Box, gap: float = WIDE) -> list[Box]:
+    """A line of a picture -> the boxes of what gaps separate in it that are wider than so many heights of the
+    line, from the left."""
     x0, y0, x1, y1 = line
     crop = grey[y0:y1, x0:x1].astype(np.int16)
     far = np.abs(crop - int(np.median(crop)))
     inked = np.flatnonzero((far > max(1, _INK * float(np.percentile(far, 98)))).any(axis=0))
     if not inked.size:
         return []
-    gap = max(2, round(_GAP * (y1 - y0)))
-    starts = [int(inked[0]), *(int(b) for a, b in pairwise(inked) if b - a > gap)]
-    ends = [*(int(a) for a, b in pairwise(inked) if b - a > gap), int(inked[-1])]
-    room = gap // 2
+    least = max(2, round(gap * (y1 - y0)))
+    breaks = np.flatnonzero(np.diff(inked) > least)
+    starts, ends = inked[np.r_[0, breaks + 1]], inked[np.r_[breaks, len(inked) - 1]] + 1
+    room = round(NARROW * (y1 - y0)) // 2
     return [
-        (max(x0, x0 + low - room), y0, min(x1, x0 + high + 1 + room), y1)
-        for low, high in zip(starts, ends, strict=True)
+        (max(x0, x0 + low - room), y0, min(x1, x0 + high + room), y1)
+        for low, high in zip(starts.tolist(), ends.tolist(), strict=True)
     ]
