@@ -62,7 +62,8 @@ def check_document(document: Any) -> None:
     assert isinstance(document, list)
     lists = ("digits", "characters", "lines", "troubles")
     for picture in document:
-        assert set(picture) == {"path", "text", "confidence", "error", "table", "turned", *lists}
+        assert set(picture) == {"path", "page", "text", "confidence", "error", "table", "turned", *lists}
+        assert picture["page"] is None or picture["page"] > 0
         assert isinstance(picture["path"], str) and isinstance(picture["troubles"], list)
         assert all(isinstance(trouble, str) and trouble for trouble in picture["troubles"])
         if picture["error"] is not None:

@@ -29,6 +29,7 @@ def open_heic(stream: BinaryIO, name: str) -> Image.Image:
     except ImportError as error:
         raise DataError(
             f"{name} is a HEIC photo, for which the package pillow-heif is not installed",
+            expected="that package, or another kind of picture",
             remedy='pip install "tenfold[heic]", or save it as JPEG',
         ) from error
     image: Image.Image = HeifImageFile(stream)

@@ -65,7 +65,9 @@ def render_page(page: PdfPage) -> Image.Image:
         loaded = document[page.number - 1]
         width, height = loaded.get_size()
         if not (_LEAST <= width < float("inf") and _LEAST <= height < float("inf")):
-            raise DataError(f"{printable(str(page))} is {width:g} x {height:g} points large")
+            raise DataError(
+                f"{printable(str(page))} has {width:g} x {height:g} points", expected="at least one"
+            )
         scale = min(_DOTS, _LONGEST / max(width, height))
         bitmap = loaded.render(scale=scale, prefer_bgrx=False, rev_byteorder=True)
         image: Image.Image = bitmap.to_pil().convert("RGB")
@@ -81,6 +83,7 @@ def _open(path: str) -> Iterator[Any]:
     except ImportError as error:
         raise DataError(
             f"{name} is a PDF document, for which the package pypdfium2 is not installed",
+            expected="that package, or a picture",
             remedy='pip install "tenfold[pdf]", or export its pages as PNG',
         ) from error
     try:
@@ -94,7 +97,11 @@ def _open(path: str) -> Iterator[Any]:
         raise DataError(f"{name} is not there", expected="a PDF document") from error
     except pypdfium2.PdfiumError as error:
         if getattr(error, "err_code", None) == _PASSWORD:
-            raise DataError(f"{name} is encrypted", remedy="save it without a password") from error
+            raise DataError(
+                f"{name} is encrypted",
+                expected="a document that opens without a password",
+                remedy="save it without one",
+            ) from error
         raise DataError(
             f"{name} cannot be read as PDF ({error})",
             expected="a whole document",

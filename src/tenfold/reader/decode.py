@@ -16,17 +16,25 @@ __all__ = ["Decoded", "Effort", "decode", "digits_of"]
 _BEAMS = 12
 _BEAMS_HELD = 40  # under a constraint, whose answers may be unlikely ones
 _LEAST = -7.0  # log-probability: characters less likely in a column are tried only where nothing else fits
+_STEPS = 8  # of a search under a constraint take as long as a pixel of a strip
 _TIE = 1e-3  # log-probability: of columns that differ by no more the first is a character's place
 _SURELY_BLANK = -1e-4  # log-probability: where the blank is likelier, no character ends
 
 
 @dataclass
 class Effort:
-    """What one picture may still cost. pixels: of strips, each 128 more than it is wide. steps: of searches
-    under a constraint, a text and a character each; what is not found within them does not fit."""
+    """What one picture may still cost. pixels: of strips, each 128 more than it is wide; eight steps of a
+    search under a constraint, a text and a character each, count as one. steps: of searches for unlikely
+    texts; what they do not find is taken not to fit."""
 
-    pixels: int = 120_000
-    steps: int = 1_500_000
+    pixels: int = 130_000
+    steps: int = 500_000
+
+    def search(self, steps: int, *, unlikely: bool) -> bool:
+        """Takes so many steps; whether they were left."""
+        self.pixels -= steps // _STEPS
+        self.steps -= steps if unlikely else 0
+        return self.pixels >= 0 and (self.steps >= 0 or not unlikely)
 
 
 @dataclass(frozen=True)
@@ -91,8 +99,8 @@ def _search(
     for column, row in enumerate(rows):
         if row[BLANK] <= _SURELY_BLANK or least == -inf:
             if constraint and effort:
-                effort.steps -= len(beams) * sum(value > least for value in row[:BLANK])
-                if effort.steps < 0:
+                steps = len(beams) * sum(value > least for value in row[:BLANK])
+                if not effort.search(steps, unlikely=least == -inf):
                     return []
             beams = _advance(beams, row, column, constraint, least)
             continue

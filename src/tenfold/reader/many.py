@@ -99,7 +99,8 @@ def _give_up(given: Given, late: str) -> DataError:
     """late: what happened where it took too long, else its process was ended, as for lack of memory."""
     name = "the picture's data" if isinstance(given, bytes) else printable(str(given))
     if late:
-        return DataError(f"{name} {late}", remedy="make the picture smaller, or allow more with --timeout")
+        remedy = "make the picture smaller, or allow more with --timeout"
+        return DataError(f"{name} {late}", expected="a picture that is read in that time", remedy=remedy)
     return DataError(
         f"{name} ended the process that read it", expected="a picture", remedy="save it anew, or smaller"
     )
