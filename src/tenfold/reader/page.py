@@ -12,9 +12,10 @@ from tenfold.ink.lines import Box
 from tenfold.ink.open import Picture, to_grey
 from tenfold.ink.strip import make_strip
 from tenfold.ink.views import find_views, looks_ruled
+from tenfold.reader.alphabet import OTHER
 from tenfold.reader.columns import Columns
 from tenfold.reader.constraint import Constraint
-from tenfold.reader.decode import Effort
+from tenfold.reader.decode import Decoded, Effort
 from tenfold.reader.reading import Line, Reading, describe_line, unturn_box
 from tenfold.reader.troubles import TOO_MUCH, find_troubles
 from tenfold.reader.words import (
@@ -166,24 +167,25 @@ class _Page:
     def _read_words(self, views: list[list[Box]]) -> tuple[Line, ...]:
         """The numbers between gaps, each a line of its own. Figures of one width leave wide gaps around a
         point, as on receipts: what holds more than a number is split where gaps are narrower."""
+        constraint = None if isinstance(self.form, Columns) else self.form
         lines: list[Line] = []
         for row, boxes in enumerate(views):
             for word in split_line(self.grey, boxes[0]):
-                found = self._read_number(word, row)
-                parts = [] if found else split_line(self.grey, word, NARROW)
-                if len(parts) > 1:
-                    lines += [line for part in parts if (line := self._read_number(part, row))]
-                lines += [found] if found else []
-        return tuple(lines)
+                decoded = self._decode(word)
+                whole = is_number(decoded, constraint) and OTHER not in (decoded.text or "")
+                parts = [word] if whole else split_line(self.grey, word, NARROW)
+                numbers = (
+                    parts if whole else [part for part in parts if is_number(self._decode(part), constraint)]
+                )
+                lines += [self._read_line([part], constraint, row) for part in numbers]
+        return tuple(line for line in lines if line.characters)
 
-    def _read_number(self, box: Box, row: int) -> Line | None:
-        """What stands there where it is a number, of the expected form."""
+    def _decode(self, box: Box) -> Decoded:
+        """Without a form. Nothing where no effort is left."""
+        if self.effort.pixels < 0:
+            return Decoded(None, (), {})
         x0, y0, x1, y1 = box
-        strip = make_strip(self.grey[y0:y1, x0:x1])
-        if self.effort.pixels < 0 or not is_number(self.reader.read_strip(strip, effort=self.effort)[0]):
-            return None
-        line = self._read_line([box], None if isinstance(self.form, Columns) else self.form, row)
-        return line if line.characters else None
+        return self.reader.read_strip(make_strip(self.grey[y0:y1, x0:x1]), effort=self.effort)[0]
 
     def _read_line(self, boxes: list[Box], constraint: Constraint | None, row: int) -> Line:
         """boxes: the views of one line."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from tenfold.ink.lines import Box, find_ink
 from tenfold.ink.regions import find_boxes, label_regions
 from tenfold.ink.strip import HEIGHT
 from tenfold.reader.alphabet import BLANK, CHARACTERS, DIGITS, OTHER
+from tenfold.reader.constraint import Constraint
 from tenfold.reader.decode import Decoded
 from tenfold.reader.reading import Line
 
@@ -81,13 +82,22 @@ def holds_frame(grey: np.ndarray) -> bool:
     )
 
 
-def is_number(decoded: Decoded) -> bool:
-    """Whether a word is a number: nothing else in it but a sign at one end, as of a currency."""
+def is_number(decoded: Decoded, form: Constraint | None = None) -> bool:
+    """Whether a word is a number of this form: nothing else in it but a sign at one end, as of a currency."""
     text = decoded.text or ""
     digits, others = sum(each in DIGITS for each in text), text.count(OTHER)
     if not digits or decoded.confidence < _LIKELY or OTHER in text.strip(OTHER):
         return False
-    return not others or (others == 1 and digits > 1)
+    return (not others or (others == 1 and digits > 1)) and (form is None or _fits(text.strip(OTHER), form))
+
+
+def _fits(text: str, form: Constraint) -> bool:
+    state: Hashable | None = form.start
+    for character in text:
+        state = form.step(state, character)
+        if state is None:
+            return False
+    return form.accepts(state)
 
 
 def split_line(grey: np.ndarray, line: Box, gap: float = WIDE) -> list[Box]:
