@@ -24,7 +24,7 @@ from tenfold.reader.words import are_words, choose_evenly, holds_frame, is_numbe
 
 FONT = f"{matplotlib.get_data_path()}/fonts/ttf/DejaVuSans.ttf"
 WORDS = [
-    "the", "quick", "brown", "fox", "jumps", "over", "a", "lazy", "dog", "and", "then", "writes", "letters", "of"
+    "the", "quick", "brown", "fox", "jumps", "over", "a", "lazy", "dog", "and", "then", "writes", "letters"
 ]  # fmt: skip
 TEXT = "text, no handwritten numbers"
 RECEIPT = [
