@@ -79,8 +79,10 @@ def read_command(
 
     A ? stands for a doubtful character. With --pattern, --length, --min or --max only
     answers of that form are given. Tables, forms and sudokus with ruled cells are read cell
-    by cell, however the page lies. A folder is read with all that lies below it. A picture
-    that cannot be opened is reported, the rest go on, and the exit code is 1.
+    by cell, however the page lies. A page of words is answered as text; --print reads the
+    numbers in it. A folder is read with all that lies below it, a PDF page by page. A
+    picture that cannot be opened or takes longer than --timeout is reported, the rest go
+    on, and the exit code is 1.
     """
     answers = open_answers(as_json=as_json, as_csv=as_csv, as_table=as_table)
     form = {"pattern": pattern, "length": length, "least": least, "most": most, "columns": columns}
