@@ -41,7 +41,7 @@ _SURE, _DOUBTED = 0.5, 0.75  # shares of lines read without doubt: of a page tak
 _CLEARLY = 1.5  # times as much is read in another position
 _MOST_CELLS = 4000  # of a table; more, on a whole page, are squared paper or too small to read
 _POSITIONS = 4  # of a page, turned by quarters
-_SAMPLE = 5  # lines that are looked at in each but the first
+_SAMPLE = 8  # lines that are looked at in each but the first
 
 
 def read_page(
