@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from tenfold.reader.constraint import Constraint
-from tenfold.reader.decode import Decoded, decode
+from tenfold.reader.decode import Decoded, Effort, decode
 from tenfold.reader.line_reader import LineReader
 from tenfold.reader.load import load_reader
 
@@ -42,7 +42,7 @@ class OnnxReader(LineReader):
         self.session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
 
     def read_strip(
-        self, strip: np.ndarray, constraint: Constraint | None = None
+        self, strip: np.ndarray, constraint: Constraint | None = None, effort: Effort | None = None
     ) -> tuple[Decoded, np.ndarray]:
         (logs,) = self.session.run(["log_probabilities"], {"strips": strip[None]})
-        return decode(logs[0], constraint), logs[0]
+        return decode(logs[0], constraint, effort), logs[0]

@@ -19,15 +19,19 @@ from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from queue import SimpleQueue
+from threading import Event, Lock, Timer
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
+    from subprocess import Popen
 
 __all__ = [
+    "ENDED",
     "MOST_HELPERS",
     "NO_ANSWER",
     "ONE_CORE",
+    "TOO_LATE",
     "ask_helpers",
     "count_cores",
     "is_gone",
@@ -38,6 +42,8 @@ __all__ = [
 
 MOST_HELPERS = 8
 NO_ANSWER = object()  # the helper ended instead of answering: the question is still to be answered
+TOO_LATE = object()  # the helper was ended because it took too long
+ENDED = object()  # two helpers, both ready, ended over this question: it is not to be asked anywhere else
 # The environment of a process that is to compute on one core.
 ONE_CORE = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 _AHEAD = 4  # questions that wait for each helper
@@ -107,18 +113,25 @@ def _count_running() -> int:
 
 
 def ask_helpers(
-    module: str, questions: Iterable[Any], count: int, *, start: object = None
+    module: str,
+    questions: Iterable[Any],
+    count: int,
+    *,
+    start: object = None,
+    timeout: float | None = None,
 ) -> Generator[tuple[Any, Any]]:
     """(question, its answer or NO_ANSWER) each, in order. Close it when you want no more of them.
 
-    module: what a helper runs; it calls `serve_questions`. start: what that gets. count: helpers.
+    module: what a helper runs; it calls `serve_questions`. start: what that gets. count: helpers. timeout:
+    seconds for an answer. With one, a question that takes longer is answered TOO_LATE, one over which helpers
+    end ENDED, and other helpers take their place.
     """
     from concurrent.futures import ThreadPoolExecutor  # not for who only reads one picture
 
     rest = iter(questions)
     waiting: deque[tuple[Any, Future[Any]]] = deque()
     # the helpers are inside, so that they are ended before their threads are waited for
-    with ThreadPoolExecutor(count) as threads, _helpers(module, count, pickle.dumps(start)) as idle:
+    with ThreadPoolExecutor(count) as threads, _helpers(module, count, pickle.dumps(start), timeout) as idle:
 
         def ask(most: int) -> None:
             for question in islice(rest, most):
@@ -137,6 +150,8 @@ def serve_questions(prepare: Callable[[Any], Callable[[Any], Any]]) -> None:
     given, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what libraries print is no answer
     answer = prepare(pickle.load(given))  # noqa: S301 - from our own process
+    answers.write(pickle.dumps(True))  # ready: from here on the time counts
+    answers.flush()
     while True:
         try:
             question = pickle.load(given)  # noqa: S301
@@ -147,32 +162,81 @@ def serve_questions(prepare: Callable[[Any], Callable[[Any], Any]]) -> None:
 
 
 class _Helper:
-    def __init__(self, module: str, start: bytes) -> None:
-        import subprocess
+    """A process that answers. With a timeout, another one is started where it has ended."""
+
+    def __init__(self, module: str, start: bytes, timeout: float | None) -> None:
+        self.module, self.start, self.timeout = module, start, timeout
+        self.lock, self.closed, self.ready = Lock(), False, False
+        self.process = self._begin()
+
+    def _begin(self) -> Popen[bytes]:
+        from subprocess import DEVNULL, PIPE, Popen
 
         folders = os.pathsep.join(str(Path(folder).absolute()) for folder in sys.path)
-        self.start = start
-        self.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", module],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+        self.ready = False
+        return Popen(
+            [sys.executable, "-P", "-m", self.module],
+            stdin=PIPE,
+            stdout=PIPE,
+            stderr=DEVNULL,
             env=os.environ | ONE_CORE | {"PYTHONPATH": folders},
         )
 
     def ask(self, question: Any) -> Any:
-        given, answers = self.process.stdin, self.process.stdout
-        if given is None or answers is None:
-            return NO_ANSWER
+        if self.timeout is None:
+            return self._ask(question) if self._prepare() else NO_ANSWER
+        for _ in range(2):  # one that was ended from outside is no fault of the question
+            if self.closed or not (self._prepare() or self._replace()):
+                self.closed = True  # no helper gets ready: no more are started
+                return NO_ANSWER
+            late = Event()
+            timer = Timer(self.timeout, self._stop, (self.process, late))
+            timer.start()
+            answer = self._ask(question)
+            timer.cancel()
+            if answer is not NO_ANSWER:
+                return answer
+            self.ready = False
+            if late.is_set():
+                return TOO_LATE
+        return ENDED
+
+    def _prepare(self) -> bool:
+        """Whether the helper says that it is ready."""
+        if not self.ready:
+            self.ready = self._send(self.start) and self._receive() is True
+        return self.ready and self.process.poll() is None
+
+    def _replace(self) -> bool:
+        with self.lock:
+            if self.closed:
+                return False
+            self._clear()
+            self.process = self._begin()
+        return self._prepare()
+
+    def _ask(self, question: Any) -> Any:
+        return self._receive() if self._send(pickle.dumps(question)) else NO_ANSWER
+
+    def _send(self, data: bytes) -> bool:
         try:
-            given.write(self.start + pickle.dumps(question))
-            given.flush()
-            self.start = b""
-            return pickle.load(answers)  # noqa: S301
-        except (OSError, EOFError, pickle.UnpicklingError):
+            self.process.stdin.write(data)  # type: ignore[union-attr]
+            self.process.stdin.flush()  # type: ignore[union-attr]
+        except (OSError, ValueError):  # it has ended, or is closed
+            return False
+        return True
+
+    def _receive(self) -> Any:
+        try:
+            return pickle.load(self.process.stdout)  # type: ignore[arg-type]  # noqa: S301
+        except (OSError, EOFError, ValueError, pickle.UnpicklingError):
             return NO_ANSWER
 
-    def end(self) -> None:
+    def _stop(self, process: Popen[bytes], late: Event) -> None:
+        late.set()
+        process.kill()
+
+    def _clear(self) -> None:
         self.process.kill()
         self.process.wait()
         for pipe in (self.process.stdin, self.process.stdout):
@@ -180,14 +244,19 @@ class _Helper:
                 if pipe:
                     pipe.close()
 
+    def end(self) -> None:
+        with self.lock:
+            self.closed = True
+            self._clear()
+
 
 @contextmanager
-def _helpers(module: str, count: int, start: bytes) -> Iterator[SimpleQueue[_Helper]]:
+def _helpers(module: str, count: int, start: bytes, timeout: float | None) -> Iterator[SimpleQueue[_Helper]]:
     idle: SimpleQueue[_Helper] = SimpleQueue()
     helpers: list[_Helper] = []
     try:
         for _ in range(count):
-            helpers.append(_Helper(module, start))
+            helpers.append(_Helper(module, start, timeout))
             idle.put(helpers[-1])
         yield idle
     finally:

@@ -62,7 +62,8 @@ def check_document(document: Any) -> None:
     assert isinstance(document, list)
     lists = ("digits", "characters", "lines", "troubles")
     for picture in document:
-        assert set(picture) == {"path", "text", "confidence", "error", "table", "turned", *lists}
+        assert set(picture) == {"path", "page", "text", "confidence", "error", "table", "turned", *lists}
+        assert picture["page"] is None or picture["page"] > 0
         assert isinstance(picture["path"], str) and isinstance(picture["troubles"], list)
         assert all(isinstance(trouble, str) and trouble for trouble in picture["troubles"])
         if picture["error"] is not None:
@@ -556,3 +557,57 @@ def test_what_is_no_table_and_what_excludes_it(tenfold: Command) -> None:
     assert "line.png: no ruled table is found" in done.err and "1 of 2 pictures" in done.err
     tenfold("read", name, "--table", "--json").complaint(2, "--json and --table exclude each other")
     tenfold("read", name, "--columns", "a", "--length", "3").complaint(2, "columns and another form")
+
+
+# documents, words, limits of time
+
+
+def test_a_document_is_read_page_by_page(tenfold: Command) -> None:
+    pytest.importorskip("pypdfium2")
+    pages = [write(text).convert("RGB") for text in ("10", "27")]
+    Path("f").mkdir()
+    pages[0].save("f/a.pdf", save_all=True, append_images=pages[1:])
+    save("f/b.png", "5")
+    Path("f/broken.PDF").write_bytes(Path("f/a.pdf").read_bytes()[:300])
+    done = tenfold("read", "f", "--json")
+    assert done.code == 1
+    check_document(done.json)
+    told = [(each["path"], each["page"], each["text"]) for each in done.json]
+    assert told == [
+        ("f/a.pdf", 1, "10"),
+        ("f/a.pdf", 2, "27"),
+        ("f/b.png", None, "5"),
+        ("f/broken.PDF", None, None),
+    ]
+    rows = tenfold("read", "f/a.pdf", "--csv").out.splitlines()
+    assert [row.partition(",")[0] for row in rows[1:]] == ["f/a.pdf#page=1", "f/a.pdf#page=2"]
+    assert tenfold("read", "f/a.pdf").out.startswith("f/a.pdf#page=1: 10")
+    sheets = tenfold("read", "f/a.pdf", "--explain", "sheets")
+    assert sheets.code == 0 and len(list(Path("sheets").iterdir())) == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--timeout", "0"], "timeout is 0"),
+        (["--timeout", "5", "--explain", "sheets"], "--timeout and --explain exclude each other"),
+        (["--timeout", "5"], "expected the NumPy engine"),
+    ],
+)
+def test_a_timeout_that_cannot_be_held(tenfold: Command, options: list[str], words: str) -> None:
+    done = tenfold("read", save("a.png", "5"), *options)
+    assert done.code == 2 and words in done.err and not done.out
+
+
+def test_print_is_passed_on(tenfold: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bool] = []
+    opened = LineReader.read_opened
+
+    def note(self: LineReader, *rest: Any, printed: bool = False) -> Any:
+        asked.append(printed)
+        return opened(self, *rest, printed=printed)
+
+    monkeypatch.setattr(LineReader, "read_opened", note)
+    name = save("a.png", "1049")
+    assert tenfold("read", name, "--print").out == tenfold("read", name).out
+    assert asked == [True, False]

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tenfold.helpers import NO_ANSWER, ask_helpers, is_gone, name_process
+from tenfold.helpers import ENDED, NO_ANSWER, TOO_LATE, ask_helpers, is_gone, name_process
 
 MODULE = """
     import os, sys, time
@@ -27,6 +27,8 @@ MODULE = """
                 os._exit(3)
             if question == "fail":
                 raise ValueError
+            if question == "hang":
+                time.sleep(600)
             if question == "slow":
                 time.sleep(0.2)
             return start, question, os.getpid()
@@ -81,6 +83,20 @@ def test_what_a_helper_leaves_is_told(module: str, last: str) -> None:
 def test_helpers_that_do_not_start_leave_everything(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.executable", "/bin/false")
     assert list(ask_helpers("any", [1, 2, 3], 2)) == [(each, NO_ANSWER) for each in (1, 2, 3)]
+
+
+def test_what_takes_too_long_is_given_up(module: str) -> None:
+    """So is what ends two helpers; the questions after them are answered by others."""
+    answered = dict(ask_helpers(module, [1, "hang", 2, "end", 3], 1, timeout=2.0))
+    assert answered["hang"] is TOO_LATE and answered["end"] is ENDED
+    processes = [answered[number][2] for number in (1, 2, 3)]
+    assert len(set(processes)) == 3, "each is another one"
+    wait_until_gone(set(processes))
+
+
+def test_helpers_that_do_not_start_leave_everything_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.executable", "/bin/false")
+    assert list(ask_helpers("any", [1, 2, 3], 1, timeout=5.0)) == [(each, NO_ANSWER) for each in (1, 2, 3)]
 
 
 def test_who_wants_no_more_ends_them(module: str) -> None:

@@ -29,6 +29,8 @@ FLOORS: dict[int, tuple[str, ...]] = {
         "limits",
         "ink.values",
         "ink.paper",
+        "ink.heic",
+        "ink.pdf",
         "ink.open",
         "claims",
         "records",

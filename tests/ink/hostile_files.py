@@ -51,6 +51,7 @@ REFUSED = (
     "drawing.svg",
     "document.pdf",
     "phone.heic",
+    "photo.avif",
     "program.eps",
     "folder.png",
     "broken_link.png",
@@ -200,5 +201,6 @@ def _foreign() -> dict[str, bytes]:
         "drawing.svg": b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg"></svg>\n',
         "document.pdf": b"%PDF-1.7\n1 0 obj\n<<>>\nendobj\n",
         "phone.heic": struct.pack(">I", 24) + b"ftypheic" + bytes(300),
+        "photo.avif": struct.pack(">I", 24) + b"ftypavif" + bytes(300),
         "program.eps": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n",
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from template_reader import write
 
 from tenfold import LineReader, Reading, load_reader, read_pictures
 from tenfold.errors import DataError, UsageError
+from tenfold.ink.pdf import find_pages
 from tenfold.reader import many
 
 
@@ -57,6 +59,69 @@ def test_helpers_that_end_are_no_matter(
     monkeypatch.setattr("sys.executable", "/bin/false")
     found = list(read_pictures(reader, paths, workers=2))
     assert [isinstance(each, DataError) for each in found] == [n in (3, 5) for n in range(12)]
+
+
+SLOW_READER = """
+    import os, time
+    from tenfold.errors import DataError
+    from tenfold.helpers import serve_questions
+
+    def answer(name):
+        if "hangs" in name:
+            time.sleep(600)
+        if "kills" in name:
+            os._exit(1)
+        return DataError("read")
+
+    serve_questions(lambda _: answer)
+"""
+
+
+def test_a_picture_that_hangs_or_kills_is_reported_and_the_next_is_read(
+    reader: LineReader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "slow_reader.py").write_text(textwrap.dedent(SLOW_READER))
+    monkeypatch.syspath_prepend(tmp_path)
+    ask = many.ask_helpers
+    monkeypatch.setattr(many, "ask_helpers", lambda _, *rest, **named: ask("slow_reader", *rest, **named))
+    monkeypatch.setattr(many, "open_picture", refuse)
+    names = ["hangs.png", "a.png", "kills.png", "b.png"]
+    late, first, killed, second = map(str, read_pictures(reader, names, timeout=2))
+    assert late.startswith("hangs.png took longer than 2 s; expected") and "--timeout" in late
+    assert killed.startswith("kills.png ended the process that read it; expected")
+    assert first == second == "read"
+
+
+def test_a_timeout_needs_a_process_even_for_one_picture(
+    reader: LineReader, paths: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[int, float]] = []
+
+    def note(
+        _: str, names: list[str], count: int, *, timeout: float, **__: object
+    ) -> list[tuple[str, object]]:
+        asked.append((count, timeout))
+        return [(name, many.NO_ANSWER) for name in names]
+
+    monkeypatch.setattr(many, "ask_helpers", note)
+    list(read_pictures(reader, paths[:1], timeout=7.5))
+    list(read_pictures(reader, [paths[0].read_bytes()], timeout=1))
+    list(read_pictures(reader, paths, workers=2))
+    assert asked == [(1, 7.5), (1, 1), (2, many.TIMEOUT)]
+
+
+@pytest.mark.parametrize("timeout", [0, -1, 1e9, float("inf")])
+def test_a_timeout_that_makes_no_sense(reader: LineReader, timeout: float) -> None:
+    with pytest.raises(UsageError, match="timeout is"):
+        read_pictures(reader, [], timeout=timeout)
+
+
+def test_pages_of_a_document_are_pictures(reader: LineReader, tmp_path: Path) -> None:
+    pytest.importorskip("pypdfium2")
+    pages = [write(text).convert("RGB") for text in ("42", "17")]
+    pages[0].save(tmp_path / "a.pdf", save_all=True, append_images=pages[1:])
+    found = list(read_pictures(reader, find_pages(tmp_path / "a.pdf")))
+    assert [each.text for each in found if isinstance(each, Reading)] == ["42", "17"]
 
 
 def refuse(*_: object, **__: object) -> None:

@@ -15,24 +15,32 @@ from tenfold.errors import printable
 from tenfold.files import csv_line
 
 if TYPE_CHECKING:
+    from tenfold.ink.pdf import PdfPage
     from tenfold.reader.columns import Columns
     from tenfold.reader.constraint import Constraint
     from tenfold.reader.reading import Reading
     from tenfold.reader.table import Table
     from tenfold.review.page import ReviewItem
 
-__all__ = ["Answer", "Answers", "find_pictures", "open_answers", "tell_reading"]
+__all__ = ["Answer", "Answers", "find_pages", "find_pictures", "open_answers", "tell_reading"]
 
 _MOST_DOUBTS = 3  # characters that an answer names
 _NTH = ["first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth"]
 
 
 class Answer(NamedTuple):
-    """A picture's path as given, and what stands in it, or else what is wrong with it."""
+    """A picture's path as given, and what stands in it, or else what is wrong with it. page: of a PDF
+    document, from 1."""
 
     path: str
     reading: Reading | None
     error: str
+    page: int | None = None
+
+    @property
+    def name(self) -> str:
+        """The path, and the page where there is one: what a line begins with."""
+        return self.path if self.page is None else f"{self.path}#page={self.page}"
 
     def only_digits(self) -> Answer:
         """Without separators."""
@@ -70,7 +78,7 @@ class Answers:
         if answer.reading is None:
             sys.stderr.write(f"tenfold: {printable(answer.error)}\n")
             return
-        self._write(f"{printable(answer.path)}: {tell_reading(answer.reading)}\n")
+        self._write(f"{printable(answer.name)}: {tell_reading(answer.reading)}\n")
 
     def check(self, answer: Answer) -> Answer:
         """The answer, or an error where it cannot be told in this form."""
@@ -105,7 +113,7 @@ class _Json(Answers):
         self._before = "[\n"
 
     def add(self, answer: Answer) -> None:
-        empty: dict[str, Any] = {"path": answer.path, "text": None, "confidence": None}
+        empty: dict[str, Any] = {"path": answer.path, "page": answer.page, "text": None, "confidence": None}
         empty |= {key: [] for key in ("digits", "characters", "lines", "troubles")}
         empty |= {"table": None, "turned": 0}
         known = answer.reading.to_dict() if answer.reading else {}
@@ -128,10 +136,10 @@ class _Csv(Answers):
     def add(self, answer: Answer) -> None:
         reading = answer.reading
         if reading is None:
-            self._row(answer.path, "", "", "", answer.error)
+            self._row(answer.name, "", "", "", answer.error)
             return
         sure = "" if reading.confidence is None else f"{reading.confidence:.4f}"
-        self._row(answer.path, reading.text, sure, ";".join(d.verdict for d in reading.digits), "")
+        self._row(answer.name, reading.text, sure, ";".join(d.verdict for d in reading.digits), "")
 
     def _row(self, *cells: str) -> None:
         if sys.stdout.isatty():
@@ -148,7 +156,7 @@ class _Table(Answers):
         if answer.reading is None or answer.reading.table is not None:
             return answer
         remedy = "read its lines without --table" if answer.reading.lines else "take the picture from nearer"
-        return Answer(answer.path, None, f"{answer.path}: no ruled table is found; {remedy}")
+        return answer._replace(reading=None, error=f"{answer.name}: no ruled table is found; {remedy}")
 
     def add(self, answer: Answer) -> None:
         if answer.reading is None or answer.reading.table is None:
@@ -156,7 +164,7 @@ class _Table(Answers):
             return
         terminal = sys.stdout.isatty()
         for row in answer.reading.table.values:
-            cells = [*([answer.path] if self.several else []), *row]
+            cells = [*([answer.name] if self.several else []), *row]
             self._write(csv_line(list(map(printable, cells)) if terminal else cells))
 
 
@@ -171,8 +179,24 @@ def open_answers(*, as_json: bool, as_csv: bool, as_table: bool = False) -> Answ
     return asked[given[0]][1]() if given else Answers()
 
 
-def find_pictures(given: str) -> list[tuple[str, str]]:
-    """Paths, each with what is wrong with it; a folder stands for the pictures in it and below."""
+def find_pages(given: str) -> list[tuple[str | PdfPage, str]]:
+    """As `find_pictures`, with PDF documents among them, each as its pages."""
+    from tenfold.errors import DataError
+    from tenfold.ink import pdf
+
+    found: list[tuple[str | PdfPage, str]] = []
+    for path, error in find_pictures(given, besides=(".pdf",)):
+        try:
+            pages = [] if error or path == "-" or not pdf.is_pdf(path) else pdf.find_pages(path)
+            found += [(page, "") for page in pages] or [(path, error)]
+        except DataError as wrong:
+            found.append((path, str(wrong)))
+    return found
+
+
+def find_pictures(given: str, *, besides: tuple[str, ...] = ()) -> list[tuple[str, str]]:
+    """Paths, each with what is wrong with it; a folder stands for the pictures in it and below, and for files
+    that end as `besides` says."""
     folder = Path(given)
     if not given:
         return [(given, "'' is an empty name; expected a picture or a folder")]
@@ -190,7 +214,8 @@ def find_pictures(given: str) -> list[tuple[str, str]]:
         found += [
             (str(Path(place, name)), "")
             for name in names
-            if not name.startswith(".") and looks_like_picture(Path(place, name))
+            if not name.startswith(".")
+            and (looks_like_picture(Path(place, name)) or (besides and name.lower().endswith(besides)))
         ]
     return sorted(found) or [(given, f"{given} holds no picture; expected {', '.join(SUFFIXES)}")]
 

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tenfold.cli.answers import Answer, Answers, find_pictures, open_answers
+from tenfold.cli.answers import Answer, Answers, find_pages, open_answers
 from tenfold.cli.options import Quiet, ReaderEngineName
 from tenfold.cli.output import progress_bar
+from tenfold.errors import UsageError
 
 if TYPE_CHECKING:
     from tenfold.cli.reviewing import Reviewing
+    from tenfold.ink.pdf import PdfPage
     from tenfold.reader.line_reader import LineReader
     from tenfold.reader.sheet_folder import SheetFolder
 
@@ -24,7 +26,7 @@ __all__ = ["read_command"]
 
 def read_command(
     pictures: Annotated[
-        list[str], typer.Argument(help="Pictures of writing, folders of them, or - for stdin.")
+        list[str], typer.Argument(help="Pictures of writing, PDFs, folders of them, or - for stdin.")
     ],
     model: Annotated[
         Path | None,
@@ -72,28 +74,40 @@ def read_command(
         Path | None,
         typer.Option(help="With --review: keep the answers in this folder, for tenfold adapt."),
     ] = None,
+    printed: Annotated[
+        bool, typer.Option("--print", help="Read numbers between printed words, too, each on its own.")
+    ] = False,
+    timeout: Annotated[
+        float | None,
+        typer.Option(help="Seconds for a picture, then the next; else 60 where processes read, or none."),
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Read numbers in any picture: drawings, scans, photographs; handwritten or printed.
 
     A ? stands for a doubtful character. With --pattern, --length, --min or --max only
     answers of that form are given. Tables, forms and sudokus with ruled cells are read cell
-    by cell, however the page lies. A folder is read with all that lies below it. A picture
-    that cannot be opened is reported, the rest go on, and the exit code is 1.
+    by cell, however the page lies. A page of words is answered as text; --print reads the
+    numbers in it. A folder is read with all that lies below it, a PDF page by page. A
+    picture that cannot be opened or takes longer than --timeout is reported, the rest go
+    on, and the exit code is 1.
     """
     answers = open_answers(as_json=as_json, as_csv=as_csv, as_table=as_table)
     form = {"pattern": pattern, "length": length, "least": least, "most": most, "columns": columns}
     _check(form)
     reviewing = _open_review(form, collect, wanted=review)
+    if timeout is not None and explain:
+        raise UsageError("--timeout and --explain exclude each other", remedy="leave one out")
+    options = form | {"printed": printed}
     reader = _load(model, engine)
     sheets = _open_sheets(explain) if explain else None
-    paths = [found for given in pictures for found in find_pictures(given)]
+    paths = [found for given in pictures for found in find_pages(given)]
     answers.several = len(paths) > 1
     failed = 0
     with (
         _to_the_end(answers, opened=reviewing is None),
         progress_bar(quiet=quiet or len(paths) < 20) as progress,
-        closing(_answer_all(reader, paths, sheets, workers, form)) as answered,
+        closing(_answer_all(reader, paths, sheets, workers, timeout, options)) as answered,
     ):
         held = answered if reviewing is None else reviewing.hold(answered, answers, progress, len(paths))
         for number, answer in enumerate(held, start=1):
@@ -137,7 +151,6 @@ def _check(form: dict[str, Any]) -> None:
 
 def _load(model: Path | None, engine: str) -> LineReader:
     from tenfold.cli.models import find_model
-    from tenfold.errors import UsageError
     from tenfold.reader.load import READER_FOLDER, is_line_reader, load_reader
 
     path = READER_FOLDER if model is None else find_model(model)
@@ -152,43 +165,57 @@ def _load(model: Path | None, engine: str) -> LineReader:
 
 def _answer_all(
     reader: LineReader,
-    paths: Sequence[tuple[str, str]],
+    paths: Sequence[tuple[str | PdfPage, str]],
     sheets: SheetFolder | None,
     workers: int | None,
-    form: dict[str, Any],
+    timeout: float | None,
+    options: dict[str, Any],
 ) -> Generator[Answer]:
-    """paths: as `find_pictures` gives them. Sheets are drawn one after another, in this process."""
+    """paths: as `find_pages` gives them. Sheets are drawn one after another, in this process."""
     from tenfold.errors import DataError
     from tenfold.reader.many import read_pictures
 
-    files = [] if sheets else [path for path, error in paths if not error and path != "-"]
-    with closing(read_pictures(reader, files, workers=workers, **form)) as readings:
+    given = [
+        _standard_input().read() if path == "-" else path
+        for path, error in paths
+        if not error and not sheets and (path != "-" or timeout is not None)
+    ]
+    with closing(read_pictures(reader, given, workers=workers, timeout=timeout, **options)) as readings:
         for path, error in paths:
+            answer = (
+                Answer(path, None, error)
+                if isinstance(path, str)
+                else Answer(path.path, None, error, path.number)
+            )
             if error:
-                yield Answer(path, None, error)
-            elif sheets or path == "-":
-                yield _answer(reader, path, sheets, form)
+                yield answer
+            elif sheets or (path == "-" and timeout is None):
+                yield _answer(reader, path, answer, sheets, options)
             elif isinstance(found := next(readings), DataError):
-                yield Answer(path, None, str(found))
+                yield answer._replace(error=str(found))
             else:
-                yield Answer(path, found, "")
+                yield answer._replace(reading=found)
 
 
-def _answer(reader: LineReader, path: str, sheets: SheetFolder | None, form: dict[str, Any]) -> Answer:
+def _answer(
+    reader: LineReader,
+    path: str | PdfPage,
+    answer: Answer,
+    sheets: SheetFolder | None,
+    options: dict[str, Any],
+) -> Answer:
     from tenfold.errors import DataError
 
     try:
-        reading = reader.read(_standard_input() if path == "-" else path, **form)
+        reading = reader.read(_standard_input() if path == "-" else path, **options)
     except DataError as error:
-        return Answer(path, None, str(error))
+        return answer._replace(error=str(error))
     if sheets:
-        sheets.add(path, reading, reader)
-    return Answer(path, reading, "")
+        sheets.add(str(path), reading, reader)
+    return answer._replace(reading=reading)
 
 
 def _standard_input() -> Any:
-    from tenfold.errors import UsageError
-
     if sys.stdin is None or sys.stdin.isatty():
         raise UsageError("- stands for standard input, which is a terminal", expected="a picture piped in")
     return sys.stdin.buffer

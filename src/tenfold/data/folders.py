@@ -18,6 +18,7 @@ from tenfold.data.tables import natural_key
 from tenfold.data.workers import decode_pictures
 from tenfold.errors import DataError, printable
 from tenfold.files import is_special, replace_file
+from tenfold.ink.heic import HEAD, is_heic
 
 __all__ = [
     "SUFFIXES",
@@ -27,7 +28,7 @@ __all__ = [
     "split_folders",
 ]
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".heic", ".heif")
 TRAIN_NAMES = ("train", "training")
 TEST_NAMES = ("test", "testing", "t10k")
 VALIDATION_NAMES = ("val", "validation")  # taken for the test part where there is no other
@@ -139,10 +140,10 @@ def looks_like_picture(path: str | Path) -> bool:
         return True
     try:
         with Path(path).open("rb") as file:
-            start = file.read(12)
+            start = file.read(HEAD)
     except OSError:
         return False
-    return start.startswith(_STARTS) or (start[:4] == b"RIFF" and start[8:] == b"WEBP")
+    return start.startswith(_STARTS) or (start[:4] == b"RIFF" and start[8:12] == b"WEBP") or is_heic(start)
 
 
 def _picture(entry: os.DirEntry[str], class_name: str, label: int) -> _Picture:

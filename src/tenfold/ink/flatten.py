@@ -41,11 +41,12 @@ def find_pieces(mask: np.ndarray, axis: int, least: int) -> np.ndarray:
         step = max(least, extent // max(1, extent // (3 * least)))
         for low in np.arange(along.min(), along.max() - least + 2, step):
             part = (along >= low) & (along < low + step)
-            centred = along[part] - along[part].mean()
-            if len(centred) < least or np.ptp(centred) < 0.8 * least:
+            own, beside = along[part], across[part]
+            if len(own) < least or np.ptp(own) < 0.8 * least:
                 continue
-            slope = centred @ (across[part] - across[part].mean()) / (centred @ centred)
-            middle = along[part].mean(), across[part].mean()
+            middle = own.mean(), beside.mean()
+            centred = own - middle[0]
+            slope = centred @ (beside - middle[1]) / (centred @ centred)
             weight = np.ptp(centred) * extent / least  # strokes of digits, which lie flatter, are short
             pieces.append((*(middle if axis else middle[::-1]), slope, weight))
     return np.array(pieces).reshape(-1, 4)

@@ -23,17 +23,19 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from tenfold.errors import DataError, UsageError, printable
+from tenfold.ink.heic import HEAD, is_heic, open_heic
 from tenfold.ink.paper import lay_on_paper
+from tenfold.ink.pdf import PdfPage, render_page
 from tenfold.ink.values import check_array, to_eight_bits
 from tenfold.limits import most_bytes, raise_limit, read_at_most, scale_limit
 
-__all__ = ["FORMATS", "MAX_PIXELS", "Picture", "open_grey", "open_picture", "to_grey"]
+__all__ = ["MAX_PIXELS", "Picture", "open_grey", "open_image", "open_picture", "to_grey"]
 
-FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF")  # no PostScript, which runs a program
+_FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF")  # no PostScript, which runs a program
 MAX_PIXELS = 64_000_000  # this and the next two unless TENFOLD_MAX_BYTES says otherwise
-_FORMAT_PIXELS = {"WEBP": 50_000_000}  # its decoder takes 18 bytes a pixel: under 1 GiB in all
+_FORMAT_PIXELS = {"WEBP": 50_000_000, "HEIF": 50_000_000}  # decoders that take 18 bytes a pixel, under 1 GiB
 _MAX_BYTES = 512 * 2**20  # of a file: 64 megapixels of eight bytes each, uncompressed
-_KNOWN = "a picture (PNG, JPEG, WebP, BMP, GIF or TIFF)"
+_KNOWN = "a picture (PNG, JPEG, HEIC, WebP, BMP, GIF or TIFF)"
 
 _UPPER_TOPS = (3, 15, 63)  # 10, 12 and 14 bits, less the lower eight of 16
 
@@ -66,12 +68,12 @@ class Picture:
 
 
 def open_picture(picture: Any, *, longest: int = 1600) -> Picture:
-    """A path, bytes, binary file, PIL image or array -> a Picture. Raises DataError, in one line.
+    """A path, bytes, binary file, PIL image, array or PdfPage -> a Picture. Raises DataError, in one line.
 
     Its longer side is reduced to `longest` pixels where it is longer, with anti-aliasing; a smaller
     picture keeps its size. Of an animation the first frame is taken. An array is (H, W) or
     (H, W, 1|3|4), of bools, integers or floats. What is transparent is laid over white where the
-    visible is dark, over black where it is light. At most 64 megapixels (WebP: 50).
+    visible is dark, over black where it is light. At most 64 megapixels (WebP, HEIC: 50).
     """
     if longest < 1:
         raise UsageError(f"longest={longest}", expected="a number of pixels, at least 1")
@@ -99,6 +101,8 @@ def _open(picture: Any, longest: int | None) -> tuple[Image.Image, tuple[int, in
                 return _settle(_from_array(picture), longest, name)
             if isinstance(picture, Image.Image):
                 return _settle(picture, longest, name)
+            if isinstance(picture, PdfPage):
+                return _settle(render_page(picture), longest, name)
             with _stream(picture, name) as stream:
                 return _decode(stream, longest, name)
     except DataError:
@@ -115,7 +119,7 @@ def _open(picture: Any, longest: int | None) -> tuple[Image.Image, tuple[int, in
 def _name(picture: Any) -> str:
     """What messages call it; a path's unprintable characters are escaped."""
     named = getattr(picture, "name", None) if hasattr(picture, "read") else picture
-    if isinstance(named, str | Path):
+    if isinstance(named, str | Path | PdfPage):
         return printable(str(named)) or "''"
     if isinstance(picture, np.ndarray):
         return "the array"
@@ -191,10 +195,10 @@ def _check_bytes(count: int, name: str) -> None:
 def _decode(stream: BinaryIO, longest: int | None, name: str) -> tuple[Image.Image, tuple[int, int]]:
     try:
         _let_pil_open(scale_limit(MAX_PIXELS))
-        with Image.open(stream, formats=FORMATS) as image:
+        with open_image(stream, name) as image:
             if image.format == "TIFF":
                 _silence_libtiff()
-            return _settle(image, longest, name, draft=True)
+            return _settle(image, longest, name, draft=image.format != "HEIF")
     except UnidentifiedImageError as error:
         stream.seek(0)
         found, remedy = _describe(stream.read(1024))
@@ -203,6 +207,14 @@ def _decode(stream: BinaryIO, longest: int | None, name: str) -> tuple[Image.Ima
         raise _too_large(
             f"{name} has far too many pixels", 2 * scale_limit(MAX_PIXELS), MAX_PIXELS
         ) from error
+
+
+def open_image(stream: BinaryIO, name: str = "the picture's data") -> Image.Image:
+    """A picture of a known format, not decoded yet. Raises PIL's errors, and DataError for a HEIC photo where
+    pillow-heif is not installed."""
+    head = stream.read(HEAD)
+    stream.seek(0)
+    return open_heic(stream, name) if is_heic(head) else Image.open(stream, formats=_FORMATS)
 
 
 def _let_pil_open(pixels: int) -> None:
@@ -223,11 +235,11 @@ def _describe(head: bytes) -> tuple[str, str]:
     """The first bytes of what PIL did not know -> what it is, and what to do."""
     start = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if head[4:8] == b"ftyp":
-        return "is a HEIC or AVIF photo or a film", "save it as JPEG"
+        return "is an AVIF photo or a film", "save it as JPEG"
     if start.startswith(b"<svg") or (start.startswith(b"<?xml") and b"<svg" in start):
         return "is an SVG drawing", "export it as PNG"
     if start.startswith(b"%pdf"):
-        return "is a PDF document", "export the page as PNG"
+        return "is a PDF document", "`tenfold read` reads its pages; elsewhere, export the page as PNG"
     if head.startswith((b"\x89PNG", b"\xff\xd8", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"RIFF")):
         return "is a damaged picture", "copy or save it anew"
     if not any(byte < 9 for byte in head) and _is_utf8(head):
@@ -251,6 +263,8 @@ def _settle(
     if draft:
         image.draft("", target)  # a JPEG is decoded at 1/2, 1/4 or 1/8, never below the target
     image.load()
+    if image.format == "HEIF":
+        _check_decoded(image, size, name)
     turn = _TURNS.get(_orientation(image))
     image = _simplify(_stretch_deep(image) if deep_colours else image, name)
     if image.size != target:
@@ -270,6 +284,12 @@ def _check_pixels(size: tuple[int, int], name: str, most: int = MAX_PIXELS) -> N
         raise _too_large(f"{name} has {width:,} x {height:,} pixels", width * height, most)
     if not width * height:
         raise DataError(f"{name} has {width} x {height} pixels", expected="at least one")
+
+
+def _check_decoded(image: Image.Image, size: tuple[int, int], name: str) -> None:
+    if image.size != size:
+        found = "{} says {:,} x {:,} pixels, and has {:,} x {:,}".format(name, *size, *image.size)
+        raise DataError(found, expected="a whole picture", remedy="copy or save it anew")
 
 
 def _too_large(found: str, pixels: int, most: int) -> DataError:

@@ -11,13 +11,30 @@ import numpy as np
 from tenfold.reader.alphabet import BLANK, CHARACTERS, DIGITS
 from tenfold.reader.constraint import Constraint
 
-__all__ = ["Decoded", "decode", "digits_of"]
+__all__ = ["Decoded", "Effort", "decode", "digits_of"]
 
 _BEAMS = 12
 _BEAMS_HELD = 40  # under a constraint, whose answers may be unlikely ones
 _LEAST = -7.0  # log-probability: characters less likely in a column are tried only where nothing else fits
+_STEPS = 8  # of a search under a constraint take as long as a pixel of a strip
 _TIE = 1e-3  # log-probability: of columns that differ by no more the first is a character's place
 _SURELY_BLANK = -1e-4  # log-probability: where the blank is likelier, no character ends
+
+
+@dataclass
+class Effort:
+    """What one picture may still cost. pixels: of strips, each 128 more than it is wide; eight steps of a
+    search under a constraint, a text and a character each, count as one. steps: of searches for unlikely
+    texts; what they do not find is taken not to fit."""
+
+    pixels: int = 130_000
+    steps: int = 500_000
+
+    def search(self, steps: int, *, unlikely: bool) -> bool:
+        """Takes so many steps; whether they were left."""
+        self.pixels -= steps // _STEPS
+        self.steps -= steps if unlikely else 0
+        return self.pixels >= 0 and (self.steps >= 0 or not unlikely)
 
 
 @dataclass(frozen=True)
@@ -52,10 +69,15 @@ class _Beam:
         return _add(self.blank, self.character)
 
 
-def decode(logs: np.ndarray, constraint: Constraint | None = None) -> Decoded:
-    """Log-probabilities (T, 21) of a strip's columns -> its text. Under a constraint no other is given."""
+def decode(logs: np.ndarray, constraint: Constraint | None = None, effort: Effort | None = None) -> Decoded:
+    """Log-probabilities (T, 21) of a strip's columns -> its text. Under a constraint no other is given.
+
+    effort: what a search under a constraint may take, and is taken from; None is without end.
+    """
     rows = logs.tolist()
-    ended = _search(rows, constraint, _LEAST) or (_search(rows, constraint, -inf) if constraint else [])
+    ended = _search(rows, constraint, _LEAST, effort)
+    if not ended and constraint:
+        ended = _search(rows, constraint, -inf, effort)
     if not ended:
         return Decoded(None, (), {})
     shares: dict[str, float] = {}
@@ -69,11 +91,17 @@ def decode(logs: np.ndarray, constraint: Constraint | None = None) -> Decoded:
     return Decoded(best.text, tuple(place for place, _ in best.places), shares)
 
 
-def _search(rows: list[list[float]], constraint: Constraint | None, least: float) -> list[_Beam]:
+def _search(
+    rows: list[list[float]], constraint: Constraint | None, least: float, effort: Effort | None
+) -> list[_Beam]:
     """The likeliest texts, of characters that are at least so likely in their columns."""
     beams = [_Beam("", 0.0, -inf, constraint.start if constraint else None, ())]
     for column, row in enumerate(rows):
         if row[BLANK] <= _SURELY_BLANK or least == -inf:
+            if constraint and effort:
+                steps = len(beams) * sum(value > least for value in row[:BLANK])
+                if not effort.search(steps, unlikely=least == -inf):
+                    return []
             beams = _advance(beams, row, column, constraint, least)
             continue
         for beam in beams:

@@ -26,7 +26,7 @@ from tenfold.numerics import log_softmax
 from tenfold.reader.alphabet import CHARACTERS, OUTPUTS
 from tenfold.reader.columns import Columns, make_form
 from tenfold.reader.constraint import Constraint
-from tenfold.reader.decode import Decoded, decode, digits_of
+from tenfold.reader.decode import Decoded, Effort, decode, digits_of
 from tenfold.reader.page import read_page
 from tenfold.reader.reading import Reading
 from tenfold.recipes.load import recipe_from_dict
@@ -37,6 +37,7 @@ __all__ = ["LineReader", "ReaderCard"]
 
 _FORMAT = 2
 _KIND = "line reader"
+_STARTING = 128  # pixels of a strip: what the network takes for one of any width besides
 _PLANNED_WIDTH = 128  # pixels: of the network as it is described; it takes strips of any width
 
 
@@ -180,41 +181,55 @@ class LineReader:
         least: float | str | None = None,
         most: float | str | None = None,
         columns: str | None = None,
+        printed: bool = False,
     ) -> Reading:
         """A path, bytes, file, PIL image or array of any size -> what is written there.
 
         pattern, length, least, most: what each line must look like, and columns, each column of a table (see
-        `make_form`); nothing else is answered then. Raises DataError for what is not a picture,
-        UsageError for a wrong pattern.
+        `make_form`); nothing else is answered then. printed: numbers between words are read, too, each as a
+        line of its own. Raises DataError for what is not a picture, UsageError for a wrong pattern.
         """
         form = make_form(pattern=pattern, length=length, least=least, most=most, columns=columns)
-        return self.read_opened(open_picture(picture), form)
+        return self.read_opened(open_picture(picture), form, printed=printed)
 
     @checked
-    def read_opened(self, picture: Picture, constraint: Constraint | Columns | None = None) -> Reading:
+    def read_opened(
+        self, picture: Picture, constraint: Constraint | Columns | None = None, *, printed: bool = False
+    ) -> Reading:
         """As `read`, for a picture that is open."""
-        return read_page(self, picture, constraint)
+        return read_page(self, picture, constraint, printed=printed)
 
     @checked
     def read_strip(
-        self, strip: np.ndarray, constraint: Constraint | None = None
+        self, strip: np.ndarray, constraint: Constraint | None = None, effort: Effort | None = None
     ) -> tuple[Decoded, np.ndarray]:
         """uint8 (32, W), as `make_strip` gives it -> its text, and the columns' log-probabilities (T, 21).
 
-        Raises DataError for an array that is not a strip.
+        effort: what the picture may still cost; this strip is taken from it. Raises DataError for an array
+        that is not a strip.
         """
+        logs = self.score_strip(strip, effort)
+        return decode(logs, constraint, effort), logs
+
+    @checked
+    def score_strip(self, strip: np.ndarray, effort: Effort | None = None) -> np.ndarray:
+        """As `read_strip`, the log-probabilities only: float (T, 21)."""
         if strip.dtype != np.uint8 or strip.ndim != 2 or len(strip) != HEIGHT or not strip.size:
             raise DataError(
                 f"a strip is {strip.dtype} of shape {strip.shape}",
                 expected=f"uint8 of shape ({HEIGHT}, W), as tenfold.ink.strip.make_strip gives it",
             )
+        if effort:
+            effort.pixels -= strip.shape[1] + _STARTING
         logits = check_answers(self.engine.logits(strip[None])[0])
-        logs = log_softmax(logits / np.float32(self.card.temperature))
-        return decode(logs, constraint), logs
+        return log_softmax(logits / np.float32(self.card.temperature))
 
     @checked
     def read_views(
-        self, strips: Sequence[np.ndarray], constraint: Constraint | None = None
+        self,
+        strips: Sequence[np.ndarray],
+        constraint: Constraint | None = None,
+        effort: Effort | None = None,
     ) -> tuple[int, Decoded, np.ndarray]:
         """Several strips of one line -> which of them is taken, and what `read_strip` says of that one.
 
@@ -227,7 +242,7 @@ class LineReader:
         for strip in strips:
             if len(read) == 2 and digits_of(read[0][0].text or "") == digits_of(read[1][0].text or ""):
                 break
-            read.append(self.read_strip(strip, constraint))
+            read.append(self.read_strip(strip, constraint, effort))
         mean = [
             sum(other.shares.get(digits_of(each.text or ""), 0.0) for other, _ in read) / len(read)
             for each, _ in read

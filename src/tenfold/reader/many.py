@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from tenfold.arguments import checked
-from tenfold.errors import DataError, UsageError
-from tenfold.helpers import MOST_HELPERS, NO_ANSWER, ask_helpers, count_cores, serve_questions
+from tenfold.errors import DataError, UsageError, printable
+from tenfold.helpers import (
+    ENDED,
+    MOST_HELPERS,
+    NO_ANSWER,
+    TOO_LATE,
+    ask_helpers,
+    count_cores,
+    serve_questions,
+)
 from tenfold.ink.open import open_picture
+from tenfold.ink.pdf import PdfPage
 from tenfold.reader.columns import Columns, make_form
 from tenfold.reader.constraint import Constraint
 from tenfold.reader.line_reader import LineReader, ReaderCard
@@ -17,13 +26,17 @@ from tenfold.reader.reading import Reading
 
 __all__ = ["read_pictures"]
 
+MOST_SECONDS = 86_400  # of a timeout
 WORTH_A_PROCESS = 25  # pictures; fewer are read before another process has started
+TIMEOUT = 60.0  # seconds for a picture, where processes read them and nothing else is said
+
+Given = str | Path | PdfPage | bytes
 
 
 @checked
 def read_pictures(
     reader: LineReader,
-    paths: Sequence[str | Path],
+    paths: Sequence[str | Path | PdfPage | bytes],
     *,
     workers: int | None = None,
     pattern: str | None = None,
@@ -31,54 +44,84 @@ def read_pictures(
     least: float | str | None = None,
     most: float | str | None = None,
     columns: str | None = None,
+    printed: bool = False,
+    timeout: float | None = None,
 ) -> Generator[Reading | DataError]:
     """What is written in each picture, or what is wrong with its file, in the order of `paths`.
 
-    The readings come without their pictures. pattern, length, least, most, columns: as in `LineReader.read`.
-    workers: processes that read side by side; None chooses by the number of pictures and cores. A
-    reader of the PyTorch engine reads in this process. Raises UsageError for a wrong pattern or range
-    before it opens a picture.
+    The readings come without their pictures. pattern, length, least, most, columns, printed: as in
+    `LineReader.read`. workers: processes that read side by side; None chooses by the number of pictures and
+    cores. timeout: seconds for a picture; one that takes longer is an error, and the next one is read. It
+    needs a process even for one picture; where pictures are shared among processes it is 60 if not given. A
+    reader of the PyTorch engine reads in this process, without a timeout. Raises UsageError for a wrong
+    pattern, range or timeout before it opens a picture.
     """
     if workers is not None and workers < 1:
         raise UsageError(f"workers is {workers}", expected="at least 1, or None")
+    if timeout is not None and not 0 < timeout <= MOST_SECONDS:
+        raise UsageError(f"timeout is {timeout:g}", expected=f"seconds, above 0 and at most {MOST_SECONDS:,}")
+    if timeout is not None and reader.engine.name != "numpy":
+        raise UsageError("a timeout with this engine", expected="the NumPy engine", remedy="leave one out")
     form = {"pattern": pattern, "length": length, "least": least, "most": most, "columns": columns}
     constraint = make_form(**form)  # type: ignore[arg-type]
-    return _read_all(reader, [str(path) for path in paths], workers, form, constraint)
+    given = [str(path) if isinstance(path, Path) else path for path in paths]
+    return _read_all(reader, given, workers, {"form": form, "printed": printed}, constraint, timeout)
 
 
 def _read_all(
     reader: LineReader,
-    names: list[str],
+    given: Sequence[Given],
     workers: int | None,
-    form: dict[str, Any],
+    options: dict[str, Any],
     constraint: Constraint | Columns | None,
+    timeout: float | None,
 ) -> Generator[Reading | DataError]:
     if workers is None:
-        workers = min(count_cores(), MOST_HELPERS, len(names) // WORTH_A_PROCESS)
-    workers = min(workers, len(names))
-    if workers > 1 and reader.engine.name == "numpy":
-        model = (reader.card.to_dict(), reader.engine.weights(), form)
-        asked = ask_helpers("tenfold.reader.many", names, workers, start=model)
+        workers = min(count_cores(), MOST_HELPERS, len(given) // WORTH_A_PROCESS)
+    workers = min(max(workers, timeout is not None), len(given))
+    asked: Iterable[tuple[Given, Any]]
+    if workers > (timeout is None) and reader.engine.name == "numpy":
+        model = (reader.card.to_dict(), reader.engine.weights(), options)
+        limit = TIMEOUT if timeout is None else timeout
+        asked = ask_helpers("tenfold.reader.many", given, workers, start=model, timeout=limit)
     else:
-        asked = ((name, NO_ANSWER) for name in names)
-    for name, answer in asked:
-        yield _read(reader, name, constraint) if answer is NO_ANSWER else answer
+        limit, asked = 0.0, ((each, NO_ANSWER) for each in given)
+    for each, answer in asked:
+        if answer is NO_ANSWER:
+            yield _read(reader, each, constraint, printed=options["printed"])
+        elif answer is TOO_LATE or answer is ENDED:
+            yield _give_up(each, f"took longer than {limit:g} s" if answer is TOO_LATE else "")
+        else:
+            yield answer
 
 
-def _read(reader: LineReader, name: str, constraint: Constraint | Columns | None) -> Reading | DataError:
+def _give_up(given: Given, late: str) -> DataError:
+    """late: what happened where it took too long, else its process was ended, as for lack of memory."""
+    name = "the picture's data" if isinstance(given, bytes) else printable(str(given))
+    if late:
+        remedy = "make the picture smaller, or allow more with --timeout"
+        return DataError(f"{name} {late}", expected="a picture that is read in that time", remedy=remedy)
+    return DataError(
+        f"{name} ended the process that read it", expected="a picture", remedy="save it anew, or smaller"
+    )
+
+
+def _read(
+    reader: LineReader, given: Given, constraint: Constraint | Columns | None, *, printed: bool
+) -> Reading | DataError:
     try:
-        return reader.read_opened(open_picture(name), constraint).without_picture()
+        return reader.read_opened(open_picture(given), constraint, printed=printed).without_picture()
     except DataError as error:
         return error
 
 
 def _prepare(
     model: tuple[dict[str, Any], dict[str, Any], dict[str, Any]],
-) -> Callable[[str], Reading | DataError]:
-    card, weights, form = model
+) -> Callable[[Given], Reading | DataError]:
+    card, weights, options = model
     reader = LineReader.from_weights(ReaderCard.from_dict(card, "the model"), weights)
-    constraint = make_form(**form)
-    return lambda name: _read(reader, name, constraint)
+    constraint = make_form(**options["form"])
+    return lambda given: _read(reader, given, constraint, printed=options["printed"])
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from tenfold.reader.alphabet import DIGITS, OTHER
 from tenfold.reader.columns import Columns
 from tenfold.reader.constraint import Constraint, Length
 from tenfold.reader.context import drop_words, read_again
-from tenfold.reader.decode import Decoded
+from tenfold.reader.decode import Decoded, Effort
 from tenfold.reader.reading import Line, describe_line
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ _SAMPLE = 24  # cells that say which way up the page lies
 _STEPS = 4  # in which these are read, until it is clear:
 _CLEAR = 3.0  # cells' worth of confidence, and twice as much as in another position
 _STROKE = 0.35  # of a cell's height: a stroke as high as that, free of the rules, is written
+_MANY = 220  # cells: of a larger table each is read once, without more and less of its rules
 _FEWEST = 3  # cells with a number: what has fewer is no table, but paper with rules
 
 
@@ -39,8 +40,9 @@ _FEWEST = 3  # cells with a number: what has fewer is no table, but paper with r
 class Cell:
     """One cell. text: what is written there, "?" for each doubtful character; "" where no number is. reason:
     why a program should not use it: "empty", "text", "doubtful", "unfit" (nothing of the expected form),
-    "unread" (a person who reviewed it could not read it), or "". box: around it, in the pixels of the upright
-    original; corners: x and y of its four, likewise. reviewed: a person read it."""
+    "unread" (a person who reviewed it could not read it, or the page holds more than is read), or "". box:
+    around it, in the pixels of the upright original; corners: x and y of its four, likewise. reviewed: a
+    person read it."""
 
     text: str
     confidence: float
@@ -104,17 +106,17 @@ def _only_digits(cell: Cell) -> Cell:
 
 
 def read_table(
-    reader: LineReader, grid: Grid, form: Constraint | Columns | None, scale: float
+    reader: LineReader, grid: Grid, form: Constraint | Columns | None, scale: float, effort: Effort
 ) -> tuple[Table, tuple[Line, ...]] | None:
     """The table, and the lines of its cells in reading order; None where fewer than three hold a number.
 
     form: of every cell, or of each column. scale: original pixels per pixel of the picture in which the grid
-    was found.
+    was found. effort: cells for which nothing is left of it are "unread".
     """
     inked = _find_inked(grid)
     if inked.sum() < _FEWEST:
         return None
-    read = _Cells(reader, grid, form, scale)
+    read = _Cells(reader, grid, form, scale, effort, once=bool(inked.sum() > _MANY))
     found = [
         [read.cell((row, column), inked=bool(inked[row, column])) for column in range(grid.shape[1])]
         for row in range(grid.shape[0])
@@ -128,7 +130,7 @@ def read_table(
     return Table(tuple(tuple(cell for cell, _ in row) for row in found)), tuple(lines)
 
 
-def find_turn(reader: LineReader, grid: Grid) -> int:
+def find_turn(reader: LineReader, grid: Grid, effort: Effort | None = None) -> int:
     """Quarter turns counter-clockwise after which up to two dozen cells are read with the most confidence."""
     places = np.argwhere(_find_inked(grid))
     places = places[:: max(1, -(-len(places) // _SAMPLE))]
@@ -137,7 +139,7 @@ def find_turn(reader: LineReader, grid: Grid) -> int:
         for row, column in places[start::_STEPS]:
             cut = _cut(grid, (int(row), int(column)), _INSETS[0])
             for turn in range(4):
-                decoded, _ = reader.read_strip(make_strip(np.rot90(cut, turn)))
+                decoded, _ = reader.read_strip(make_strip(np.rot90(cut, turn)), effort=effort)
                 sums[turn] += _trust(decoded)
         other, best = np.sort(sums)[-2:]
         if best >= max(_CLEAR, 2 * other):
@@ -175,6 +177,8 @@ class _Cells:
     grid: Grid
     form: Constraint | Columns | None
     scale: float
+    effort: Effort
+    once: bool
 
     def cell(
         self, place: tuple[int, int], *, inked: bool, constraint: Constraint | None = None
@@ -186,6 +190,8 @@ class _Cells:
             return Cell("", 1.0, "empty", box, corners), None
         if isinstance(self.form, Columns) and place[1] in self.form.text:
             return Cell("", 1.0, "text", box, corners), None
+        if self.effort.pixels < 0:
+            return Cell("", 0.0, "unread", box, corners), None
         if self.form is not None:
             constraint = self.form.of(place[1]) if isinstance(self.form, Columns) else self.form
         line = self._read(place, constraint)
@@ -198,8 +204,8 @@ class _Cells:
         return Cell(line.text, line.confidence, reason, box, corners), line
 
     def _read(self, place: tuple[int, int], constraint: Constraint | None) -> Line:
-        strips = [make_strip(_cut(self.grid, place, inset)) for inset in _INSETS]
-        best, decoded, logs = self.reader.read_views(strips, constraint)
+        strips = [make_strip(_cut(self.grid, place, inset)) for inset in _INSETS[: 1 if self.once else None]]
+        best, decoded, logs = self.reader.read_views(strips, constraint, self.effort)
         edges = self.grid.cell(*place, _INSETS[best])
         line = describe_line(
             decoded, logs, strips[best], edges,

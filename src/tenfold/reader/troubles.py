@@ -14,23 +14,28 @@ from tenfold.ink.open import Picture
 if TYPE_CHECKING:
     from tenfold.reader.reading import Line
 
-__all__ = ["UNFIT_TROUBLES", "explain_verdict", "find_troubles", "percent"]
+__all__ = ["TOO_MUCH", "UNFIT_TROUBLES", "explain_verdict", "find_troubles", "percent"]
 
 UNFIT_TROUBLES = ("nothing found that fits the expected form", "a line does not fit the expected form")
 _ONE_COLOUR = 8  # levels of 0..255: a picture that spans no more shows nothing at all
 _FAINT = 33  # levels between paper and ink: a third of a grey pencil's
 _SMALL = 10  # pixels of the original: a line less high has too little shape left
+_TEXT = "text, no handwritten numbers"
 _BLUR = 0.25  # of a line's height: edges softer than this close loops
+TOO_MUCH = "more is written here than is read: take pictures of parts of the page"
 
 
 def find_troubles(
-    grey: np.ndarray, picture: Picture, lines: Sequence[Line], *, held: bool
+    grey: np.ndarray, picture: Picture, lines: Sequence[Line], *, held: bool, words: bool = False
 ) -> tuple[str, ...]:
     """What makes the answer on a whole picture doubtful, and its remedy; () for a good picture.
 
-    grey: uint8 (H, W) of the open picture. held: whether the answer had to have a form.
+    grey: uint8 (H, W) of the open picture. held: whether the answer had to have a form. words: whether the
+    page is one of words, of which `lines` are those with a sure number.
     """
     written = [line for line in lines if line.characters]
+    if words:
+        return ("mostly text: only lines that are surely numbers are given" if written else _TEXT,)
     if not written:
         return (_why_nothing(grey, lines, held),)
     found = [_contrast(grey, written, picture.scale), _small(picture, written)]

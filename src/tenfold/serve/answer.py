@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw
 
 from tenfold.classifier import Classifier
 from tenfold.errors import DataError
-from tenfold.ink.open import FORMATS, open_picture
+from tenfold.ink.open import open_image, open_picture
 from tenfold.ink.strip import HEIGHT
 from tenfold.reader.constraint import make_constraint
 from tenfold.reader.line_reader import LineReader
@@ -45,7 +45,7 @@ EMPTY: dict[str, Any] = {
 """The answer for a picture in which nothing was read."""
 
 _LARGE = 64 * 2**20  # bytes that decoding takes: larger pictures are read one at a time
-_BYTES_A_PIXEL = {"JPEG": 2, "WEBP": 18}  # what decoding takes; JPEG is reduced meanwhile
+_BYTES_A_PIXEL = {"JPEG": 2, "WEBP": 18, "HEIF": 18}  # what decoding takes; JPEG is reduced meanwhile
 _PROGRESSIVE, _OTHERS = 8, 8
 _FULL = 255  # grey levels
 
@@ -67,7 +67,7 @@ def check_size(data: bytes, max_pixels: int, *, large: bool) -> None:
     Says nothing of what is not a picture: opening it does.
     """
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        with open_image(io.BytesIO(data)) as image:
             (width, height), form = image.size, image.format or ""
             progressive = form == "JPEG" and "progressive" in image.info
     except Exception:  # PIL's readers raise a dozen kinds; opening it says which
