@@ -86,7 +86,9 @@ def exam() -> Blank:
         last = row == 8
         blank.box((120, y, 820, y + high), 2)
         blank.box((820, y, 1100, y + high), 2)
-        blank.text((150, y + 28), "Total" if last else f"Task {row + 1}: {('series', 'limits', 'matrices')[row % 3]}")
+        blank.text(
+            (150, y + 28), "Total" if last else f"Task {row + 1}: {('series', 'limits', 'matrices')[row % 3]}"
+        )
         blank.add((820, y, 1100, y + high), r"\d{1,3}" if last else r"\d{1,2}", number(0, 20))
     names = [place.name for place in blank.places]
     blank.sums.append(f"{names[-1]} = {' + '.join(names[:-1])}")
@@ -141,7 +143,9 @@ def plain() -> Blank:
     for row, label in enumerate(["Mass / g", "Length / mm", "Width / mm", "Volume / ml", "Sample no."]):
         y = 470 + 190 * row
         blank.text((110, y), f"{label}:", 34)
-        blank.add((420, y - 40, 960, y + 80), r"\d{1,4}(,\d\d)?", amount(900) if row < 4 else digits(4), height=62)
+        blank.add(
+            (420, y - 40, 960, y + 80), r"\d{1,4}(,\d\d)?", amount(900) if row < 4 else digits(4), height=62
+        )
     _words(blank, (110, 1500), 3, 5)
     return blank
 

@@ -64,7 +64,9 @@ def _write(
     layer, top = draw_text(text, hand, size * place.height, pen, rng)
     if layer.shape[1] > 0.92 * (x1 - x0):
         ratio = 0.92 * (x1 - x0) / layer.shape[1]
-        layer = np.asarray(Image.fromarray(layer).resize((int(layer.shape[1] * ratio), int(layer.shape[0] * ratio))))
+        layer = np.asarray(
+            Image.fromarray(layer).resize((int(layer.shape[1] * ratio), int(layer.shape[0] * ratio)))
+        )
     room = x1 - x0 - layer.shape[1]
     left = x0 + room * rng.uniform(0.1, 0.7)
     middle = (y0 + y1) / 2 + rng.normal(0, 0.06) * (y1 - y0)
@@ -103,7 +105,9 @@ def photograph_form(
         ndimage.gaussian_filter(paper, 0.4), [back[:, 1], back[:, 0]], order=1, mode="nearest"
     ).reshape(height, width)
     inside = ((back >= 0) & (back < np.array([wide, high]))).all(axis=1).reshape(height, width)
-    around = np.full((height, width), 0.02, np.float32) if scene == "scan" else _desk((height, width), papers, rng)
+    around = (
+        np.full((height, width), 0.02, np.float32) if scene == "scan" else _desk((height, width), papers, rng)
+    )
     picture = np.where(inside, seen, around) * _light((height, width), scene, rng)
     return _expose(picture, rng), place.forward(_grid(page.shape))
 
@@ -120,13 +124,19 @@ class _Place:
     ) -> None:
         flat = scene == "scan"
         self.page = np.array([shape[1], shape[0]], np.float64)
-        share = rng.uniform(0.9, 1.0) if flat else rng.uniform(0.97, 1.08) if scene == "near" else rng.uniform(0.62, 0.92)
+        share = (
+            rng.uniform(0.9, 1.0)
+            if flat
+            else rng.uniform(0.97, 1.08)
+            if scene == "near"
+            else rng.uniform(0.62, 0.92)
+        )
         corners = np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)]) * share
         corners = corners + rng.normal(0, 0.004 if flat else 0.05, (4, 2)) * (scene != "near" or 0.4)
         skew = np.deg2rad(rng.normal(0, 1.5 if flat else 4))
         rotation = np.array([[np.cos(skew), np.sin(skew)], [-np.sin(skew), np.cos(skew)]])
         half = size / 2
-        aspect = (self.page[::-1] if turn % 2 else self.page)
+        aspect = self.page[::-1] if turn % 2 else self.page
         fitted = aspect * min(size / aspect) / 2
         corners = np.roll(corners * fitted @ rotation + half, -turn, axis=0)
         room = (size - np.ptp(corners, axis=0)) / 2
@@ -176,7 +186,10 @@ def _smooth(shape: tuple[int, int], grain: float, rng: np.random.Generator) -> n
 def _light(shape: tuple[int, int], scene: str, rng: np.random.Generator) -> np.ndarray:
     if scene == "scan":
         return np.float32(1)
-    y, x = np.linspace(-1, 1, shape[0], dtype=np.float32)[:, None], np.linspace(-1, 1, shape[1], dtype=np.float32)
+    y, x = (
+        np.linspace(-1, 1, shape[0], dtype=np.float32)[:, None],
+        np.linspace(-1, 1, shape[1], dtype=np.float32),
+    )
     turn = rng.uniform(0, 2 * np.pi)
     along = np.cos(turn) * x + np.sin(turn) * y
     light = 1 - rng.uniform(0, 0.35) * (1 + along) / 2
@@ -191,5 +204,7 @@ def _expose(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     image = image.filter(ImageFilter.GaussianBlur(rng.uniform(0.3, 1.6)))
     grey = np.asarray(image) + rng.standard_normal(picture.shape, dtype=np.float32) * rng.uniform(0, 6)
     stream = io.BytesIO()
-    Image.fromarray(np.clip(grey, 0, 255).astype(np.uint8)).save(stream, "JPEG", quality=int(rng.integers(55, 95)))
+    Image.fromarray(np.clip(grey, 0, 255).astype(np.uint8)).save(
+        stream, "JPEG", quality=int(rng.integers(55, 95))
+    )
     return np.asarray(Image.open(stream))

@@ -19,8 +19,8 @@ __all__ = ["Candidates", "Verdict", "apply_checks", "to_number"]
 
 Candidates = Sequence[tuple[str, float]]  # texts and their probabilities, the likeliest first
 
-_WRONG = 0.02  # of people's sums, about
-_CLEAR = 0.9  # probability from which the sum decides
+_WRONG = 0.01  # of people's sums, about
+_CLEAR = 0.8  # probability from which the sum decides
 _MOST = 4000  # combinations that are tried
 
 
@@ -99,9 +99,7 @@ def _decide(
         return None
     best = kept[0][0]
     sure = [sum(share for each, share in kept if each[i] == place) for i, place in enumerate(best)]
-    return [
-        (choices[i][place][0], min(1.0, (1 - _WRONG) * sure[i] / every)) for i, place in enumerate(best)
-    ]
+    return [(choices[i][place][0], min(1.0, (1 - _WRONG) * sure[i] / every)) for i, place in enumerate(best)]
 
 
 def _likeliest(choices: Sequence[Candidates]) -> list[tuple[tuple[int, ...], float]]:

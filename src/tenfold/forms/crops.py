@@ -18,6 +18,7 @@ _ALONG, _DOWN = 0.7, 0.92  # of the field's width and height that a rule covers
 _GAP = 0.25  # of the height: dots of a dotted rule are no farther apart
 _THICK = 0.14  # of the height: a rule is not thicker
 _MOVED = 0.08  # of the height: a rule is looked for so far from its place
+_THICKER = 0.02  # of the height, at each side: a rule is blurred
 _STROKE = 0.01  # of the height's square: what a small stroke covers
 
 Band = tuple[int, int]
@@ -58,8 +59,8 @@ def cut_field(
     own = _sample(example, places * np.array(example.shape[::-1])).reshape(shape)
     rows, columns = _rules(_darkness(own), room)
     dark = _darkness(cut)
-    cut = _erase(cut, _found_again(dark.mean(axis=1), rows, high))
-    cut = _erase(cut.T, _found_again(dark.mean(axis=0), columns, high)).T
+    cut = _erase(cut, dark, rows, high)
+    cut = _erase(cut.T, dark.T, columns, high).T
     return FieldCut(np.ascontiguousarray(cut), room)
 
 
@@ -100,24 +101,28 @@ def _bands(mask: np.ndarray) -> list[Band]:
     return [(int(low), int(high)) for low, high in zip(edges[::2], edges[1::2], strict=True)]
 
 
-def _found_again(profile: np.ndarray, bands: list[Band], high: int) -> list[Band]:
-    """The same rules on the photo, each a little moved, and a pixel thicker at each side."""
-    most = max(2, round(_MOVED * high))
-    found = []
-    for low, end in bands:
-        moves = range(-min(most, low), min(most, len(profile) - end) + 1)
-        sums = [float(profile[low + move : end + move].sum()) - 0.002 * abs(move) for move in moves]
-        move = moves[int(np.argmax(sums))]
-        found.append((max(0, low + move - 1), min(len(profile), end + move + 1)))
-    return found
-
-
-def _erase(cut: np.ndarray, bands: list[Band]) -> np.ndarray:
-    """Rows replaced by what lies between the row above and the row below: strokes across a rule stay."""
+def _erase(cut: np.ndarray, dark: np.ndarray, bands: list[Band], high: int) -> np.ndarray:
+    """Rules along the rows replaced by what lies above and below them: strokes across a rule stay. A rule is
+    looked for again on the photo, as a whole and then piece by piece, for paper bends."""
     cut = cut.copy()
-    for low, end in bands:
-        above = cut[low - 1] if low else cut[min(end, len(cut) - 1)]
-        below = cut[end] if end < len(cut) else above
-        share = (np.arange(1, end - low + 1) / (end - low + 1))[:, None]
-        cut[low:end] = np.rint((1 - share) * above + share * below).astype(np.uint8)
+    most, more = max(2, round(_MOVED * high)), 1 + round(_THICKER * high)
+    pieces = np.array_split(np.arange(cut.shape[1]), max(1, round(cut.shape[1] / (2 * high))))
+    for band in bands:
+        whole = _find_again(dark.mean(axis=1), band, most)
+        for piece in pieces:
+            low, end = _find_again(dark[:, piece].mean(axis=1), whole, max(1, most // 3))
+            low, end = max(0, low - more), min(len(cut), end + more)
+            above = cut[low - 1, piece] if low else cut[min(end, len(cut) - 1), piece]
+            below = cut[end, piece] if end < len(cut) else above
+            share = (np.arange(1, end - low + 1) / (end - low + 1))[:, None]
+            cut[low:end, piece] = np.rint((1 - share) * above + share * below).astype(np.uint8)
     return cut
+
+
+def _find_again(profile: np.ndarray, band: Band, most: int) -> Band:
+    """The darkest of the places so near."""
+    low, end = band
+    moves = range(-min(most, low), min(most, len(profile) - end) + 1)
+    sums = [float(profile[low + move : end + move].sum()) - 0.002 * abs(move) for move in moves]
+    move = moves[int(np.argmax(sums))]
+    return low + move, end + move

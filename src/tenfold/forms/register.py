@@ -108,14 +108,16 @@ def _fit(example: Example, photo: dict[int, np.ndarray], starts: Sequence[np.nda
     warps = [Warp.flat(start) for start in starts]
     for side, steps, kept in _COARSE:
         level = example.levels[side]
-        tried = [improve(level, photo[side], warp, steps, bend=False) for warp in warps]
+        tried = [*warps, *(improve(level, photo[side], warp, steps, bend=False) for warp in warps)]
         warps = _best(tried, [likeness(level, photo[side], warp) for warp in tried], kept)
     fitted = []
     for warp in warps:
         for side, steps in _FINE:
             level = example.levels[side]
-            warp = improve(level, photo[side], warp, steps // 2, bend=False)
-            warp = improve(level, photo[side], warp, steps, bend=True)
+            bent = improve(level, photo[side], warp, steps // 2, bend=False)
+            bent = improve(level, photo[side], bent, steps, bend=True)
+            if likeness(level, photo[side], bent) > likeness(level, photo[side], warp):
+                warp = bent
         fitted.append((_score(example, photo, warp), warp))
     return max(fitted, key=lambda each: each[0])
 

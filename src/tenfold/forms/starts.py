@@ -27,9 +27,7 @@ def search_starts(level: Level, photo: np.ndarray) -> list[np.ndarray]:
         matrix = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
         for zoom in _SIZES:
             back = square @ matrix / zoom
-            drawn, counted = (
-                sample(each, back).reshape(size, size) for each in (level.ink, level.counted)
-            )
+            drawn, counted = (sample(each, back).reshape(size, size) for each in (level.ink, level.counted))
             found.append(_best_place(drawn, counted, seen, photo.shape, zoom * matrix))
     found.sort(key=lambda each: -each[0])
     return [matrix for _, matrix in found[:_MOST]]

@@ -158,9 +158,7 @@ def load_form(path: str | Path) -> Form:
         example = _open_example(picture)
         return Form(name, picture, fields, checks, example=example)
     except (UsageError, DataError) as error:
-        raise DataError(
-            f"{where}: {error.found}", expected=error.expected, remedy=error.remedy
-        ) from error
+        raise DataError(f"{where}: {error.found}", expected=error.expected, remedy=error.remedy) from error
 
 
 def _read(path: Path, where: str) -> str:
@@ -193,7 +191,9 @@ def _open_example(picture: Path) -> Picture:
     try:
         return open_picture(picture, longest=_EXAMPLE_SIDE)
     except DataError as error:
-        raise DataError(f"its picture: {error.found}", expected=error.expected, remedy=error.remedy) from error
+        raise DataError(
+            f"its picture: {error.found}", expected=error.expected, remedy=error.remedy
+        ) from error
 
 
 def _check_keys(values: Mapping[str, Any], known: Sequence[str], inside: str) -> None:
