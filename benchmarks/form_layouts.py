@@ -115,7 +115,9 @@ def boxes() -> Blank:
     blank = _page("boxes", 1240, 1754)
     blank.text((100, 90), "Household survey", 50)
     _words(blank, (100, 190), 2, 3)
-    for number_, label in enumerate("persons rooms floor bicycles cars pets windows years doors".split()):
+    for number_, label in enumerate(
+        ["persons", "rooms", "floor", "bicycles", "cars", "pets", "windows", "years", "doors"]
+    ):
         x, y = 100 + 560 * (number_ % 2), 340 + 240 * (number_ // 2)
         blank.text((x, y), f"{number_ + 1}. {label}")
         blank.box((x + 20, y + 50, x + 320, y + 160), 4)

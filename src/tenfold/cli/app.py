@@ -14,6 +14,7 @@ from tenfold.cli.doctor import doctor_command
 from tenfold.cli.evaluate import evaluate_command
 from tenfold.cli.explain import explain_command
 from tenfold.cli.export import export_command
+from tenfold.cli.form import form_command
 from tenfold.cli.gradcheck import gradcheck_command
 from tenfold.cli.label_errors import label_errors_command
 from tenfold.cli.predict import predict_command
@@ -63,6 +64,7 @@ app.command("crossval")(crossval_command)
 app.command("search")(search_command)
 app.command("label-errors")(label_errors_command)
 app.command("read")(read_command)
+app.command("form")(form_command)
 app.command("adapt")(adapt_command)
 app.command("serve")(serve_command)
 app.command("predict")(predict_command)

@@ -11,14 +11,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tenfold.cli.answers import Answer, Answers, find_pictures, open_answers
+from tenfold.cli.form_answers import answer_forms, open_form, open_form_answers
 from tenfold.cli.options import Quiet, ReaderEngineName
 from tenfold.cli.output import progress_bar
 
 if TYPE_CHECKING:
+    from tenfold.forms.template import Form
     from tenfold.reader.line_reader import LineReader
     from tenfold.reader.sheet_folder import SheetFolder
 
 __all__ = ["read_command"]
+
+_OPTIONS = {"least": "min", "most": "max"}  # what they are called on the command line
 
 
 def read_command(
@@ -47,12 +51,16 @@ def read_command(
             help="A table's columns: a pattern each, as 'name,\\d{1,2},\\d{1,3}'; a name is text, not read."
         ),
     ] = None,
+    form_file: Annotated[
+        Path | None,
+        typer.Option("--form", help="Photos of one form: its TOML, as tenfold form writes; a row per form."),
+    ] = None,
     as_table: Annotated[
         bool, typer.Option("--table", help="CSV of a ruled table's cells; what is not sure is empty.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON list on stdout, as it grows.")] = False,
     as_csv: Annotated[
-        bool, typer.Option("--csv", help="path,text,confidence,verdicts,error on stdout.")
+        bool, typer.Option("--csv", help="path,text,confidence,verdicts,error on stdout; or a form's fields.")
     ] = False,
     explain: Annotated[
         Path | None,
@@ -70,12 +78,18 @@ def read_command(
 
     A ? stands for a doubtful character. With --pattern, --length, --min or --max only
     answers of that form are given. Tables, forms and sudokus with ruled cells are read cell
-    by cell, however the page lies. A folder is read with all that lies below it. A picture
+    by cell, however the page lies; with --form, the named fields of a form. A folder is read with all that lies below it. A picture
     that cannot be opened is reported, the rest go on, and the exit code is 1.
     """
-    answers = open_answers(as_json=as_json, as_csv=as_csv, as_table=as_table)
+    template: Form | None = None
     form = {"pattern": pattern, "length": length, "least": least, "most": most, "columns": columns}
-    _check(form)
+    if form_file is not None:
+        others = {f"--{_OPTIONS.get(name, name)}": value for name, value in form.items()}
+        template = open_form(form_file, others | {"--table": as_table, "--digits": only_digits})
+        answers = open_form_answers(template, as_json=as_json, as_csv=as_csv)
+    else:
+        answers = open_answers(as_json=as_json, as_csv=as_csv, as_table=as_table)
+        _check(form)
     reader = _load(model, engine)
     sheets = _open_sheets(explain) if explain else None
     paths = [found for given in pictures for found in find_pictures(given)]
@@ -84,7 +98,11 @@ def read_command(
     with (
         _to_the_end(answers),
         progress_bar(quiet=quiet or len(paths) < 20) as progress,
-        closing(_answer_all(reader, paths, sheets, workers, form)) as answered,
+        closing(
+            answer_forms(reader, template, paths, sheets, workers, _standard_input)
+            if template
+            else _answer_all(reader, paths, sheets, workers, form)
+        ) as answered,
     ):
         for number, answer in enumerate(answered, start=1):
             answer = answers.check(answer)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -50,7 +48,7 @@ class FormReader:
         if found.score < LEAST_SCORE:
             raise DataError(
                 f"{name or 'the picture'} does not look like the form {self.form.name}",
-                expected=f"most of its print to be found again (found {found.score:.0%}, of {LEAST_SCORE:.0%})",
+                expected=f"at least {LEAST_SCORE:.0%} of its print to be found again, not {found.score:.0%}",
                 remedy="look whether all of the page is in the picture, and in focus",
             )
         grey = to_grey(opened.pixels)

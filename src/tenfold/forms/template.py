@@ -1,4 +1,4 @@
-"""What a form is: an example of it, named fields as boxes on that example, and sums that must hold. One TOML."""
+"""What a form is: an example, named fields as boxes on it, and sums that must hold; one TOML."""
 
 from __future__ import annotations
 

@@ -1,0 +1,138 @@
+"""`tenfold read --form`: what is said about each photo of a form."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tenfold.cli.answers import Answer, Answers
+from tenfold.errors import DataError, UsageError, printable
+from tenfold.files import csv_line
+
+if TYPE_CHECKING:
+    from tenfold.forms.filled import FilledForm
+    from tenfold.forms.template import Form
+    from tenfold.reader.line_reader import LineReader
+    from tenfold.reader.sheet_folder import SheetFolder
+
+__all__ = ["answer_forms", "open_form", "open_form_answers"]
+
+_EXPLAINED = {"unfit": "nothing of its form", "sum": "its sum is wrong", "doubtful": "doubtful"}
+
+
+def open_form(path: Path, others: Mapping[str, Any]) -> Form:
+    """others: options that a form excludes, with what was given. Raises UsageError, DataError."""
+    if given := next((name for name, value in others.items() if value), None):
+        raise UsageError(
+            f"--form and {given} exclude each other", remedy=f"leave {given} out: the form says what is where"
+        )
+    from tenfold.forms.template import load_form
+
+    return load_form(path)
+
+
+def open_form_answers(form: Form, *, as_json: bool, as_csv: bool) -> Answers:
+    """Raises UsageError when both are asked for."""
+    if as_json and as_csv:
+        raise UsageError("--json and --csv exclude each other", remedy="ask for one of them")
+    return _Json() if as_json else _Csv([each.name for each in form.fields]) if as_csv else _Plain()
+
+
+class _Plain(Answers):
+    """One line per form."""
+
+    def add(self, answer: Answer) -> None:
+        found: Any = answer.reading
+        if found is None:
+            super().add(answer)
+            return
+        self._write(f"{printable(answer.path)}: {_tell(found)}\n")
+
+
+class _Json(Answers):
+    """One list, one form per line."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._before = "[\n"
+
+    def add(self, answer: Answer) -> None:
+        empty: dict[str, Any] = {"form": None, "fields": [], "values": {}, "doubtful": [], "score": None}
+        known = answer.reading.to_dict() if answer.reading else {}
+        element = {"path": answer.path} | empty | known | {"error": answer.error or None}
+        before, self._before = self._before, ",\n"
+        self._write(before + json.dumps(element, allow_nan=False))
+
+    def close(self) -> None:
+        self._write("\n]\n" if self._before == ",\n" else "[]\n")
+
+
+class _Csv(Answers):
+    """One row per form: its fields, and the names of those that are doubtful."""
+
+    encoding = "utf-8"
+
+    def __init__(self, names: Sequence[str]) -> None:
+        super().__init__()
+        self._names = names
+
+    def open(self) -> None:
+        self._row("path", *self._names, "doubtful", "error")
+
+    def add(self, answer: Answer) -> None:
+        found: Any = answer.reading
+        if found is None:
+            self._row(answer.path, *("" for _ in self._names), "", answer.error)
+            return
+        self._row(answer.path, *(found.values[name] for name in self._names), ";".join(found.doubtful), "")
+
+    def _row(self, *cells: str) -> None:
+        if sys.stdout.isatty():
+            cells = tuple(map(printable, cells))
+        self._write(csv_line(cells))
+
+
+def _tell(found: FilledForm) -> str:
+    """ "points_1 12, points_2 7; look at points_2 (doubtful)"."""
+    told = ", ".join(f"{each.name} {each.text or '-'}" for each in found.fields)
+    doubts = [f"{each.name} ({_EXPLAINED[each.reason]})" for each in found.fields if each.doubtful]
+    return f"{told}; look at {', '.join(doubts)}" if doubts else told
+
+
+def answer_forms(
+    reader: LineReader,
+    form: Form,
+    paths: Sequence[tuple[str, str]],
+    sheets: SheetFolder | None,
+    workers: int | None,
+    standard_input: Callable[[], Any],
+) -> Generator[Answer]:
+    """paths: as `find_pictures` gives them. Sheets are drawn one after another, in this process."""
+    from tenfold.forms.many import read_forms
+    from tenfold.forms.read import read_form
+    from tenfold.forms.sheet import explain_form
+
+    files = [] if sheets else [path for path, error in paths if not error and path != "-"]
+    with closing(read_forms(reader, files, form, workers=workers)) as readings:
+        for path, error in paths:
+            if error:
+                yield Answer(path, None, error)
+                continue
+            found: Any
+            try:
+                if sheets or path == "-":
+                    found = read_form(reader, standard_input() if path == "-" else path, form)
+                else:
+                    found = next(readings)
+            except DataError as wrong:
+                found = wrong
+            if isinstance(found, DataError):
+                yield Answer(path, None, str(found))
+                continue
+            if sheets:
+                sheets.add_sheet(path, explain_form(found, path))
+            yield Answer(path, found, "")
