@@ -87,8 +87,8 @@ def scan(page: np.ndarray) -> np.ndarray:
 def photograph_form(
     page: np.ndarray, scene: str, papers: Sequence[np.ndarray], rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """float32 (H, W) -> the photo uint8 (h, w), and where the pixels of a grid of 9 x 9 places of the page lie
-    on it, float (81, 2)."""
+    """float32 (H, W) -> the photo uint8 (h, w), and where a grid of 9 x 9 places of the page lies on it,
+    float (81, 2). papers: what a desk may be covered with."""
     high, wide = page.shape
     turn = int(rng.integers(1, 4)) if scene == "turned" else 0
     shape = (wide, high) if turn % 2 else (high, wide)
@@ -171,6 +171,9 @@ def _desk(shape: tuple[int, int], papers: Sequence[np.ndarray], rng: np.random.G
     level = rng.uniform(0.1, 0.85)
     y = np.linspace(0, 60, shape[0], dtype=np.float32)[:, None] + 4 * _smooth(shape, 90, rng)
     grain = 0.06 * np.sin(y * rng.uniform(0.5, 3)) if rng.random() < 0.5 else 0.0
+    if papers and rng.random() < 0.3:
+        cloth = papers[rng.integers(len(papers))]
+        grain = grain + 0.2 * (np.asarray(Image.fromarray(cloth).resize(shape[::-1]), np.float32) / 255 - 0.5)
     desk = level + grain + 0.03 * _smooth(shape, 4, rng) + 0.05 * _smooth(shape, 60, rng)
     if rng.random() < 0.3:
         x0, y0 = rng.integers(shape[1]), rng.integers(shape[0])

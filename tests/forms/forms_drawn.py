@@ -35,8 +35,8 @@ def draw_form(
 
 
 def photograph(page: Image.Image, turns: int = 0) -> tuple[Image.Image, np.ndarray]:
-    """On a dark desk, from the side, turned by so many quarters, in uneven light: the photo (L), and where the
-    page's corners lie on it, float (4, 2), from its upper left one clockwise."""
+    """On a dark desk, from the side, turned by so many quarters, in uneven light: the photo (L), and where
+    the page's corners lie on it, float (4, 2), from its upper left one clockwise."""
     wide, high = 900, 760
     corners = np.array([(120, 90), (800, 140), (770, 640), (90, 600)], float)
     source = np.array([(0, 0), (SIZE[0], 0), SIZE, (0, SIZE[1])], float)

@@ -47,8 +47,8 @@ FIELD = '[[field]]\nname = "c"\nbox = [0.1, 0.1, 0.2, 0.2]\n'
         (FIELD.replace("0.2]", "1.2]"), "field c: box [0.1, 0.1, 0.2, 1.2]; expected shares"),
         (FIELD.replace("0.2]", "0.1]"), "field c: box [0.1, 0.1, 0.2, 0.1] is empty"),
         (FIELD.replace("0.2]", "nan]"), "field c: box"),
-        (FIELD.replace(", 0.2]", "]"), "field c: box is [0.1, 0.1, 0.2]; expected [left, top, right, bottom]"),
-        ('[[check]]\nsum = "total = a + bb"', "sum 'total = a + bb': no field is called bb; did you mean 'b'?"),
+        (FIELD.replace(", 0.2]", "]"), "field c: box is [0.1, 0.1, 0.2]; expected [left, top,"),
+        ('[[check]]\nsum = "total = a + bb"', "no field is called bb; did you mean 'b'?"),
         ('[[check]]\nsum = "total = a + a"', "sum 'total = a + a' names a twice"),
         ('[[check]]\nsum = "total"', "sum 'total'; expected names of fields"),
         (FIELD * 498, "501 of [[field]]; expected at most 500"),
@@ -71,7 +71,7 @@ def test_the_example_must_be_there(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"exam\.toml: its picture: .*not a picture"):
         load_form(path)
     (tmp_path / "exam.png").unlink()
-    with pytest.raises(DataError, match="its picture: .* is not there"):
+    with pytest.raises(DataError, match=r"its picture: .* is not there"):
         load_form(path)
     with pytest.raises(DataError, match="cannot be read"):
         load_form(tmp_path / "none.toml")

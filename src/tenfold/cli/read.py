@@ -78,8 +78,9 @@ def read_command(
 
     A ? stands for a doubtful character. With --pattern, --length, --min or --max only
     answers of that form are given. Tables, forms and sudokus with ruled cells are read cell
-    by cell, however the page lies; with --form, the named fields of a form. A folder is read with all that lies below it. A picture
-    that cannot be opened is reported, the rest go on, and the exit code is 1.
+    by cell, however the page lies; with --form, the named fields of a form. A folder is read
+    with all that lies below it. A picture that cannot be opened is reported, the rest go on,
+    and the exit code is 1.
     """
     template: Form | None = None
     form = {"pattern": pattern, "length": length, "least": least, "most": most, "columns": columns}

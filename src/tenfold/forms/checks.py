@@ -43,8 +43,8 @@ def to_number(text: str) -> Decimal | None:
 
 
 def apply_checks(checks: Sequence[Check], candidates: Mapping[str, Candidates]) -> Verdict:
-    """candidates: of each field that was read; "" of an empty one, which counts 0. Sums of which a field could
-    not be read, or whose total is empty, say nothing."""
+    """candidates: of each field that was read; "" of an empty one, which counts 0. Sums of which a field
+    could not be read, or whose total is empty, say nothing."""
     told = [check for check in checks if _tells(check, candidates)]
     texts: dict[str, tuple[str, float]] = {}
     broken: set[str] = set()

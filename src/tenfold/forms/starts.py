@@ -48,8 +48,8 @@ def _best_place(
     sums, squares = (fft.irfft2(area * each, (size, size)) for each in seen)
     spread = np.maximum(squares - sums * sums / total, 1e-6)
     score = both / np.sqrt(spread * (float((own * own).sum()) + 1e-9))
-    row, column = np.unravel_index(int(score.argmax()), score.shape)
-    row, column = (place - size if place > size // 2 else place for place in (int(row), int(column)))
+    highest = divmod(int(score.argmax()), size)
+    row, column = (place - size if place > size // 2 else place for place in highest)
     half = max(shape) / 2
     start = np.eye(3)
     start[:2, :2] = matrix
