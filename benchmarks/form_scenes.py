@@ -172,7 +172,7 @@ def _desk(shape: tuple[int, int], papers: Sequence[np.ndarray], rng: np.random.G
     y = np.linspace(0, 60, shape[0], dtype=np.float32)[:, None] + 4 * _smooth(shape, 90, rng)
     grain = 0.06 * np.sin(y * rng.uniform(0.5, 3)) if rng.random() < 0.5 else 0.0
     if papers and rng.random() < 0.3:
-        cloth = papers[rng.integers(len(papers))]
+        cloth = papers[int(rng.integers(len(papers)))]
         grain = grain + 0.2 * (np.asarray(Image.fromarray(cloth).resize(shape[::-1]), np.float32) / 255 - 0.5)
     desk = level + grain + 0.03 * _smooth(shape, 4, rng) + 0.05 * _smooth(shape, 60, rng)
     if rng.random() < 0.3:
@@ -188,7 +188,7 @@ def _smooth(shape: tuple[int, int], grain: float, rng: np.random.Generator) -> n
 
 def _light(shape: tuple[int, int], scene: str, rng: np.random.Generator) -> np.ndarray:
     if scene == "scan":
-        return np.float32(1)
+        return np.ones(shape, np.float32)
     y, x = (
         np.linspace(-1, 1, shape[0], dtype=np.float32)[:, None],
         np.linspace(-1, 1, shape[1], dtype=np.float32),

@@ -76,10 +76,9 @@ def _together(checks: Sequence[Check]) -> list[list[Check]]:
 
 
 def _holds(check: Check, texts: Mapping[str, str]) -> bool:
-    numbers = {name: to_number(texts[name]) if texts[name] else Decimal(0) for name in check.names}
-    total = numbers[check.total]
-    parts = [numbers[name] for name in check.parts]
-    return total is not None and None not in parts and sum(parts, Decimal(0)) == total  # type: ignore[arg-type]
+    total, *parts = (to_number(texts[name]) if texts[name] else Decimal(0) for name in check.names)
+    known = [part for part in parts if part is not None]
+    return total is not None and len(known) == len(parts) and sum(known, Decimal(0)) == total
 
 
 def _decide(
@@ -107,7 +106,8 @@ def _likeliest(choices: Sequence[Candidates]) -> list[tuple[tuple[int, ...], flo
     costs = [[-float(np.log(max(share, 1e-12))) for _, share in each] for each in choices]
     first = (0,) * len(choices)
     waiting = [(sum(each[0] for each in costs), first)]
-    seen, found = {first}, []
+    seen = {first}
+    found: list[tuple[tuple[int, ...], float]] = []
     while waiting and len(found) < _MOST:
         cost, places = heappop(waiting)
         found.append((places, float(np.exp(-cost))))

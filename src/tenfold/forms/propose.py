@@ -28,8 +28,8 @@ _TALL = 0.2  # of the picture's height: a field is not higher
 
 @checked
 def propose_form(picture: str | Path, *, name: str | None = None, names: Sequence[str] = ()) -> Form:
-    """A form whose fields are the ruled cells and boxes found in its example, else its written lines, from the
-    top. names: of the first fields, "-" for one that is left out; the others are field_1, field_2, ...
+    """A form whose fields are the ruled cells and boxes found in its example, else its written lines, from
+    the top. names: of the first fields, "-" for one that is left out; others are field_1, field_2, ...
     Raises DataError where nothing is found, UsageError for a wrong name, or more names than fields."""
     path = Path(picture)
     example = open_picture(path, longest=_LONGEST)
