@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -38,7 +39,9 @@ def test_each_block_says_what_it_is(path: Path) -> None:
     assert text.count("```") == 2 * len(blocks)
     for block in blocks:
         assert block.language in (*RUN, "toml", "text", "json"), block.code
-        if block.language == "toml":
+        if block.language == "toml" and "[[field]]" in block.code:
+            assert tomllib.loads(block.code)["field"]
+        elif block.language == "toml":
             parse_recipe(block.code)
 
 

@@ -53,7 +53,7 @@ FIELD = '[[field]]\nname = "c"\nbox = [0.1, 0.1, 0.2, 0.2]\n'
         ('[[check]]\nsum = "total"', "sum 'total'; expected names of fields"),
         (FIELD * 498, "501 of [[field]]; expected at most 500"),
         ("x =", "is not TOML"),
-        ("x = " + "[" * 5000, "is not"),
+        ("x = " + "[" * 5000, "nested too deeply"),
         ("#" * 2**20, "has more than 1,048,576 bytes"),
     ],
 )  # fmt: skip
