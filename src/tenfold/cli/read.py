@@ -94,8 +94,7 @@ def read_command(
     reader = _load(model, engine)
     sheets = _open_sheets(explain) if explain else None
     paths = [found for given in pictures for found in find_pictures(given)]
-    answers.several = len(paths) > 1
-    failed = 0
+    answers.several, failed = len(paths) > 1, 0
     with (
         _to_the_end(answers),
         progress_bar(quiet=quiet or len(paths) < 20) as progress,
