@@ -33,6 +33,12 @@ if TYPE_CHECKING:  # what type checkers and editors see; the same names stand in
     from tenfold.explore.look import explore_dataset as explore_dataset
     from tenfold.export.onnx_file import export_onnx as export_onnx
     from tenfold.export.web import export_web as export_web
+    from tenfold.forms.filled import FilledForm as FilledForm
+    from tenfold.forms.many import read_forms as read_forms
+    from tenfold.forms.propose import propose_form as propose_form
+    from tenfold.forms.read import read_form as read_form
+    from tenfold.forms.template import Form as Form
+    from tenfold.forms.template import load_form as load_form
     from tenfold.ink.normalize import normalize_ink as normalize_ink
     from tenfold.numpy_engine.gradcheck import check_gradients as check_gradients
     from tenfold.reader.line_reader import LineReader as LineReader
@@ -68,6 +74,8 @@ _EXPORTS = {
     "DigitClassifier": "tenfold.estimator.classifier",
     "EpochRecord": "tenfold.training.history",
     "Evaluation": "tenfold.evaluation.evaluate",
+    "FilledForm": "tenfold.forms.filled",
+    "Form": "tenfold.forms.template",
     "ImageDataset": "tenfold.arrays",
     "LabelErrors": "tenfold.evaluation.label_errors",
     "LineReader": "tenfold.reader.line_reader",
@@ -101,10 +109,14 @@ _EXPORTS = {
     "list_recipes": "tenfold.recipes.load",
     "list_runs": "tenfold.runs.folder",
     "load_dataset": "tenfold.data.load",
+    "load_form": "tenfold.forms.template",
     "load_reader": "tenfold.reader.load",
     "measure_robustness": "tenfold.evaluation.robustness",
     "normalize_ink": "tenfold.ink.normalize",
     "preload_engine": "tenfold.engines.preload",
+    "propose_form": "tenfold.forms.propose",
+    "read_form": "tenfold.forms.read",
+    "read_forms": "tenfold.forms.many",
     "read_pictures": "tenfold.reader.many",
     "search_recipe": "tenfold.search.search",
     "split_dataset": "tenfold.data.split",

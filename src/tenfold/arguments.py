@@ -43,6 +43,7 @@ _PLAIN: dict[Any, tuple[str, Callable[[Any], bool]]] = {
 _SOURCES = {
     "Classifier": "a Classifier, as tenfold.train(...).classifier or tenfold.Classifier.load(folder) gives",
     "CrossValidation": "a CrossValidation, as tenfold.cross_validate gives",
+    "Form": "a Form, as tenfold.load_form gives",
     "ImageDataset": "an ImageDataset, as tenfold.load_dataset gives or "
     "tenfold.ImageDataset(images, labels, class_names) makes",
     "LineReader": "a LineReader, as tenfold.load_reader gives",

@@ -47,7 +47,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
     3: ("synthesis", "engines.create", "engines.preload", "engines.ensemble", "engines.check"),
     4: ("classifier", "explain.occlusion", "explain.overlay", "explain.sheet"),
     5: ("training", "evaluation", "explore", "reader", "explain"),
-    6: ("export", "runs", "estimator", "search", "serve"),
+    6: ("export", "forms", "runs", "estimator", "search", "serve"),
     7: ("doctor", "report", "review"),
     8: ("cli",),
     9: ("__main__",),

@@ -9,20 +9,26 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Self
 
 from tenfold.errors import printable
 from tenfold.files import csv_line
 
 if TYPE_CHECKING:
     from tenfold.ink.pdf import PdfPage
-    from tenfold.reader.columns import Columns
-    from tenfold.reader.constraint import Constraint
     from tenfold.reader.reading import Reading
     from tenfold.reader.table import Table
     from tenfold.review.page import ReviewItem
 
-__all__ = ["Answer", "Answers", "find_pages", "find_pictures", "open_answers", "tell_reading"]
+__all__ = [
+    "Answer",
+    "Answers",
+    "find_pages",
+    "find_pictures",
+    "open_answers",
+    "standard_input",
+    "tell_reading",
+]
 
 _MOST_DOUBTS = 3  # characters that an answer names
 _NTH = ["first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth"]
@@ -37,6 +43,18 @@ class Answer(NamedTuple):
     error: str
     page: int | None = None
 
+    @classmethod
+    def about(cls, path: str | PdfPage, error: str = "") -> Self:
+        """Of a picture, or of a page of a document."""
+        return cls(path, None, error) if isinstance(path, str) else cls(path.path, None, error, path.number)
+
+    @property
+    def source(self) -> str | PdfPage:
+        """What the picture is opened by."""
+        from tenfold.ink.pdf import PdfPage
+
+        return self.path if self.page is None else PdfPage(self.path, self.page)
+
     @property
     def name(self) -> str:
         """The path, and the page where there is one: what a line begins with."""
@@ -50,11 +68,11 @@ class Answer(NamedTuple):
         """Small enough to be held back with many others."""
         return self._replace(reading=self.reading and self.reading.without_picture())
 
-    def items(self, form: Constraint | Columns | None) -> list[ReviewItem]:
-        """What a person should look at. form: as it was read with."""
+    def items(self, form: Any) -> list[ReviewItem]:
+        """What a person should look at. form: as it was read with, a Constraint, Columns or None."""
         from tenfold.review.items import items_of
 
-        return items_of(self.reading, self.path, form) if self.reading else []
+        return items_of(self.reading, self.source, form) if self.reading else []
 
     def with_texts(self, texts: Sequence[str | None]) -> Answer:
         """With what a person said of its items; None leaves one as it is."""
@@ -177,6 +195,15 @@ def open_answers(*, as_json: bool, as_csv: bool, as_table: bool = False) -> Answ
 
         raise UsageError(f"{' and '.join(given)} exclude each other", remedy="ask for one of them")
     return asked[given[0]][1]() if given else Answers()
+
+
+def standard_input() -> BinaryIO:
+    """Where - stands for a picture. Raises UsageError where it is a terminal."""
+    if sys.stdin is None or sys.stdin.isatty():
+        from tenfold.errors import UsageError
+
+        raise UsageError("- stands for standard input, which is a terminal", expected="a picture piped in")
+    return sys.stdin.buffer
 
 
 def find_pages(given: str) -> list[tuple[str | PdfPage, str]]:

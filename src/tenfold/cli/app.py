@@ -11,10 +11,10 @@ from tenfold.cli.compare import compare_command
 from tenfold.cli.crossval import crossval_command
 from tenfold.cli.data import app as data_app
 from tenfold.cli.doctor import doctor_command
-from tenfold.cli.draw_form import draw_form_command
 from tenfold.cli.evaluate import evaluate_command
 from tenfold.cli.explain import explain_command
 from tenfold.cli.export import export_command
+from tenfold.cli.form import form_command
 from tenfold.cli.gradcheck import gradcheck_command
 from tenfold.cli.label_errors import label_errors_command
 from tenfold.cli.predict import predict_command
@@ -64,9 +64,9 @@ app.command("crossval")(crossval_command)
 app.command("search")(search_command)
 app.command("label-errors")(label_errors_command)
 app.command("read")(read_command)
+app.command("form")(form_command)
 app.command("adapt")(adapt_command)
 app.command("serve")(serve_command)
-app.command("draw-form")(draw_form_command)
 app.command("predict")(predict_command)
 app.command("explain")(explain_command)
 app.command("report")(report_command)

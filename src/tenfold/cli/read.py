@@ -10,18 +10,24 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tenfold.cli.answers import Answer, Answers, find_pages, open_answers
+from tenfold.cli.answers import Answer, Answers, find_pages, open_answers, standard_input
+from tenfold.cli.form_answers import answer_forms, open_form, open_form_answers
 from tenfold.cli.options import Quiet, ReaderEngineName
 from tenfold.cli.output import progress_bar
 from tenfold.errors import UsageError
 
 if TYPE_CHECKING:
     from tenfold.cli.reviewing import Reviewing
+    from tenfold.forms.template import Form
     from tenfold.ink.pdf import PdfPage
+    from tenfold.reader.columns import Columns
+    from tenfold.reader.constraint import Constraint
     from tenfold.reader.line_reader import LineReader
     from tenfold.reader.sheet_folder import SheetFolder
 
 __all__ = ["read_command"]
+
+_OPTIONS = {"least": "min", "most": "max"}  # what they are called on the command line
 
 
 def read_command(
@@ -50,12 +56,16 @@ def read_command(
             help="A table's columns: a pattern each, as 'name,\\d{1,2},\\d{1,3}'; a name is text, not read."
         ),
     ] = None,
+    form_file: Annotated[
+        Path | None,
+        typer.Option("--form", help="Photos of one form: its TOML, as tenfold form writes; a row per form."),
+    ] = None,
     as_table: Annotated[
         bool, typer.Option("--table", help="CSV of a ruled table's cells; what is not sure is empty.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON list on stdout, as it grows.")] = False,
     as_csv: Annotated[
-        bool, typer.Option("--csv", help="path,text,confidence,verdicts,error on stdout.")
+        bool, typer.Option("--csv", help="path,text,confidence,verdicts,error on stdout; or a form's fields.")
     ] = False,
     explain: Annotated[
         Path | None,
@@ -87,27 +97,35 @@ def read_command(
 
     A ? stands for a doubtful character. With --pattern, --length, --min or --max only
     answers of that form are given. Tables, forms and sudokus with ruled cells are read cell
-    by cell, however the page lies. A page of words is answered as text; --print reads the
-    numbers in it. A folder is read with all that lies below it, a PDF page by page. A
-    picture that cannot be opened or takes longer than --timeout is reported, the rest go
-    on, and the exit code is 1.
+    by cell, however the page lies; with --form, the named fields of a form. A page of words
+    is answered as text; --print reads the numbers in it. A folder is read with all that lies
+    below it, a PDF page by page. A picture that cannot be opened or takes longer than
+    --timeout is reported, the rest go on, and the exit code is 1.
     """
-    answers = open_answers(as_json=as_json, as_csv=as_csv, as_table=as_table)
     form = {"pattern": pattern, "length": length, "least": least, "most": most, "columns": columns}
-    _check(form)
-    reviewing = _open_review(form, collect, wanted=review)
+    if form_file is None:
+        template, answers = None, open_answers(as_json=as_json, as_csv=as_csv, as_table=as_table)
+    else:
+        others = {f"--{_OPTIONS.get(name, name)}": value for name, value in form.items()}
+        others |= {"--table": as_table, "--digits": only_digits, "--print": printed}
+        template = open_form(form_file, others)
+        answers = open_form_answers(template, as_json=as_json, as_csv=as_csv)
+    reviewing = _open_review(_check(form) if template is None else template, collect, wanted=review)
     if timeout is not None and explain:
         raise UsageError("--timeout and --explain exclude each other", remedy="leave one out")
-    options = form | {"printed": printed}
     reader = _load(model, engine)
     sheets = _open_sheets(explain) if explain else None
     paths = [found for given in pictures for found in find_pages(given)]
-    answers.several = len(paths) > 1
-    failed = 0
+    answers.several, failed = len(paths) > 1, 0
+    found = (
+        answer_forms(reader, template, paths, sheets, workers, timeout)
+        if template
+        else _answer_all(reader, paths, sheets, workers, timeout, form | {"printed": printed})
+    )
     with (
         _to_the_end(answers, opened=reviewing is None),
         progress_bar(quiet=quiet or len(paths) < 20) as progress,
-        closing(_answer_all(reader, paths, sheets, workers, timeout, options)) as answered,
+        closing(found) as answered,
     ):
         held = answered if reviewing is None else reviewing.hold(answered, answers, progress, len(paths))
         for number, answer in enumerate(held, start=1):
@@ -142,11 +160,11 @@ def _to_the_end(answers: Answers, *, opened: bool) -> Iterator[None]:
         raise typer.Exit(130) from None
 
 
-def _check(form: dict[str, Any]) -> None:
+def _check(form: dict[str, Any]) -> Constraint | Columns | None:
     """Raises UsageError for a wrong pattern or range."""
     from tenfold.reader.columns import make_form
 
-    make_form(**form)
+    return make_form(**form)
 
 
 def _load(model: Path | None, engine: str) -> LineReader:
@@ -176,17 +194,13 @@ def _answer_all(
     from tenfold.reader.many import read_pictures
 
     given = [
-        _standard_input().read() if path == "-" else path
+        standard_input().read() if path == "-" else path
         for path, error in paths
         if not error and not sheets and (path != "-" or timeout is not None)
     ]
     with closing(read_pictures(reader, given, workers=workers, timeout=timeout, **options)) as readings:
         for path, error in paths:
-            answer = (
-                Answer(path, None, error)
-                if isinstance(path, str)
-                else Answer(path.path, None, error, path.number)
-            )
+            answer = Answer.about(path, error)
             if error:
                 yield answer
             elif sheets or (path == "-" and timeout is None):
@@ -207,7 +221,7 @@ def _answer(
     from tenfold.errors import DataError
 
     try:
-        reading = reader.read(_standard_input() if path == "-" else path, **options)
+        reading = reader.read(standard_input() if path == "-" else path, **options)
     except DataError as error:
         return answer._replace(error=str(error))
     if sheets:
@@ -215,23 +229,16 @@ def _answer(
     return answer._replace(reading=reading)
 
 
-def _standard_input() -> Any:
-    if sys.stdin is None or sys.stdin.isatty():
-        raise UsageError("- stands for standard input, which is a terminal", expected="a picture piped in")
-    return sys.stdin.buffer
-
-
-def _open_review(form: dict[str, Any], collect: Path | None, *, wanted: bool) -> Reviewing | None:
-    from tenfold.errors import UsageError
-    from tenfold.reader.columns import make_form
-
+def _open_review(
+    form: Constraint | Columns | Form | None, collect: Path | None, *, wanted: bool
+) -> Reviewing | None:
     if not wanted:
         if collect is not None:
             raise UsageError("--collect keeps the answers of a review", remedy="add --review")
         return None
     from tenfold.cli.reviewing import Reviewing
 
-    return Reviewing(make_form(**form), collect)
+    return Reviewing(form, collect)
 
 
 def _open_sheets(folder: Path) -> SheetFolder:

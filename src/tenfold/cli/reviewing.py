@@ -11,6 +11,7 @@ from tenfold.errors import TenfoldError, printable
 
 if TYPE_CHECKING:
     from tenfold.cli.answers import Answer, Answers
+    from tenfold.forms.template import Form
     from tenfold.reader.columns import Columns
     from tenfold.reader.constraint import Constraint
     from tenfold.review.page import ReviewItem
@@ -25,7 +26,7 @@ class Reviewing:
     """form: as the pictures are read with. collect: the folder in which the answers are kept. Raises
     MissingDependencyError and DataError, before anything is read, where there can be no review."""
 
-    def __init__(self, form: Constraint | Columns | None, collect: Path | None) -> None:
+    def __init__(self, form: Constraint | Columns | Form | None, collect: Path | None) -> None:
         from tenfold.review.keeping import Keeper
 
         if collect is not None:

@@ -251,6 +251,8 @@ class LineReader:
             range(len(read)), key=lambda i: (read[i][0].text is not None, mean[i], read[i][0].confidence)
         )
         decoded, logs = read[best]
-        if decoded.text is not None:
-            decoded = replace(decoded, shares=decoded.shares | {digits_of(decoded.text): mean[best]})
-        return best, decoded, logs
+        known = {digits for each, _ in read for digits in each.shares}
+        shares = {
+            digits: sum(each.shares.get(digits, 0.0) for each, _ in read) / len(read) for digits in known
+        }
+        return best, replace(decoded, shares=shares), logs

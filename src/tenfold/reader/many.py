@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tenfold.arguments import checked
 from tenfold.errors import DataError, UsageError, printable
@@ -24,13 +24,14 @@ from tenfold.reader.constraint import Constraint
 from tenfold.reader.line_reader import LineReader, ReaderCard
 from tenfold.reader.reading import Reading
 
-__all__ = ["read_pictures"]
+__all__ = ["ask_or_not", "check_limits", "read_pictures"]
 
 MOST_SECONDS = 86_400  # of a timeout
 WORTH_A_PROCESS = 25  # pictures; fewer are read before another process has started
 TIMEOUT = 60.0  # seconds for a picture, where processes read them and nothing else is said
 
 Given = str | Path | PdfPage | bytes
+_G = TypeVar("_G", str | Path | PdfPage | bytes, str | PdfPage)
 
 
 @checked
@@ -56,16 +57,21 @@ def read_pictures(
     reader of the PyTorch engine reads in this process, without a timeout. Raises UsageError for a wrong
     pattern, range or timeout before it opens a picture.
     """
+    check_limits(reader, workers, timeout)
+    form = {"pattern": pattern, "length": length, "least": least, "most": most, "columns": columns}
+    constraint = make_form(**form)  # type: ignore[arg-type]
+    given = [str(path) if isinstance(path, Path) else path for path in paths]
+    return _read_all(reader, given, workers, {"form": form, "printed": printed}, constraint, timeout)
+
+
+def check_limits(reader: LineReader, workers: int | None, timeout: float | None) -> None:
+    """Raises UsageError for fewer than one worker, and for a timeout that cannot be kept."""
     if workers is not None and workers < 1:
         raise UsageError(f"workers is {workers}", expected="at least 1, or None")
     if timeout is not None and not 0 < timeout <= MOST_SECONDS:
         raise UsageError(f"timeout is {timeout:g}", expected=f"seconds, above 0 and at most {MOST_SECONDS:,}")
     if timeout is not None and reader.engine.name != "numpy":
         raise UsageError("a timeout with this engine", expected="the NumPy engine", remedy="leave one out")
-    form = {"pattern": pattern, "length": length, "least": least, "most": most, "columns": columns}
-    constraint = make_form(**form)  # type: ignore[arg-type]
-    given = [str(path) if isinstance(path, Path) else path for path in paths]
-    return _read_all(reader, given, workers, {"form": form, "printed": printed}, constraint, timeout)
 
 
 def _read_all(
@@ -78,21 +84,29 @@ def _read_all(
 ) -> Generator[Reading | DataError]:
     if workers is None:
         workers = min(count_cores(), MOST_HELPERS, len(given) // WORTH_A_PROCESS)
-    workers = min(max(workers, timeout is not None), len(given))
-    asked: Iterable[tuple[Given, Any]]
-    if workers > (timeout is None) and reader.engine.name == "numpy":
-        model = (reader.card.to_dict(), reader.engine.weights(), options)
-        limit = TIMEOUT if timeout is None else timeout
-        asked = ask_helpers("tenfold.reader.many", given, workers, start=model, timeout=limit)
-    else:
-        limit, asked = 0.0, ((each, NO_ANSWER) for each in given)
-    for each, answer in asked:
+    for each, answer in ask_or_not(reader, "tenfold.reader.many", given, workers, timeout, options):
         if answer is NO_ANSWER:
             yield _read(reader, each, constraint, printed=options["printed"])
-        elif answer is TOO_LATE or answer is ENDED:
-            yield _give_up(each, f"took longer than {limit:g} s" if answer is TOO_LATE else "")
         else:
             yield answer
+
+
+def ask_or_not(
+    reader: LineReader, module: str, given: Sequence[_G], workers: int, timeout: float | None, options: Any
+) -> Generator[tuple[_G, Any]]:
+    """Each with its helper's answer, with a DataError where that took too long or ended, or with NO_ANSWER
+    where no helper reads. module: what a helper runs, which is given the reader's card and weights, and the
+    options."""
+    workers = min(max(workers, timeout is not None), len(given))
+    if workers <= (timeout is None) or reader.engine.name != "numpy":
+        yield from ((each, NO_ANSWER) for each in given)
+        return
+    limit = TIMEOUT if timeout is None else timeout
+    start = (reader.card.to_dict(), reader.engine.weights(), options)
+    for each, answer in ask_helpers(module, given, workers, start=start, timeout=limit):
+        if answer is TOO_LATE or answer is ENDED:
+            answer = _give_up(each, f"took longer than {limit:g} s" if answer is TOO_LATE else "")
+        yield each, answer
 
 
 def _give_up(given: Given, late: str) -> DataError:

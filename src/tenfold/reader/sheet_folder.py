@@ -35,7 +35,10 @@ class SheetFolder:
     def add(self, path: str, reading: Reading, reader: LineReader) -> Path:
         """Writes the sheet of the picture at `path` ("-": standard input) as `<its name>.png`."""
         title = "standard input" if path == "-" else Path(path).name
-        sheet = explain_reading(reading, reader, name=title)
+        return self.add_sheet(path, explain_reading(reading, reader, name=title))
+
+    def add_sheet(self, path: str, sheet: Image.Image) -> Path:
+        """As `add`, of a sheet that is drawn already."""
         place = self._place("stdin" if path == "-" else Path(path).stem)
         write_sheet(sheet, place)
         return place

@@ -10,6 +10,7 @@ from PIL import Image
 from tenfold.errors import DataError
 from tenfold.ink.lines import Box
 from tenfold.ink.open import open_grey, to_grey
+from tenfold.ink.pdf import PdfPage
 from tenfold.ink.views import find_views
 from tenfold.reader.reading import Reading
 
@@ -20,7 +21,7 @@ _INSETS = (0.03, 0.06, 0.1)  # of a cell's sides: likewise, for its rules
 _LONGEST = 1600  # pixels of a crop's longer side
 
 
-def open_crops(reading: Reading, source: str) -> tuple[np.ndarray, float] | None:
+def open_crops(reading: Reading, source: str | PdfPage) -> tuple[np.ndarray, float] | None:
     """uint8 (H, W) to cut from, and the original's pixels for each of its own; None where the picture cannot
     be opened again."""
     if reading.picture is not None:

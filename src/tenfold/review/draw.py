@@ -15,8 +15,9 @@ from starlette.responses import Response
 from tenfold.arguments import checked
 from tenfold.errors import TenfoldError, UsageError, printable
 from tenfold.files import replace_file, write_text
+from tenfold.forms.template import Field, write_form_text
 from tenfold.ink.open import open_picture
-from tenfold.review.form_file import DrawnField, DrawnForm, Mistake, form_to_toml, parse_form
+from tenfold.review.form_file import DrawnForm, Mistake, parse_form
 from tenfold.review.local import LocalPage
 
 __all__ = ["draw_form"]
@@ -31,7 +32,7 @@ def draw_form(
     output: Path,
     *,
     announce: Callable[[str], None],
-    fields: Sequence[DrawnField] = (),
+    fields: Sequence[Field] = (),
     replace: bool = False,
     port: int = 0,
     open_browser: bool = True,
@@ -50,7 +51,7 @@ def draw_form(
 
 
 class _Drawing:
-    def __init__(self, picture: Path, output: Path, fields: tuple[DrawnField, ...], replace: bool) -> None:
+    def __init__(self, picture: Path, output: Path, fields: tuple[Field, ...], replace: bool) -> None:
         self.picture, self.output, self.fields, self.replace = picture, output, fields, replace
         self.jpeg = _shown(picture)
         self.saved = False
@@ -73,7 +74,7 @@ class _Drawing:
             )
 
     def tell(self, _: Any) -> dict[str, Any]:
-        fields = [{"name": field.name, "box": field.box, "pattern": field.pattern} for field in self.fields]
+        fields = [{"name": each.name, "box": each.box, "pattern": each.pattern or ""} for each in self.fields]
         return {
             "picture": printable(self.picture.name),
             "output": printable(self.output.name),
@@ -104,7 +105,7 @@ class _Drawing:
     def _write(self, form: DrawnForm) -> str:
         """The name of the picture beside the form."""
         name = self._lay_picture()
-        write_text(self.output, form_to_toml(form, name=self.output.stem, picture=name))
+        write_text(self.output, write_form_text(self.output.stem, name, form.fields, form.sums))
         return name
 
     def _lay_picture(self) -> str:

@@ -1,4 +1,4 @@
-"""The boxes that a person drew, checked and written as a form's TOML."""
+"""The boxes that a person drew, checked."""
 
 from __future__ import annotations
 
@@ -9,17 +9,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from tenfold.errors import UsageError
+from tenfold.forms.template import Check, Field, Share
 from tenfold.reader.constraint import Pattern
-from tenfold.recipes.load import toml_value
 
-__all__ = ["DrawnField", "DrawnForm", "Mistake", "form_to_toml", "parse_form"]
+__all__ = ["DrawnForm", "Mistake", "parse_form"]
 
 _MOST_FIELDS = 500
 _MOST_SUMS = 100
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _DIGITS = 4  # of a share
-
-Share = tuple[float, float, float, float]
 
 
 class Mistake(UsageError):
@@ -31,20 +29,9 @@ class Mistake(UsageError):
 
 
 @dataclass(frozen=True)
-class DrawnField:
-    """box: left, top, right, bottom, as shares of the picture's width and height. pattern: "" for none."""
-
-    name: str
-    box: Share
-    pattern: str = ""
-
-
-@dataclass(frozen=True)
 class DrawnForm:
-    """sums: as "total = a + b"."""
-
-    fields: tuple[DrawnField, ...]
-    sums: tuple[str, ...] = ()
+    fields: tuple[Field, ...]
+    sums: tuple[Check, ...] = ()
 
 
 def parse_form(document: dict[str, Any]) -> DrawnForm:
@@ -69,7 +56,7 @@ def parse_form(document: dict[str, Any]) -> DrawnForm:
     return DrawnForm(fields, tuple(_parse_sum(each, names) for each in sums if each.strip()))
 
 
-def _parse_field(given: Any, number: int) -> DrawnField:
+def _parse_field(given: Any, number: int) -> Field:
     if not isinstance(given, dict):
         raise Mistake("no field", expected='{"name": ..., "box": ...}', field=number)
     name, pattern = given.get("name"), given.get("pattern", "")
@@ -84,7 +71,7 @@ def _parse_field(given: Any, number: int) -> DrawnField:
     except UsageError as error:
         raise Mistake(f"field {name}: {error.found}", expected=error.expected,
                       field=number, part="pattern") from error  # fmt: skip
-    return DrawnField(name, _parse_box(given.get("box"), name, number), pattern)
+    return Field(name, _parse_box(given.get("box"), name, number), pattern or None)
 
 
 def _parse_box(given: Any, name: str, number: int) -> Share:
@@ -99,29 +86,13 @@ def _parse_box(given: Any, name: str, number: int) -> Share:
     return left, top, right, bottom
 
 
-def _parse_sum(given: str, names: Sequence[str]) -> str:
-    """ "total = a + b" with one space around each sign. Raises Mistake."""
-    shown, (total, _, rest) = ascii(given.strip())[:60], given.partition("=")
-    parts = [part.strip() for part in (total, *rest.split("+"))]
-    if not all(map(_NAME.fullmatch, parts)):
-        raise Mistake(f"the sum {shown}", expected="names of fields, as total = a + b", part="sums")
-    if unknown := next((part for part in parts if part not in names), None):
-        raise Mistake(f"in the sum {given.strip()[:60]!a}: no field is named {unknown}",
+def _parse_sum(given: str, names: Sequence[str]) -> Check:
+    """ "total = a + b". Raises Mistake."""
+    try:
+        check = Check.parse(given)
+    except UsageError as error:
+        raise Mistake(error.found, expected=error.expected, part="sums") from error
+    if unknown := next((name for name in check.names if name not in names), None):
+        raise Mistake(f"sum '{check}': no field is named {unknown}",
                       expected="names of fields", part="sums")  # fmt: skip
-    return f"{parts[0]} = {' + '.join(parts[1:])}"
-
-
-def form_to_toml(form: DrawnForm, *, name: str, picture: str) -> str:
-    """picture: the file's name, beside the TOML."""
-    lines = [f"name = {toml_value(name)}", f"picture = {toml_value(picture)}"]
-    for field in form.fields:
-        lines += ["", "[[field]]", f"name = {toml_value(field.name)}", f"box = {toml_value(field.box)}"]
-        lines += [f"pattern = {_literal(field.pattern)}"] if field.pattern else []
-    for each in form.sums:
-        lines += ["", "[[check]]", f"sum = {toml_value(each)}"]
-    return "\n".join(lines) + "\n"
-
-
-def _literal(text: str) -> str:
-    r"""In single quotes, where a \ needs no other before it."""
-    return f"'{text}'" if "'" not in text and text.isprintable() else toml_value(text)
+    return check

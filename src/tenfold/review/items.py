@@ -11,6 +11,7 @@ import numpy as np
 
 from tenfold.arrays import Prediction
 from tenfold.ink.lines import Box
+from tenfold.ink.pdf import PdfPage
 from tenfold.reader.alphabet import CHARACTERS, OTHER
 from tenfold.reader.columns import Columns
 from tenfold.reader.constraint import Constraint
@@ -33,16 +34,18 @@ class _Doubt(NamedTuple):
     cell: tuple[int, int] | None = None
 
 
-def items_of(reading: Reading, source: str, form: Constraint | Columns | None = None) -> list[ReviewItem]:
+def items_of(
+    reading: Reading, source: str | PdfPage, form: Constraint | Columns | None = None
+) -> list[ReviewItem]:
     """What a person should look at: doubtful lines, or of a table doubtful cells, in reading order; those of
     which nothing has the expected form are among them.
 
-    source: the picture's path; it is opened anew where the reading came without its picture. form: as it was
-    read with.
+    source: the picture's path, or the page of a PDF; it is opened anew where the reading came without its
+    picture. form: as it was read with.
     """
     doubts = list(_doubts(reading))
     crops = open_crops(reading, source) if doubts else None
-    return [_item(reading, doubt, source, form, crops) for doubt in doubts]
+    return [_item(reading, doubt, str(source), form, crops) for doubt in doubts]
 
 
 def with_texts(reading: Reading, texts: Sequence[str | None]) -> Reading:

@@ -1,4 +1,4 @@
-"""`tenfold draw-form`: the command around the page."""
+"""`tenfold form --draw`: the command around the page."""
 
 from __future__ import annotations
 
@@ -26,21 +26,22 @@ def test_the_form_is_written_and_named(tenfold: Command, monkeypatch: pytest.Mon
 
     monkeypatch.setattr("webbrowser.open", person)
     monkeypatch.setenv("DISPLAY", ":0")
-    done = tenfold("draw-form", "exam.png", "--output", "forms/exam.toml")
+    done = tenfold("form", "exam.png", "--draw", "--output", "forms/exam.toml")
     assert (done.code or 0, done.out) == (0, "forms/exam.toml\n")
     assert "draw the fields on http://127.0.0.1:" in done.err
     form = tomllib.loads(Path("forms/exam.toml").read_text(encoding="utf-8"))
     assert form["picture"] == "exam.png" and Path("forms/exam.png").is_file()
-    tenfold("draw-form", "exam.png", "-o", "forms/exam.toml").complaint(2, "is there already", "--force")
+    tenfold("form", "exam.png", "--draw", "-o", "forms/exam.toml").complaint(2, "is there already", "--force")
+    tenfold("form", "exam.png", "--force").complaint(2, "--draw")
 
 
 def test_ctrl_c_saves_nothing(tenfold: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(LocalPage, "run", lambda self, **_: False)
-    done = tenfold("draw-form", "exam.png", "--output", "exam.toml")
+    done = tenfold("form", "exam.png", "--draw")
     done.complaint(130, "nothing is saved")
     assert not Path("exam.toml").exists()
 
 
 def test_mistakes_are_told_in_a_line(tenfold: Command) -> None:
-    tenfold("draw-form", "no.png", "-o", "exam.toml").complaint(1, "no.png is not there")
-    tenfold("draw-form", "exam.png", "-o", ".").complaint(2, "is a folder")
+    tenfold("form", "no.png", "--draw").complaint(1, "no.png is not there")
+    tenfold("form", "exam.png", "--draw", "-o", ".").complaint(2, "is a folder")

@@ -1,0 +1,69 @@
+"""`tenfold form`: a template of the fields that are found in an example of a form, or drawn over it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tenfold.errors import DataError, UsageError, printable
+
+__all__ = ["form_command"]
+
+
+def form_command(
+    picture: Annotated[Path, typer.Argument(help="A scan or a photo of the form, blank or filled.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The new file; else the picture's name with .toml.")
+    ] = None,
+    names: Annotated[
+        str | None, typer.Option(help="a,b,c: of the fields, from the top; - leaves a field out.")
+    ] = None,
+    draw: Annotated[
+        bool, typer.Option("--draw", help="Draw and name the fields on a page in the browser.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="With --draw: replace the file.")] = False,
+) -> None:
+    """Write a template of a form: the ruled cells, boxes or lines of an example, as named fields.
+
+    The fields are called field_1, field_2, ... in reading order where they get no other
+    names. With --draw a page shows them over the picture, to be changed with mouse, pen,
+    finger or keyboard, on this machine only; Ctrl-C ends it without saving. Otherwise
+    correct the TOML by hand: names, boxes, patterns, sums. The example is copied beside it.
+    `tenfold read --form` reads with it.
+    """
+    from tenfold.forms.propose import propose_form, write_form
+
+    path, given = output or picture.with_suffix(".toml"), [] if names is None else names.split(",")
+    if draw:
+        _draw(picture, path, given, force=force)
+        return
+    if force:
+        raise UsageError("--force replaces what was drawn", remedy="add --draw, or name another --output")
+    form = propose_form(picture, name=path.stem, names=given)
+    write_form(form, path)
+    told = f"{path}: {len(form.fields)} fields, {form.fields[0].name} to {form.fields[-1].name}"
+    sys.stdout.write(f"{told}; name them there, then: tenfold read --form {path} SCANS --csv\n")
+
+
+def _draw(picture: Path, path: Path, names: list[str], *, force: bool) -> None:
+    from tenfold.forms.propose import propose_form
+    from tenfold.ink.open import open_picture
+    from tenfold.review.draw import draw_form
+
+    open_picture(picture)  # what is no picture is said before a page is opened
+    try:
+        fields = propose_form(picture, name=path.stem, names=names).fields
+    except DataError:  # nothing is found in it: all is drawn
+        fields = ()
+
+    def announce(address: str) -> None:
+        sys.stderr.write(f"tenfold: draw the fields on {address} (Ctrl-C ends it without saving)\n")
+        sys.stderr.flush()
+
+    if not draw_form(picture, path, announce=announce, fields=fields, replace=force):
+        sys.stderr.write("tenfold: interrupted, nothing is saved\n")
+        raise typer.Exit(130)
+    sys.stdout.write(f"{printable(str(path))}\n")

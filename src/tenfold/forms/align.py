@@ -1,0 +1,195 @@
+"""Ink of two pictures laid onto each other: a homography, then a smooth bend, by Gauss-Newton steps.
+
+Coordinates: from the middle of a picture, in units of half its longer side. A place x of the example lies at
+H(x + bend(x)) on the photo.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from PIL import Image
+from scipy import ndimage
+
+__all__ = ["Level", "Warp", "improve", "likeness", "make_level", "places_of", "sample", "shrink_ink"]
+
+_BLUR = 1.2  # pixels of a level
+_PALE = 0.02  # ink of a pixel: what is less is the paper's grain
+_DEGREE = 3  # of the bend, in x and in y
+_STIFF = (1e-3, 1e-2)  # how strongly the homography and the bend are held back in a step
+_TOLD = 0.05  # of the steepest slope: pixels with less say nothing
+_MOST = 15_000  # pixels that are looked at: of more, one in so many
+_ROBUST = 2.0  # mean departures: a pixel that departs by as much counts half
+
+
+@dataclass(frozen=True, eq=False)
+class Warp:
+    """matrix: float (3, 3). bend: float (2, 16), of x and of y, for products of Legendre polynomials."""
+
+    matrix: np.ndarray
+    bend: np.ndarray
+
+    @classmethod
+    def flat(cls, matrix: np.ndarray) -> Warp:
+        """Without a bend."""
+        return cls(matrix, np.zeros((2, (_DEGREE + 1) ** 2)))
+
+    def apply(self, points: np.ndarray) -> np.ndarray:
+        """float (N, 2) -> float (N, 2)."""
+        if self.bend.any():
+            points = points + _bends(points) @ self.bend.T
+        mapped = points @ self.matrix[:, :2].T + self.matrix[:, 2]
+        return mapped[:, :2] / np.maximum(mapped[:, 2:], 1e-3)
+
+
+@dataclass(frozen=True, eq=False)
+class Level:
+    """One size of the example. ink: float32 (h, w). counted: float32 (h, w), how much each pixel counts."""
+
+    ink: np.ndarray
+    counted: np.ndarray
+
+    @cached_property
+    def places(self) -> np.ndarray:
+        """float32 (h w, 2): x and y of each pixel."""
+        return places_of(self.ink.shape)
+
+    @cached_property
+    def told(self) -> np.ndarray:
+        """Indices of the pixels whose slope says where they belong."""
+        steep = np.hypot(*self._slopes) * self.counted
+        told = np.flatnonzero(steep.ravel() > _TOLD * steep.max())
+        return told[:: -(-len(told) // _MOST) or 1]
+
+    @cached_property
+    def _slopes(self) -> tuple[np.ndarray, np.ndarray]:
+        """Along x and along y, per unit."""
+        down, along = np.gradient(self.ink)
+        return along * (max(self.ink.shape) / 2), down * (max(self.ink.shape) / 2)
+
+    @cached_property
+    def turns(self) -> np.ndarray:
+        """float32 (N, 8): how a told pixel's ink changes with each part of a homography."""
+        x, y = self.places[self.told].T
+        gx, gy = (slope.ravel()[self.told] for slope in self._slopes)
+        both = gx * x + gy * y
+        return np.stack([gx * x, gx * y, gx, gy * x, gy * y, gy, both * x, both * y], axis=1)
+
+    @cached_property
+    def bends(self) -> np.ndarray:
+        """float32 (N, 32): likewise, with each part of a bend."""
+        basis = _bends(self.places[self.told])
+        gx, gy = (slope.ravel()[self.told][:, None] for slope in self._slopes)
+        return np.concatenate([gx * basis, gy * basis], axis=1)
+
+
+def make_level(ink: np.ndarray, counted: np.ndarray, side: int) -> Level:
+    """The example's ink and what counts of it, float32 (H, W), at this length of the longer side."""
+    return Level(shrink_ink(ink, side), ndimage.minimum_filter(_resize(counted, side), 3))
+
+
+def shrink_ink(ink: np.ndarray, side: int) -> np.ndarray:
+    """float32 (H, W) -> float32 (h, w), blurred; thick strokes weigh little more than thin print."""
+    return ndimage.gaussian_filter(np.sqrt(_resize(ink, side) + _PALE) - np.float32(_PALE**0.5), _BLUR)
+
+
+def _resize(values: np.ndarray, side: int) -> np.ndarray:
+    ratio = side / max(values.shape)
+    size = max(2, round(values.shape[1] * ratio)), max(2, round(values.shape[0] * ratio))
+    kind = Image.Resampling.BOX if ratio < 1 else Image.Resampling.BILINEAR
+    return np.asarray(Image.fromarray(values.astype(np.float32)).resize(size, kind))
+
+
+def places_of(shape: tuple[int, ...]) -> np.ndarray:
+    """float32 (h w, 2): x and y of each pixel's middle."""
+    half = max(shape) / 2
+    y, x = ((np.arange(size) + 0.5 - size / 2) / half for size in shape[:2])
+    return np.stack([np.tile(x, shape[0]), np.repeat(y, shape[1])], axis=1).astype(np.float32)
+
+
+def sample(ink: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """float32 (N,): ink at float (N, 2); nothing lies outside of the picture."""
+    half = max(ink.shape) / 2
+    at = [places[:, 1 - axis] * half + ink.shape[axis] / 2 - 0.5 for axis in (0, 1)]
+    return ndimage.map_coordinates(ink, at, order=1, mode="constant")
+
+
+def improve(level: Level, photo: np.ndarray, warp: Warp, steps: int, *, bend: bool) -> Warp:
+    """Gauss-Newton steps that make the photo's ink, float32 (h, w), like the example's. bend: of the bend,
+    else of the homography."""
+    told = level.told
+    if len(told) < 40:
+        return warp
+    change = level.bends if bend else level.turns
+    ink, counted = level.ink.ravel()[told], level.counted.ravel()[told]
+    columns = np.concatenate([change, ink[:, None], np.ones((len(told), 1), np.float32)], axis=1)
+    places = level.places[told]
+    for _ in range(steps):
+        seen = sample(photo, warp.apply(places))
+        move = _solve(columns, seen, counted, ink, _STIFF[bend])
+        if move is None:
+            break
+        warp = _bent(warp, move) if bend else _turned(warp, move)
+        if np.abs(move).max() < 2e-5:
+            break
+    return warp
+
+
+def _solve(
+    columns: np.ndarray, seen: np.ndarray, counted: np.ndarray, ink: np.ndarray, stiff: float
+) -> np.ndarray | None:
+    """The move after which the photo's ink is `gain` times the example's, more or less; None where it is
+    rather its opposite."""
+    trusted = counted
+    gain = _gain(ink, seen, counted)
+    departure = np.abs(seen - seen.mean() - gain * (ink - ink.mean()))
+    usual = float(departure @ counted / counted.sum()) + 1e-6
+    trusted = counted / (1 + (departure / (_ROBUST * usual)) ** 2)
+    weighted = columns * trusted[:, None]
+    matrix = (weighted.T @ columns).astype(np.float64)
+    held = stiff * np.diag(matrix).copy()
+    held[-2:] = 1e-6
+    found = np.linalg.solve(matrix + np.diag(held + 1e-9), (weighted.T @ seen).astype(np.float64))
+    return -found[:-2] / found[-2] if found[-2] > 0.05 * max(gain, 1e-3) and gain > 0 else None
+
+
+def _gain(ink: np.ndarray, seen: np.ndarray, counted: np.ndarray) -> float:
+    own = ink - (ink @ counted) / counted.sum()
+    return float((own * counted) @ seen / ((own * counted) @ own + 1e-9))
+
+
+def _turned(warp: Warp, move: np.ndarray) -> Warp:
+    a, b, c, d, e, f, g, h = np.clip(move, -0.3, 0.3)
+    matrix = warp.matrix @ np.array([[1 + a, b, c], [d, 1 + e, f], [-g, -h, 1]])
+    return Warp(matrix / matrix[2, 2], warp.bend)
+
+
+def _bent(warp: Warp, move: np.ndarray) -> Warp:
+    return Warp(warp.matrix, warp.bend + np.clip(move, -0.05, 0.05).reshape(2, -1))
+
+
+def _bends(points: np.ndarray) -> np.ndarray:
+    """float (N, 16): products of the Legendre polynomials of x and of y, up to the third."""
+    x, y = (_legendre(np.clip(points[:, i], -1.1, 1.1)) for i in (0, 1))
+    return (x[:, :, None] * y[:, None, :]).reshape(len(points), -1)
+
+
+def _legendre(x: np.ndarray) -> np.ndarray:
+    return np.stack([np.ones_like(x), x, (3 * x * x - 1) / 2, (5 * x * x - 3) * x / 2], axis=1)
+
+
+def likeness(level: Level, photo: np.ndarray, warp: Warp) -> float:
+    """Correlation of the inks where it counts, -1 to 1."""
+    some = slice(None, None, -(-level.ink.size // (3 * _MOST)))
+    seen = sample(photo, warp.apply(level.places[some]))
+    return correlate(level.ink.ravel()[some], seen, level.counted.ravel()[some])
+
+
+def correlate(one: np.ndarray, other: np.ndarray, counted: np.ndarray) -> float:
+    """Pearson's, weighted."""
+    total = float(counted.sum()) + 1e-9
+    one, other = one - (one @ counted) / total, other - (other @ counted) / total
+    both = float((one * one) @ counted) * float((other * other) @ counted)
+    return float((one * other) @ counted) / np.sqrt(both + 1e-12)
