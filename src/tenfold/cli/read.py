@@ -103,12 +103,11 @@ def read_command(
     --timeout is reported, the rest go on, and the exit code is 1.
     """
     form = {"pattern": pattern, "length": length, "least": least, "most": most, "columns": columns}
-    if form_file is None:
-        template, answers = None, open_answers(as_json=as_json, as_csv=as_csv, as_table=as_table)
+    others = {"--table": as_table, "--digits": only_digits, "--print": printed}
+    template = _open_template(form_file, form, others) if form_file else None
+    if template is None:
+        answers = open_answers(as_json=as_json, as_csv=as_csv, as_table=as_table)
     else:
-        others = {f"--{_OPTIONS.get(name, name)}": value for name, value in form.items()}
-        others |= {"--table": as_table, "--digits": only_digits, "--print": printed}
-        template = open_form(form_file, others)
         answers = open_form_answers(template, as_json=as_json, as_csv=as_csv)
     reviewing = _open_review(_check(form) if template is None else template, collect, wanted=review)
     if timeout is not None and explain:
@@ -117,11 +116,10 @@ def read_command(
     sheets = _open_sheets(explain) if explain else None
     paths = [found for given in pictures for found in find_pages(given)]
     answers.several, failed = len(paths) > 1, 0
-    found = (
-        answer_forms(reader, template, paths, sheets, workers, timeout)
-        if template
-        else _answer_all(reader, paths, sheets, workers, timeout, form | {"printed": printed})
-    )
+    if template is None:
+        found = _answer_all(reader, paths, sheets, workers, timeout, form | {"printed": printed})
+    else:
+        found = answer_forms(reader, template, paths, sheets, workers, timeout)
     with (
         _to_the_end(answers, opened=reviewing is None),
         progress_bar(quiet=quiet or len(paths) < 20) as progress,
@@ -134,9 +132,19 @@ def read_command(
             answers.add(answer.only_digits() if only_digits else answer)
             if progress:
                 progress("reading", number, len(paths))
+    _count(failed, len(paths), quiet=quiet)
+
+
+def _open_template(path: Path, form: dict[str, Any], others: dict[str, Any]) -> Form:
+    """form, others: what it excludes."""
+    return open_form(path, {f"--{_OPTIONS.get(name, name)}": value for name, value in form.items()} | others)
+
+
+def _count(failed: int, total: int, *, quiet: bool) -> None:
+    """Ends with exit code 1 where pictures failed."""
     if failed:
-        if not quiet and len(paths) > 1:
-            sys.stderr.write(f"tenfold: {failed:,} of {len(paths):,} pictures could not be read\n")
+        if not quiet and total > 1:
+            sys.stderr.write(f"tenfold: {failed:,} of {total:,} pictures could not be read\n")
         raise typer.Exit(1)
 
 

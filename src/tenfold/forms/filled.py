@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tenfold.arguments import checked
 from tenfold.ink.lines import Box
 from tenfold.ink.open import Picture
 
@@ -69,6 +70,7 @@ class FilledForm:
         """Names of the fields that a person should look at."""
         return tuple(each.name for each in self.fields if each.doubtful)
 
+    @checked
     def with_texts(self, texts: Sequence[str | None]) -> FilledForm:
         """With what a person said of the doubtful fields, in their order: None leaves one as it is, "" says
         that nothing can be read there. What was reviewed is sure."""

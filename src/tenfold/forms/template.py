@@ -122,6 +122,7 @@ class Form:
         """Writes the TOML, with the picture's path relative to it; the picture itself is left where it is."""
         write_text(Path(path), self.to_toml(Path(path).parent))
 
+    @checked
     def to_toml(self, folder: Path) -> str:
         """The file's text, where it is to lie in `folder`."""
         picture = Path(os.path.relpath(self.picture.resolve(), folder.resolve())).as_posix()
