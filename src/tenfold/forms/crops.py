@@ -15,6 +15,7 @@ _ROOM = 0.2  # around a field, of its height: rules of its frame are seen there
 _SMALLEST, _TALLEST, _WIDEST = 12, 320, 2400  # pixels of a cut
 _DARK = 0.12  # of the paper: what is darker in the example may be a rule
 _ALONG, _DOWN = 0.7, 0.92  # of the field's width and height that a rule covers
+_EDGE = 0.15  # of its height: a rule along a field runs so near to its upper or lower side
 _GAP = 0.25  # of the height: dots of a dotted rule are no farther apart
 _THICK = 0.14  # of the height: a rule is not thicker
 _MOVED = 0.08  # of the height: a rule is looked for so far from its place
@@ -90,8 +91,13 @@ def _rules(dark: np.ndarray, room: int) -> tuple[list[Band], list[Band]]:
     along = ndimage.maximum_filter1d(inked, max(1, int(_GAP * high)) | 1, axis=1)[:, room : room + wide]
     down = inked[room : room + high]
     most = max(4, _THICK * high)
+    low, end = room + _EDGE * high, room + (1 - _EDGE) * high  # strokes of a filled example lie between
     return (
-        [band for band in _bands(along.mean(axis=1) > _ALONG) if band[1] - band[0] <= most],
+        [
+            band
+            for band in _bands(along.mean(axis=1) > _ALONG)
+            if band[1] - band[0] <= most and (band[1] <= low or band[0] >= end)
+        ],
         [band for band in _bands(down.mean(axis=0) > _DOWN) if band[1] - band[0] <= most],
     )
 
