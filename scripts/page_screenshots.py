@@ -1,4 +1,4 @@
-"""The drawing page as a browser shows it: empty, with a number written, with a photo, with a table; wide and narrow.
+"""The drawing page as a browser shows it: empty, with a number, a photo, a table; wide and narrow.
 
     python scripts/page_screenshots.py OUT_DIR
 
