@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
@@ -22,16 +21,6 @@ from tenfold.review.draw import draw_form
 from tenfold.review.form_file import Mistake, parse_form
 
 NEVER = ("save", {"fields": [{"name": "end", "box": [0, 0, 1, 1]}]})  # ends a page that a test left open
-
-
-@pytest.fixture
-def page(browser_page: Page) -> Iterator[Page]:
-    """It must not complain, and ask nobody else."""
-    browser_page.events.clear()
-    yield browser_page
-    assert browser_page.complaints() == []
-    hosts = {urlsplit(url).hostname for url in browser_page.requests() if url.startswith("http")}
-    assert hosts == {"127.0.0.1"}
 
 
 @pytest.fixture

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 from browser import Page
@@ -18,16 +16,6 @@ from tenfold.review.page import ReviewItem, review
 
 TWO = make_constraint(pattern=r"\d{1,2}")
 FINISH = ("finish", {})
-
-
-@pytest.fixture
-def page(browser_page: Page) -> Iterator[Page]:
-    """It must not complain, and ask nobody else."""
-    browser_page.events.clear()
-    yield browser_page
-    assert browser_page.complaints() == []
-    hosts = {urlsplit(url).hostname for url in browser_page.requests() if url.startswith("http")}
-    assert hosts == {"127.0.0.1"}
 
 
 def opened(page: Page, served: Running, number: int = 1, **options: object) -> Hand:

@@ -50,13 +50,11 @@ def form_command(
 
 def _draw(picture: Path, path: Path, names: list[str], *, force: bool) -> None:
     from tenfold.forms.propose import propose_form
-    from tenfold.ink.open import open_picture
     from tenfold.review.draw import draw_form
 
-    open_picture(picture)  # what is no picture is said before a page is opened
     try:
         fields = propose_form(picture, name=path.stem, names=names).fields
-    except DataError:  # nothing is found in it: all is drawn
+    except DataError:  # no field is found; draw_form refuses what is not a picture
         fields = ()
 
     def announce(address: str) -> None:
