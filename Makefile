@@ -9,12 +9,15 @@ demo: .venv/installed
 	$(BIN)/tenfold read examples/
 
 # The line reader that comes with the package, made anew; it goes on where it was stopped.
-# READER_DATA holds mnist/, handwriting-strokes/ and real-train/. Fonts that are not installed are left out.
+# READER_DATA holds mnist/, handwriting-strokes/ and real-train/. Fonts that are neither installed nor to be
+# had from npm are left out.
 READER_DATA ?= $(or $(TENFOLD_DATA_DIR),../shared/data)
 STRIPS := build/reader/strips
+READER_FONTS := build/reader/fonts
 reader: .venv/installed
-	$(BIN)/python scripts/reader_strips.py $(READER_DATA) $(STRIPS) --shards 1 --split held
-	$(BIN)/python scripts/reader_strips.py $(READER_DATA) $(STRIPS) --shards 160 & \
+	scripts/reader_fonts $(READER_FONTS)
+	$(BIN)/python scripts/reader_strips.py $(READER_DATA) $(STRIPS) --fonts $(READER_FONTS) --shards 1 --split held
+	$(BIN)/python scripts/reader_strips.py $(READER_DATA) $(STRIPS) --fonts $(READER_FONTS) --shards 160 & \
 	  $(BIN)/python scripts/train_reader.py $(STRIPS) build/reader --steps 30000 && wait
 	$(BIN)/python scripts/settle_reader.py build/reader/weights.safetensors $(STRIPS) $(READER_DATA) src/tenfold/reader/model
 

@@ -34,9 +34,11 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--split", choices=["train", "held"], default="train")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--fonts", type=Path, help="a folder of handwriting fonts (scripts/reader_fonts)")
     given = parser.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
-    maker = StripMaker(load_sources(given.data_dir, given.split, find_fonts()))
+    written = sorted(given.fonts.glob("*.woff")) if given.fonts else []
+    maker = StripMaker(load_sources(given.data_dir, given.split, find_fonts(), written))
     for number in range(given.first, given.shards):
         path = shard_path(given.folder, given.split, number)
         if not path.exists():

@@ -59,12 +59,42 @@ def main() -> None:
 
 def build_engine(recipe: Recipe, seed: int, start: Path | None) -> Engine:
     network = recipe.plan((HEIGHT, 128), OUTPUTS)
-    weights = load_file(start) if start else initial_weights(network, recipe.network.initialise, seed=seed)
+    weights = initial_weights(network, recipe.network.initialise, seed=seed)
+    if start:
+        weights = widen(load_file(start), weights, np.random.default_rng(seed))
     options = EngineOptions(
         mean=recipe.input.mean, std=recipe.input.std, loss=recipe.loss, optimiser=recipe.optimiser,
         average_decay=recipe.training.average_decay, seed=seed, precision=recipe.training.precision,
     )  # fmt: skip
     return create_engine("torch", network, weights, options)
+
+
+def widen(
+    old: dict[str, np.ndarray], new: dict[str, np.ndarray], rng: np.random.Generator
+) -> dict[str, np.ndarray]:
+    """Weights of a narrower network in a wider one, which gives nearly its answers (Chen et al. 2016).
+
+    Channels beyond the old ones are copies of some, a little changed, and what reads them shares between
+    the copies. Layers that the old network has not keep their first weights, and add little.
+    """
+    widened, source, count = {}, np.arange(16), np.ones(16)  # of pixel-unshuffle 4
+    for name, first in new.items():
+        if name not in old:
+            small = 0.2 if name.startswith("residual") and name.endswith(".weight") and first.ndim == 1 else 1
+            widened[name] = np.asarray(first * np.float32(small))
+            continue
+        weight = np.asarray(old[name], np.float64)
+        if weight.ndim == 4:
+            weight = weight[:, source] / count[source].reshape(1, -1, 1, 1)
+            more = len(first) - len(weight)
+            source = np.concatenate([np.arange(len(weight)), rng.permutation(len(weight))[:more]])
+            count = np.bincount(source).astype(np.float64)
+            weight = weight[source]
+            weight[len(source) - more :] *= 1 + rng.normal(0, 0.1, weight[len(source) - more :].shape)
+        else:
+            weight = weight[source]
+        widened[name] = np.asarray(weight, np.float32)
+    return widened
 
 
 def train(engine: Engine, recipe: Recipe, given: argparse.Namespace, first: int) -> None:

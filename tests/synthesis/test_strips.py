@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
+import matplotlib
 import numpy as np
 import pytest
 
@@ -11,8 +13,8 @@ from tenfold.ink.strip import HEIGHT, make_strip
 from tenfold.reader.alphabet import CHARACTERS, DIGITS
 from tenfold.synthesis.ink import draw_glyph, draw_text, random_pen, slope_ink
 from tenfold.synthesis.paper import draw_rules, make_paper, photograph
-from tenfold.synthesis.sources import Hand, RealStrip, Sources
-from tenfold.synthesis.strips import Mixture, StripMaker, random_text, vary_real
+from tenfold.synthesis.sources import Hand, RealStrip, Sources, font_hands
+from tenfold.synthesis.strips import Mixture, StripMaker, is_legible, random_text, vary_real
 
 
 def stroke(*points: float) -> np.ndarray:
@@ -106,3 +108,26 @@ def test_a_real_strip_is_varied_and_stays_whole() -> None:
     strips = [make_strip(vary_real(RealStrip(grey, "1"), np.random.default_rng(seed))) for seed in range(20)]
     assert len({strip.tobytes() for strip in strips}) == 20
     assert all(np.abs(strip.astype(int) - 128).max() > 50 for strip in strips)
+
+
+def test_ink_that_cannot_be_seen_is_drawn_anew() -> None:
+    ink = np.zeros((30, 90), np.float32)
+    ink[5:25, 10:80:10] = ink[5:25, 11:80:10] = 1
+    grain = np.random.default_rng(0).normal(0, 6, ink.shape)
+    picture = np.clip(200 - 80 * ink + grain, 0, 255).astype(np.uint8)
+    assert is_legible(picture, ink) and is_legible(255 - picture, ink)
+    hidden = picture.copy()
+    hidden[:, 30:60] = np.clip(200 + grain[:, 30:60], 0, 255)
+    assert not is_legible(hidden, ink)
+    loud = np.clip(200 - 80 * ink + 10 * grain, 0, 255).astype(np.uint8)
+    assert not is_legible(loud, ink)
+
+
+def test_each_font_is_a_hand_and_one_in_eight_is_held_out() -> None:
+    font = Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")
+    train, held = (font_hands([font] * 9, split) for split in ("train", "held"))
+    assert (len(train), len(held)) == (8, 1)
+    assert set(train[0].glyphs) == set(DIGITS)
+    for (glyph,) in train[0].glyphs.values():
+        assert glyph.dtype == np.uint8 and glyph.max() == 255
+        assert glyph[0].any() and glyph[-1].any() and glyph[:, 0].any() and glyph[:, -1].any()

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from tenfold.synthesis.sources import Glyph, Hand, Strokes
+from tenfold.synthesis.styles import SIGNS, STYLES, polyline
 
 __all__ = [
     "Pen", "draw_glyph", "draw_print", "draw_scribble", "draw_text", "random_pen", "slope_ink", "soften_ink",
@@ -19,8 +21,9 @@ __all__ = [
 _FINE = 3  # strokes are drawn this many times larger, and averaged
 _SLASHED = 0.05  # share of zeros
 _CROSSED = 0.12  # share of sevens that are crossed
-_STYLED = {"0": 0.1, "1": 0.3, "5": 0.25, "9": 0.3}  # shares that are drawn by rule, in other styles
-_LINKED = 0.3  # share of rows of zeros that are written in one go
+_STYLED = {"0": 0.12, "1": 0.35, "5": 0.2, "9": 0.3}  # shares that are drawn by rule, in other styles
+_LINKED = 0.4  # share of rows of zeros that are written in one go
+_JOINED = 0.12  # share of lines in which neighbours are joined by a stroke
 _WIDEST_GLYPH = 2.2  # of its height
 
 
@@ -40,7 +43,7 @@ class Pen:
 def random_pen(rng: np.random.Generator) -> Pen:
     """A ballpoint, a pencil or a marker, in an upright or leaning hand."""
     width = rng.uniform(0.14, 0.24) if rng.random() < 0.15 else rng.uniform(0.045, 0.14)
-    gap = rng.uniform(0.3, 0.9) if rng.random() < 0.1 else float(np.clip(rng.normal(0.08, 0.14), -0.2, 0.5))
+    gap = rng.uniform(0.3, 0.9) if rng.random() < 0.1 else float(np.clip(rng.normal(0.06, 0.14), -0.22, 0.5))
     return Pen(
         width, rng.normal(0.06, 0.19), float(np.exp(rng.normal(0, 0.15))), gap, rng.uniform(0.01, 0.09)
     )
@@ -62,11 +65,28 @@ def _draw_raster(glyph: np.ndarray, height: float, pen: Pen, rng: np.random.Gene
     if ratio < 0.6:
         image = image.reduce(2)
         rows, columns = image.height, image.width
-    move = rng.normal(0, 0.035, 8) * np.tile([columns, rows], 4)
-    corners = np.array([0, 0, 0, rows, columns, rows, columns, 0]) + move
     return np.asarray(
-        image.transform((wide, high), Image.Transform.QUAD, corners.tolist(), Image.Resampling.BILINEAR)
+        image.transform(
+            (wide, high), Image.Transform.MESH, _mesh(wide, high, image.size, rng), Image.Resampling.BILINEAR
+        )
     )
+
+
+def _mesh(
+    wide: int, high: int, source: tuple[int, int], rng: np.random.Generator
+) -> list[tuple[tuple[int, ...], tuple[float, ...]]]:
+    """Four parts of a picture, each from a quadrilateral of the source whose corners have moved a little."""
+    grid = np.stack(np.meshgrid([0, 0.5, 1], [0, 0.5, 1]), axis=-1) + rng.normal(0, 0.04, (3, 3, 2))
+    grid *= source
+    x, y = (0, wide // 2, wide), (0, high // 2, high)
+    return [
+        (
+            (x[j], y[i], x[j + 1], y[i + 1]),
+            (*grid[i, j], *grid[i + 1, j], *grid[i + 1, j + 1], *grid[i, j + 1]),
+        )
+        for i in (0, 1)
+        for j in (0, 1)
+    ]
 
 
 def _draw_strokes(strokes: Strokes, height: float, pen: Pen, rng: np.random.Generator) -> np.ndarray:
@@ -76,7 +96,15 @@ def _draw_strokes(strokes: Strokes, height: float, pen: Pen, rng: np.random.Gene
     turn = rng.normal(0, 0.05)
     change = np.array([[pen.stretch * rng.uniform(0.9, 1.1), rng.normal(0, 0.05)], [turn, 1]]) * ratio
     shaped = [(stroke - low) @ change.T + rng.normal(0, 0.008 * height, stroke.shape) for stroke in strokes]
+    shaped = _sway(shaped, height, rng)
     return _ink_strokes(shaped, max(1.0, pen.width * height), _WIDEST_GLYPH * height + 8)
+
+
+def _sway(strokes: Sequence[np.ndarray], height: float, rng: np.random.Generator) -> list[np.ndarray]:
+    """The strokes, bent by two smooth waves over the glyph, as another hand would write it."""
+    far = rng.normal(0, 0.03 * height, (2, 2))
+    waves, phases = rng.normal(0, 3 / height, (2, 2)), rng.uniform(0, 2 * np.pi, 2)
+    return [stroke + np.sin(stroke @ waves + phases) @ far for stroke in strokes]
 
 
 def _ink_strokes(strokes: Sequence[np.ndarray], width: float, most: float) -> np.ndarray:
@@ -114,7 +142,7 @@ def draw_text(
             choices = hand.glyphs[char]
             high = height * rng.uniform(0.82, 1.1)
             styled = rng.random() < _STYLED.get(char, 0)
-            glyph = _STYLES[char](rng) if styled else choices[rng.integers(len(choices))]
+            glyph = STYLES[char](rng) if styled else choices[rng.integers(len(choices))]
             ink = draw_glyph(glyph, high, pen, rng)
             if char == "0" and rng.random() < _SLASHED:
                 ink = _slash_through(ink, pen, rng)
@@ -127,7 +155,34 @@ def draw_text(
         placed.append((ink, x + advance, top + drift * x + rng.normal(0, 0.03) * height))
         x += ink.shape[1] + 2 * advance + height * (pen.gap + rng.normal(0, pen.gap_spread))
         place += 1
+    if rng.random() < _JOINED:
+        placed += _joins(placed, height, pen, rng)
     return _lay(placed)
+
+
+def _joins(
+    placed: Sequence[tuple[np.ndarray, float, float]], height: float, pen: Pen, rng: np.random.Generator
+) -> list[tuple[np.ndarray, float, float]]:
+    """Strokes from one glyph's right side to the next one's left side, where the pen was not lifted."""
+    joins = []
+    for left, right in pairwise(placed):
+        if rng.random() < 0.5 and min(left[0].shape[0], right[0].shape[0]) > 0.5 * height:
+            start, end = _side(left, -1, rng), _side(right, 0, rng)
+            line = polyline(*start, *((start + end) / 2 + rng.normal(0, 0.06 * height, 2)), *end)
+            ink = _ink_strokes([line], max(1.0, pen.width * height * rng.uniform(0.6, 1)), 2 * height)
+            x, y = line.min(axis=0) - max(1.0, pen.width * height) / 2 - 1
+            joins.append((ink, x, y))
+    return joins
+
+
+def _side(placed: tuple[np.ndarray, float, float], end: int, rng: np.random.Generator) -> np.ndarray:
+    """A place (x, y) on the right (-1) or left (0) outline of a glyph."""
+    ink, x, y = placed
+    rows = np.flatnonzero((ink > 128).any(axis=1))
+    if not len(rows):
+        return np.array([x, y])
+    row = rows[rng.integers(len(rows))]
+    return np.array([x + np.flatnonzero(ink[row] > 128)[end], y + row])
 
 
 def draw_scribble(height: float, pen: Pen, rng: np.random.Generator) -> np.ndarray:
@@ -171,62 +226,6 @@ def _cross(ink: np.ndarray, pen: Pen, rng: np.random.Generator) -> np.ndarray:
     return np.asarray(image)
 
 
-def _flagged_one(rng: np.random.Generator) -> Strokes:
-    """A one with an upstroke, short or as long as the stem, and sometimes a foot."""
-    long, far, lean = rng.uniform(0.15, 1), rng.uniform(0.12, 0.6), rng.normal(0, 0.08)
-    bend = rng.normal(0, 0.06)
-    flag = [-far, long, -far / 2 + bend, long / 2 + bend, 0, 0]
-    strokes = [_stroke(*flag, lean / 2 + rng.normal(0, 0.03), 0.5, lean, 1)]
-    if rng.random() < 0.15:
-        foot = rng.uniform(0.1, 0.35)
-        strokes.append(_stroke(lean - foot, 1, lean + foot, 1 + rng.normal(0, 0.04)))
-    return tuple(strokes)
-
-
-def _open_zero(rng: np.random.Generator) -> Strokes:
-    """A zero that is not closed, or ends in a tail to the next digit."""
-    turns, start = rng.uniform(0.85, 1.15), rng.uniform(-0.7, 0.5)
-    angles = np.linspace(start, start - 2 * np.pi * turns, 18)
-    wide = rng.uniform(0.3, 0.5)
-    line = np.stack([wide * np.sin(angles), -0.5 * np.cos(angles)], axis=1)
-    if rng.random() < 0.4:
-        tail = line[-1] + np.array([rng.uniform(0.15, 0.6), rng.uniform(-0.15, 0.1)])
-        line = np.concatenate([line, tail[None]])
-    return (line,)
-
-
-def _rising_five(rng: np.random.Generator) -> Strokes:
-    """A five with a narrow bowl, its flag long, loose or part of the line: like an S, an r or a root."""
-    bowl, waist, neck = rng.uniform(0.15, 0.6), rng.uniform(0.3, 0.5), rng.uniform(0.0, 0.15)
-    left, end = rng.uniform(0.05, 0.3), rng.uniform(-0.25, 0.15)
-    angles = np.linspace(-0.5 * np.pi, rng.uniform(0.35, 0.6) * np.pi, 9)
-    middle, half = 0.5 * (waist + 1), 0.5 * (1 - waist)
-    curve = np.stack([left + bowl * np.cos(angles), middle + half * np.sin(angles)], axis=1)
-    down = np.array([[left + neck, rng.uniform(0, 0.12)], [left, waist]])
-    body = np.concatenate([down, curve, [[end, 1.0]]])
-    far, rise = rng.uniform(0.35, 1.0), rng.uniform(-0.25, 0.12)
-    flag = np.array([[left + neck + far, rise], [left + neck, rng.uniform(0, 0.1)]])
-    if rng.random() < 0.4:
-        return (np.concatenate([flag, body]),)
-    return body, flag + rng.normal(0, 0.05, 2)
-
-
-def _leaning_nine(rng: np.random.Generator) -> Strokes:
-    """A nine with a small head and a straight or bent stem that leans: like a P, a rho or a g."""
-    wide, high, start = rng.uniform(0.15, 0.38), rng.uniform(0.13, 0.28), rng.uniform(-0.2, 0.9)
-    angles = np.linspace(start, start - rng.uniform(1.75, 2.15) * np.pi, 15)
-    head = np.stack([wide * np.cos(angles), high + high * np.sin(angles) * rng.uniform(0.8, 1)], axis=1)
-    foot, bend = rng.uniform(-0.5, 0.25), rng.normal(0, 0.07)
-    top = [wide * rng.uniform(0.6, 1.05), high * rng.uniform(0.2, 1)]
-    stem = np.array([top, [(top[0] + foot) / 2 + bend, 0.6], [foot, 1.0]])
-    if rng.random() < 0.25:  # its end turns up
-        stem = np.concatenate([stem, [[foot - rng.uniform(0.1, 0.35), rng.uniform(0.85, 0.97)]]])
-    return (np.concatenate([head, stem]),) if rng.random() < 0.7 else (head, stem)
-
-
-_STYLES = {"0": _open_zero, "1": _flagged_one, "5": _rising_five, "9": _leaning_nine}
-
-
 def _lay(placed: Sequence[tuple[np.ndarray, float, float]]) -> tuple[np.ndarray, float]:
     left, top = min(x for _, x, _ in placed), min(y for _, _, y in placed)
     wide = max(x + ink.shape[1] for ink, x, _ in placed) - left
@@ -246,7 +245,7 @@ def _draw_sign(
     size = height * rng.uniform(0.35, 0.65)
     if char == "-" and last and rng.random() < 0.5:
         size = height * rng.uniform(0.6, 2.2)
-    strokes, middle = _SIGN_SHAPES[char](rng)
+    strokes, middle = SIGNS[char](rng)
     shaped = [
         stroke * np.array([size, height]) + rng.normal(0, 0.015 * height, stroke.shape) for stroke in strokes
     ]
@@ -254,74 +253,6 @@ def _draw_sign(
     ink = _ink_strokes(shaped, width, 3 * height)
     top = height * middle - ink.shape[0] / 2 + rng.normal(0, 0.04) * height
     return ink, top, height * rng.uniform(0, 0.14)
-
-
-def _stroke(*points: float) -> np.ndarray:
-    return np.array(points, dtype=np.float64).reshape(-1, 2)
-
-
-def _point(rng: np.random.Generator) -> tuple[list[np.ndarray], float]:
-    move = rng.normal(0, 0.03, 2)
-    return [_stroke(0, 0, *move)], rng.uniform(0.8, 1.05) if rng.random() < 0.85 else rng.uniform(0.45, 0.8)
-
-
-def _comma(rng: np.random.Generator) -> tuple[list[np.ndarray], float]:
-    long, lean = rng.uniform(0.12, 0.4), rng.uniform(-0.1, 0.35)
-    return [_stroke(lean, 0, lean + rng.uniform(0, 0.08), long / 3, 0, long)], rng.uniform(0.92, 1.12)
-
-
-def _dash(rng: np.random.Generator) -> tuple[list[np.ndarray], float]:
-    bend = rng.normal(0, 0.04, 2)
-    return [_stroke(0, bend[0], 0.5, 0, 1, bend[1])], rng.uniform(0.35, 0.75)
-
-
-def _slash(rng: np.random.Generator) -> tuple[list[np.ndarray], float]:
-    return [_stroke(rng.uniform(0.3, 1.1), 0, rng.uniform(-0.1, 0.1), rng.uniform(0.95, 1.3))], rng.uniform(
-        0.45, 0.6
-    )
-
-
-def _colon(rng: np.random.Generator) -> tuple[list[np.ndarray], float]:
-    apart = rng.uniform(0.3, 0.6)
-    return [
-        _stroke(0, 0, *rng.normal(0, 0.02, 2)),
-        _stroke(0, apart, *(np.array([0, apart]) + rng.normal(0, 0.02, 2))),
-    ], 0.6
-
-
-def _plus(rng: np.random.Generator) -> tuple[list[np.ndarray], float]:
-    half = rng.uniform(0.2, 0.32)
-    return [
-        _stroke(0, 0, 1, rng.normal(0, 0.05)),
-        _stroke(0.5, -half, 0.5 + rng.normal(0, 0.05), half),
-    ], rng.uniform(0.45, 0.6)
-
-
-def _times(rng: np.random.Generator) -> tuple[list[np.ndarray], float]:
-    half = rng.uniform(0.18, 0.32)
-    return [_stroke(0, -half, 1, half), _stroke(1, -half, rng.normal(0, 0.05), half)], rng.uniform(0.5, 0.65)
-
-
-def _divided(rng: np.random.Generator) -> tuple[list[np.ndarray], float]:
-    half, dot = rng.uniform(0.18, 0.3), rng.normal(0, 0.02, 4)
-    return [
-        _stroke(0, 0, 1, rng.normal(0, 0.04)),
-        _stroke(0.5, -half, 0.5 + dot[0], -half + dot[1]),
-        _stroke(0.5, half, 0.5 + dot[2], half + dot[3]),
-    ], rng.uniform(0.45, 0.6)
-
-
-def _equals(rng: np.random.Generator) -> tuple[list[np.ndarray], float]:
-    apart, lean = rng.uniform(0.1, 0.28), rng.normal(0, 0.06, 3)
-    return [_stroke(0, 0, 1, lean[0]), _stroke(lean[1], apart, 1 + lean[2], apart + lean[0])], rng.uniform(
-        0.4, 0.75
-    )
-
-
-_SIGN_SHAPES = {
-    ".": _point, ",": _comma, "-": _dash, "/": _slash, ":": _colon,
-    "+": _plus, "×": _times, "÷": _divided, "=": _equals,
-}  # fmt: skip
 
 
 def _linked_zeros(count: int, height: float, pen: Pen, rng: np.random.Generator) -> tuple[np.ndarray, float]:

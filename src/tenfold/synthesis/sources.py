@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from tenfold.data.load import load_dataset
 from tenfold.errors import DataError
 
-__all__ = ["Glyph", "Hand", "RealStrip", "Sources", "Split", "cut_out", "load_sources"]
+__all__ = ["Glyph", "Hand", "RealStrip", "Sources", "Split", "cut_out", "font_hands", "load_sources"]
 
 Split = Literal["train", "held"]
 Strokes = tuple[np.ndarray, ...]  # float32 (P, 2), x to the right and y down
@@ -69,8 +69,13 @@ class Sources:
     fonts: list[Path] = field(default_factory=list)
 
 
-def load_sources(folder: str | Path, split: Split, fonts: Sequence[Path] = ()) -> Sources:
-    """All sources below `folder` (mnist/, handwriting-strokes/, real-train/). Raises DataError."""
+def load_sources(
+    folder: str | Path, split: Split, fonts: Sequence[Path] = (), handwritten: Sequence[Path] = ()
+) -> Sources:
+    """All sources below `folder` (mnist/, handwriting-strokes/, real-train/), and font files.
+
+    handwritten: fonts whose digits were written by hand, each a writer. Raises DataError.
+    """
     root = Path(folder)
     real = root / "real-train"
     if not real.is_dir():
@@ -84,6 +89,7 @@ def load_sources(folder: str | Path, split: Split, fonts: Sequence[Path] = ()) -
     hands += _stroke_hands(root / "handwriting-strokes" / "strokes.npz", split, "strokes_per_digit")
     for name in ("pendigits", "uji_v2_digits"):
         hands += _stroke_hands(real / name / f"{name}.npz", split)
+    hands += font_hands(handwritten, split)
     if split == "train":
         hands += _sign_hand(real / "numberpad_one_hand" / "numberpad_one_hand.npz")
     return Sources(
@@ -155,6 +161,27 @@ def _stroke_hands(path: Path, split: Split, count_key: str = "strokes_per_item")
         if writer in kept and label.isdigit() and strokes:
             hands[writer][label].append(strokes)
     return [Hand(f"{path.stem}/{writer}", dict(glyphs)) for writer, glyphs in hands.items()]
+
+
+def font_hands(paths: Sequence[Path], split: Split) -> list[Hand]:
+    """The digits of a font as rasters, 72 pixels to the em."""
+    hands = []
+    for number, path in enumerate(paths):
+        if (number % _HELD_EVERY == _HELD_EVERY - 1) == (split == "held"):
+            face = ImageFont.truetype(path, 72)
+            glyphs = {digit: _font_glyph(face, digit) for digit in "0123456789"}
+            hands.append(
+                Hand(f"font/{path.stem}", {d: [glyph] for d, glyph in glyphs.items() if glyph is not None})
+            )
+    return hands
+
+
+def _font_glyph(face: ImageFont.FreeTypeFont, character: str) -> np.ndarray | None:
+    left, top, right, bottom = face.getbbox(character)
+    image = Image.new("L", (max(1, int(right - left)) + 2, max(1, int(bottom - top)) + 2))
+    ImageDraw.Draw(image).text((1 - left, 1 - top), character, fill=255, font=face)
+    ink = np.asarray(image)
+    return cut_out(ink, 60) if np.count_nonzero(ink > 60) >= 8 else None
 
 
 def _sign_hand(path: Path) -> list[Hand]:

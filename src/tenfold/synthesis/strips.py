@@ -26,7 +26,12 @@ __all__ = ["Mixture", "StripMaker", "random_text"]
 _OTHER = "?"
 _WIDEST = 480  # pixels: longer strips are drawn anew
 _LENGTHS = np.array([0.18, 0.16, 0.18, 0.16, 0.13, 0.10, 0.05, 0.02, 0.01, 0.01])  # of 1, 2, ... 10 digits
-_MANY_WRITERS = 2.5  # times the weight of a hand: MNIST's images are of hundreds of writers
+_WRITERS = {
+    "mnist": 2.5,
+    "font": 1.6,
+}  # times a hand's weight: MNIST's are hundreds; a font has one glyph each
+_LEGIBLE = 1.2  # times the paper's deviation: ink that stands out less is drawn anew
+_TRIES = 6
 _LONE_SIGNS = (".", ".", ".", "-", "-", "=", "+", ":")
 _ENDS = ("-", ".-", "=", ".=", ",-", "--", ".", ",", ".--", "=-", "/")  # marks that close an amount
 
@@ -90,7 +95,7 @@ class StripMaker:
         self._words = [strip for strip in sources.real if strip.text == _OTHER]
         self._plain = next((hand for hand in sources.hands if hand.name == "mnist"), None)
         sizes = np.array([sum(map(len, hand.glyphs.values())) for hand in sources.hands], np.float64)
-        writers = np.array([_MANY_WRITERS if hand.name == "mnist" else 1 for hand in sources.hands])
+        writers = np.array([_WRITERS.get(hand.name.split("/")[0], 1.0) for hand in sources.hands])
         weights = np.sqrt(sizes) * writers
         self._weights = weights / weights.sum() if len(sizes) else weights
         self._scripts = [font for font in sources.fonts if not _is_print(font.name)]
@@ -213,10 +218,21 @@ class StripMaker:
         tight: bool = False,
     ) -> np.ndarray:
         """Ink on paper, with what lies around it, as a camera or a scanner sees it: uint8 (H, W)."""
+        for _ in range(_TRIES):
+            picture, ink = self._draw_picture(layer, rng, height, slant, tight=tight)
+            if is_legible(picture, ink):
+                break
+        return picture
+
+    def _draw_picture(
+        self, layer: np.ndarray, rng: np.random.Generator, height: float, slant: float, *, tight: bool
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The picture, and its ink before anything else: float32 (H, W), 0..1."""
         if rng.random() < 0.5:
             layer = slope_ink(layer, slant, rng.normal(0, 0.02))
         clean = rng.random() < 0.12
         ink = self._around(layer, height, rng, tight=tight)
+        written = ink.copy()
         dirt = 0.0 if clean else rng.random()
         if dirt > 0.86:
             self._add_neighbours(ink, height, rng)
@@ -227,7 +243,7 @@ class StripMaker:
             paper = draw_rules(paper, rng)
         if dirt > 0.5 and rng.random() < 0.12:
             paper = self._add_print(paper, height, rng)
-        return photograph(_ink_on(paper, ink, rng, clean=clean), rng, clean=clean)
+        return photograph(_ink_on(paper, ink, rng, clean=clean), rng, clean=clean), written
 
     def _around(
         self, layer: np.ndarray, height: float, rng: np.random.Generator, *, tight: bool
@@ -271,6 +287,21 @@ class StripMaker:
         place = Image.new("L", paper.shape[::-1])
         place.paste(image, (int(rng.integers(-20, 20)), int(rng.integers(-20, 20))))
         return paper * (1 - np.asarray(place, np.float32) * (rng.uniform(0.02, 0.18) / 255))
+
+
+def is_legible(picture: np.ndarray, ink: np.ndarray) -> bool:
+    """Whether the ink, float32 (H, W) 0..1, stands out of the picture uint8 (H, W) all along the line."""
+    high, wide = ink.shape
+    for start in range(0, wide, high):
+        part, seen = ink[:, start : start + high], picture[:, start : start + high]
+        dark, paper = seen[part > 0.5], seen[part < 0.1]
+        if len(dark) < 12 or len(paper) < 12:
+            continue
+        middle = float(np.median(paper))
+        spread = 1.48 * float(np.median(np.abs(paper - middle)))
+        if abs(float(np.median(dark)) - middle) < _LEGIBLE * (spread + 4):
+            return False
+    return True
 
 
 def _from_near(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
