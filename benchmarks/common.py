@@ -56,7 +56,7 @@ def _write_results(folder: Path, name: str, document: dict[str, Any]) -> Path:
     return path
 
 
-def _update_pages(section: str, text: str) -> None:
+def update_pages(section: str, text: str) -> None:
     """Replaces what stands between <!-- SECTION --> and <!-- /SECTION -->, on the page that has it."""
     pattern = rf"(<!-- {section} -->\n).*?(<!-- /{section} -->)"
     for page in PAGES:
@@ -75,4 +75,4 @@ def publish(
     print(f"\n{table}\n\n{note}")
     print(_write_results(folder, name, {"table": table, "note": note} | document))
     if readme:
-        _update_pages(name.replace("_", "-"), f"{table}\n\n{note}")
+        update_pages(name.replace("_", "-"), f"{table}\n\n{note}")

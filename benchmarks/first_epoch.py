@@ -1,4 +1,4 @@
-"""How far do single runs of seed A2 lie apart after one epoch, here and in plain PyTorch?
+"""How far apart are runs of softmax regression after one epoch, here and in plain PyTorch?
 
     python benchmarks/first_epoch.py [--seeds 20] [--readme]
 
@@ -65,7 +65,7 @@ def main() -> None:
         )
         for name, values in runs.items()
     ]
-    text = markdown_table(("A2 after one epoch", "accuracy", "from, to", "at or below 60.74 %"), rows)
+    text = markdown_table(("after one epoch", "accuracy", "from, to", "at or below 60.74 %"), rows)
     host = machine()
     note = (
         f"Mean ± standard deviation, n = {options.seeds} seeds; {host['processor']}, "

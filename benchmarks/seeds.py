@@ -1,9 +1,9 @@
-"""The figures of the five source documents: published, reproduced here as published, and mended.
+"""The figures of the five source tutorials: published, reproduced here as published, and fixed.
 
-    python benchmarks/seeds.py [--seeds 5] [--only A2,B] [--readme]
+    python benchmarks/seeds.py [--seeds 5] [--only "sigmoid loss"] [--readme]
 
 Trains each recipe with n seeds on full MNIST (NumPy engine), reads the test set once a run, prints
-the table and writes benchmarks/results/seeds.json; with --only, what it held of the other documents
+the table and writes benchmarks/results/seeds.json; with --only, what it held of the others
 stays. About 20 minutes on one core, most of it full-batch descent.
 """
 
@@ -27,42 +27,50 @@ from tenfold.training.history import EpochRecord
 class Figure:
     """A line of the table. epoch: from 1, or 0 for the weights that were kept at the end."""
 
-    seed: str
+    tutorial: str
     title: str
     name: str  # train_accuracy, train_loss, val_accuracy, val_loss, test_accuracy
     epoch: int
     given: float | None
     published: str
-    mended: str
+    fixed: str
 
 
 def _accuracy_at(epoch: int, given: float) -> Figure:
     title = f"validation accuracy, epoch {epoch}"
-    return Figure("A2", title, "val_accuracy", epoch, given, "softmax-sgd-published", "softmax-sgd")
+    return Figure(
+        "softmax regression, PyTorch",
+        title,
+        "val_accuracy",
+        epoch,
+        given,
+        "softmax-sgd-published",
+        "softmax-sgd",
+    )
 
 
-A1 = ("softmax-gd-published", "softmax-gd")
-B = ("mlp-120-84-published", "mlp-120-84")
-D = ("sigmoid-500-published", "sigmoid-500")
-E = ("mlp-128-64-augmented-published", "mlp-128-64-augmented")
+BY_HAND = ("softmax-gd-published", "softmax-gd")
+TWO_LAYERS = ("mlp-120-84-published", "mlp-120-84")
+SIGMOID = ("sigmoid-500-published", "sigmoid-500")
+AUGMENTED = ("mlp-128-64-augmented-published", "mlp-128-64-augmented")
 
 FIGURES = (
-    Figure("A1", "training loss", "train_loss", 0, 1.615, *A1),
-    Figure("A1", "training accuracy", "train_accuracy", 0, 0.922, *A1),
-    Figure("A1", "validation loss", "val_loss", 0, 1.917, *A1),
-    Figure("A1", "validation accuracy", "val_accuracy", 0, 0.9075, *A1),
+    Figure("softmax regression, by hand", "training loss", "train_loss", 0, 1.615, *BY_HAND),
+    Figure("softmax regression, by hand", "training accuracy", "train_accuracy", 0, 0.922, *BY_HAND),
+    Figure("softmax regression, by hand", "validation loss", "val_loss", 0, 1.917, *BY_HAND),
+    Figure("softmax regression, by hand", "validation accuracy", "val_accuracy", 0, 0.9075, *BY_HAND),
     _accuracy_at(1, 0.6074),
     _accuracy_at(5, 0.7948),
     _accuracy_at(10, 0.8318),
     _accuracy_at(20, 0.8572),
-    Figure("B", "training accuracy, epoch 1", "train_accuracy", 1, 0.7983, *B),
-    Figure("B", "training accuracy, last epoch", "train_accuracy", 0, 0.9518, *B),
-    Figure("B", "test accuracy", "test_accuracy", 0, 0.9721, *B),
-    Figure("C", "test accuracy", "test_accuracy", 0, None, "", "mlp-small"),
-    Figure("D", "test accuracy", "test_accuracy", 0, 0.3481, *D),
-    Figure("E", "training accuracy, epoch 5", "train_accuracy", 5, 0.9181, *E),
-    Figure("E", "validation accuracy, epoch 1", "val_accuracy", 1, 0.8107, *E),
-    Figure("E", "validation accuracy, epoch 5", "val_accuracy", 5, 0.9192, *E),
+    Figure("two hidden layers", "training accuracy, epoch 1", "train_accuracy", 1, 0.7983, *TWO_LAYERS),
+    Figure("two hidden layers", "training accuracy, last epoch", "train_accuracy", 0, 0.9518, *TWO_LAYERS),
+    Figure("two hidden layers", "test accuracy", "test_accuracy", 0, 0.9721, *TWO_LAYERS),
+    Figure("small network", "test accuracy", "test_accuracy", 0, None, "", "mlp-small"),
+    Figure("sigmoid loss", "test accuracy", "test_accuracy", 0, 0.3481, *SIGMOID),
+    Figure("augmentation", "training accuracy, epoch 5", "train_accuracy", 5, 0.9181, *AUGMENTED),
+    Figure("augmentation", "validation accuracy, epoch 1", "val_accuracy", 1, 0.8107, *AUGMENTED),
+    Figure("augmentation", "validation accuracy, epoch 5", "val_accuracy", 5, 0.9192, *AUGMENTED),
 )
 
 
@@ -111,7 +119,7 @@ def show(figure: Figure, values: Sequence[float | None]) -> str:
 def table(runs: dict[str, list[dict[str, Any]]]) -> str:
     rows = []
     for figure in FIGURES:
-        if figure.mended not in runs:
+        if figure.fixed not in runs:
             continue
         given = "-"
         if figure.given is not None:
@@ -119,10 +127,10 @@ def table(runs: dict[str, list[dict[str, Any]]]) -> str:
             given = f"{figure.given:.3f}" if loss else f"{100 * figure.given:.2f} %"
         cells = [
             show(figure, [value_of(run, figure) for run in runs.get(name, [])])
-            for name in (figure.published, figure.mended)
+            for name in (figure.published, figure.fixed)
         ]
-        rows.append((figure.seed, figure.title, given, *cells, str(len(runs[figure.mended]))))
-    return markdown_table(("seed", "figure", "published", "as published, here", "mended", "n"), rows)
+        rows.append((figure.tutorial, figure.title, given, *cells, str(len(runs[figure.fixed]))))
+    return markdown_table(("tutorial", "figure", "published", "as published, here", "fixed", "n"), rows)
 
 
 def earlier_runs() -> dict[str, list[dict[str, Any]]]:
@@ -136,15 +144,17 @@ def earlier_runs() -> dict[str, list[dict[str, Any]]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=5, help="trainings a recipe")
-    parser.add_argument("--only", default="", help="seed documents, comma-separated: A2,B")
+    parser.add_argument("--seeds", type=int, default=5, help="trainings per recipe")
+    parser.add_argument("--only", action="append", default=[], help="a tutorial; may be given again")
     parser.add_argument("--data-dir", default=None)
-    parser.add_argument("--readme", action="store_true", help="put the table into README.md")
+    parser.add_argument("--readme", action="store_true", help="put the table into its page")
     options = parser.parse_args()
     dataset = load_dataset("mnist", data_dir=options.data_dir)
     test_set = load_dataset("mnist", split="test", data_dir=options.data_dir)
-    wanted = set(options.only.split(",")) - {""} or {figure.seed for figure in FIGURES}
-    pairs = [(f.published, f.mended) for f in FIGURES if f.seed in wanted]
+    wanted = set(options.only) or {
+        figure.tutorial for figure in FIGURES
+    }
+    pairs = [(f.published, f.fixed) for f in FIGURES if f.tutorial in wanted]
     names = list(dict.fromkeys(name for pair in pairs for name in pair if name))
     runs = earlier_runs() if options.only else {}
     for name in names:

@@ -85,9 +85,9 @@ def test_formulas_are_shown_by_the_browser_itself(site: Path) -> None:
 
 
 def test_tables_come_from_the_readme(site: Path) -> None:
-    table = (ROOT / "README.md").read_text(encoding="utf-8").partition("<!-- engines -->\n")[2]
+    table = (ROOT / "README.md").read_text(encoding="utf-8").partition("<!-- figures -->\n")[2]
     first = table.splitlines()[2].split("|")[1].strip()
-    assert f"<td>{first}</td>" in (site / "explanation" / "parity.html").read_text(encoding="utf-8")
+    assert f"<td>{first}</td>" in (site / "index.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(("width", "dark"), [(390, False), (1280, True)])
