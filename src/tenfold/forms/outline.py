@@ -1,4 +1,5 @@
-"""Where sheets of paper may lie in a picture: quadrilaterals around what is light and has no colour."""
+"""Where sheets of paper may lie in a picture: quadrilaterals around what is light and has no colour, and
+quadrilaterals of straight edges."""
 
 from __future__ import annotations
 
@@ -6,7 +7,9 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-__all__ = ["find_outlines"]
+from tenfold.forms.edges import find_quadrilaterals
+
+__all__ = ["find_edge_outlines", "find_outlines"]
 
 _LONGEST = 240  # pixels in which they are looked for
 _LEVELS = (-0.12, 0.0, 0.12)  # around Otsu's threshold, of the picture's span: shadows, light desks
@@ -18,10 +21,7 @@ _DIRECTIONS = 72  # in which the outline's corners are looked for
 def find_outlines(pixels: np.ndarray) -> list[np.ndarray]:
     """uint8 (H, W, 3) -> quadrilaterals float (4, 2): x and y of their corners in pixels, clockwise from the
     upper left one. None where the sheet fills the picture."""
-    scale = max(1.0, max(pixels.shape[:2]) / _LONGEST)
-    size = max(1, round(pixels.shape[1] / scale)), max(1, round(pixels.shape[0] / scale))
-    small = np.asarray(Image.fromarray(pixels.min(axis=2)).resize(size, Image.Resampling.BOX))
-    grey = ndimage.grey_closing(small, (7, 7)).astype(np.float32)  # without the writing
+    grey, ratio = _without_writing(pixels)
     span = float(np.ptp(grey))
     middle = _otsu(grey)
     found: list[np.ndarray] = []
@@ -29,8 +29,22 @@ def find_outlines(pixels: np.ndarray) -> list[np.ndarray]:
         corners = _largest(grey > middle + level * span)
         if corners is not None and all(np.abs(corners - other).max() > 4 for other in found):
             found.append(corners)
-    ratio = pixels.shape[1] / size[0], pixels.shape[0] / size[1]
     return [corners * ratio for corners in found]
+
+
+def find_edge_outlines(pixels: np.ndarray, most: int) -> list[np.ndarray]:
+    """As `find_outlines`, by straight edges, the likeliest first: what a shadow does not hide."""
+    grey, ratio = _without_writing(pixels)
+    return [_from_upper_left(corners + 0.5) * ratio for corners in find_quadrilaterals(grey, most)]
+
+
+def _without_writing(pixels: np.ndarray) -> tuple[np.ndarray, tuple[float, float]]:
+    """float32 (h, w), at most 240 pixels long, and pixels of the picture per pixel of it, along x and y."""
+    scale = max(1.0, max(pixels.shape[:2]) / _LONGEST)
+    size = max(1, round(pixels.shape[1] / scale)), max(1, round(pixels.shape[0] / scale))
+    small = np.asarray(Image.fromarray(pixels.min(axis=2)).resize(size, Image.Resampling.BOX))
+    grey = ndimage.grey_closing(small, (7, 7)).astype(np.float32)
+    return grey, (pixels.shape[1] / size[0], pixels.shape[0] / size[1])
 
 
 def _otsu(grey: np.ndarray) -> float:

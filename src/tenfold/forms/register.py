@@ -17,7 +17,7 @@ from PIL import Image
 from scipy import ndimage
 
 from tenfold.forms.align import Level, Warp, correlate, improve, likeness, make_level, sample, shrink_ink
-from tenfold.forms.outline import find_outlines
+from tenfold.forms.outline import find_edge_outlines, find_outlines
 from tenfold.forms.starts import between_corners, search_starts
 from tenfold.ink.open import to_grey
 
@@ -31,7 +31,8 @@ _COARSE = ((110, 8, 6), (220, 8, 2))  # pixels of the longer side, steps, starts
 _FINE = ((220, 4), (420, 6), (840, 6))  # pixels, steps of the bend
 _FIELD = 0.15  # of a field's sides: what is further inside does not count
 _BLOCKS, _COMPARED = 7, 420  # parts of the example along its longer side that are compared; pixels of that
-_SURE = 0.7  # score of a start from the sheet's outline: nothing else is tried
+_EDGED = 12  # sheets that are found by their edges
+_SURE = 0.7  # score from which nothing else is tried
 _TEXTURE = 0.25  # of the average spread of ink in a block: one with less says nothing
 
 
@@ -87,9 +88,15 @@ def measure_ink(pixels: np.ndarray) -> np.ndarray:
 
 
 def _sheets(pixels: np.ndarray) -> list[np.ndarray]:
+    high, wide = pixels.shape[:2]
+    whole = np.array([(0, 0), (wide, 0), (wide, high), (0, high)], np.float64)
+    return _relative([whole, *find_outlines(pixels)], pixels)
+
+
+def _relative(outlines: Sequence[np.ndarray], pixels: np.ndarray) -> list[np.ndarray]:
+    """Pixels -> from the middle of the picture, in units of half its longer side."""
     size = np.array([pixels.shape[1], pixels.shape[0]], np.float64)
-    whole = np.array([(0, 0), (size[0], 0), size, (0, size[1])])
-    return [(corners - size / 2) * (2 / size.max()) for corners in (whole, *find_outlines(pixels))]
+    return [(corners - size / 2) * (2 / size.max()) for corners in outlines]
 
 
 def register(example: Example, pixels: np.ndarray) -> Registration:
@@ -97,6 +104,8 @@ def register(example: Example, pixels: np.ndarray) -> Registration:
     ink = measure_ink(pixels)
     photo = {side: shrink_ink(ink, side) for side in example.levels}
     found = _fit(example, photo, _sheet_starts(example, pixels))
+    if found[0] < _SURE:
+        found = max(found, _fit(example, photo, _edge_starts(example, pixels)), key=lambda each: each[0])
     if found[0] < _SURE:
         starts = search_starts(example.levels[_SEARCHED], photo[_SEARCHED])
         found = max(found, _fit(example, photo, starts), key=lambda each: each[0])
@@ -124,7 +133,15 @@ def _fit(example: Example, photo: dict[int, np.ndarray], starts: Sequence[np.nda
 
 def _sheet_starts(example: Example, pixels: np.ndarray) -> list[np.ndarray]:
     """Each sheet of the example onto each of the photo, in four turns."""
-    sheets = _sheets(pixels)
+    return _onto(example, _sheets(pixels))
+
+
+def _edge_starts(example: Example, pixels: np.ndarray) -> list[np.ndarray]:
+    """Likewise, onto sheets that are found by their edges."""
+    return _onto(example, _relative(find_edge_outlines(pixels, _EDGED), pixels))
+
+
+def _onto(example: Example, sheets: Sequence[np.ndarray]) -> list[np.ndarray]:
     return [
         between_corners(one, np.roll(other, turn, axis=0))
         for one in example.corners[:2]
