@@ -40,7 +40,7 @@ TOGETHER = {
     "stroke_width": 0.6, "erasing": 0.25,
 }  # fmt: skip
 CASES = {
-    "rotation and crop (seed E)": get_recipe("mlp-128-64-augmented").augmentation,
+    "rotation and crop (augmentation tutorial)": get_recipe("mlp-128-64-augmented").augmentation,
     "rotation, shift, scale (`cnn`)": get_recipe("cnn").augmentation,
     "elastic and stroke width": AugmentationSettings(elastic=0.8, stroke_width=0.6),
     "all together": AugmentationSettings(**TOGETHER),

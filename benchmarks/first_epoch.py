@@ -1,4 +1,4 @@
-"""How far do single runs of seed A2 lie apart after one epoch, here and in plain PyTorch?
+"""How far do single runs of softmax regression differ after one epoch, here and in plain PyTorch?
 
     python benchmarks/first_epoch.py [--seeds 20] [--readme]
 

@@ -22,8 +22,8 @@ from starlette.types import Receive, Scope, Send
 
 from tenfold.serve import connections, gate
 from tenfold.serve.connections import Connections
-from tenfold.serve.gate import Gate, Measures
 from tenfold.serve.hosts import client_of
+from tenfold.serve.middleware import Measures, Middleware
 from tenfold.serve.protocol import make_protocol
 from tenfold.serve.settings import ServeSettings
 
@@ -43,7 +43,7 @@ class Watched:
         self.listening = socket.create_server(("127.0.0.1", 0), backlog=256)
         self.port = self.listening.getsockname()[1]
         self.go_on = threading.Event()
-        app = Gate(self.answer, measures=self.measures, access_log=True)
+        app = Middleware(self.answer, measures=self.measures, access_log=True)
         config = uvicorn.Config(
             app,
             http=make_protocol(self.connections),  # type: ignore[arg-type]

@@ -37,7 +37,7 @@ def _check_device(name: str) -> str:
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, progress on stderr.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only results.")]
-Seed = Annotated[int, typer.Option(min=0, help="Decides everything that is random.")]
+Seed = Annotated[int, typer.Option(min=0, help="Random seed.")]
 EngineName = Annotated[
     str,
     typer.Option(

@@ -136,7 +136,7 @@ def _parse_slowly(
             raise DataError(
                 f"{path}, row {row} has {len(cells)} column{'s' * (len(cells) != 1)}",
                 expected=f"{columns}, as in row 1" if columns > 1 else "a label and pixels",
-                remedy="mend or delete the row" if columns > 1 else "separate them by commas",
+                remedy="fix or delete the row" if columns > 1 else "separate them by commas",
             )
         labels.append(_label(cells.pop(label_at).strip(), path, row, label_at))
         pixels.append(_pixel_row(cells, path, row, label_at))
@@ -148,7 +148,7 @@ def _label(cell: str, path: str | Path, row: int, label_at: int) -> str:
         raise DataError(
             f"{path}, row {row}, column {label_at + 1}: the label is {cell or 'blank'!r}",
             expected="a whole number or a class name",
-            remedy="mend or delete the row",
+            remedy="fix or delete the row",
         )
     return cell
 
@@ -180,7 +180,7 @@ def _bad_pixel(
     return DataError(
         f"{path}, row {row}, column {column}: the pixel is {found}",
         expected=f"a number from {value_range[0]:g} to {value_range[1]:g}",
-        remedy="mend or delete the row",
+        remedy="fix or delete the row",
     )
 
 
@@ -250,7 +250,7 @@ def class_labels(
         raise DataError(
             f"{where}, row {first_row + at}: the label is {labels[at]:g}",
             expected=f"a whole number from 0 to {MOST_CLASSES - 1}",
-            remedy="mend or delete the row",
+            remedy="fix or delete the row",
         )
     indices = labels.astype(np.int64)
     return indices, tuple(str(k) for k in range(int(indices.max()) + 1))

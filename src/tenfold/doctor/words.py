@@ -1,4 +1,4 @@
-"""What the doctor says of each finding: its title, why it hurts, and what mends it."""
+"""What the doctor says of each finding: its title, why it hurts, and what fixes it."""
 
 from __future__ import annotations
 
@@ -89,21 +89,21 @@ WORDS = DATA_WORDS | {
         "Take the mean and the spread of these very images.",
     ),
     "gradient-sign": Words(
-        "slope along the gradient",
+        "derivative along the gradient",
         "The gradient points the wrong way",
         "The loss rises where the gradient says that it falls: each step makes the network worse. Often y"
         " - p stands where p - y belongs.",
         "Turn the sign of the gradient round, or add where you subtract.",
     ),
     "gradient-sum": Words(
-        "slope along the gradient",
+        "derivative along the gradient",
         "The gradient is summed over the batch, not averaged",
         "The length of a step then depends on the number of images in it: the learning rate fits one "
         "batch size only, and a full batch takes steps thousands of times too long.",
         "Average over the batch, and choose the learning rate anew.",
     ),
     "gradient-wrong": Words(
-        "slope along the gradient",
+        "derivative along the gradient",
         "The gradient does not belong to this loss",
         "The loss changes by another amount than the gradient says, so the steps do not go where it falls"
         " fastest.",
@@ -158,7 +158,7 @@ WORDS = DATA_WORDS | {
     "saturated": Words(
         "saturated units at the start",
         "{layer} is saturated before training begins",
-        "Far from 0 a sigmoid or tanh is flat: its slope, and with it every gradient that has to pass, is"
+        "Far from 0 a sigmoid or tanh is flat: its derivative, and with it every gradient that has to pass, is"
         " nearly 0 (Glorot & Bengio 2010). What starts there stays there.",
         "Smaller first weights, whose spread goes with 1 / sqrt(number of inputs).",
     ),
@@ -287,7 +287,7 @@ WORDS = DATA_WORDS | {
         "The run stands on a plateau",
         "The training loss itself no longer falls, and it is high: this is not over-fitting, the network "
         "cannot or does not learn.",
-        "Mend what else was found; then a larger network, or a learning rate that falls.",
+        "Fix what else was found; then a larger network, or a learning rate that falls.",
     ),
     "unfinished": Words(
         "validation loss at the end",

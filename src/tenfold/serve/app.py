@@ -19,7 +19,7 @@ from tenfold.arguments import checked
 from tenfold.classifier import Classifier
 from tenfold.reader.load import AnyModel
 from tenfold.serve import schema
-from tenfold.serve.gate import Gate
+from tenfold.serve.middleware import Middleware
 from tenfold.serve.refusal import Refusal
 from tenfold.serve.server import Server
 from tenfold.serve.settings import ServeSettings
@@ -53,7 +53,7 @@ def create_app(model: AnyModel, settings: ServeSettings | None = None) -> FastAP
     for kind in (HTTPException, Refusal, Exception):
         app.add_exception_handler(kind, _explain)
     app.add_middleware(
-        Gate,
+        Middleware,
         measures=server.measures,
         access_log=settings.access_log,
         allowed_hosts=settings.allowed_hosts,

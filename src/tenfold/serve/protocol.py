@@ -11,7 +11,7 @@ from typing import Any
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from tenfold.serve.connections import Connections, Step, raw_answer
-from tenfold.serve.gate import CLOSED, LONGEST_HEAD
+from tenfold.serve.middleware import CLOSED, LONGEST_HEAD
 from tenfold.serve.refusal import Refusal, too_much
 
 try:

@@ -22,9 +22,9 @@ from tenfold.serve.collecting import collect_rarely
 from tenfold.serve.connections import Connections
 from tenfold.serve.corrections import Correction, Corrections
 from tenfold.serve.counters import Gauge
-from tenfold.serve.gate import Measures
 from tenfold.serve.hosts import check_origin
 from tenfold.serve.images import predict_marks
+from tenfold.serve.middleware import Measures
 from tenfold.serve.pool import HEAVY, Reply, WorkerPool
 from tenfold.serve.query import check_query, parse_query
 from tenfold.serve.refusal import Refusal

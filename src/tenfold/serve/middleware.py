@@ -16,7 +16,7 @@ from tenfold.serve.counters import Counter, Histogram, Registry
 from tenfold.serve.hosts import check_host
 from tenfold.serve.refusal import Refusal
 
-__all__ = ["CLOSED", "LONGEST_HEAD", "Gate", "Measures", "write_line"]
+__all__ = ["CLOSED", "LONGEST_HEAD", "Measures", "Middleware", "write_line"]
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _BATCHES = (1, 2, 4, 8, 16, 32, 64, 128)
@@ -63,7 +63,7 @@ class Measures:
         )
 
 
-class Gate:
+class Middleware:
     """Pure ASGI, so that bodies and answers pass through as they are."""
 
     def __init__(
