@@ -6,7 +6,7 @@ The network as published (784-500-10, weights from N(0, 1), a sigmoid's distance
 change at a time, and then all of them, each on top of those before. Its own list: more layers, more
 weights, convolutions, dropout, a rate a layer, a schedule, transfer, training while the validation loss
 falls; and what its figures say is wrong: the first weights and the loss. Every row is n seeds on full
-MNIST; the test set is read once a training, at its end; with --validate never, for choosing settings.
+MNIST; the test set is read once per training, at its end; with --validate never, for choosing settings.
 Results are kept as they come in build/ablation, and a row that is there is not trained again. Writes
 benchmarks/results/ablation.json and .png, and with --readme the table of docs/fixing.md.
 """

@@ -192,7 +192,7 @@ def rows(case: str, result: dict[str, Any]) -> list[tuple[str, ...]]:
 
 
 def report(results: dict[str, Any], count: int, rounds: int, options: argparse.Namespace) -> None:
-    columns = ("change", "how", "seconds an epoch", "CPU seconds", "times as fast as one by one")
+    columns = ("change", "how", "seconds per epoch", "CPU seconds", "times as fast as one by one")
     table = markdown_table(columns, [line for case, result in results.items() for line in rows(case, result)])
     host = machine()
     note = (

@@ -3,7 +3,7 @@
     python benchmarks/doctor.py [--seeds 3] [--quick] [--readme]
 
 Examines every carried recipe on full MNIST, then trains the published sigmoid loss network and the recipe that the
-doctor makes of it, n seeds each, on all 60,000 images, and reads the test set once a training. The doctor
+doctor makes of it, n seeds each, on all 60,000 images, and reads the test set once per training. The doctor
 itself sees training images (and of the test images their pixels and the numbering of their labels, no
 score). Prints the table and writes benchmarks/results/doctor.json.
 """
@@ -71,7 +71,7 @@ def main() -> None:
         if name == SIGMOID_LOSS:
             fixed = diagnosis.fixed
     if fixed is None:
-        raise SystemExit(f"{SIGMOID_LOSS} is not carried any more")
+        raise SystemExit(f"{SIGMOID_LOSS} is no longer carried")
     figures = sigmoid_loss(fixed, dataset, test_set, seeds=1 if options.quick else options.seeds)
     before, after = (spread(figures[key], scale=100, unit=" %") for key in ("before", "after"))
     note = (

@@ -33,7 +33,7 @@ LAYERS = ["flatten", "linear 120", "relu", "linear 84", "relu", "linear classes"
 
 
 def loss_gap(results: list[TrainResult], name: str) -> list[float]:
-    """Relative difference of a loss between the engines, an entry an epoch."""
+    """Relative difference of a loss between the engines, an entry per epoch."""
     ours, theirs = ([getattr(record, name) for record in result.history] for result in results)
     return [abs(a / b - 1) for a, b in zip(ours, theirs, strict=True)]
 

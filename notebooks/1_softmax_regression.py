@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 1. Softmax regression, from the mathematics
 #
-# Ten numbers for an image, one a digit; the largest wins. That is the whole model, and it reads nine
+# Ten numbers per image, one per digit; the largest wins. That is the whole model, and it reads nine
 # digits out of ten. This lesson follows a tutorial of March 2024 that builds it in NumPy
 # and then in PyTorch. It is a good lesson with nine faults. We derive everything, check every step with
 # numbers, and show what each fault costs.
@@ -347,7 +347,7 @@ print(f"chance of ten right out of ten at {p:.2%}: {p**10:.0%}")
 #
 # The document then writes the same model in PyTorch: batches of 128, shuffled, plain descent at
 # $10^{-3}$, 20 epochs. A step looks at 128 images instead of 50,000; its gradient is right on average. We
-# take as many *steps* as the document did, 391 an epoch, whatever the size of our data.
+# take as many *steps* as the document did, 391 per epoch, whatever the size of our data.
 #
 # Is it right on average? The mean over the batches of one epoch, all of one size, is the whole gradient.
 

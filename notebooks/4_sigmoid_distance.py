@@ -25,7 +25,7 @@ test_set = tenfold.load_dataset(SOURCE, split="test")
 # %% [markdown]
 # ## An image folder
 #
-# `training/0..9/*.png`: a folder a class. We write a few images that way, and read them back.
+# `training/0..9/*.png`: one folder per class. We write a few images that way, and read them back.
 
 # %%
 with tempfile.TemporaryDirectory() as folder:
@@ -198,7 +198,7 @@ lesson.show_curves(
     dashed=["published, accuracy"],
 )
 silence = np.mean(~(stalled.classifier.engine.logits(test_set.images) > 0).any(axis=1))
-print(f"loss {stalled.history[-1].train_loss:.4f}; images that are said to be no digit: {silence:.0%}")
+print(f"loss {stalled.history[-1].train_loss:.4f}; images said not to be a digit: {silence:.0%}")
 assert abs(stalled.history[-1].train_loss - silent) < 0.02
 
 # %% [markdown]
@@ -215,7 +215,7 @@ assert {"loss-trap", "saturated"} <= {finding.code for finding in diagnosis.find
 # %% [markdown]
 # ## How to fix it
 #
-# The document ends with a list: more layers, more weights, convolutions, dropout, rates a layer,
+# The document ends with a list: more layers, more weights, convolutions, dropout, rates per layer,
 # schedules, transfer, early stopping. Our two reasons say something else: a better start and a better
 # loss. Which helps? We try the document's smaller network, 784-30-10, one change at a time, on the
 # small sample.
@@ -283,7 +283,7 @@ lesson.finish()
 # None of the listed remedies gets far by itself (red): they give a network that only get more of what
 # gets no gradient. Nor does the better start alone: the loss still rewards silence. Loss and start
 # together let it learn (green); after that the list is right, and each adds its share (blue). The full
-# table, with all of MNIST, three seeds a row and every remedy, is in [how to fix
+# table, with all of MNIST, three seeds per row and every remedy, is in [how to fix
 # it](../fixing.md).
 #
 # The document's own network, fixed:

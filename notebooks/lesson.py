@@ -70,7 +70,7 @@ def show_curves(
 
 
 def finish() -> None:
-    """Shows the picture and lets go of it."""
+    """Shows the picture and closes it."""
     plt.show()
     plt.close("all")
 

@@ -44,7 +44,7 @@ class InputSettings(Section):
 
 
 class LossSettings(Section):
-    """What training makes small.
+    """Loss function.
 
     name: cross-entropy is softmax, then -log p, averaged (or summed) over the batch. Sigmoid-distance
     (the sigmoid loss tutorial's) is the mean over images and outputs of 1 - p where the target is 1, else p, with

@@ -157,7 +157,7 @@ def test_carried_recipes_get_none(name: str) -> None:
 
 
 def test_overflow_is_told_from_edges_and_noise() -> None:
-    """Sharp edges, single bright pixels and noise are no overflow; products and sums in eight bits are."""
+    """Sharp edges, single bright pixels and noise are not overflow; products and sums in eight bits are."""
     smooth = TRAIN.images[:200]
     noise = np.random.default_rng(1).integers(-40, 40, smooth.shape)
     sound = [

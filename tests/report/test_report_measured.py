@@ -109,7 +109,7 @@ def test_risk_rows_say_what_can_be_answered(run: Run) -> None:
 def test_progress(
     training: dict[str, Any], members: int, status: str, epochs: int, expected: list, tmp_path: Path
 ) -> None:
-    """50 images in batches of 5 are 10 steps an epoch."""
+    """50 images in batches of 5 are 10 steps per epoch."""
     recipe = make_recipe(training={"batch_size": 5} | training, ensemble={"members": members})
     run = start_run(tmp_path / "run", recipe, status=status)
     write_history(run.folder / "history.jsonl", make_history(epochs))

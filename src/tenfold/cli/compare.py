@@ -63,7 +63,7 @@ def _show(rows: list[dict[str, Any]], differences: list[tuple[str, list[Any]]], 
 
 
 def runs_table(rows: list[dict[str, Any]]) -> Any:
-    """A line a run."""
+    """One line per run."""
     columns = ("run", "recipe", "engine", "seed", "epochs", "seconds", "val accuracy", "test accuracy")
     cells = [
         (

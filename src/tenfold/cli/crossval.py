@@ -90,7 +90,7 @@ def _show(results: list[CrossValidation], comparisons: list[FoldComparison], *, 
     console.print(f"{first.dataset}: {len(first.fold):,} images in {len(first.scores)} folds", markup=False)
     columns = (
         *("recipe", "accuracy", "deviation", "standard error"),
-        *("lowest", "highest", "loss", "seconds a fold"),
+        *("lowest", "highest", "loss", "seconds per fold"),
     )
     rows = [
         (

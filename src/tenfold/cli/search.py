@@ -57,7 +57,7 @@ def search_command(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Search for a recipe's best numbers on validation images; given again, it goes on."""
+    """Search for a recipe's best numbers on validation images. Repeat the command to continue."""
     from tenfold.cli.recipe_changes import choose_recipe
     from tenfold.cli.training_progress import TrialProgress
     from tenfold.data.load import load_dataset
@@ -106,7 +106,7 @@ def _write(result: SearchResult, folder: Path) -> dict[str, str]:
 
 
 def _tell(trial: SearchTrial, best: SearchTrial | None) -> None:
-    """A line a trial, as it ends."""
+    """A line per trial, as it ends."""
     mark = "  best so far" if best is trial else ""
     values = "  ".join(f"{key} {value}" for key, value in trial.values.items())
     score = f"{percent(trial.accuracy)}  loss {trial.loss:.4f}" if trial.loss is not None else trial.status

@@ -29,7 +29,7 @@ def serve_command(
     ] = None,
     max_collected: Annotated[float, typer.Option(help="MiB of corrections that are kept.")] = 1024,
     workers: Annotated[
-        int | None, typer.Option(help="Processes that read; else one a core, four at most.")
+        int | None, typer.Option(help="Processes that read; else one per core, four at most.")
     ] = None,
     max_body: Annotated[float, typer.Option(help="MiB that a request may have.")] = 16,
     max_megapixels: Annotated[float, typer.Option(help="Of one picture.")] = 24,

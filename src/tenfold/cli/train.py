@@ -52,9 +52,7 @@ def train_command(
         str | None, typer.Option(help="Transfer: a run or model to take first weights from.")
     ] = None,
     run_dir: Annotated[Path | None, typer.Option(help="The run's folder; else runs/RECIPE-SEED.")] = None,
-    resume: Annotated[
-        Path | None, typer.Option(help="Go on with the run in this folder, which was stopped.")
-    ] = None,
+    resume: Annotated[Path | None, typer.Option(help="Continue the stopped run in this folder.")] = None,
     report: Annotated[bool, typer.Option(help="Write report.html.")] = True,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -143,7 +141,7 @@ def _finish(outcome: RunOutcome, *, report: bool, as_json: bool) -> None:
             markup=False,
         )
     if outcome.status == "interrupted":
-        stderr().print(f"go on with: tenfold train --resume {outcome.run.folder}", markup=False)
+        stderr().print(f"continue with: tenfold train --resume {outcome.run.folder}", markup=False)
         raise typer.Exit(130)
 
 

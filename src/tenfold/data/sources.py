@@ -48,7 +48,7 @@ def open_path(
         return Source({"train": partial(read_csv, path, value_range=value_range)})
     if "images" in name and "idx" in name:
         return _idx_source({"train": (path, _labels_beside(path))}, path.name)
-    raise DataError(f"{path} is no kind of data set that is known", expected=KNOWN)
+    raise DataError(f"{path} is not a known kind of data set", expected=KNOWN)
 
 
 def _idx_pairs(folder: Path) -> dict[str, tuple[Path, Path]]:

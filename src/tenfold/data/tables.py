@@ -98,7 +98,7 @@ def _parse_chunk(text: np.ndarray, columns: int) -> np.ndarray | None:
 
 
 def _split_header(data: bytes) -> tuple[list[str], bytes]:
-    """The cells of the first line when it is a header: one names the label, or most are no numbers."""
+    """The cells of the first line when it is a header: one names the label, or most are not numbers."""
     data = data.removeprefix(b"\xef\xbb\xbf")
     line, _, body = data.partition(b"\n")
     cells = _cells(line.decode("utf-8", "replace"))
@@ -220,7 +220,7 @@ def _side(columns: int, where: str | Path) -> int:
     side = math.isqrt(columns)
     if side * side != columns or not columns:
         raise DataError(
-            f"{where}: {columns} pixels an image, which is no square number",
+            f"{where}: {columns} pixels per image, which is not a square number",
             expected=f"a label and {SQUARE}",
             remedy="is the label's column missing, or an index's column too many? "
             f"a header names the label {', '.join(LABEL_NAMES[:-1])} or {LABEL_NAMES[-1]}",
@@ -240,7 +240,7 @@ def class_labels(
     if labels.ndim != 1 or labels.dtype.kind not in "iufUS" or not len(labels):
         raise DataError(
             f"{where}: labels are {labels.dtype} of shape {labels.shape}",
-            expected="whole numbers or class names, one an image",
+            expected="whole numbers or class names, one per image",
         )
     if labels.dtype.kind in "US":
         return _named(labels.astype(np.str_))
@@ -315,7 +315,7 @@ def _joined(labels: list[np.ndarray], path: str | Path) -> np.ndarray:
     flat = [part[:, 0] if part.ndim == 2 and part.shape[1] == 1 else part for part in labels]
     if any(part.ndim != 1 for part in flat) or len({part.dtype.kind in "US" for part in flat}) > 1:
         shapes = ", ".join(f"{part.dtype} of shape {part.shape}" for part in labels)
-        raise DataError(f"{path}: labels are {shapes}", expected="one whole number or name an image")
+        raise DataError(f"{path}: labels are {shapes}", expected="one whole number or name per image")
     return np.concatenate(flat)
 
 
@@ -342,7 +342,7 @@ def _load_arrays(path: Path) -> tuple[dict[str, np.ndarray], list[str]]:
     if not path.exists():
         raise DataNotFoundError(f"{path} is not there", remedy="check the path")
     if not zipfile.is_zipfile(path):
-        raise DataError(f"{path} is no npz file", remedy="write it with numpy.savez, or copy it again")
+        raise DataError(f"{path} is not an npz file", remedy="write it with numpy.savez, or copy it again")
     try:
         with zipfile.ZipFile(path) as archive:
             members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}

@@ -50,7 +50,7 @@ def _check_classes(examination: Examination, whole: ImageDataset) -> None:
     counts = whole.class_counts()
     names = [whole.class_names[index] for index in np.flatnonzero(counts == 0)]
     filled = counts[counts > 0]
-    seen = f"{filled.min():,} to {filled.max():,} images a class"
+    seen = f"{filled.min():,} to {filled.max():,} images per class"
     expected = f"images of all classes, the largest at most {_IMBALANCE} times the smallest"
     if names:
         examination.found(

@@ -70,7 +70,7 @@ def check_steps(examination: Examination, trial: Trial) -> Trial:
 def check_rate(examination: Examination, trial: Trial) -> tuple[RangeTest, Trial]:
     """The range test's rate against the recipe's, both tried out; the trial of the better one.
 
-    A small rate is no fault in itself, if there are steps enough: what counts is rate times steps.
+    A small rate is not a fault in itself, if there are steps enough: what counts is rate times steps.
     """
     under_test, recipe = examination.under_test, examination.recipe
     test = range_test(under_test, recipe)
@@ -92,7 +92,7 @@ def check_rate(examination: Examination, trial: Trial) -> tuple[RangeTest, Trial
         examination.passed("learning rate", seen, expected)
         return test, trial if trial.held_accuracy >= other.held_accuracy else other
     if not trial.finite:
-        seen += f". The loss was no number after step {len(trial.losses)}"
+        seen += f". The loss was NaN or infinite after step {len(trial.losses)}"
     changes = _good_habits(recipe)
     better_recipe = change_recipe(recipe, changes)
     found, best = find_rate(under_test, better_recipe, range_test(under_test, better_recipe))
@@ -128,12 +128,12 @@ def check_dead(examination: Examination, readings: tuple[LayerReading, ...]) -> 
 
 
 def check_overfit(examination: Examination) -> bool:
-    """Whether sixteen images can be learned by heart; a finding only where nothing else explains it."""
+    """Whether sixteen images can be memorised; a finding only where nothing else explains it."""
     right, loss = overfit_batch(examination.under_test, examination.recipe)
     seen = f"{right:.0%} right, loss {loss:.3g}"
     expected = f"at least {_LEARNED:.0%} right"
     if right >= _LEARNED:
-        examination.passed("sixteen images learned by heart", seen, expected)
+        examination.passed("sixteen images memorised", seen, expected)
     elif not examination.faulty and not _overfit_slowly(examination, right):
         examination.found("cannot-overfit", "fault", seen, expected=expected)
     return right >= _LEARNED

@@ -26,7 +26,7 @@ def check_history(examination: Examination, history: Sequence[EpochRecord]) -> N
     """One epoch after another, as the run wrote them down."""
     if any(not np.isfinite(record.train_loss) for record in history):
         examination.found(
-            "not-finite", "fault", "the training loss is no number", expected="a number in each epoch",
+            "not-finite", "fault", "the training loss is NaN or infinite", expected="a number in each epoch",
             changes={"optimiser.clip_norm": 1.0},
         )  # fmt: skip
         return

@@ -26,7 +26,7 @@ _IMAGES = 32
 _EXACT = 0.05  # of 1
 _MOVE = 1e-5  # the length of the step along the gradient, over which the change is measured
 _APART = 3.0  # times: the rates of weights and biases
-_GONE = 0.01  # of the gradient at the start: the loss leads nowhere any more
+_GONE = 0.01  # of the gradient at the start: the gradient has vanished
 
 
 def check_inputs(examination: Examination) -> None:

@@ -117,7 +117,7 @@ def _check_learning(examination: Examination) -> tuple[Trial, RangeTest]:
     test, trial = check_rate(examination, trial)
     if not trial.finite:
         examination.found(
-            "not-finite", "fault", f"the loss was no number after step {len(trial.losses)}",
+            "not-finite", "fault", f"the loss was NaN or infinite after step {len(trial.losses)}",
             expected="numbers", changes={"optimiser.clip_norm": 1.0},
         )  # fmt: skip
     check_dead(examination, read_layers(view_inside(under_test, under_test.recipe, given.weights)))

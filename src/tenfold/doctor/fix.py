@@ -36,7 +36,7 @@ class Comparison:
 def compare_recipes(
     before: Recipe, after: Recipe, dataset: ImageDataset, *, engine: str = "auto", seed: int = 0
 ) -> Comparison:
-    """Trains both on the same images, from the same seed, for the same number of steps and images a step;
+    """Trains both on the same images, from the same seed, for the same number of steps and images per step;
     at most 10,000 images and some 400 steps, so it says which is better, not how good it gets."""
     single = {"ensemble": EnsembleSettings()}
     under_test = prepare_recipe(

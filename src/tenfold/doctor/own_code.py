@@ -88,7 +88,7 @@ def _check_softmax(softmax: Function, logits: np.ndarray) -> list[Finding]:
         return [make_finding("softmax-wrong", "fault", seen)]
     if not np.isfinite(large).all():
         share = float((~np.isfinite(large)).mean())
-        seen = f"of scores a thousand times as large, {share:.0%} of its answers are no numbers"
+        seen = f"of scores a thousand times as large, {share:.0%} of its answers are NaN or infinite"
         return [make_finding("softmax-overflow", "fault", seen)]
     return []
 

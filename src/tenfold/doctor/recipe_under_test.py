@@ -25,7 +25,7 @@ _MOST_BATCH, _LEAST_BATCH = 256, 16
 
 @dataclass(frozen=True)
 class Sizing:
-    """Of a trial: images a step, and steps. Decided by counting, never by a clock, so that the same
+    """Of a trial: images per step, and steps. Decided by counting, never by a clock, so that the same
     recipe is examined in the same way on every machine."""
 
     batch: int
@@ -52,7 +52,7 @@ class RecipeUnderTest:
         return len(self.whole.class_names)
 
     def batch_size(self, recipe: Recipe) -> int:
-        """Images a step of the real training."""
+        """Images per step of the real training."""
         size = recipe.training.batch_size
         held = round(recipe.data.validation * len(self.whole))
         return min(size, len(self.whole) - held) or len(self.whole) - held

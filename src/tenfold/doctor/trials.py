@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 _TAIL = 0.2  # of the steps: what the mean of the last losses is taken over
-_BATCH = 16  # images to learn by heart
+_BATCH = 16  # images to memorise
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +54,7 @@ class Trial:
 
     @property
     def last_loss(self) -> float:
-        """The mean over the last fifth of the steps; infinite where any was no number."""
+        """The mean over the last fifth of the steps; infinite where any was NaN or infinite."""
         tail = self.losses[-max(1, round(_TAIL * len(self.losses))) :]
         return float(tail.mean()) if self.finite else float("inf")
 
@@ -112,7 +112,7 @@ def train_steps(
     stop: Callable[[list[float]], bool] | None = None,
 ) -> tuple[np.ndarray, np.ndarray, dict[str, float]]:
     """Loss and share of right answers before each step (T,), and the middle step's updates; ends at a loss
-    that is no number, or where `stop` says so of the losses so far."""
+    that is NaN or infinite, or where `stop` says so of the losses so far."""
     losses: list[float] = []
     correct: list[float] = []
     updates: dict[str, float] = {}
@@ -131,7 +131,7 @@ def train_steps(
 
 def overfit_batch(under_test: RecipeUnderTest, recipe: Recipe) -> tuple[float, float]:
     """(best accuracy, last loss) on 16 images that are shown again and again, as they are and without
-    dropout: who cannot learn sixteen images by heart will not learn a thousand (Karpathy 2019)."""
+    dropout: what cannot memorise sixteen images will not learn a thousand (Karpathy 2019)."""
     order = np.random.default_rng(under_test.seed).permutation(len(under_test.train))[:_BATCH]
     few = under_test.train.subset(order)
     plain = without_regularisers(recipe)

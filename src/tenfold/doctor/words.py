@@ -144,7 +144,7 @@ WORDS = DATA_WORDS | {
     "softmax-overflow": Words(
         "softmax of large scores",
         "The softmax overflows",
-        "exp(1000) is infinite, and infinite over infinite is no number: one confident answer ends the "
+        "exp(1000) is infinite, and infinite over infinite is NaN: one confident answer ends the "
         "training.",
         "Subtract the largest score of each row first; it changes nothing else.",
     ),
@@ -152,7 +152,7 @@ WORDS = DATA_WORDS | {
         "a picture of each class's weights",
         "The weights of some classes are not shown",
         "What is not shown cannot be checked: range(1, 10) counts nine of ten classes.",
-        "One picture a row of the weights.",
+        "One picture per row of the weights.",
     ),
     # the start
     "saturated": Words(
@@ -207,10 +207,10 @@ WORDS = DATA_WORDS | {
         "More epochs (training.epochs, training.min_steps), or smaller batches.",
     ),
     "not-finite": Words(
-        "losses that are numbers",
-        "The loss is no number any more",
+        "losses that are finite",
+        "The loss is NaN or infinite",
         "Once one weight has overflowed, every answer is NaN, and no step leads back.",
-        "Clip the gradients; if that does not help, look for images or weights that are no numbers.",
+        "Clip the gradients; if that does not help, look for images or weights that are NaN or infinite.",
     ),
     "dead-relu": Words(
         "ReLUs that never fire",
@@ -223,14 +223,14 @@ WORDS = DATA_WORDS | {
     "dropout-strong": Words(
         "what dropout costs",
         "Dropout hides so much that the network under-fits",
-        "Dropout is against learning by heart. A network that does not even learn its training images "
+        "Dropout is against overfitting. A network that does not even learn its training images "
         "needs the opposite.",
-        "Drop fewer units; first without, then as many as the validation loss thanks for.",
+        "Drop fewer units; first without, then as many as improve the validation loss.",
     ),
     "augmentation-strong": Words(
         "what augmentation costs",
         "The images are changed so much that the network under-fits",
-        "An image that nobody could read any more teaches nothing.",
+        "An image that nobody can read teaches nothing.",
         "Change them less: look at some (tenfold data show), you should still read all of them.",
     ),
     "clipping-strong": Words(
@@ -253,8 +253,8 @@ WORDS = DATA_WORDS | {
         "A hundredth of it, or none.",
     ),
     "cannot-overfit": Words(
-        "sixteen images learned by heart",
-        "The network cannot learn sixteen images by heart",
+        "sixteen images memorised",
+        "The network cannot memorise sixteen images",
         "Any sound network can (Karpathy 2019). Something between pixels and loss does not work, though "
         "none of the other checks says what.",
         "Give it more units, and check its layers: is something in the way of images or gradients?",
@@ -277,7 +277,7 @@ WORDS = DATA_WORDS | {
     ),
     "over-fitting": Words(
         "validation loss against training loss",
-        "The run learned by heart at the end",
+        "The run overfitted at the end",
         "While the training loss went on falling, the validation loss rose: what was learned since then "
         "does not carry over.",
         "Stop at the best epoch and keep its weights; more images, augmentation or dropout postpone it.",

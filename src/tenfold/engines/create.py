@@ -1,4 +1,4 @@
-"""A recipe, sized for its data -> an engine. The engine's room is imported only here, only when asked."""
+"""A recipe, sized for its data -> an engine. The engine's package is imported only here, and lazily."""
 
 from __future__ import annotations
 

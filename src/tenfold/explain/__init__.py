@@ -1,1 +1,1 @@
-"""What moved a verdict: which ink, against which other answer, and which training images are like it."""
+"""Explanation of a prediction: which ink, against which other answer, and which training images are like it."""

@@ -33,7 +33,10 @@ __all__ = ["MAX_PIXELS", "Picture", "open_grey", "open_image", "open_picture", "
 
 _FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF")  # no PostScript, which runs a program
 MAX_PIXELS = 64_000_000  # this and the next two unless TENFOLD_MAX_BYTES says otherwise
-_FORMAT_PIXELS = {"WEBP": 50_000_000, "HEIF": 50_000_000}  # decoders that take 18 bytes a pixel, under 1 GiB
+_FORMAT_PIXELS = {
+    "WEBP": 50_000_000,
+    "HEIF": 50_000_000,
+}  # decoders that take 18 bytes per pixel, under 1 GiB
 _MAX_BYTES = 512 * 2**20  # of a file: 64 megapixels of eight bytes each, uncompressed
 _KNOWN = "a picture (PNG, JPEG, HEIC, WebP, BMP, GIF or TIFF)"
 
@@ -306,7 +309,7 @@ def _target(size: tuple[int, int], longest: int | None) -> tuple[int, int]:
 
 
 def _orientation(image: Image.Image) -> Any:
-    """EXIF's 1 to 8. Broken EXIF is no reason to refuse a picture: 1."""
+    """EXIF's 1 to 8. 1 where the EXIF is broken."""
     try:
         return image.getexif().get(0x0112, 1)
     except Exception:  # PIL's readers again

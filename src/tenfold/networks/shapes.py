@@ -107,7 +107,7 @@ class Network:
 
     @property
     def feature_count(self) -> int:
-        """Numbers an image that enter the last linear layer; where there is none, the scores."""
+        """Numbers per image that enter the last linear layer; where there is none, the scores."""
         return self.layers[self.head].input_shape[0] if self.head < len(self.layers) else self.classes
 
 
@@ -131,7 +131,7 @@ def _check_output(layers: tuple[Layer, ...], shape: Shape, classes: int) -> None
     if output != (classes,):
         raise RecipeError(
             f"the network ends with shape {output}",
-            expected=f"({classes},), one score a class",
+            expected=f"({classes},), one score per class",
             remedy="end the layers with 'flatten' (once) and 'linear classes'; those of a line network "
             "with 'conv classes 1x1' and 'columns'",
         )

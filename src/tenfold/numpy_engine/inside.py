@@ -1,4 +1,4 @@
-"""One step of a network, looked into: what each layer gives on, and the gradient that comes back to it."""
+"""One step of a network, looked into: each layer's outputs, and the gradient with respect to them."""
 
 from __future__ import annotations
 

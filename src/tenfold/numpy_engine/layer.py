@@ -47,7 +47,7 @@ class Layer(ABC):
         return None
 
     def settle(self) -> None:  # noqa: B027
-        """Says that the parameters will not change any more: what follows from them alone is worth
+        """Says that the parameters will not change: what follows from them alone is worth
         keeping. For layers that only answer; most have nothing to keep."""
 
     def places(self, shape: tuple[int, ...]) -> tuple[int, int]:

@@ -41,7 +41,7 @@ class ParameterStore:
     ) -> ParameterStore:
         """The store of a network, filled. Raises ModelError as `load` does."""
         parameters = network.parameters()
-        for parameter in parameters:  # before there is room for them: a card may claim any size
+        for parameter in parameters:  # before memory is allocated for them: a card may claim any size
             _check(parameter, weights)
         store = cls(parameters, dtype)
         store.load(weights)

@@ -64,7 +64,7 @@ class LocalPage:
             config = uvicorn.Config(
                 self,
                 log_config=None,
-                log_level="critical",  # the gate tells of mistakes; a client that is cut off is none
+                log_level="critical",  # the middleware logs mistakes; a client that is cut off is none
                 access_log=False,
                 server_header=False,
                 proxy_headers=False,

@@ -2,7 +2,7 @@
 
 recipe.toml          complete, re-runnable
 environment.json     versions, seed, engine, data (source, sha256, note), host's cores, command
-history.jsonl        a line an epoch
+history.jsonl        one line per epoch
 model.safetensors    the weights, with model.json beside them
 data_summary.json    and .npz: what the training images look like
 evaluation.json      and .npz: scores and pictures on the test set
@@ -62,7 +62,7 @@ class Run:
         object.__setattr__(self, "folder", Path(folder))
         if not is_run(self.folder):
             raise ModelError(
-                f"{folder} is no run's folder",
+                f"{folder} is not a run's folder",
                 expected="a folder with recipe.toml and environment.json",
                 remedy="`tenfold runs` lists those there are",
             )
@@ -109,7 +109,7 @@ class Run:
 
     @cached_property
     def history(self) -> list[EpochRecord]:
-        """An entry an epoch."""
+        """An entry per epoch."""
         return read_history(self.folder / "history.jsonl")
 
     @cached_property

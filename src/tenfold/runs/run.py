@@ -259,7 +259,7 @@ def _refuse_taken(folder: Path) -> None:
             f"{folder} holds something already",
             expected="a new or an empty folder",
             remedy="name another"
-            + (f", or go on with the run there: tenfold train --resume {folder}" if is_run(folder) else ""),
+            + (f", or continue the run there: tenfold train --resume {folder}" if is_run(folder) else ""),
         )
 
 

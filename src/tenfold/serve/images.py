@@ -257,8 +257,8 @@ def check_counts(body: bytes, marks: Marks) -> None:
 
 
 def parse_json(body: bytes) -> Any:
-    """Raises Refusal 400 for what is no JSON, NaN and the like included."""
+    """Raises Refusal 400 for what is not JSON, NaN and the like included."""
     try:
         return from_json(body, allow_inf_nan=False)
     except ValueError as error:
-        raise Refusal(400, f"the body is no JSON ({str(error)[:100]})", expected="a JSON document") from None
+        raise Refusal(400, f"the body is not JSON ({str(error)[:100]})", expected="a JSON document") from None

@@ -167,7 +167,7 @@ class _Passage:
 
 
 def _route(scope: Scope) -> str:
-    """The path as it was declared; what is no route of ours is one, however it was spelt."""
+    """The path as it was declared; what is not a route of ours counts as one, however it was spelt."""
     return getattr(scope.get("route"), "path", None) or ("page" if scope["method"] == "GET" else "other")
 
 
