@@ -1,9 +1,9 @@
-"""What `tenfold doctor` finds in the carried recipes, and what its fixed recipe gains on the sigmoid loss network.
+"""What `tenfold doctor` finds in the built-in recipes, and what its fix gains on the sigmoid loss network.
 
     python benchmarks/doctor.py [--seeds 3] [--quick] [--readme]
 
-Examines every carried recipe on full MNIST, then trains the published sigmoid loss network and the recipe that the
-doctor makes of it, n seeds each, on all 60,000 images, and reads the test set once per training. The doctor
+Examines every built-in recipe on full MNIST, then trains the published sigmoid loss network and the
+doctor's recipe for it, n seeds each, on all 60,000 images, and reads the test set once per training. The doctor
 itself sees training images (and of the test images their pixels and the numbering of their labels, no
 score). Prints the table and writes benchmarks/results/doctor.json.
 """
@@ -75,8 +75,8 @@ def main() -> None:
     figures = sigmoid_loss(fixed, dataset, test_set, seeds=1 if options.quick else options.seeds)
     before, after = (spread(figures[key], scale=100, unit=" %") for key in ("before", "after"))
     note = (
-        f"In bold: faults. `{SIGMOID_LOSS}` as published reads {before} of the test images, the recipe that the "
-        f"doctor makes of it {after} (n = {len(figures['after'])} seeds, mean ± standard deviation)."
+        f"In bold: faults. `{SIGMOID_LOSS}` as published reads {before} of the test images, the doctor's "
+        f"recipe for it {after} (n = {len(figures['after'])} seeds, mean ± standard deviation)."
     )
     table = markdown_table(("Recipe", "The doctor finds", "Time"), rows)
     publish("doctor", table, note, {"recipes": examined, "sigmoid_loss": figures}, readme=options.readme)

@@ -1,4 +1,4 @@
-"""Do the two engines train the same network? That with two hidden layers, without dropout, in float32 and in float64.
+"""Do the two engines train the same network? Two hidden layers, no dropout, in float32 and in float64.
 
     python benchmarks/engines.py [--seeds 3] [--epochs 10] [--readme]
 

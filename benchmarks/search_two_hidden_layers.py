@@ -1,4 +1,4 @@
-"""Learning rate, epochs and dropout of the network with two hidden layers, found by `tenfold search` on validation images alone.
+"""Two hidden layers: learning rate, epochs and dropout, found by `tenfold search` on validation images.
 
     python benchmarks/search_two_hidden_layers.py [--trials 30] [--seeds 5] [--readme]
 

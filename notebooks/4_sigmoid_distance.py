@@ -152,9 +152,7 @@ assert 0.6 < np.sqrt(np.mean(z**2)) / predicted < 1.6
 # %%
 gentle = np.maximum(0, some @ (W1 * np.sqrt(2 / 784)).T) @ (W2 * np.sqrt(2 / 500)).T
 s = sigmoid(gentle)
-print(
-    f"scores {gentle.std():.2f}; below a twentieth of the largest derivative: {np.mean(s * (1 - s) < 0.25 / 20):.1%}"
-)
+print(f"scores {gentle.std():.2f}; s(1 - s) below a twentieth of 1/4: {np.mean(s * (1 - s) < 0.25 / 20):.1%}")
 assert np.mean(s * (1 - s) < 0.25 / 20) < 0.01
 
 # %% [markdown]
@@ -280,7 +278,7 @@ axis.set_xlim(0, 110)
 lesson.finish()
 
 # %% [markdown]
-# None of the listed remedies gets far by itself (red): they give a network that only get more of what
+# None of the listed remedies gets far by itself (red): they make a network larger that
 # gets no gradient. Nor does the better start alone: the loss still rewards silence. Loss and start
 # together let it learn (green); after that the list is right, and each adds its share (blue). The full
 # table, with all of MNIST, three seeds per row and every remedy, is in [how to fix

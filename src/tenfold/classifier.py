@@ -299,7 +299,7 @@ def check_answers(logits: np.ndarray) -> np.ndarray:
         raise DataError(
             "the model has no finite answer for these images",
             expected="finite logits",
-            remedy="train anew; `tenfold doctor` says why a training diverged",
+            remedy="train again; `tenfold doctor` says why a training diverged",
         )
     return logits
 

@@ -153,7 +153,7 @@ def test_columns_of_a_line(lab: Lab, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["the reader", "another"])
 def test_what_decides_in_a_line(lab: Lab, name: str) -> None:
-    """The gradient of a character's lead over the next likeliest in its column, times the pixel's departure."""
+    """The gradient of a character's lead over the runner-up in its column, times the pixel's departure."""
     reader, (strip,), place, column = load_reader(), strips(88), 9, 4
     if name == "another":
         reader = line_reader(LINE_LAYERS)

@@ -1,4 +1,4 @@
-"""`tenfold doctor`: why does my network not learn, and what fixes it?"""
+"""`tenfold doctor`: why a network does not learn, and how to fix it."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ def doctor_command(
     engine: EngineName = "auto",
     seed: Seed = 0,
     fix: Annotated[
-        Path | None, typer.Option(help="Write the fixed recipe here, and train both briefly.")
+        Path | None, typer.Option(help="Write the fixed recipe to this file, and train both recipes briefly.")
     ] = None,
-    html: Annotated[Path | None, typer.Option(help="Write the findings with their plots as a page.")] = None,
-    checks: Annotated[bool, typer.Option(help="Also list what was looked at and found sound.")] = False,
+    html: Annotated[Path | None, typer.Option(help="Write the findings and plots as an HTML page.")] = None,
+    checks: Annotated[bool, typer.Option(help="Also list the checks that passed.")] = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Say why a network does not learn: faults of recipe, data and training, and what fixes them.
+    """Diagnose why a network does not learn: faults in recipe, data and training, and their fixes.
 
-    Exit code 3 where a fault was found; warnings and notes leave it at 0."""
+    The exit code is 3 if a fault was found; with warnings and notes only it is 0."""
     from tenfold.doctor.examine import examine_target
     from tenfold.doctor.fix import compare_recipes, write_fixed
     from tenfold.doctor.page import write_page
@@ -79,7 +79,7 @@ def _show(diagnosis: Diagnosis, *, checks: bool) -> None:
     if checks:
         rows = [("ok" if c.passed else "look", c.name, c.seen, c.expected) for c in diagnosis.checks]
         console.print()
-        console.print(plain_table(("", "looked at", "seen", "sound"), rows))
+        console.print(plain_table(("", "check", "measured", "expected"), rows))
 
 
 def _show_finding(finding: Finding) -> None:

@@ -62,7 +62,7 @@ def _idx_pairs(folder: Path) -> dict[str, tuple[Path, Path]]:
     if len(found) > 1:
         raise DataError(
             f"{folder} holds the IDX files of {len(found)} sets ({', '.join(sorted(found))})",
-            expected="one set a folder",
+            expected="one set per folder",
             remedy="name the images file instead of the folder",
         )
     return {part: (path, _labels_beside(path)) for files in found.values() for part, path in files.items()}

@@ -353,7 +353,7 @@ def _load_arrays(path: Path) -> tuple[dict[str, np.ndarray], list[str]]:
     except DataError:
         raise
     except MemoryError as error:
-        raise DataError(f"{path} needs more memory than there is", remedy="save fewer images") from error
+        raise DataError(f"{path} needs more memory than available", remedy="save fewer images") from error
     except Exception as error:  # zipfile and NumPy's header parser raise a dozen kinds on broken bytes
         if "Object arrays" in str(error):
             raise DataError(

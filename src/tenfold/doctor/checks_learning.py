@@ -52,8 +52,8 @@ def check_steps(examination: Examination, trial: Trial) -> Trial:
     short = run_trial(under_test, recipe, steps=planned)
     gain = trial.held_accuracy - short.held_accuracy
     seen = (
-        f"{planned} steps of {under_test.batch_size(recipe):,} images in {recipe.training.epochs} epochs. After "
-        f"as many {short.held_accuracy:.0%} of images held out are read, after {most} steps "
+        f"{planned} steps of {under_test.batch_size(recipe):,} images in {recipe.training.epochs} epochs. "
+        f"After as many {short.held_accuracy:.0%} of images held out are read, after {most} steps "
         f"{trial.held_accuracy:.0%}"
     )
     expected = f"a gain of at most {_MORE_STEPS:.0%} from more steps"
@@ -83,8 +83,8 @@ def check_rate(examination: Examination, trial: Trial) -> tuple[RangeTest, Trial
     large = test.best < used / 3 or (test.best < used and not trial.finite)
     better = gain >= _GAP or (used > _FAR * test.best and trial.last_loss > _WORSE * other.last_loss)
     seen = (
-        f"{used:.2g}; the loss falls fastest at {test.best:.2g}. After {under_test.sizing.steps} steps the one "
-        f"reads {trial.held_accuracy:.0%} of images held out (loss {trial.last_loss:.3g}), the other "
+        f"{used:.2g}; the loss falls fastest at {test.best:.2g}. After {under_test.sizing.steps} steps the "
+        f"one reads {trial.held_accuracy:.0%} of images held out (loss {trial.last_loss:.3g}), the other "
         f"{other.held_accuracy:.0%} ({other.last_loss:.3g})"
     )
     expected = "a rate that learns about as well as that of the range test"

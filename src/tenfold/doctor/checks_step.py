@@ -62,7 +62,7 @@ def check_loss(examination: Examination) -> None:
         changes = {"loss.name": "cross-entropy"}
         examination.found("loss-trap", "fault", seen, expected=expected, changes=changes)
     else:
-        examination.passed("whether the loss rewards saying nothing", seen, expected)
+        examination.passed("whether the loss rewards predicting no class", seen, expected)
 
 
 def _constant_answer(settings: LossSettings, level: float, classes: int) -> tuple[float, float]:
@@ -109,8 +109,8 @@ def _exact(engine: NumpyEngine) -> dict[str, np.ndarray]:
 
 
 def _check_derivative(examination: Examination, engine: NumpyEngine, batch: Batch) -> None:
-    """The loss's derivative along the gradient, by central differences, over the length of the gradient: 1 where
-    the gradient is right, -1 where its sign is wrong, 1/N where it is the sum over N images."""
+    """The loss's derivative along the gradient, by central differences, over the gradient's length: 1 if the
+    gradient is right, -1 if its sign is wrong, 1/N if it is the sum over N images."""
     derivative = _derivative(engine, batch)
     code, severity, seen = judge_derivative(derivative, len(batch))
     expected = "1: right, and averaged over the batch"
@@ -128,8 +128,8 @@ def _check_derivative(examination: Examination, engine: NumpyEngine, batch: Batc
 
 
 def judge_derivative(derivative: float, images: int) -> tuple[str, Severity, str]:
-    """(code, severity, what was seen) of the loss's derivative along the gradient over the gradient's length; no
-    code where it is 1."""
+    """(code, severity, what was seen) of the loss's derivative along the gradient over the gradient's
+    length; no code where it is 1."""
     seen = f"the loss falls {derivative:.4g} times as fast as the gradient says"
     if abs(derivative - 1) < _EXACT:
         return "", "note", seen

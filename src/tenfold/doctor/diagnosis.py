@@ -49,8 +49,8 @@ class Check:
 
 @dataclass(frozen=True, eq=False)
 class LayerReading:
-    """A layer at one moment. outputs_std, gradient_std: root mean squares of its outputs and of the gradient at
-    them (0 where nothing does). dead: share of ReLUs that are 0 for every image.
+    """A layer at one moment. outputs_std, gradient_std: root mean squares of its outputs and of the gradient
+    with respect to them (0 without one). dead: share of ReLUs that are 0 for every image.
     saturated: share of the outputs of sigmoid or tanh whose derivative is below a twentieth of its maximum.
     histogram, edges: of the outputs, shares (B,) and limits (B + 1,).
     """

@@ -66,7 +66,7 @@ def _dead(layer: LayerView) -> float:
 
 
 def saturation(kind: str, outputs: np.ndarray) -> float:
-    """Share of outputs that lie where the curve is flat. "logits": before the sigmoids of the sigmoid loss."""
+    """Share of outputs where the curve is flat. "logits": before the sigmoids of the sigmoid loss."""
     if kind == "logits":
         kind, outputs = "sigmoid", sigmoid(outputs)
     if kind == "sigmoid":

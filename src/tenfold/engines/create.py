@@ -133,7 +133,7 @@ def refuse_infinite(weights: Mapping[str, np.ndarray], where: object) -> None:
             raise ModelError(
                 f"{where}: {name!r} holds NaN or infinite numbers",
                 expected="finite weights",
-                remedy="train anew; `tenfold doctor` says why a training diverged",
+                remedy="train again; `tenfold doctor` says why a training diverged",
             )
 
 

@@ -122,9 +122,7 @@ def plan_network(specs: tuple[LayerSpec, ...], image_shape: tuple[int, int], cla
 def _check_output(layers: tuple[Layer, ...], shape: Shape, classes: int) -> None:
     for before, layer in pairwise(layers):
         if before.spec.kind == "columns":
-            raise RecipeError(
-                f"{layer.spec.name} stands behind columns", expected="columns as the last layer"
-            )
+            raise RecipeError(f"{layer.spec.name} follows columns", expected="columns as the last layer")
     output = layers[-1].output_shape if layers else shape
     if layers and layers[-1].spec.kind == "columns" and output[1] == classes:
         return

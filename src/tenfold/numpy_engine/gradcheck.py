@@ -38,7 +38,7 @@ FLOOR = 1e-3
 ZERO, ROUNDING = 1e-12, 8
 TOLERANCE = 1e-6  # relative
 # Differences over h and h / 2 that disagree by more than this mean a kink in between. Less than the
-# tolerance: of thousands of ReLUs behind one weight, a single one that switches changes the gradient by little.
+# tolerance: of thousands of ReLUs behind one weight, one that switches changes the gradient by little.
 KINK = 3e-7
 
 

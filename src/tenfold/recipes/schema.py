@@ -50,7 +50,8 @@ NOT_TRAINED = frozenset({"title", "source", "description", "published", "search"
 class DataSettings(Section):
     """default: the data set trained on when the user names none.
     validation: the share of the training images held out. stratified: the same share per class.
-    augment: validation images are augmented too, once and for all (the augmentation tutorial does; it makes them harder).
+    augment: validation images are augmented too, once and for all (as in the augmentation tutorial; it
+    makes them harder).
     """
 
     default: str = "mnist"

@@ -81,7 +81,7 @@ class Run:
     def environment(self) -> dict[str, Any]:
         """The record: versions, engine, seed, data, status, times."""
         path = self.folder / "environment.json"
-        with reading(str(path), expected="a run's record", remedy="train anew into another folder"):
+        with reading(str(path), expected="a run's record", remedy="train again into another folder"):
             values = read_json(path)
             pick(values, {key: kind for key, kind in _RECORD.items() if key in values})
             data = values.get("data") or {}
@@ -98,7 +98,7 @@ class Run:
             raise ModelError(
                 f"{self.folder / 'environment.json'} lacks {', '.join(missing)}",
                 expected="a run's record",
-                remedy="train anew into another folder",
+                remedy="train again into another folder",
             )
         return values
 

@@ -139,9 +139,9 @@ async def _explain(request: Request, error: Exception) -> Response:
         error = Refusal(
             error.status_code,
             f"{as_shown(request.method)} {as_shown(request.url.path)}: {str(error.detail).lower()}",
-            remedy="GET /openapi.json lists what there is",
+            remedy="GET /openapi.json lists the routes",
             headers=dict(error.headers or {}),
         )
     elif not isinstance(error, Refusal):
-        error = Refusal(500, "the server made a mistake", remedy="its log says more")
+        error = Refusal(500, "the server failed", remedy="see its log")
     return Response(error.to_bytes(), error.status, error.headers, "application/json")

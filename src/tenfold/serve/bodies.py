@@ -126,7 +126,7 @@ class Reservation:
 
     async def read(self, request: Request, marks: Marks = ()) -> bytes:
         """marks: what the body may hold of each. Raises Refusal: 413 where it is too large, or holds too many
-        marks, before all of it has come; 408 where it is too slow; 429 or 503 where there is no memory for it."""
+        marks, before all of it has come; 408 where it is too slow; 429 or 503 where memory is short."""
         claimed = request.headers.get("content-length")
         length = int(claimed) if claimed else 0  # the middleware has checked it
         if length > self.settings.max_body:

@@ -88,7 +88,7 @@ class Middleware:
         except Exception as error:  # a mistake of ours: said in full in the log, and in a line to the client
             write_line({"error": repr(error), "traceback": traceback.format_exc()})
             if not passage.status:
-                await passage.refuse(Refusal(500, "the server made a mistake", remedy="its log says more"))
+                await passage.refuse(Refusal(500, "the server failed", remedy="see its log"))
         finally:
             self._note(passage)
 

@@ -38,7 +38,7 @@ class Guard(HttpToolsProtocol):
         self.taken = self.head = self.raw = self.body = self.unwanted = 0
         self.in_head = True
         self.lingering = False  # it is answered and left, and what still comes is dropped
-        self.broken = Refusal(400, "no HTTP request", expected="HTTP/1.1")
+        self.broken = Refusal(400, "not an HTTP request", expected="HTTP/1.1")
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)

@@ -100,7 +100,7 @@ def _from_json(body: bytes, most: int) -> list[GivenPicture]:
     check_keys(document, required=("pictures",))
     pictures = document["pictures"]
     if not isinstance(pictures, list) or not pictures:
-        raise Refusal(422, "no list of pictures", expected='{"pictures": ["<base64>", ...]}')
+        raise Refusal(422, "not a list of pictures", expected='{"pictures": ["<base64>", ...]}')
     return [
         GivenPicture(f"picture {number}", decode_base64(text, f"picture {number}"))
         for number, text in enumerate(pictures[: most + 1], start=1)
