@@ -1,8 +1,8 @@
 """Softmax, one-hot and gradient as somebody wrote them, held against what they should be.
 
 A recipe cannot carry a mistake in a formula; a notebook can. Those of the softmax regression tutorial are
-found here: a softmax divided by the wrong sum, one-hot columns shifted by one, y - p called the gradient, sums where means belong, and nine
-pictures of the weights of ten classes.
+found here: a softmax divided by the wrong sum, one-hot columns shifted by one, y - p called the gradient,
+sums in place of means, and nine pictures of the weights of ten classes.
 """
 
 from __future__ import annotations
