@@ -4,8 +4,8 @@
 
 Examines every built-in recipe on full MNIST, then trains the published sigmoid loss network and the
 doctor's recipe for it, n seeds each, on all 60,000 images, and reads the test set once per training.
-The doctor itself sees training images (and of the test images their pixels and the numbering of their labels, no
-score). Prints the table and writes benchmarks/results/doctor.json.
+The doctor itself sees training images (and of the test images their pixels and the numbering of their
+labels, no score). Prints the table and writes benchmarks/results/doctor.json.
 """
 
 from __future__ import annotations

@@ -49,8 +49,8 @@ class LossSettings(Section):
     name: cross-entropy is softmax, then -log p, averaged (or summed) over the batch. Sigmoid-distance
     (from the sigmoid loss tutorial) is the mean over images and outputs of 1 - p where the target is 1,
     else p, with p = sigmoid(logit). Mean-squared-error is the mean over images and outputs of
-    (logit - target)^2. Ctc, of networks that end with columns, is -log of the probability of the label sequence, summed over
-    all its alignments (Graves et al. 2006); the last class is the blank.
+    (logit - target)^2. Ctc, of networks that end with columns, is -log of the probability of the label
+    sequence, summed over all its alignments (Graves et al. 2006); the last class is the blank.
     label_smoothing: the share of each target that is spread evenly over all classes.
     probability_floor: cross-entropy reports -log of p clipped to [floor, 1 - floor] (as in the softmax
     regression tutorial); the gradient stays that of the unclipped loss.
