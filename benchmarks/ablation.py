@@ -1,4 +1,4 @@
-"""What would mend seed D's network: each remedy of its own list alone, then one after another.
+"""Fixes for the sigmoid loss tutorial's network: each remedy of its own list alone, then one after another.
 
     python benchmarks/ablation.py [--seeds 3] [--only alone|together] [--validate] [--quick] [--readme]
 
@@ -6,9 +6,9 @@ The network as published (784-500-10, weights from N(0, 1), a sigmoid's distance
 change at a time, and then all of them, each on top of those before. Its own list: more layers, more
 weights, convolutions, dropout, a rate a layer, a schedule, transfer, training while the validation loss
 falls; and what its figures say is wrong: the first weights and the loss. Every row is n seeds on full
-MNIST; the test set is read once a training, at its end; with --validate never, for choosing settings.
+MNIST; the test set is read once per training, at its end; with --validate never, for choosing settings.
 Results are kept as they come in build/ablation, and a row that is there is not trained again. Writes
-benchmarks/results/ablation.json and .png, and with --readme the table of docs/mending.md.
+benchmarks/results/ablation.json and .png, and with --readme the table of docs/fixing.md.
 """
 
 from __future__ import annotations
@@ -247,7 +247,7 @@ def main() -> None:
     parser.add_argument("--parts", type=Path, default=PARTS, help="folder of the results of single trainings")
     parser.add_argument("--data-dir", default=None)
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of JSON and picture")
-    parser.add_argument("--readme", action="store_true", help="put the table into docs/mending.md")
+    parser.add_argument("--readme", action="store_true", help="put the table into docs/fixing.md")
     options = parser.parse_args()
     if options.quick:
         options.seeds, options.epochs, options.drawn, options.validate = 1, 2, 1, True

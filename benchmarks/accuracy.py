@@ -6,7 +6,7 @@ Each seed is a process of its own, one after the other, and its result is writte
 build/accuracy/RECIPE.jsonl): a run that was stopped goes on where it was, and a seed that is there, of the
 same recipe, is not trained again (delete the file after a change of the code). Its model stays beside it,
 in models/RECIPE-SEED. The table shows all that is there of the recipes as they now are; without a recipe
-nothing is trained. The test set is read once a seed, after the weights were saved.
+nothing is trained. The test set is read once per seed, after the weights were saved.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ def all_kept(parts: Path) -> list[tuple[Recipe, list[dict[str, Any]]]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("recipes", nargs="*", help="names or files")
-    parser.add_argument("--seeds", type=int, default=5, help="trainings a recipe: seeds 0, 1, ...")
+    parser.add_argument("--seeds", type=int, default=5, help="trainings per recipe: seeds 0, 1, ...")
     parser.add_argument("--first", type=int, default=0, help="the first seed: several can run side by side")
     parser.add_argument("--quick", action="store_true", help=f"one seed of {' and '.join(QUICK)}")
     parser.add_argument("--parts", type=Path, default=PARTS, help="folder of the results of single seeds")
@@ -153,7 +153,7 @@ def main() -> None:
     table = markdown_table(COLUMNS, [row(recipe, results) for recipe, results in found])
     host = machine()
     note = (
-        "Mean ± standard deviation of n seeds on MNIST's 10,000 test images, each a process of its own. "
+        "Mean ± standard deviation of n seeds on MNIST's 10,000 test images, each in its own process. "
         "Seconds from process start to saved weights, of the seeds that had all cores for themselves; "
         f"{host['processor']}, {host['cores']} cores, torch {host['torch']}, bfloat16 products "
         f"{host['bfloat16_gain']} times as fast as float32. Made by `python benchmarks/accuracy.py`."

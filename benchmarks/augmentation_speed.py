@@ -40,7 +40,7 @@ TOGETHER = {
     "stroke_width": 0.6, "erasing": 0.25,
 }  # fmt: skip
 CASES = {
-    "rotation and crop (seed E)": get_recipe("mlp-128-64-augmented").augmentation,
+    "rotation and crop (augmentation tutorial)": get_recipe("mlp-128-64-augmented").augmentation,
     "rotation, shift, scale (`cnn`)": get_recipe("cnn").augmentation,
     "elastic and stroke width": AugmentationSettings(elastic=0.8, stroke_width=0.6),
     "all together": AugmentationSettings(**TOGETHER),
@@ -192,7 +192,7 @@ def rows(case: str, result: dict[str, Any]) -> list[tuple[str, ...]]:
 
 
 def report(results: dict[str, Any], count: int, rounds: int, options: argparse.Namespace) -> None:
-    columns = ("change", "how", "seconds an epoch", "CPU seconds", "times as fast as one by one")
+    columns = ("change", "how", "seconds per epoch", "CPU seconds", "times as fast as one by one")
     table = markdown_table(columns, [line for case, result in results.items() for line in rows(case, result)])
     host = machine()
     note = (

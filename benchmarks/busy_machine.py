@@ -82,7 +82,7 @@ def torch_steps(dataset: ImageDataset) -> Steps:
 
 
 def time_steps(case: str, seconds: float) -> float:
-    """Seconds a step takes, over so many seconds, after one step to warm up."""
+    """Seconds per step, over so many seconds, after one step to warm up."""
     dataset = load_dataset()
     dataset = dataset.subset(np.arange(min(IMAGES, len(dataset))))
     peers: dict[str, Callable[[ImageDataset], Steps]] = {
@@ -132,7 +132,7 @@ def find_cases(only: list[str]) -> list[str]:
 
 
 def take_turns(cases: list[str], options: argparse.Namespace) -> dict[str, dict[str, list[float]]]:
-    """Case -> alone, busy -> seconds a step, one each round."""
+    """Case -> alone, busy -> seconds per step, one per round."""
     found: dict[str, dict[str, list[float]]] = {case: {state: [] for state in STATES} for case in cases}
     for number in range(options.rounds):
         for case in cases:

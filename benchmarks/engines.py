@@ -1,4 +1,4 @@
-"""Do the two engines train the same network? Seed B's, without dropout, in float32 and in float64.
+"""Do the two engines train the same network? Two hidden layers, no dropout, in float32 and in float64.
 
     python benchmarks/engines.py [--seeds 3] [--epochs 10] [--readme]
 
@@ -33,7 +33,7 @@ LAYERS = ["flatten", "linear 120", "relu", "linear 84", "relu", "linear classes"
 
 
 def loss_gap(results: list[TrainResult], name: str) -> list[float]:
-    """Relative difference of a loss between the engines, an entry an epoch."""
+    """Relative difference of a loss between the engines, an entry per epoch."""
     ours, theirs = ([getattr(record, name) for record in result.history] for result in results)
     return [abs(a / b - 1) for a, b in zip(ours, theirs, strict=True)]
 

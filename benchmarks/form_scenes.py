@@ -67,8 +67,8 @@ def _write(
         layer = np.asarray(
             Image.fromarray(layer).resize((int(layer.shape[1] * ratio), int(layer.shape[0] * ratio)))
         )
-    room = x1 - x0 - layer.shape[1]
-    left = x0 + room * rng.uniform(0.1, 0.7)
+    slack = x1 - x0 - layer.shape[1]
+    left = x0 + slack * rng.uniform(0.1, 0.7)
     middle = (y0 + y1) / 2 + rng.normal(0, 0.06) * (y1 - y0)
     _lay(ink, layer, left, middle - size * place.height / 2 - top)
 
@@ -139,8 +139,8 @@ class _Place:
         aspect = self.page[::-1] if turn % 2 else self.page
         fitted = aspect * min(size / aspect) / 2
         corners = np.roll(corners * fitted @ rotation + half, -turn, axis=0)
-        room = (size - np.ptp(corners, axis=0)) / 2
-        corners += rng.uniform(-0.3, 0.3, 2) * np.maximum(0, room)
+        slack = (size - np.ptp(corners, axis=0)) / 2
+        corners += rng.uniform(-0.3, 0.3, 2) * np.maximum(0, slack)
         units = np.array([(0, 0), (1, 0), (1, 1), (0, 1)], np.float64)
         self.matrix = _homography(units, corners)
         self.bend = np.zeros(2) if flat else rng.normal(0, 0.006, 2)

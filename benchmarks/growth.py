@@ -166,7 +166,7 @@ def report(
         columns += [f"{training.title}: epoch", "to linear", "own memory", "with mapped pages"]
     host = machine()
     note = (
-        f"n = {rounds}, medians; to linear: seconds an epoch for each of the set's images, 1x being 1 (mean "
+        f"n = {rounds}, medians; to linear: seconds per epoch for each of the set's images, 1x being 1 (mean "
         "± standard deviation over the rounds). open: reading labels and headers, and splitting. An epoch "
         "validates too. Memory is the process's peak, with Python, NumPy and PyTorch; mapped pages of "
         "the file are the kernel's to drop whenever something else needs the memory, own memory (RssAnon) is "

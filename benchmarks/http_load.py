@@ -42,7 +42,7 @@ def closed_loop(port: int, requests: Sequence[bytes], clients: int, seconds: flo
 
 
 def open_loop(port: int, requests: Sequence[bytes], rate: float, seconds: float) -> list[Answered]:
-    """So many requests a second, whether answers come or not."""
+    """So many requests per second, whether answers come or not."""
     return asyncio.run(_open_loop(port, requests, rate, seconds))
 
 
@@ -84,10 +84,10 @@ async def _open_loop(port: int, requests: Sequence[bytes], rate: float, seconds:
     answers: list[Answered] = []
     free: list[_Connection] = []
     tasks: set[asyncio.Task[None]] = set()
-    gate = asyncio.Semaphore(_MOST_CONNECTIONS)
+    limiter = asyncio.Semaphore(_MOST_CONNECTIONS)
 
     async def one(number: int, due: float) -> None:
-        async with gate:
+        async with limiter:
             connection = free.pop() if free else await _Connection.to(port)
             status, body = await connection.ask(requests[number])
             answers.append(Answered(number, status, time.perf_counter() - due, body))

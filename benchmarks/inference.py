@@ -1,4 +1,4 @@
-"""How fast do trained networks answer? Images a second, one image warm, one image from a cold process.
+"""How fast do trained networks answer? Images per second, one image warm, one image from a cold process.
 
     python benchmarks/inference.py [--recipe cnn ...] [--rounds 7] [--quick] [--readme]
 
@@ -88,7 +88,7 @@ def write_folder(classifier: Classifier, images: np.ndarray, folder: Path, *, pe
 
 
 def measure(name: str, images: np.ndarray, options: argparse.Namespace) -> dict[str, dict[str, list[float]]]:
-    """program -> figure -> a value a round."""
+    """program -> figure -> a value per round."""
     left_out = _CONVOLUTIONAL if name == _MLP else PEERS
     kinds = [kind for kind in ANSWERERS if kind not in left_out]
     values: dict[str, dict[str, list[float]]] = {kind: {key: [] for key in _FIGURES} for kind in kinds}
@@ -126,7 +126,7 @@ def summary(values: Sequence[float]) -> dict[str, Any]:
 
 
 def summarise(values: dict[str, dict[str, list[float]]]) -> dict[str, Any]:
-    """program -> figure -> median and quartiles; `times_*`: images a second over another's, by round."""
+    """program -> figure -> median and quartiles; `times_*`: images per second over another's, by round."""
     rates = {kind: np.array(figures["images_a_second"]) for kind, figures in values.items()}
     return {
         kind: {key: summary(some) for key, some in figures.items()}
@@ -183,7 +183,7 @@ def main() -> None:
     networks = {
         name: summarise(measure(name, images, options)) for name in (_MLP, *dict.fromkeys(options.recipe))
     }
-    columns = ("network", "program", "images a second", f"times {_REFERENCE}", "one image, warm, ms",
+    columns = ("network", "program", "images per second", f"times {_REFERENCE}", "one image, warm, ms",
                "one image, cold process, s", "its peak, MiB")  # fmt: skip
     table = markdown_table(columns, [row for name, some in networks.items() for row in rows(name, some)])
     host = machine()

@@ -2,7 +2,7 @@
 
     python benchmarks/ladder.py [--seeds 3] [--readme]
 
-Trains the small recipes by itself (a process a seed, kept in build/accuracy/small as accuracy.py does) and
+Trains the small recipes by itself (a process per seed, kept in build/accuracy/small as accuracy.py does) and
 takes the others from the results of time_to_99.py and accuracy.py. Prints a table, and draws
 benchmarks/results/ladder.png: the frontier joins those that nothing both faster and better beats.
 """

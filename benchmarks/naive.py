@@ -3,7 +3,7 @@
     python benchmarks/naive.py [--model naive.pt] [--epochs 3]
 
 The network, its optimiser and its schedule are those of github.com/pytorch/examples, mnist/main.py
-(two convolutions, dropout, Adadelta at 1.0 times 0.7 an epoch, batches of 64), trained in plain PyTorch
+(two convolutions, dropout, Adadelta at 1.0 times 0.7 per epoch, batches of 64), trained in plain PyTorch
 on MNIST's 60,000.
 """
 

@@ -272,7 +272,7 @@ def main() -> None:
             runs[task.route] = {"closed": found, "overload": loaded}
         endured = endure(tasks, options.minutes)
     host = machine()
-    columns = ("route", "clients", "server", "answers a second", "p50 ms", "p99 ms", "tenfold is faster by")
+    columns = ("route", "clients", "server", "answers per second", "p50 ms", "p99 ms", "tenfold is faster by")
     note = (
         f"Medians of n = {options.repeats} repeats of {options.seconds:g} s, the servers in turn, ratios of "
         f"the same repeat with spread; {host['processor']}, {os.cpu_count()} cores that client and server "

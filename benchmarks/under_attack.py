@@ -235,7 +235,7 @@ def main() -> None:
                     each = measure(port, pid, requests, options.seconds)
                 found[route].append((name or "nothing", each))
                 print(route, name or "nothing", each, flush=True)
-    columns = ("route", "attack", "n", "requests a second", "of undisturbed", "p99 ms", "failed", "MiB")
+    columns = ("route", "attack", "n", "requests per second", "of undisturbed", "p99 ms", "failed", "MiB")
     host = machine()
     note = (
         f"One client for {options.seconds:g} s each, n requests; {host['processor']}, {os.cpu_count()} cores "

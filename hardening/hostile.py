@@ -225,7 +225,7 @@ def _others(server: _Server, model: Classifier, tally: Tally) -> Iterator[None]:
 
 
 def _crowd(server: _Server, model: Classifier, count: int, tally: Tally) -> None:
-    """More clients at one time than the server has room for; none gets the answer of another."""
+    """More clients at one time than the server accepts; none gets the answer of another."""
     with ThreadPoolExecutor(_CROWD) as threads:
         answers = threads.map(lambda number: _Client(server, model, number).ask(), range(1, count + 1))
         for number, found in enumerate(answers):

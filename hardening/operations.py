@@ -40,7 +40,7 @@ def _kill(_count: int, _at: int, _event: str, _flags: int) -> None:
 
 
 def _no_space(_count: int, _at: int, event: str, flags: int) -> None:
-    """From here on, for all that needs room."""
+    """From here on, for all that needs disk space."""
     if event in ("os.mkdir", "os.link", "os.symlink", "os.fsync") or (event == "open" and flags & _WRITING):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 

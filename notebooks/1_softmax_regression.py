@@ -1,8 +1,8 @@
 # %% [markdown]
 # # 1. Softmax regression, from the mathematics
 #
-# Ten numbers for an image, one a digit; the largest wins. That is the whole model, and it reads nine
-# digits out of ten. This lesson follows a tutorial of March 2024 ("document A") that builds it in NumPy
+# Ten numbers per image, one per digit; the largest wins. That is the whole model, and it reads nine
+# digits out of ten. This lesson follows a tutorial of March 2024 that builds it in NumPy
 # and then in PyTorch. It is a good lesson with nine faults. We derive everything, check every step with
 # numbers, and show what each fault costs.
 #
@@ -79,7 +79,7 @@ def printed_softmax(z):
 
 
 print("sums of rows, as printed:", printed_softmax(z).sum(axis=1).round(3))
-print("sums of rows, mended:    ", softmax(z).sum(axis=1).round(3))
+print("sums of rows, fixed:    ", softmax(z).sum(axis=1).round(3))
 assert (printed_softmax(z).sum(axis=1) < 0.99).all()
 
 # %% [markdown]
@@ -99,7 +99,7 @@ def one_hot(labels):
 
 shifted = one_hot(labels - 1)  # row -1 of the identity is its last one
 print("columns read as digits, shifted:", (shifted.argmax(axis=1) == labels).mean())
-print("columns read as digits, mended: ", (one_hot(labels).argmax(axis=1) == labels).mean())
+print("columns read as digits, fixed: ", (one_hot(labels).argmax(axis=1) == labels).mean())
 assert ((shifted.argmax(axis=1) + 1) % 10 == labels).all()
 
 # %% [markdown]
@@ -158,9 +158,9 @@ W, b = rng.normal(0, 0.1, (10, 784)), rng.normal(0, 0.1, 10)
 few, wanted = x[::50].copy(), y[::50]
 dW, db = gradients(W, b, few, wanted)
 places = rng.permutation(np.flatnonzero(np.abs(dW) > 1e-4))[:40]
-slopes = lesson.differences(lambda: loss_of(W, b, few, wanted), W, places)
-print("largest relative difference, W:", np.max(np.abs(slopes - dW.flat[places]) / np.abs(slopes)))
-assert np.allclose(slopes, dW.flat[places], rtol=1e-5, atol=1e-9)
+measured = lesson.differences(lambda: loss_of(W, b, few, wanted), W, places)
+print("largest relative difference, W:", np.max(np.abs(measured - dW.flat[places]) / np.abs(measured)))
+assert np.allclose(measured, dW.flat[places], rtol=1e-5, atol=1e-9)
 assert np.allclose(lesson.differences(lambda: loss_of(W, b, few, wanted), b, range(10)), db, atol=1e-9)
 
 # %% [markdown]
@@ -176,8 +176,8 @@ name = network.parameters()[0].name.removesuffix(".weight")
 weights = {f"{name}.weight": W, f"{name}.bias": b}
 engine = NumpyEngine(network, weights, EngineOptions(precision="float64"))
 engine.differentiate(Batch(train_set.images[::50], labels[::50]))
-assert np.allclose(engine.store.slopes[f"{name}.weight"], dW, atol=1e-12)
-assert np.allclose(engine.store.slopes[f"{name}.bias"], db, atol=1e-12)
+assert np.allclose(engine.store.named_gradients[f"{name}.weight"], dW, atol=1e-12)
+assert np.allclose(engine.store.named_gradients[f"{name}.bias"], db, atol=1e-12)
 
 # %% [markdown]
 # **Fault 3: the sign.** The document calls $(y - p)^T x$ the gradient. It is its negative: the direction
@@ -220,8 +220,8 @@ document = tenfold.check_own_code(
 for finding in document:
     print(f"{finding.title}: {finding.seen}")
 ours = {"softmax": softmax, "one_hot": one_hot, "loss": mean_loss}
-mended = tenfold.check_own_code(**ours, gradient=lambda z, c: (softmax(z) - one_hot(c)) / len(z))
-assert len(document) == 3 and not mended
+fixed = tenfold.check_own_code(**ours, gradient=lambda z, c: (softmax(z) - one_hot(c)) / len(z))
+assert len(document) == 3 and not fixed
 
 # %% [markdown]
 # ## The start
@@ -279,11 +279,11 @@ print(f"and by {np.abs(b2 - b1).mean():.4f} through the biases")
 assert np.abs(b2 - b1).mean() < 1e-3 * np.abs(pixels @ (W2 - W1).T).mean()
 
 # %% [markdown]
-# ## As published, and mended
+# ## As published, and fixed
 #
 # Both are recipes that tenfold carries: the same network, once with the faults, once without. They train
 # here in seconds. Our figures are of the small sample, so they lie below what 50,000 images give; it is
-# the two columns of ours that tell what the mending does.
+# the two columns of ours that tell what the fixes do.
 
 
 # %%
@@ -300,13 +300,13 @@ def figures(result):
 faulty = tenfold.train(published, train_set, val_set, seed=0, engine="numpy")
 good = tenfold.train(recipe, train_set, val_set, seed=0, engine="numpy")
 reported = published.published.model_dump(include=set(figures(good)))
-lesson.compare_figures(published=reported, with_faults=figures(faulty), mended=figures(good))
+lesson.compare_figures(published=reported, with_faults=figures(faulty), fixed=figures(good))
 assert good.history[-1].val_accuracy > faulty.history[faulty.best_epoch - 1].val_accuracy
 
 # %%
 lesson.show_curves(
     {
-        "mended": ([r.epoch for r in good.history], [r.val_loss for r in good.history]),
+        "fixed": ([r.epoch for r in good.history], [r.val_loss for r in good.history]),
         "with its faults": ([r.epoch for r in faulty.history], [r.val_loss for r in faulty.history]),
     },
     x="steps",
@@ -347,7 +347,7 @@ print(f"chance of ten right out of ten at {p:.2%}: {p**10:.0%}")
 #
 # The document then writes the same model in PyTorch: batches of 128, shuffled, plain descent at
 # $10^{-3}$, 20 epochs. A step looks at 128 images instead of 50,000; its gradient is right on average. We
-# take as many *steps* as the document did, 391 an epoch, whatever the size of our data.
+# take as many *steps* as the document did, 391 per epoch, whatever the size of our data.
 #
 # Is it right on average? The mean over the batches of one epoch, all of one size, is the whole gradient.
 
@@ -367,7 +367,7 @@ points = sgd.published.epochs
 lesson.show_curves(
     {
         "as published, here": ([r.steps for r in slow.history], [r.val_accuracy for r in slow.history]),
-        "mended": ([r.steps for r in quick.history], [r.val_accuracy for r in quick.history]),
+        "fixed": ([r.steps for r in quick.history], [r.val_accuracy for r in quick.history]),
         "published": ([an_epoch * e.epoch for e in points], [e.val_accuracy for e in points]),
     },
     x="steps",
@@ -387,7 +387,7 @@ print(f"epoch {last.epoch}: published validation accuracy {last.val_accuracy:.2%
 assert last.val_accuracy < 0.89
 compared = {"steps": slow.history[-1].steps, "val_accuracy": slow.history[-1].val_accuracy}
 better = {"steps": quick.history[-1].steps, "val_accuracy": quick.history[-1].val_accuracy}
-lesson.compare_figures(as_published_here=compared, mended=better)
+lesson.compare_figures(as_published_here=compared, fixed=better)
 assert better["val_accuracy"] > compared["val_accuracy"]
 
 # %% [markdown]

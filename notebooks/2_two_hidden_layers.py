@@ -2,7 +2,7 @@
 # # 2. Two hidden layers, and a study of the misses
 #
 # A line between "more like a 3" and "more like a 5" is too simple for handwriting. Hidden layers bend
-# it. This lesson follows a report ("document B") on a network 784-120-84-10 with dropout: we look at the
+# it. This lesson follows a report on a network 784-120-84-10 with dropout: we look at the
 # data, derive how the gradient finds its way back, train the network, and study what it gets wrong.
 
 # %%
@@ -117,11 +117,11 @@ def gradients(weights, x, y):
     inputs, z = forward(weights, x)
     e = np.exp(z - z.max(axis=1, keepdims=True))
     delta = (e / e.sum(axis=1, keepdims=True) - y) / len(x)
-    slopes = []
+    found = []
     for (W, _), entered in zip(weights[::-1], inputs[::-1]):
-        slopes.insert(0, (delta.T @ entered, delta.sum(axis=0)))
+        found.insert(0, (delta.T @ entered, delta.sum(axis=0)))
         delta = (delta @ W) * (entered > 0)
-    return slopes
+    return found
 
 
 # %% [markdown]
@@ -149,14 +149,14 @@ theirs = network_gradients(plain, start, EngineOptions(), train_set.images[chose
 rng = np.random.default_rng(1)
 ours = [tensor for pair in own for tensor in pair]
 arrays = [tensor for pair in weights for tensor in pair]
-for name, slope, array in zip(names, ours, arrays):
-    steep = np.flatnonzero(np.abs(slope) > 0.01 * np.abs(slope).max())
+for name, gradient, array in zip(names, ours, arrays):
+    steep = np.flatnonzero(np.abs(gradient) > 0.01 * np.abs(gradient).max())
     places = rng.permutation(steep)[:20]
     measured = lesson.differences(lambda: loss_of(weights, x, y), array, places, step=1e-6)
-    error = np.max(np.abs(measured - slope.flat[places])) / np.abs(slope).max()
-    print(f"{name:16} against differences {error:.0e}, engine {np.abs(slope - theirs[name]).max():.0e}")
+    error = np.max(np.abs(measured - gradient.flat[places])) / np.abs(gradient).max()
+    print(f"{name:16} against differences {error:.0e}, engine {np.abs(gradient - theirs[name]).max():.0e}")
     assert error < 1e-5
-    assert np.allclose(slope, theirs[name], atol=1e-7)
+    assert np.allclose(gradient, theirs[name], atol=1e-7)
 
 # %% [markdown]
 # ## Dropout
@@ -193,9 +193,9 @@ best = rates[int(np.argmax([folds.mean for folds in tried]))]
 print(f"best {best:.0e}; the recipe has {recipe.optimiser.learning_rate:.0e}")
 
 # %% [markdown]
-# ## Training, as published and mended
+# ## Training, as published and fixed
 #
-# As published: dropout of a half, a fixed rate. Mended: weights started for ReLU, light dropout, a rate
+# As published: dropout of a half, a constant rate. Fixed: weights started for ReLU, light dropout, a rate
 # that rises and falls. Our figures are of the small sample; the document had all 60,000 images.
 
 # %%
@@ -204,7 +204,7 @@ first = tenfold.train(published, train_set, val_set, seed=0, engine="numpy")
 second = tenfold.train(recipe, train_set, val_set, seed=0, engine="numpy")
 
 # %%
-runs = {"mended": second, "as published": first}
+runs = {"fixed": second, "as published": first}
 
 
 def curves(figure):
@@ -243,7 +243,7 @@ assert asked > met
 
 # %%
 scores = {"as published": tenfold.evaluate(first.classifier, test_set)}
-scores["mended"] = tenfold.evaluate(second.classifier, test_set)
+scores["fixed"] = tenfold.evaluate(second.classifier, test_set)
 lesson.compare_figures(
     published={"test_accuracy": published.published.test_accuracy},
     **{
@@ -271,7 +271,7 @@ assert round((1 - said) * 10_000) != misses
 # The first ten of them in the order of the test images: index, label, and what the network said.
 
 # %%
-e = scores["mended"]
+e = scores["fixed"]
 predicted = second.classifier.predict(test_set.images)
 wrong = np.flatnonzero(predicted != test_set.labels)
 assert len(wrong) == e.misses

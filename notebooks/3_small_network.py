@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 3. The workflow of a small network
 #
-# "Recognise which digit is shown in the given image." A third text ("document C") lays out the steps:
+# "Recognise which digit is shown in the given image." A third text lays out the steps:
 # load, split, normalise, batch, shuffle; two hidden layers; forward, loss, back-propagation, optimiser;
 # test. It gives no figures. Here each step is written out by hand, on tenfold's NumPy engine, and the
 # whole is compared with the one call that does it all.
@@ -101,8 +101,8 @@ def train_epoch(epoch):
     for number, batch in enumerate(iterate_batches(train_set, epoch=epoch, **how)):
         x = (batch.images / 255 - 0.5) / 0.5
         logits = layers.forward(x, training=True)  # forward
-        value, slope = loss(logits, batch.labels)  # loss
-        layers.backward(slope)  # back-propagation
+        value, gradient = loss(logits, batch.labels)  # loss
+        layers.backward(gradient)  # back-propagation
         step, steps = epoch * an_epoch + number, recipe.training.epochs * an_epoch
         rate = learning_rate_at(step, steps, recipe.optimiser.learning_rate, recipe.schedule)
         optimiser.step(store.learned, store.gradients, rate)  # the step

@@ -1,10 +1,10 @@
 # %% [markdown]
 # # 4. A loss that stalls
 #
-# A fourth text ("document D") builds everything from bare tensors, on MNIST as an image folder, with a
+# A fourth text builds everything from bare tensors, on MNIST as an image folder, with a
 # loss of its own: the distance of a sigmoid from its target. It trains for 30 epochs and reads a third
 # of the digits. Nothing in its code is wrong. So why does it not learn? This lesson finds out with a
-# few numbers, and mends it.
+# few numbers, and fixes it.
 
 # %%
 import tempfile
@@ -25,7 +25,7 @@ test_set = tenfold.load_dataset(SOURCE, split="test")
 # %% [markdown]
 # ## An image folder
 #
-# `training/0..9/*.png`: a folder a class. We write a few images that way, and read them back.
+# `training/0..9/*.png`: one folder per class. We write a few images that way, and read them back.
 
 # %%
 with tempfile.TemporaryDirectory() as folder:
@@ -57,14 +57,14 @@ assert x.max() == 1
 assert (y.sum(axis=1) == 1).all()
 
 # %% [markdown]
-# ## The loss, and its slope
+# ## The loss, and its gradient
 #
 # Each score $z$ becomes $s = \sigma(z) = 1/(1 + e^{-z})$. The loss is the mean over all images and all
 # ten outputs of how far $s$ is from its target: $1 - s$ where that is 1, $s$ where it is 0.
 #
 # $$L = \frac{1}{10 N} \sum_{n,k} d_{nk}, \qquad d = \begin{cases} 1 - s & y = 1 \\ s & y = 0 \end{cases}$$
 #
-# The slope of a sigmoid is
+# The derivative of a sigmoid is
 # $s' = e^{-z} / (1 + e^{-z})^2 = s\,(1 - s)$, so
 #
 # $$\frac{\partial L}{\partial z} = \frac{\pm\, s (1 - s)}{10 N}, \qquad \text{minus where } y = 1 .$$
@@ -80,7 +80,7 @@ def distance(z, y):
     return np.mean(np.where(y == 1, 1 - s, s))
 
 
-def slope(z, y):
+def gradient(z, y):
     s = sigmoid(z)
     return np.where(y == 1, -1, 1) * s * (1 - s) / z.size
 
@@ -92,13 +92,13 @@ from tenfold.settings import LossSettings
 z, target = np.random.default_rng(0).normal(0, 2, (6, 10)), np.eye(10)[[3, 1, 4, 1, 5, 9]]
 measured = lesson.differences(lambda: distance(z, target), z, range(60)).reshape(6, 10)
 value, ours = SigmoidDistance(LossSettings(name="sigmoid-distance"))(z, target.argmax(axis=1))
-assert np.allclose(measured, slope(z, target), atol=1e-10)
-assert np.allclose(ours, slope(z, target), atol=1e-15)
+assert np.allclose(measured, gradient(z, target), atol=1e-10)
+assert np.allclose(ours, gradient(z, target), atol=1e-15)
 assert np.isclose(value, distance(z, target))
 
 # %% [markdown]
-# The slope is greatest, 1/4, at $z = 0$, and fades on both sides like $e^{-|z|}$. Put beside it what
-# cross-entropy with softmax has for the right digit, $p - 1$: a digit that is badly wrong gets a slope
+# The derivative is greatest, 1/4, at $z = 0$, and fades on both sides like $e^{-|z|}$. Put beside it what
+# cross-entropy with softmax has for the right digit, $p - 1$: a digit that is badly wrong gets a gradient
 # near -1 there, and nearly none here.
 
 # %%
@@ -107,7 +107,7 @@ others = 9  # nine more scores, all 0
 plt.plot(line, -sigmoid(line) * (1 - sigmoid(line)), color=lesson.BAD, label="sigmoid's distance")
 plt.plot(line, np.exp(line) / (np.exp(line) + others) - 1, color=lesson.GOOD, label="cross-entropy")
 plt.xlabel("score of the right digit (the others are 0)")
-plt.ylabel("slope of the loss")
+plt.ylabel("gradient of the loss")
 plt.legend()
 lesson.finish()
 for score in (0, -5, -10, -20):
@@ -119,7 +119,7 @@ for score in (0, -5, -10, -20):
 #
 # All weights come from N(0, 1). A hidden unit sums over the ink of an image, some hundred pixels, so it
 # has a size around 10; a score sums over 500 such units. How large are the scores, and what is left of
-# the slope?
+# the derivative?
 
 # %%
 rng = np.random.default_rng(1)
@@ -130,8 +130,8 @@ hidden = np.maximum(0, some @ W1.T + b1)
 z = hidden @ W2.T + b2
 s = sigmoid(np.clip(z, -700, 700))
 print(f"hidden units {hidden.std():.1f}, scores {z.std():.0f} (standard deviation)")
-print(f"the slope s(1 - s) is below a twentieth of 1/4 for {np.mean(s * (1 - s) < 0.25 / 20):.1%}")
-print(f"median slope {np.median(s * (1 - s)):.0e}")
+print(f"the derivative s(1 - s) is below a twentieth of 1/4 for {np.mean(s * (1 - s) < 0.25 / 20):.1%}")
+print(f"median derivative {np.median(s * (1 - s)):.0e}")
 assert np.mean(s * (1 - s) < 0.25 / 20) > 0.9
 
 # %% [markdown]
@@ -152,7 +152,7 @@ assert 0.6 < np.sqrt(np.mean(z**2)) / predicted < 1.6
 # %%
 gentle = np.maximum(0, some @ (W1 * np.sqrt(2 / 784)).T) @ (W2 * np.sqrt(2 / 500)).T
 s = sigmoid(gentle)
-print(f"scores {gentle.std():.2f}; below a twentieth of the slope: {np.mean(s * (1 - s) < 0.25 / 20):.1%}")
+print(f"scores {gentle.std():.2f}; s(1 - s) below a twentieth of 1/4: {np.mean(s * (1 - s) < 0.25 / 20):.1%}")
 assert np.mean(s * (1 - s) < 0.25 / 20) < 0.01
 
 # %% [markdown]
@@ -168,7 +168,7 @@ assert abs(silent - 0.1) < 1e-9
 assert silent < start
 
 # %% [markdown]
-# So the loss falls to a fifth without a single digit read, and there the slope is gone: at $z = -30$ it
+# So the loss falls to a fifth without a single digit read, and there the gradient is gone: at $z = -30$ it
 # is
 
 # %%
@@ -196,7 +196,7 @@ lesson.show_curves(
     dashed=["published, accuracy"],
 )
 silence = np.mean(~(stalled.classifier.engine.logits(test_set.images) > 0).any(axis=1))
-print(f"loss {stalled.history[-1].train_loss:.4f}; images that are said to be no digit: {silence:.0%}")
+print(f"loss {stalled.history[-1].train_loss:.4f}; images said not to be a digit: {silence:.0%}")
 assert abs(stalled.history[-1].train_loss - silent) < 0.02
 
 # %% [markdown]
@@ -207,13 +207,13 @@ assert abs(stalled.history[-1].train_loss - silent) < 0.02
 # %%
 diagnosis = tenfold.diagnose(recipe, train_set, engine="numpy")
 for finding in diagnosis.findings:
-    print(f"{finding.severity}: {finding.title}\n    {finding.seen}\n    mends it: {dict(finding.changes)}\n")
+    print(f"{finding.severity}: {finding.title}\n    {finding.seen}\n    fixes it: {dict(finding.changes)}\n")
 assert {"loss-trap", "saturated"} <= {finding.code for finding in diagnosis.findings}
 
 # %% [markdown]
-# ## What would mend it
+# ## How to fix it
 #
-# The document ends with a list: more layers, more weights, convolutions, dropout, rates a layer,
+# The document ends with a list: more layers, more weights, convolutions, dropout, rates per layer,
 # schedules, transfer, early stopping. Our two reasons say something else: a better start and a better
 # loss. Which helps? We try the document's smaller network, 784-30-10, one change at a time, on the
 # small sample.
@@ -278,20 +278,20 @@ axis.set_xlim(0, 110)
 lesson.finish()
 
 # %% [markdown]
-# None of the listed remedies gets far by itself (red): they give a network that gets no slope more of what
-# gets no slope. Nor does the better start alone: the loss still rewards silence. Loss and start
+# None of the listed remedies gets far by itself (red): they make a network larger that
+# gets no gradient. Nor does the better start alone: the loss still rewards silence. Loss and start
 # together let it learn (green); after that the list is right, and each adds its share (blue). The full
-# table, with all of MNIST, three seeds a row and every remedy, is in [what would mend
-# it](../mending.md).
+# table, with all of MNIST, three seeds per row and every remedy, is in [how to fix
+# it](../fixing.md).
 #
-# The document's own network, mended:
+# The document's own network, fixed:
 
 # %%
-ours, mended = stalled.history[-1].val_accuracy, reached["+ 500 units"]
+ours, fixed = stalled.history[-1].val_accuracy, reached["+ 500 units"]
 published = recipe.published.test_accuracy
-for name, accuracy in (("published", published), ("as published, here", ours), ("mended", mended)):
+for name, accuracy in (("published", published), ("as published, here", ours), ("fixed", fixed)):
     print(f"{name:20}{accuracy:7.2%}")
-assert mended > 0.9 > 0.5 > ours
+assert fixed > 0.9 > 0.5 > ours
 
 # %% [markdown]
 # Next: [augmentation, and Adam](5_augmentation.md).

@@ -2,7 +2,7 @@
 # # 5. Augmentation, and Adam
 #
 # A slightly turned 4 is still a 4. Who shows a network turned and moved copies of its images shows it
-# more handwriting than there is. A fifth text ("document E") does so with 784-128-64-10: rotation by up
+# more handwriting than there is. A fifth text does so with 784-128-64-10: rotation by up
 # to 10 degrees, a random crop, Adam, five epochs. Here we derive what a rotation does to pixels, what
 # Adam does to gradients, and measure what both bring.
 
@@ -114,7 +114,7 @@ lesson.show_images(np.concatenate(rows), size=0.5)
 # $$m_t = \beta_1 m_{t-1} + (1 - \beta_1) g_t, \qquad v_t = \beta_2 v_{t-1} + (1 - \beta_2) g_t^2 .$$
 #
 # Both start at 0, so at first they are too small. Were every gradient $g$, then $m_t = (1 - \beta_1) g
-# \sum_{i<t} \beta_1^i = (1 - \beta_1^t)\, g$. Dividing by $1 - \beta_1^t$ mends it; likewise for $v$.
+# \sum_{i<t} \beta_1^i = (1 - \beta_1^t)\, g$. Dividing by $1 - \beta_1^t$ fixes it; likewise for $v$.
 # The step is
 #
 # $$w_t = w_{t-1} - \eta\, \frac{m_t / (1 - \beta_1^t)}{\sqrt{v_t / (1 - \beta_2^t)} + \epsilon} .$$
@@ -166,7 +166,7 @@ print(f"steps from {np.abs(first).min():.6f} to {np.abs(first).max():.6f}")
 assert np.allclose(first, -rate * np.sign(walk[0]), rtol=1e-3)
 
 # %% [markdown]
-# ## Training, as published and mended
+# ## Training, as published and fixed
 #
 # 784-128-64-10. The document names neither rate nor batch size; those of the recipe give its curve
 # again on all of MNIST. Its validation images are turned and cropped as well, which makes them harder:
@@ -186,8 +186,8 @@ second = tenfold.train(recipe, train_set, val_set, seed=0, engine="numpy")
 epochs = published.published.epochs
 lesson.show_curves(
     {
-        "mended, training": ([r.epoch for r in second.history], [r.train_loss for r in second.history]),
-        "mended, validation": ([r.epoch for r in second.history], [r.val_loss for r in second.history]),
+        "fixed, training": ([r.epoch for r in second.history], [r.train_loss for r in second.history]),
+        "fixed, validation": ([r.epoch for r in second.history], [r.val_loss for r in second.history]),
         "published, training": ([e.epoch for e in epochs], [e.train_loss for e in epochs]),
         "as published, training": ([r.epoch for r in first.history], [r.train_loss for r in first.history]),
         "published, validation": ([e.epoch for e in epochs], [e.val_loss for e in epochs]),
@@ -206,7 +206,7 @@ def figures(result):
 
 
 reported = published.published.model_dump(include=set(figures(first)))
-lesson.compare_figures(published=reported, as_published=figures(first), mended=figures(second))
+lesson.compare_figures(published=reported, as_published=figures(first), fixed=figures(second))
 
 # %% [markdown]
 # In the document, validation is more accurate than training in every epoch. Training figures are taken

@@ -70,7 +70,7 @@ def show_curves(
 
 
 def finish() -> None:
-    """Shows the picture and lets go of it."""
+    """Shows the picture and closes it."""
     plt.show()
     plt.close("all")
 
@@ -95,8 +95,8 @@ def _cell(name: str, value: float | None) -> str:
 def differences(
     function: Callable[[], float], values: np.ndarray, places: Sequence[int], step: float = 1e-5
 ) -> np.ndarray:
-    """The slope of `function` along some entries of `values`, measured: (f(v + h) - f(v - h)) / 2h."""
-    slopes = []
+    """The derivative of `function` along some entries of `values`, measured: (f(v + h) - f(v - h)) / 2h."""
+    derivatives = []
     for place in places:
         kept = values.flat[place]
         values.flat[place] = kept + step
@@ -104,5 +104,5 @@ def differences(
         values.flat[place] = kept - step
         below = function()
         values.flat[place] = kept
-        slopes.append((above - below) / (2 * step))
-    return np.array(slopes)
+        derivatives.append((above - below) / (2 * step))
+    return np.array(derivatives)

@@ -59,27 +59,27 @@ def photograph(digits: str) -> Image.Image:
 def photograph_table(rows: tuple[tuple[str, ...], ...]) -> Image.Image:
     """Numbers in ruled cells, handwritten, on a page seen from the side."""
     rng = np.random.default_rng(NOTE_SEED)
-    wide, high, room = 150, 84, 50
-    size = len(rows[0]) * wide + 2 * room, len(rows) * high + 2 * room
+    wide, high, margin = 150, 84, 50
+    size = len(rows[0]) * wide + 2 * margin, len(rows) * high + 2 * margin
     page = np.zeros((size[1], size[0]), np.float32)
     styles: dict[str, list[Drawing]] = {}
     for glyph in load_glyphs():
         styles.setdefault(glyph.label, []).append(glyph)
     for i, row in enumerate(rows):
         for j, text in enumerate(row):
-            start = room + (j + 0.5) * wide - 19 * len(text)
+            start = margin + (j + 0.5) * wide - 19 * len(text)
             for k, digit in enumerate(text):
                 glyph = styles[digit][rng.integers(len(styles[digit]))]
                 drawn = normalise(vary(glyph, rng, strength=0.4))
-                place = np.array([start + 38 * k, room + i * high + 18], np.float32)
+                place = np.array([start + 38 * k, margin + i * high + 18], np.float32)
                 strokes = [stroke * np.float32(44) + place for stroke in drawn.strokes]
                 page = np.maximum(page, 0.8 * draw_strokes(strokes, page.shape, 4.0))
     picture = Image.fromarray(np.rint(228 - 190 * page).astype(np.uint8))
     draw = ImageDraw.Draw(picture)
     for k in range(len(rows) + 1):
-        draw.line([(room, room + k * high), (size[0] - room, room + k * high)], fill=120, width=2)
+        draw.line([(margin, margin + k * high), (size[0] - margin, margin + k * high)], fill=120, width=2)
     for k in range(len(rows[0]) + 1):
-        draw.line([(room + k * wide, room), (room + k * wide, size[1] - room)], fill=120, width=2)
+        draw.line([(margin + k * wide, margin), (margin + k * wide, size[1] - margin)], fill=120, width=2)
     lean = (1.0, 0.06, -20.0, 0.03, 1.0, -12.0, 0.0, 0.00012)
     seen = picture.transform(size, Image.Transform.PERSPECTIVE, lean, Image.Resampling.BICUBIC, fillcolor=70)
     light = np.linspace(0.8, 1.05, size[0], dtype=np.float32)

@@ -113,14 +113,14 @@ def fit(
     """Strokes of any unit, as large as may be in the middle of a place. aspect: the area's width / height."""
     points = np.concatenate(list(strokes))
     low, high = points.min(axis=0), points.max(axis=0)
-    room = np.array([place[2] * aspect, place[3]])
-    scale = float((room / np.maximum(high - low, 1e-6)).min())
-    corner = np.array([place[0] * aspect, place[1]]) + (room - scale * (high - low)) / 2
+    area = np.array([place[2] * aspect, place[3]])
+    scale = float((area / np.maximum(high - low, 1e-6)).min())
+    corner = np.array([place[0] * aspect, place[1]]) + (area - scale * (high - low)) / 2
     return [((stroke - low) * scale + corner) / (aspect, 1) for stroke in strokes]
 
 
 def in_a_row(drawings: Iterable[Strokes], *, aspect: float = 1.6) -> list[np.ndarray]:
-    """Several digits beside each other, with room between."""
+    """Several digits beside each other, with space between."""
     drawn = list(drawings)
     share = 0.9 / len(drawn)
     height = min(0.6, 1.1 * share * aspect)

@@ -1,4 +1,4 @@
-"""Data that several rooms' tests share."""
+"""Data that tests of several packages share."""
 
 from __future__ import annotations
 

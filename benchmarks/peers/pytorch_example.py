@@ -3,7 +3,7 @@
     python benchmarks/peers/pytorch_example.py DATA_DIR OUT.json [--epochs 4]
 
 https://github.com/pytorch/examples/blob/main/mnist/main.py with its defaults on a CPU: batch 64 (1000 to
-test), learning rate 1.0 times 0.7 an epoch, 14 epochs, seed 1, no shuffling (it shuffles with an
+test), learning rate 1.0 times 0.7 per epoch, 14 epochs, seed 1, no shuffling (it shuffles with an
 accelerator only). `Digits` does per image what torchvision's MNIST, ToTensor and Normalize do.
 """
 

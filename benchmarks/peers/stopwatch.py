@@ -84,7 +84,7 @@ def read_mnist(folder: Path, part: str, images: int | None = None) -> tuple[np.n
 
 
 class Trial:
-    """One training: an entry an epoch, of weights that lie in a file, measured while the clock stands.
+    """One training: an entry per epoch, of weights that lie in a file, measured while the clock stands.
 
     packages: distributions whose versions are written down.
     """

@@ -1,4 +1,4 @@
-"""The arrays that travel through the house: frozen, and checked when they are made."""
+"""The arrays that travel through the package: frozen, and checked when they are made."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ class ImageDataset:
         if labels.shape != images.shape[:1] or not np.issubdtype(labels.dtype, np.integer):
             raise DataError(
                 f"{self.name}: {len(images)} images but labels of shape {labels.shape}, {labels.dtype}",
-                expected="one integer label an image",
+                expected="one integer label per image",
             )
         if not len(images) or not images.size:
             raise DataError(f"{self.name}: no images", expected="at least one image")
@@ -154,7 +154,7 @@ class ImageDataset:
         return self.images.shape[1], self.images.shape[2]
 
     def class_counts(self) -> np.ndarray:
-        """int64 (K,): images a class."""
+        """int64 (K,): images per class."""
         return np.bincount(self.labels, minlength=len(self.class_names))
 
     @checked
@@ -203,7 +203,7 @@ class WeightedDataset(ImageDataset):
         if weights.shape != self.labels.shape or not np.isfinite(weights).all() or weights.min() < 0:
             raise DataError(
                 f"{self.name}: weights of shape {weights.shape} for {len(self)} images",
-                expected="one finite number an image, none below 0",
+                expected="one finite number per image, none below 0",
             )
         object.__setattr__(self, "image_weights", _read_only(weights))
 
@@ -361,7 +361,7 @@ def _check_files(dataset: ImageDataset) -> tuple[str, ...]:
     files = tuple(dataset.files)
     if files and len(files) != len(dataset):
         raise DataError(
-            f"{dataset.name}: {len(dataset)} images but {len(files)} files", expected="one an image, or none"
+            f"{dataset.name}: {len(dataset)} images but {len(files)} files", expected="one per image, or none"
         )
     return files
 

@@ -117,7 +117,7 @@ def _lock(path: Path, what: Path, wait: bool) -> int:
             os.close(number)
             raise UsageError(
                 f"another process writes into {what}",
-                expected="a place of its own for each",
+                expected="a separate path for each",
                 remedy="name another, or wait for the end of that process",
             ) from None
         os.close(number)  # its file was removed meanwhile: by the process that held it

@@ -66,7 +66,7 @@ class ModelCard:
     @property
     def reads_ink(self) -> bool:
         """Whether pictures are read as ink framed like MNIST's: light on dark, 28x28."""
-        from tenfold.ink.frame import SIDE  # who only trains needs nothing that opens pictures
+        from tenfold.ink.frame import SIDE  # imported lazily: only needed to open pictures
 
         return self.background == "dark" and self.image_shape == (SIDE, SIDE)
 
@@ -259,7 +259,7 @@ class Classifier:
 
     @checked
     def predictions(self, images: np.ndarray) -> list[Prediction]:
-        """uint8 (N, H, W) -> a verdict an image."""
+        """uint8 (N, H, W) -> one answer per image."""
         judged = zip(images, *self.judge(images), strict=True)
         return [self._prediction(probs, float(none), image=image) for image, probs, none in judged]
 
@@ -299,7 +299,7 @@ def check_answers(logits: np.ndarray) -> np.ndarray:
         raise DataError(
             "the model has no finite answer for these images",
             expected="finite logits",
-            remedy="train anew; `tenfold doctor` says why a training diverged",
+            remedy="train again; `tenfold doctor` says why a training diverged",
         )
     return logits
 

@@ -38,7 +38,7 @@ _LONGEST, _MANY = 350, 10  # characters of a list, and names of one that is cut 
 
 
 class TenfoldError(Exception):
-    """A mistake that its user can mend.
+    """A mistake that its user can fix.
 
     `found` says what was met, `expected` what should have been there, `remedy` what to do.
     """

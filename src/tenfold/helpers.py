@@ -148,7 +148,7 @@ def serve_questions(prepare: Callable[[Any], Callable[[Any], Any]]) -> None:
     """The helper's side: prepare(start) gives the function that answers. What that raises ends it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the other side's business
     given, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what libraries print is no answer
+    os.dup2(2, 1)  # what libraries print is not an answer
     answer = prepare(pickle.load(given))  # noqa: S301 - from our own process
     answers.write(pickle.dumps(True))  # ready: from here on the time counts
     answers.flush()
@@ -185,7 +185,7 @@ class _Helper:
     def ask(self, question: Any) -> Any:
         if self.timeout is None:
             return self._ask(question) if self._prepare() else NO_ANSWER
-        for _ in range(2):  # one that was ended from outside is no fault of the question
+        for _ in range(2):  # one that was ended from outside is not the question's fault
             if self.closed or not (self._prepare() or self._replace()):
                 self.closed = True  # no helper gets ready: no more are started
                 return NO_ANSWER

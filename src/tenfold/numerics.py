@@ -38,7 +38,7 @@ def shifted_columns(logits: np.ndarray) -> np.ndarray:
 
 
 def one_hot(labels: np.ndarray, classes: int, dtype: type = np.float32) -> np.ndarray:
-    """(N,) labels in 0..classes-1 -> (N, classes), one 1 a row."""
+    """(N,) labels in 0..classes-1 -> (N, classes), one 1 per row."""
     rows: np.ndarray = np.zeros((len(labels), classes), dtype=dtype)
     rows[np.arange(len(labels)), labels] = 1
     return rows

@@ -44,18 +44,18 @@ class InputSettings(Section):
 
 
 class LossSettings(Section):
-    """What training makes small.
+    """Loss function.
 
     name: cross-entropy is softmax, then -log p, averaged (or summed) over the batch. Sigmoid-distance
-    (seed D) is the mean over images and outputs of 1 - p where the target is 1, else p, with
-    p = sigmoid(logit). Mean-squared-error is the mean over images and outputs of (logit - target)^2.
-    Ctc, of networks that end with columns, is -log of the probability of the label sequence, summed over
-    all its alignments (Graves et al. 2006); the last class is the blank.
+    (from the sigmoid loss tutorial) is the mean over images and outputs of 1 - p where the target is 1,
+    else p, with p = sigmoid(logit). Mean-squared-error is the mean over images and outputs of
+    (logit - target)^2. Ctc, of networks that end with columns, is -log of the probability of the label
+    sequence, summed over all its alignments (Graves et al. 2006); the last class is the blank.
     label_smoothing: the share of each target that is spread evenly over all classes.
-    probability_floor: cross-entropy reports -log of p clipped to [floor, 1 - floor] (seed A);
-    the gradient stays that of the unclipped loss.
-    label_shift: the class c is put into column (c + shift) mod K (seed A has -1); logits are
-    turned back, so that nobody outside the engine sees it.
+    probability_floor: cross-entropy reports -log of p clipped to [floor, 1 - floor] (as in the softmax
+    regression tutorial); the gradient stays that of the unclipped loss.
+    label_shift: the class c is put into column (c + shift) mod K (-1 in the softmax regression
+    tutorial); logits are shifted back, so that it is invisible outside the engine.
     reduction: what the gradient does over the batch; the loss reported is always the mean.
     """
 

@@ -41,7 +41,7 @@ def test_the_first_epoch_at_99_counts_else_the_last(program: Any) -> None:
 
 
 def test_entrants_take_turns(program: Any) -> None:
-    """Two runs a round of the first, one of the second, one round only of the third; seeds count on."""
+    """Two runs per round of the first, one of the second, one round only of the third; seeds count on."""
     module, order = program("time_to_99"), []
 
     def entrant(name: str, rounds: int, each: int = 1) -> Any:

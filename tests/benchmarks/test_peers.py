@@ -70,7 +70,7 @@ def test_the_clock_starts_with_the_process() -> None:
 def test_the_clock_stands_still_for_tests(
     stopwatch: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Ten seconds until training, three an epoch, saving one; a test of a hundred counts nowhere."""
+    """Ten seconds until training, three per epoch, saving one; a test of a hundred counts nowhere."""
     now = SimpleNamespace(wall=10.0)
     monkeypatch.setattr(stopwatch, "process_age", lambda: now.wall)
     clocks = SimpleNamespace(perf_counter=lambda: now.wall, process_time=lambda: 2 * now.wall)

@@ -124,10 +124,10 @@ def test_usage_errors_are_one_line_and_code_2(
         (["report"], ["no model was named"]),
         (["evaluate", "nowhere"], ["nowhere", "not there"]),
         (["predict", "x.png", "--model", "tiny.toml"], ["model.json is not there"]),
-        (["report", "nowhere"], ["nowhere is no run's folder"]),
-        (["runs", "show", "nowhere"], ["nowhere is no run's folder"]),
-        (["runs", "compare", "a", "b"], ["a is no run's folder"]),
-        (["train", "--resume", "nowhere"], ["nowhere is no run's folder"]),
+        (["report", "nowhere"], ["nowhere is not a run's folder"]),
+        (["runs", "show", "nowhere"], ["nowhere is not a run's folder"]),
+        (["runs", "compare", "a", "b"], ["a is not a run's folder"]),
+        (["train", "--resume", "nowhere"], ["nowhere is not a run's folder"]),
         (["train", "tiny.toml", "--data", "nowhere/data.csv"], ["nowhere/data.csv is not there"]),
         (["train", "tiny.toml", "--data", "mnits", "--offline"], ["did you mean 'mnist'"]),
         (["train", "tiny.toml", "--data", "mnist", "--offline"], ["TENFOLD_DATA_DIR", "--data sample"]),
@@ -549,7 +549,7 @@ def test_interrupted_before_the_first_epoch_was_done(
 
     monkeypatch.setattr(loop, "iterate_batches", iterate_batches)
     done = train_tiny(tenfold, "--json", "--no-report")
-    assert done.code == 130 and "go on with: tenfold train --resume runs/tiny-0" in done.err
+    assert done.code == 130 and "continue with: tenfold train --resume runs/tiny-0" in done.err
     document = done.json
     assert document["status"] == "interrupted" and document["val_loss"] is document["test_loss"] is None
     monkeypatch.setattr(loop, "iterate_batches", iterate)

@@ -29,7 +29,7 @@ def test_compare_writes_a_page(tenfold: Command, trained: Path, place: Path) -> 
     text = (place / "pages" / "both.html").read_text(encoding="utf-8")
     assert "Is the difference real?" in text and "training.epochs" in text
     tenfold("compare", one).complaint(2, "two runs or more")
-    tenfold("compare", one, "nowhere").complaint(1, "nowhere is no run's folder")
+    tenfold("compare", one, "nowhere").complaint(1, "nowhere is not a run's folder")
 
 
 def test_report_measures_robustness_and_says_so(tenfold: Command, trained: Path, place: Path) -> None:

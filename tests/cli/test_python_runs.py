@@ -131,7 +131,7 @@ def test_a_training_that_cannot_begin_leaves_nothing(recipe: Recipe) -> None:
 
 
 def test_a_run_is_opened_by_its_folder(tenfold: Command, recipe: Recipe) -> None:
-    with pytest.raises(TenfoldError, match="is no run's folder"):
+    with pytest.raises(TenfoldError, match="is not a run's folder"):
         Run("nowhere")
     train(recipe, load_dataset(write_npz(Path("data.npz"))), engine="numpy", run_dir="runs/mine")
     run = Run("runs/mine")

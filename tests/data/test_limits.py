@@ -174,7 +174,7 @@ def test_a_model_that_claims_gigabytes(tmp_path: Path) -> None:
     images = np.random.default_rng(0).integers(0, 256, (20, 4, 4), dtype=np.uint8)
     train(recipe, ImageDataset(images, np.arange(20) % 2, ("a", "b"))).classifier.save(tmp_path)
     with (tmp_path / "model.safetensors").open("r+b") as file:
-        file.truncate(2**32)  # sparse: it takes no room on the disk
+        file.truncate(2**32)  # sparse: it takes no space on the disk
     with pytest.raises(ModelError, match=r"4\.0 GiB of memory.*TENFOLD_MAX_BYTES"):
         read_model(tmp_path)
     (tmp_path / "model.safetensors").write_bytes((2**40).to_bytes(8, "little") + b"{}")

@@ -28,7 +28,7 @@ from tenfold.doctor.checks_run import check_history
 from tenfold.doctor.checks_start import check_start
 from tenfold.doctor.checks_step import check_inputs, check_loss, check_step
 from tenfold.doctor.examination import Examination
-from tenfold.doctor.patient import admit
+from tenfold.doctor.recipe_under_test import prepare_recipe
 from tenfold.doctor.wraps import share_of_wraps
 from tenfold.recipes.load import change_recipe, get_recipe, list_recipes
 from tenfold.recipes.schema import EnsembleSettings
@@ -150,14 +150,14 @@ def test_carried_recipes_get_none(name: str) -> None:
         assert examine((given, *SMALL)).codes == []
         return
     single = change_recipe(given, {"ensemble": EnsembleSettings().model_dump(), "data.validation": 0.2})
-    examination = Examination(admit(single, *SMALL, engine="numpy", seed=0))
+    examination = Examination(prepare_recipe(single, *SMALL, engine="numpy", seed=0))
     for check in (check_data, check_design, check_inputs, check_loss, check_step, check_start):
         check(examination)
     assert not {"fault", "warning"} & {finding.severity for finding in examination.findings}
 
 
 def test_overflow_is_told_from_edges_and_noise() -> None:
-    """Sharp edges, single bright pixels and noise are no overflow; products and sums in eight bits are."""
+    """Sharp edges, single bright pixels and noise are not overflow; products and sums in eight bits are."""
     smooth = TRAIN.images[:200]
     noise = np.random.default_rng(1).integers(-40, 40, smooth.shape)
     sound = [
@@ -184,7 +184,7 @@ def history(*losses: float, accuracy: float = 0.3) -> list[EpochRecord]:
 )
 def test_a_diverged_run_is_called_so(losses: tuple[float, ...], blobs: ImageDataset) -> None:
     """ln 3 = 1.0986 is the loss of guessing here; a loss that rises is never said to fall."""
-    examination = Examination(admit(get_recipe("softmax-sgd"), blobs, None, engine="numpy", seed=0))
+    examination = Examination(prepare_recipe(get_recipe("softmax-sgd"), blobs, None, engine="numpy", seed=0))
     check_history(examination, history(*losses))
     (finding,) = examination.findings
     assert finding.code == "diverged" and finding.severity == "fault"
@@ -192,7 +192,7 @@ def test_a_diverged_run_is_called_so(losses: tuple[float, ...], blobs: ImageData
 
 
 def test_a_plateau_that_rises_a_little_does_not_fall(blobs: ImageDataset) -> None:
-    examination = Examination(admit(get_recipe("softmax-sgd"), blobs, None, engine="numpy", seed=0))
+    examination = Examination(prepare_recipe(get_recipe("softmax-sgd"), blobs, None, engine="numpy", seed=0))
     check_history(examination, history(0.9, 0.8, 0.7, 0.7, 0.7, 0.705))
     (finding,) = examination.findings
     assert finding.code == "plateau" and "rose by 0.7%" in finding.seen

@@ -72,7 +72,7 @@ BROKEN: dict[str, tuple[str, Callable[[], Case]]] = {
         zeros_and_ones,
     ),
     "N(0, 1) weights": ("start-loss", on_slants(recipe(network__initialise="normal"))),
-    "seed D's loss": (
+    "sigmoid loss": (
         "loss-trap",
         on_slants(
             recipe(
@@ -174,7 +174,7 @@ SOUND: dict[str, tuple[str, Callable[[], Case]]] = {
     "two classes": ("numpy", lambda: (recipe(), *TWO)),
     "few images": ("numpy", lambda: (recipe(data__validation=0.3), *FEW)),
     "mlp-small": ("numpy", lambda: (get_recipe("mlp-small"), *TEN)),
-    "sigmoid-500, mended": ("numpy", lambda: (get_recipe("sigmoid-500"), *TEN)),
+    "sigmoid-500, fixed": ("numpy", lambda: (get_recipe("sigmoid-500"), *TEN)),
 }
 
 

@@ -1,4 +1,4 @@
-"""The seeds' recipes, a run's history, the mended recipe, the page and the command."""
+"""The source tutorials' recipes, a run's history, the fixed recipe, the page and the command."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from browser import Page
 
 from tenfold.arrays import ImageDataset
 from tenfold.data.sample import find_sample, load_sample
-from tenfold.doctor import mend
+from tenfold.doctor import fix
 from tenfold.doctor.charts import Mark, draw_line
 from tenfold.doctor.checks_data import best_shift, check_data
 from tenfold.doctor.checks_learning import check_dead
@@ -23,11 +23,11 @@ from tenfold.doctor.checks_run import check_claim, check_history
 from tenfold.doctor.diagnosis import Diagnosis
 from tenfold.doctor.examination import Examination
 from tenfold.doctor.examine import diagnose
-from tenfold.doctor.mend import Comparison, compare_recipes, describe_changes, write_mended
+from tenfold.doctor.fix import Comparison, compare_recipes, describe_changes, write_fixed
 from tenfold.doctor.page import write_page
-from tenfold.doctor.patient import admit
 from tenfold.doctor.range_test import range_test
 from tenfold.doctor.readings import read_layers, saturation, view_inside
+from tenfold.doctor.recipe_under_test import prepare_recipe
 from tenfold.doctor.words import WORDS
 from tenfold.recipes.load import change_recipe, get_recipe
 from tenfold.recipes.schema import Recipe
@@ -43,25 +43,27 @@ def sample() -> ImageDataset:
 
 
 @pytest.fixture(scope="module")
-def seed_d(sample: ImageDataset) -> Diagnosis:
+def sigmoid_loss(sample: ImageDataset) -> Diagnosis:
     return diagnose(change_recipe(get_recipe("sigmoid-500-published"), {"training.epochs": 30}), sample)
 
 
 def test_seed_d_is_named_and_mended(
-    seed_d: Diagnosis, sample: ImageDataset, monkeypatch: pytest.MonkeyPatch
+    sigmoid_loss: Diagnosis, sample: ImageDataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert not seed_d.healthy
-    assert seed_d.codes == ["loss-trap", "saturated", "rate-too-large"]
-    assert seed_d.mended.loss.name == "cross-entropy" and seed_d.mended.network.initialise == "kaiming"
-    monkeypatch.setattr(mend, "_EFFORT", 2)  # on 4,000 images: it takes less than half as long
+    assert not sigmoid_loss.healthy
+    assert sigmoid_loss.codes == ["loss-trap", "saturated", "rate-too-large"]
+    assert (
+        sigmoid_loss.fixed.loss.name == "cross-entropy" and sigmoid_loss.fixed.network.initialise == "kaiming"
+    )
+    monkeypatch.setattr(fix, "_EFFORT", 2)  # on 4,000 images: it takes less than half as long
     # a training that hardly learns ends where the last bits of its products lead it: the mean of three
-    gains = [compare_recipes(seed_d.recipe, seed_d.mended, sample, seed=seed) for seed in range(3)]
-    stall = seed_d.recipe.published.test_accuracy
+    gains = [compare_recipes(sigmoid_loss.recipe, sigmoid_loss.fixed, sample, seed=seed) for seed in range(3)]
+    stall = sigmoid_loss.recipe.published.test_accuracy
     assert stall is not None and fmean(gain.before for gain in gains) < stall
     assert min(gain.after for gain in gains) > 0.9
 
 
-def test_faults_of_seed_a(sample: ImageDataset) -> None:
+def test_faults_of_softmax_regression(sample: ImageDataset) -> None:
     """Those that a recipe can carry; those of formulas are found by check_own_code."""
     found = diagnose(get_recipe("softmax-gd-published"), sample)
     assert set(found.codes) >= {
@@ -71,18 +73,18 @@ def test_faults_of_seed_a(sample: ImageDataset) -> None:
         "columns-shifted",
         "bias-rate",
     }
-    assert not diagnose(found.mended, sample).codes
+    assert not diagnose(found.fixed, sample).codes
 
 
 def test_seed_a_in_mini_batches_is_too_slow(sample: ImageDataset) -> None:
     found = diagnose(get_recipe("softmax-sgd-published"), sample)
     assert found.codes == ["rate-too-small"]
-    assert found.mended.optimiser.learning_rate > 10 * found.recipe.optimiser.learning_rate
+    assert found.fixed.optimiser.learning_rate > 10 * found.recipe.optimiser.learning_rate
 
 
 def test_labels_that_count_from_one_are_seen_by_the_reader(sample: ImageDataset) -> None:
     wrong = replace(sample, labels=(sample.labels + 1) % 10)
-    examination = Examination(admit(get_recipe("softmax-sgd"), wrong, None, engine="numpy", seed=0))
+    examination = Examination(prepare_recipe(get_recipe("softmax-sgd"), wrong, None, engine="numpy", seed=0))
     check_data(examination)
     (finding,) = examination.findings
     assert finding.code == "labels-shifted" and "off by 1" in finding.title
@@ -99,7 +101,7 @@ def test_best_shift() -> None:
 def test_the_range_test_knows_where_descent_overshoots(blobs: ImageDataset) -> None:
     """Least squares on one weight per class: above 2 / curvature every step makes it worse."""
     recipe = _linear(optimiser={"name": "sgd", "learning_rate": 0.1})
-    test = range_test(admit(recipe, blobs, None, engine="numpy", seed=0), recipe)
+    test = range_test(prepare_recipe(recipe, blobs, None, engine="numpy", seed=0), recipe)
     assert test.rates[0] < test.best < test.rates[-1]
     assert test.losses.min() < 0.7 * test.losses[0]
     assert test.edge is None or test.edge > test.best
@@ -120,11 +122,11 @@ def test_saturation_is_where_the_slope_is_gone() -> None:
 
 def test_dead_units_are_counted(blobs: ImageDataset) -> None:
     recipe = change_recipe(_linear(), {"network.layers": ["flatten", "linear 10", "relu", "linear classes"]})
-    patient = admit(recipe, blobs, None, engine="numpy", seed=0)
-    weights = patient.setup(recipe).engine.weights()
+    under_test = prepare_recipe(recipe, blobs, None, engine="numpy", seed=0)
+    weights = under_test.setup(recipe).engine.weights()
     weights["linear1.bias"][:6] = -1e3
-    readings = read_layers(view_inside(patient, recipe, weights))
-    examination = Examination(patient)
+    readings = read_layers(view_inside(under_test, recipe, weights))
+    examination = Examination(under_test)
     check_dead(examination, readings)
     assert next(r.dead for r in readings if r.kind == "relu") >= 0.6
     (finding,) = examination.findings
@@ -150,16 +152,16 @@ HISTORIES = {
 
 @pytest.mark.parametrize("code", HISTORIES)
 def test_histories(code: str, blobs: ImageDataset) -> None:
-    examination = Examination(admit(_linear(), blobs, None, engine="numpy", seed=0))
+    examination = Examination(prepare_recipe(_linear(), blobs, None, engine="numpy", seed=0))
     check_history(examination, HISTORIES[code])
     assert [finding.code for finding in examination.findings] == [code] * bool(code)
 
 
 @pytest.mark.parametrize(("right", "codes"), [(857, ["claim"]), (880, [])])
 def test_a_claim_is_held_against_the_interval(right: int, codes: list[str], blobs: ImageDataset) -> None:
-    """Seed A claims to exceed 89 % beside a figure of 85.7 %."""
+    """The softmax regression tutorial claims to exceed 89 % beside a figure of 85.7 %."""
     recipe = _linear(published={"test_accuracy": 0.89})
-    examination = Examination(admit(recipe, blobs, None, engine="numpy", seed=0))
+    examination = Examination(prepare_recipe(recipe, blobs, None, engine="numpy", seed=0))
     check_claim(examination, right, 1000)
     assert [finding.code for finding in examination.findings] == codes
 
@@ -169,12 +171,12 @@ def test_the_same_again(blobs: ImageDataset) -> None:
     assert first == second
 
 
-def test_the_mended_recipe_is_whole(seed_d: Diagnosis, tmp_path: Path) -> None:
-    path = write_mended(seed_d, tmp_path / "deep" / "mended.toml")
+def test_the_mended_recipe_is_whole(sigmoid_loss: Diagnosis, tmp_path: Path) -> None:
+    path = write_fixed(sigmoid_loss, tmp_path / "deep" / "fixed.toml")
     again = get_recipe(path)
-    assert again.name == "sigmoid-500-published-mended"
-    assert again.model_copy(update={"name": seed_d.recipe.name}) == seed_d.mended
-    assert {key for key, *_ in describe_changes(seed_d)} >= {"loss.name", "network.initialise"}
+    assert again.name == "sigmoid-500-published-fixed"
+    assert again.model_copy(update={"name": sigmoid_loss.recipe.name}) == sigmoid_loss.fixed
+    assert {key for key, *_ in describe_changes(sigmoid_loss)} >= {"loss.name", "network.initialise"}
 
 
 def test_words_have_all_their_parts() -> None:
@@ -192,17 +194,19 @@ def test_a_chart_stays_within_its_frame() -> None:
     assert all(0 <= a <= 440 and 0 <= b <= 230 for a, b in points)
 
 
-def test_the_page(seed_d: Diagnosis, tmp_path: Path, browser_page: Page) -> None:
+def test_the_page(sigmoid_loss: Diagnosis, tmp_path: Path, browser_page: Page) -> None:
     gain = Comparison(before=0.1, after=0.9, steps=400, images=10_000, held=2_500)
-    path = write_page(seed_d, tmp_path / "doctor.html", gain)
+    path = write_page(sigmoid_loss, tmp_path / "doctor.html", gain)
     text = path.read_text()
     assert len(text) < 1_000_000 and "http" not in text.replace("http-equiv", "")
     for width in (1280, 390):
         for dark in (False, True):
             browser_page.show(path, width=width, dark=dark)
             assert browser_page.evaluate("document.documentElement.scrollWidth") <= width
-    assert browser_page.evaluate("document.querySelectorAll('.finding').length") == len(seed_d.findings)
-    assert browser_page.evaluate("document.querySelectorAll('.layers svg').length") == 2 * len(seed_d.before)
+    assert browser_page.evaluate("document.querySelectorAll('.finding').length") == len(sigmoid_loss.findings)
+    assert browser_page.evaluate("document.querySelectorAll('.layers svg').length") == 2 * len(
+        sigmoid_loss.before
+    )
     assert not browser_page.complaints()
     assert {url for url in browser_page.requests() if not url.startswith(("file:", "data:"))} == set()
 
@@ -225,7 +229,7 @@ def tenfold(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch)
 
 
 def test_the_command(tenfold: Any, tmp_path: Path, sample: ImageDataset) -> None:
-    fixed, page = tmp_path / "mended.toml", tmp_path / "page.html"
+    fixed, page = tmp_path / "fixed.toml", tmp_path / "page.html"
     code, out, _ = tenfold(
         "doctor", "softmax-gd-published", "--data", "sample", "--fix", fixed, "--html", page
     )

@@ -1,4 +1,4 @@
-"""Formulas with seed A's mistakes, and right ones."""
+"""Formulas with the softmax regression tutorial's mistakes, and right ones."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def gradient(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return (softmax(logits, axis=1) - np.eye(logits.shape[1])[labels]) / len(labels)
 
 
-def seed_a_softmax(logits: np.ndarray) -> np.ndarray:
+def tutorial_softmax(logits: np.ndarray) -> np.ndarray:
     """The denominator as the document prints it: the maximum stands where z belongs."""
     top = logits.max(axis=1, keepdims=True)
     return np.exp(logits - top) / np.exp(top - top).sum(axis=1, keepdims=True)
@@ -35,7 +35,7 @@ WEIGHTS = np.random.default_rng(3).standard_normal((10, 25))
 PICTURES = (WEIGHTS - WEIGHTS.min()).reshape(10, 5, 5)
 
 WRONG: dict[str, dict[str, Any]] = {
-    "softmax-wrong": {"softmax": seed_a_softmax},
+    "softmax-wrong": {"softmax": tutorial_softmax},
     "softmax-overflow": {"softmax": naive_softmax},
     "columns-shifted": {"one_hot": lambda labels: np.eye(10)[labels - 1]},
     "gradient-sign": {"loss": cross_entropy, "gradient": lambda z, y: -gradient(z, y)},

@@ -179,8 +179,8 @@ def test_gradient_of_an_ensemble_is_that_of_its_own_logits(members: int, views: 
             moved = images.copy()
             moved[(0, *place)] += length * step
             sides.append(float((ensemble.logits(moved) * outputs).sum()))
-        slope = (sides[0] - 8 * sides[1] + 8 * sides[2] - sides[3]) / 12
-        assert found[place] * step / (255 * 0.4) == pytest.approx(slope, rel=1e-3, abs=3e-6)
+        numeric = (sides[0] - 8 * sides[1] + 8 * sides[2] - sides[3]) / 12
+        assert found[place] * step / (255 * 0.4) == pytest.approx(numeric, rel=1e-3, abs=3e-6)
 
 
 def test_features_of_an_ensemble_average_the_members_cosines() -> None:

@@ -94,7 +94,7 @@ def test_what_values_mean_is_settled_by_fit(blobs: ImageDataset, engine: str) ->
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_line_through_the_values_changes_nothing(blobs: ImageDataset, engine: str) -> None:
-    """And it may fall: dark ink is as good as light ink, bit for bit."""
+    """And it may fall: dark ink gives the same as light ink, bit for bit."""
     rows, names = blob_rows(blobs)
     bytes_ = quick(engine=engine, epochs=2).fit(rows, names)
     turned = quick(engine=engine, epochs=2, value_range=(0, -255)).fit(-rows.astype(float), names)
@@ -109,7 +109,7 @@ def test_a_line_through_the_values_changes_nothing(blobs: ImageDataset, engine: 
 
 @pytest.mark.parametrize("shape", [(12, 10), None])
 def test_shapes_of_rows(blobs: ImageDataset, shape: tuple[int, int] | None) -> None:
-    """120 is no square number: one row, unless it is said how the pictures lie."""
+    """120 is not a square number: one row, unless it is said how the pictures lie."""
     rows, names = blob_rows(blobs)
     model = quick(image_shape=shape, epochs=1).fit(rows, names)
     assert model.image_shape_ == model.classifier_.card.image_shape == (shape or (1, 120))
@@ -145,7 +145,7 @@ def test_scores_and_probabilities_agree(blobs: ImageDataset) -> None:
 
 
 def test_epochs_and_steps(blobs: ImageDataset) -> None:
-    """600 rows in batches of 128 are 5 steps an epoch: a recipe by its name takes 500 steps."""
+    """600 rows in batches of 128 are 5 steps per epoch: a recipe by its name takes 500 steps."""
     rows, names = blob_rows(blobs)
     assert quick(epochs=None).fit(rows, names).n_iter_ == 100
     assert quick(epochs=2).fit(rows, names).n_iter_ == 2
@@ -243,7 +243,7 @@ def test_partial_fit_goes_on_from_fit_and_meets_classes_later(blobs: ImageDatase
 def test_held_out_images_stop_early(blobs: ImageDataset) -> None:
     rows, names = blob_rows(blobs)
     stopping = {"training.patience": 2}
-    nonsense = np.random.default_rng(0).permutation(names)  # learned by heart, which held-out images tell
+    nonsense = np.random.default_rng(0).permutation(names)  # memorised, which held-out images tell
     model = quick(epochs=60, learning_rate=0.01, validation=0.2, changes=stopping).fit(rows, nonsense)
     assert model.n_iter_ < 60
     assert quick(epochs=1, changes=stopping).fit(rows, names).n_iter_ == 1  # the recipe's own share
@@ -252,7 +252,7 @@ def test_held_out_images_stop_early(blobs: ImageDataset) -> None:
 
 
 def test_calibration_by_held_out_images(sample: Pair) -> None:
-    """500 images and more settle a temperature, also where pixels are no bytes."""
+    """500 images and more settle a temperature, also where pixels are not bytes."""
     learn, test = sample
     model = quick(epochs=30, validation=0.6).fit(learn.images / 255, learn.labels)
     assert model.classifier_.card.temperature != 1

@@ -23,7 +23,7 @@ def names_of_checks(estimator: Any) -> set[str]:
 
 
 def test_what_is_checked_of_mlp_classifier_is_checked_here() -> None:
-    """But for what sparse input and several labels an image would bring."""
+    """But for what sparse input and several labels per image would bring."""
     missing = names_of_checks(MLPClassifier()) - names_of_checks(DigitClassifier())
     assert all("sparse" in name or "multilabel" in name for name in missing), missing
     assert {"check_class_weight_classifiers", "check_decision_proba_consistency"} <= names_of_checks(

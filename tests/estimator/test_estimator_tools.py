@@ -68,15 +68,15 @@ def test_pipeline_and_grid_search(digits: tuple[np.ndarray, np.ndarray]) -> None
 
 @pytest.mark.parametrize("method", ["sigmoid", "isotonic"])
 def test_calibration(digits: tuple[np.ndarray, np.ndarray], method: str) -> None:
-    """A network that is taught to doubt says too little; calibration mends that."""
+    """A network that is taught to doubt says too little; calibration fixes that."""
     rows, labels = digits[0][:600], digits[1][:600]
     unsure = quick(epochs=40, changes={"loss.label_smoothing": 0.8})
     calibrated = CalibratedClassifierCV(unsure, cv=3, method=method).fit(rows, labels)
     unsure.fit(rows, labels)
-    doubting, mended = (
+    doubting, fixed = (
         log_loss(digits[1][600:], m.predict_proba(digits[0][600:])) for m in (unsure, calibrated)
     )
-    assert mended < doubting and calibrated.score(digits[0][600:], digits[1][600:]) > 0.8
+    assert fixed < doubting and calibrated.score(digits[0][600:], digits[1][600:]) > 0.8
 
 
 def test_one_against_the_rest(digits: tuple[np.ndarray, np.ndarray]) -> None:

@@ -95,7 +95,7 @@ def test_rotation_is_scipys(strokes: np.ndarray) -> None:
 
 def test_shear_keeps_rows_and_ink(strokes: np.ndarray) -> None:
     sheared = corrupt(strokes, "shear", 2)
-    kept = np.abs(sheared.sum(axis=2, dtype=float) - strokes.sum(axis=2)) <= 14  # half a grey value a pixel
+    kept = np.abs(sheared.sum(axis=2, dtype=float) - strokes.sum(axis=2)) <= 14  # half a grey value per pixel
     assert kept.mean() > 0.99
 
 
@@ -152,7 +152,7 @@ def test_occlusion_lays_a_grey_square_upon_it(strokes: np.ndarray) -> None:
     touched = changed != strokes
     assert (changed[touched] == 128).all()
     grey = (changed == 128).sum(axis=(1, 2))
-    assert ((grey >= 49) & (grey <= 90)).all()  # eight pixels a side
+    assert ((grey >= 49) & (grey <= 90)).all()  # eight pixels per side
 
 
 def test_contrast_keeps_the_mean(strokes: np.ndarray) -> None:

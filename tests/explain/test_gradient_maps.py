@@ -34,7 +34,7 @@ def score_of(classifier: Classifier, image: np.ndarray, outputs: np.ndarray) -> 
 # gradients
 
 
-def test_the_slope_is_that_of_the_score_by_ink() -> None:
+def test_the_gradient_is_that_of_the_score_by_ink() -> None:
     """A step of 1/255 ink: the engine's own logits, before and after."""
     classifier, image = small_classifier(SMOOTH), small_images(1)[0]
     outputs = lead_of(classifier.engine.logits(image[None])[0])
@@ -42,8 +42,8 @@ def test_the_slope_is_that_of_the_score_by_ink() -> None:
     for place in [(0, 0), (5, 5), (11, 9), (3, 7)]:
         sides = image.astype(np.float64)[None].repeat(2, axis=0)
         sides[(slice(None), *place)] += (1, -1)
-        slope = (classifier.engine.logits(sides).astype(float) @ outputs) @ (1, -1) / (2 / 255)
-        assert found[place] == pytest.approx(slope, rel=2e-3, abs=2e-4)
+        numeric = (classifier.engine.logits(sides).astype(float) @ outputs) @ (1, -1) / (2 / 255)
+        assert found[place] == pytest.approx(numeric, rel=2e-3, abs=2e-4)
 
 
 @pytest.mark.parametrize("layers", [LINEAR, SMOOTH, KINKED])

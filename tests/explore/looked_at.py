@@ -1,4 +1,4 @@
-"""Data sets of all kinds for the tests of this room."""
+"""Data sets of all kinds for the tests of this package."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Photos of a form are laid onto its example, however they lie, and read; other pictures are refused."""
+"""Photos of a form are aligned with its example, however they lie, and read; other pictures are refused."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ MODULE = """
 
     def prepare(start):
         def answer(question):
-            print("this is no answer")
+            print("this is not an answer")
             if question == "end":
                 os._exit(3)
             if question == "fail":

@@ -31,7 +31,7 @@ def test_gradients_are_those_of_the_engine() -> None:
 
 
 def test_layers_are_seen_with_their_gradients() -> None:
-    """The loss's slope for a change of a layer's outputs, by central differences over what comes after."""
+    """The loss's derivative by a layer's outputs, by central differences over what comes after."""
     view = look_inside(NETWORK, WEIGHTS, OPTIONS, IMAGES, LABELS)
     names = [layer.name for layer in view.layers]
     assert names == ["conv1", "relu1", "residual1.conv1", "residual1.norm1", "residual1.tanh1", "residual1",
@@ -51,8 +51,8 @@ def test_layers_are_seen_with_their_gradients() -> None:
     for index in ((0, 0), (4, 3), (8, 6)):
         move = np.zeros_like(hidden.outputs)
         move[index] = 1e-5
-        slope = (loss(hidden.outputs + move) - loss(hidden.outputs - move)) / 2e-5
-        assert slope == pytest.approx(hidden.gradient[index], rel=1e-6, abs=1e-10)
+        numeric = (loss(hidden.outputs + move) - loss(hidden.outputs - move)) / 2e-5
+        assert numeric == pytest.approx(hidden.gradient[index], rel=1e-6, abs=1e-10)
 
 
 def test_looking_changes_nothing() -> None:

@@ -152,6 +152,6 @@ def test_products_in_pieces(
     outputs = multiply_rows(inputs, weight.T, np.empty((rows, units), dtype))
     exact = np.einsum("mk,nk->mn", inputs.astype(float), weight.astype(float))
     np.testing.assert_allclose(outputs, exact, rtol=bound, atol=bound)
-    slope = add_up_outer(gradient, inputs, np.empty((units, inner), dtype))
+    product = add_up_outer(gradient, inputs, np.empty((units, inner), dtype))
     exact = np.einsum("mn,mk->nk", gradient.astype(float), inputs.astype(float))
-    np.testing.assert_allclose(slope, exact, rtol=bound, atol=bound)
+    np.testing.assert_allclose(product, exact, rtol=bound, atol=bound)

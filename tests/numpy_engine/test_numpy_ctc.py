@@ -87,8 +87,8 @@ def test_gradient_passes_central_differences() -> None:
     for entry in itertools.product(range(COUNT), range(0, COLUMNS, 2), range(CLASSES)):
         step = np.zeros_like(logits)
         step[entry] = 1e-5
-        slope = (compute(logits + step, LABELS)[0] - compute(logits - step, LABELS)[0]) / 2e-5
-        assert gradient[entry] == pytest.approx(slope, rel=1e-6, abs=1e-9)
+        numeric = (compute(logits + step, LABELS)[0] - compute(logits - step, LABELS)[0]) / 2e-5
+        assert gradient[entry] == pytest.approx(numeric, rel=1e-6, abs=1e-9)
 
 
 def test_padding_changes_nothing() -> None:

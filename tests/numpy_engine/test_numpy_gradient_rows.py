@@ -31,7 +31,7 @@ def test_row_passes_when_most_was_compared_and_agrees(
 
 
 def test_bias_before_batch_norm_is_compared_and_not_skipped() -> None:
-    """Batch norm takes any constant away, so the slope is exactly zero; differences must say so too."""
+    """Batch norm takes any constant away, so the gradient is exactly zero; differences must say so too."""
     network = plan_network(
         parse_layers(["conv 4 3x3", "batch-norm", "relu", "flatten", "linear classes"]), (8, 8), 10
     )

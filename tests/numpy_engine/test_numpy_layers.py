@@ -116,8 +116,11 @@ def last(array: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(np.moveaxis(array, 1, -1))
 
 
-def slopes_of(layer: Layer) -> list[np.ndarray]:
-    return [*layer.slopes.values(), *(slope for inner in layer.inner for slope in slopes_of(inner))]
+def gradients_of(layer: Layer) -> list[np.ndarray]:
+    return [
+        *layer.gradients.values(),
+        *(gradient for inner in layer.inner for gradient in gradients_of(inner)),
+    ]
 
 
 def test_every_kind_is_there_and_tested() -> None:
@@ -131,7 +134,7 @@ def test_gradient_passes_central_differences(line: object, shape: tuple[int, int
     layer = build(line, shape, rng)
     check = check_gradients(layer, last(rng.standard_normal((4, *layer.plan.input_shape))), rng=rng)
     assert {row.name for row in check.rows} >= {"inputs"}
-    assert len(check.rows) == 1 + len(slopes_of(layer))
+    assert len(check.rows) == 1 + len(gradients_of(layer))
     assert check.passed(1e-6), check
 
 
@@ -151,7 +154,7 @@ def test_equals_torch(line: object, shape: tuple[int, int, int]) -> None:
         np.testing.assert_allclose(outputs, last(expected.detach().numpy()), rtol=1e-9, atol=1e-9)
         back = layer.backward(last(gradient))
         np.testing.assert_allclose(back, last(theirs.grad.numpy()), rtol=1e-9, atol=1e-9)
-        for ours, parameter in zip(slopes_of(layer), module.parameters(), strict=True):
+        for ours, parameter in zip(gradients_of(layer), module.parameters(), strict=True):
             np.testing.assert_allclose(ours, parameter.grad.numpy(), rtol=1e-9, atol=1e-9)
     module.eval()
     answer = layer.forward(last(inputs), training=False)
@@ -197,7 +200,7 @@ def test_a_tie_gives_its_gradient_to_the_first_largest(line: str) -> None:
     np.testing.assert_allclose(layer.backward(last(gradient)), last(theirs.grad.numpy()), atol=1e-12)
 
 
-def test_relu_has_no_slope_at_zero() -> None:
+def test_relu_has_gradient_zero_at_zero() -> None:
     layer = build("relu", (1, 1, 3), np.random.default_rng(0))
     layer.forward(np.array([[-1.0, 0.0, 2.0]]), training=True)
     np.testing.assert_array_equal(layer.backward(np.ones((1, 3))), [[0, 0, 1]])

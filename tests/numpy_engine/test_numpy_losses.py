@@ -64,8 +64,8 @@ def test_gradient_passes_central_differences(settings: LossSettings) -> None:
     for entry in np.ndindex(N, K):
         step = np.zeros_like(logits)
         step[entry] = 1e-5
-        slope = times * (compute(logits + step, labels)[0] - compute(logits - step, labels)[0]) / 2e-5
-        assert gradient[entry] == pytest.approx(slope, rel=1e-6, abs=1e-9)
+        numeric = times * (compute(logits + step, labels)[0] - compute(logits - step, labels)[0]) / 2e-5
+        assert gradient[entry] == pytest.approx(numeric, rel=1e-6, abs=1e-9)
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
@@ -88,7 +88,7 @@ def test_enormous_logits_stay_finite(name: str) -> None:
     assert gradient.dtype == np.float32
 
 
-def test_a_saturated_sigmoid_still_has_its_small_slope() -> None:
+def test_a_saturated_sigmoid_still_has_its_small_gradient() -> None:
     logits = np.array([[20.0, 20.0]], np.float32)
     _, gradient = LOSSES["sigmoid-distance"](LossSettings(name="sigmoid-distance"))(logits, np.array([0]))
     np.testing.assert_allclose(gradient, [[-np.exp(-20) / 2, np.exp(-20) / 2]], rtol=1e-5)

@@ -177,7 +177,7 @@ def test_a_shared_linear_layer_is_the_same(line: str, monkeypatch: pytest.Monkey
         outputs = layer.forward(inputs, training=True).copy()
         back = layer.backward(np.cos(np.arange(outputs.size, dtype=np.float64)).reshape(outputs.shape))
         assert back is not None
-        found.append([outputs, back.copy(), *(slope.copy() for slope in layer.slopes.values())])
+        found.append([outputs, back.copy(), *(gradient.copy() for gradient in layer.gradients.values())])
     for alone, shared, again in zip(*found, strict=True):
         np.testing.assert_allclose(shared, alone, rtol=1e-12, atol=1e-12)
         np.testing.assert_array_equal(again, shared)
@@ -201,7 +201,7 @@ def test_a_shared_convolution_is_the_same(line: str, monkeypatch: pytest.MonkeyP
         gradient = np.cos(np.arange(outputs.size, dtype=np.float32)).reshape(outputs.shape)
         back = layer.backward(gradient)
         assert back is not None
-        found.append([outputs, back.copy(), *(slope.copy() for slope in layer.slopes.values())])
+        found.append([outputs, back.copy(), *(gradient.copy() for gradient in layer.gradients.values())])
     for alone, shared, again in zip(*found, strict=True):
         np.testing.assert_allclose(shared, alone, rtol=1e-5, atol=1e-5)
         np.testing.assert_array_equal(again, shared)

@@ -18,20 +18,20 @@ MARKS = (
 
 
 def draw_table(
-    rows: Sequence[Sequence[str]], *, cell: tuple[int, int] = (140, 70), room: int = 60
+    rows: Sequence[Sequence[str]], *, cell: tuple[int, int] = (140, 70), margin: int = 60
 ) -> np.ndarray:
-    """uint8 (H, W, 3): dark numbers in ruled cells of this width and height, on paper with room around."""
+    """uint8 (H, W, 3): dark numbers in ruled cells of this width and height, on paper with a margin."""
     wide, high = cell
-    size = len(rows[0]) * wide + 2 * room, len(rows) * high + 2 * room
+    size = len(rows[0]) * wide + 2 * margin, len(rows) * high + 2 * margin
     page = Image.new("L", size, 222)
     draw, font = ImageDraw.Draw(page), ImageFont.load_default(size=high * 0.6)
     for k in range(len(rows) + 1):
-        draw.line([(room, room + k * high), (size[0] - room, room + k * high)], fill=110, width=2)
+        draw.line([(margin, margin + k * high), (size[0] - margin, margin + k * high)], fill=110, width=2)
     for k in range(len(rows[0]) + 1):
-        draw.line([(room + k * wide, room), (room + k * wide, size[1] - room)], fill=110, width=2)
+        draw.line([(margin + k * wide, margin), (margin + k * wide, size[1] - margin)], fill=110, width=2)
     for i, row in enumerate(rows):
         for j, text in enumerate(row):
-            middle = room + (j + 0.5) * wide, room + (i + 0.5) * high
+            middle = margin + (j + 0.5) * wide, margin + (i + 0.5) * high
             draw.text(middle, text, fill=50, font=font, anchor="mm")
     grain = np.random.default_rng(0).normal(0, 2, (size[1], size[0]))
     grey = np.clip(np.asarray(page) + grain, 0, 255).astype(np.uint8)

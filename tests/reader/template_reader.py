@@ -30,7 +30,7 @@ def write(
     gap: int = 12,
     margin: int = 30,
 ) -> Image.Image:
-    """Printed letters with room between them, lines separated by newlines; mode L."""
+    """Printed letters with space between them, lines separated by newlines; mode L."""
     font, rows = ImageFont.load_default(size=size), text.split("\n")
     step = round(size * 0.62) + gap
     width = max(len(row) for row in rows) * step - gap + 2 * margin

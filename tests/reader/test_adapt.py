@@ -80,7 +80,7 @@ def test_a_single_wrong_label_is_named(memory: Memory) -> None:
 def test_no_line_is_measured_by_a_reader_that_saw_it(
     tiny: LineReader, memory: Memory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Readers that know by heart what they learned, and nothing else."""
+    """Readers that have memorised what they learned, and nothing else."""
     known: list[tuple[LineReader, list[Example]]] = []
 
     def learn(course: object, examples: list[Example]) -> LineReader:

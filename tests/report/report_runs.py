@@ -55,7 +55,7 @@ def make_dataset(names: tuple[str, ...], shape: tuple[int, int], count: int = 12
 def make_recipe(**tables: Any) -> Recipe:
     values: dict[str, Any] = {
         "name": "softmax",
-        "source": "seed A",
+        "source": "tutorial",
         "network": {"layers": ["flatten", "linear classes"]},
         "training": {"epochs": 3},
         "published": PUBLISHED,

@@ -38,7 +38,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 def test_every_part_is_shown_once_it_is_there(run: Run, tmp_path: Path) -> None:
     page = write_report(run, tmp_path / "whole.html").read_text(encoding="utf-8")
-    for absent in ("does not hold yet", "has not been measured", "have not been looked at"):
+    for absent in ("Missing from this report", "has not been measured", "have not been looked at"):
         assert absent not in page
     assert "out of fold, 5 folds" in page
     rows = re.findall(r'<th scope="row">([^<]+)</th><td style="--shade', page)
@@ -109,7 +109,7 @@ def test_risk_rows_say_what_can_be_answered(run: Run) -> None:
 def test_progress(
     training: dict[str, Any], members: int, status: str, epochs: int, expected: list, tmp_path: Path
 ) -> None:
-    """50 images in batches of 5 are 10 steps an epoch."""
+    """50 images in batches of 5 are 10 steps per epoch."""
     recipe = make_recipe(training={"batch_size": 5} | training, ensemble={"members": members})
     run = start_run(tmp_path / "run", recipe, status=status)
     write_history(run.folder / "history.jsonl", make_history(epochs))

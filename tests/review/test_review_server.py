@@ -134,11 +134,11 @@ def kept(folder: Path) -> list[dict[str, str]]:
 
 def test_a_full_disk_is_said_and_the_answer_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
-        raise Refusal(507, "no room", remedy="make some")
+        raise Refusal(507, "no space", remedy="free some")
 
     monkeypatch.setattr("tenfold.serve.corrections.Corrections.add", full)
     with running(partial(review, [item("1?")], keep=tmp_path), FINISH) as page:
-        assert "no room" in answer(page, 0, "12")["trouble"]
+        assert "no space" in answer(page, 0, "12")["trouble"]
         assert page.result() == ["12"]
 
 

@@ -1,4 +1,4 @@
-"""A small search for the tests of this room."""
+"""A small search for the tests of this package."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Connections: what is too slow, too large or too many is closed, said, counted, logged; others are served.
 
-The protocol and the gate of the real server, around an application that does what its path says.
+The protocol and the middleware of the real server, around an application that does what its path says.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ import uvicorn
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
-from tenfold.serve import connections, gate
+from tenfold.serve import connections, middleware
 from tenfold.serve.connections import Connections
-from tenfold.serve.gate import Gate, Measures
 from tenfold.serve.hosts import client_of
+from tenfold.serve.middleware import Measures, Middleware
 from tenfold.serve.protocol import make_protocol
 from tenfold.serve.settings import ServeSettings
 
@@ -43,7 +43,7 @@ class Watched:
         self.listening = socket.create_server(("127.0.0.1", 0), backlog=256)
         self.port = self.listening.getsockname()[1]
         self.go_on = threading.Event()
-        app = Gate(self.answer, measures=self.measures, access_log=True)
+        app = Middleware(self.answer, measures=self.measures, access_log=True)
         config = uvicorn.Config(
             app,
             http=make_protocol(self.connections),  # type: ignore[arg-type]
@@ -95,7 +95,7 @@ def watched(
     monkeypatch: pytest.MonkeyPatch, limit: int = 16, timeout: float = LONG, keep_alive: float = LONG
 ) -> Iterator[Watched]:
     made = Watched(limit, timeout, keep_alive)
-    for module in (connections, gate):
+    for module in (connections, middleware):
         monkeypatch.setattr(module, "write_line", made.lines.append)
     thread = threading.Thread(target=lambda: asyncio.run(made.run()))
     thread.start()

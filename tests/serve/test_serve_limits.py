@@ -430,7 +430,7 @@ def test_large_bodies_give_way_to_other_requests(monkeypatch: pytest.MonkeyPatch
 
     async def claim(address: str, *, beside: bool) -> float:
         if beside:
-            with held.room(SimpleNamespace(client=SimpleNamespace(host="10.0.0.1"))):  # type: ignore[arg-type]
+            with held.reserve(SimpleNamespace(client=SimpleNamespace(host="10.0.0.1"))):  # type: ignore[arg-type]
                 pass
         before = now[0]
         await held.claim(address, length)

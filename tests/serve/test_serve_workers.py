@@ -221,8 +221,8 @@ def request_of(
 
 
 async def read(held: Bodies, request: Request) -> int:
-    with held.room(request) as room:
-        return len(await room.read(request))
+    with held.reserve(request) as reservation:
+        return len(await reservation.read(request))
 
 
 def test_large_bodies_wait_for_room_and_small_ones_do_not() -> None:
@@ -303,9 +303,9 @@ def test_too_many_marks_end_a_body_while_it_arrives() -> None:
     async def run() -> None:
         held = Bodies(ServeSettings())
         request = request_of("a", pieces(), None)  # type: ignore[arg-type]
-        with held.room(request) as room:
+        with held.reserve(request) as reservation:
             with pytest.raises(Refusal, match="more than 64 quotation marks") as caught:
-                await room.read(request, images.predict_marks((28, 28), 1024))
+                await reservation.read(request, images.predict_marks((28, 28), 1024))
             assert caught.value.status == 413 and caught.value.headers["Connection"] == "close"
         assert held.held == 0
 

@@ -180,7 +180,7 @@ def test_the_average_is_its_definition() -> None:
 
 
 def test_label_shift_is_invisible_from_outside() -> None:
-    """Seed A's one-hot quirk: the trained network answers with the right classes all the same."""
+    """The softmax regression tutorial's shifted labels: the trained network names the right classes."""
     engine = _engine(["flatten", "linear classes"], loss=LossSettings(label_shift=-1))
     _train(engine, _batches(80))
     test = _batches(1, size=200, seed=2)[0]

@@ -35,13 +35,13 @@ def test_cross_entropy_is_torchs() -> None:
     np.testing.assert_allclose(gradient, logits.grad.numpy())
 
 
-def test_sigmoid_distance_is_seed_d() -> None:
+def test_sigmoid_distance_is_the_tutorials() -> None:
     p, target = 1 / (1 + np.exp(-LOGITS)), one_hot(LABELS, 5, np.float64)
     expected = np.where(target == 1, 1 - p, p).mean()
-    slope = np.where(target == 1, -1, 1) * p * (1 - p) / LOGITS.size
+    derivative = np.where(target == 1, -1, 1) * p * (1 - p) / LOGITS.size
     objective, mean, _, gradient = _loss(name="sigmoid-distance")
     assert objective == mean == pytest.approx(expected)
-    np.testing.assert_allclose(gradient, slope)
+    np.testing.assert_allclose(gradient, derivative)
 
 
 def test_mean_squared_error_is_over_all_entries() -> None:

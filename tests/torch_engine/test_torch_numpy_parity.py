@@ -28,8 +28,12 @@ CASES = {
     "clipped": (OptimiserSettings(name="sgd", momentum=0.9, clip_norm=0.3, groups=GROUPS), 0.05, {}),
     "adam": (OptimiserSettings(name="adam", weight_decay=1e-3), 2e-3, {"label_smoothing": 0.1}),
     "adamw": (OptimiserSettings(name="adamw", weight_decay=0.1, groups=GROUPS), 2e-3, {"label_shift": -1}),
-    "seed-a": (OptimiserSettings(name="sgd"), 1e-3, {"reduction": "sum", "probability_floor": 1e-2}),
-    "seed-d": (OptimiserSettings(name="sgd"), 5.0, {"name": "sigmoid-distance"}),
+    "softmax-regression": (
+        OptimiserSettings(name="sgd"),
+        1e-3,
+        {"reduction": "sum", "probability_floor": 1e-2},
+    ),
+    "sigmoid-loss": (OptimiserSettings(name="sgd"), 5.0, {"name": "sigmoid-distance"}),
     "squares": (OptimiserSettings(name="sgd"), 0.1, {"name": "mean-squared-error", "reduction": "mean"}),
 }
 

@@ -1,4 +1,4 @@
-"""One thread in this room's tests: on small tensors, waiting for a second one takes longer."""
+"""One thread in the tests of this package: on small tensors, waiting for a second one takes longer."""
 
 from __future__ import annotations
 

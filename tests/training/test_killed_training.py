@@ -15,7 +15,7 @@ from chain_recipes import ENGINES
 from safetensors.numpy import load_file
 
 EPOCHS = 6
-STEPS = 32  # of an epoch: 1,000 images, 32 a step
+STEPS = 32  # of an epoch: 1,000 images, 32 per step
 RECIPE = f"""
 name = "killed"
 [network]

@@ -1,4 +1,4 @@
-"""The two engines on full MNIST: seed B's network without dropout."""
+"""The two engines on full MNIST: the network with two hidden layers, without dropout."""
 
 from __future__ import annotations
 

@@ -153,7 +153,7 @@ def test_columns_of_a_line(lab: Lab, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["the reader", "another"])
 def test_what_decides_in_a_line(lab: Lab, name: str) -> None:
-    """The slope of a character's lead over the next likeliest in its column, times the pixel's departure."""
+    """The gradient of a character's lead over the runner-up in its column, times the pixel's departure."""
     reader, (strip,), place, column = load_reader(), strips(88), 9, 4
     if name == "another":
         reader = line_reader(LINE_LAYERS)
@@ -161,8 +161,8 @@ def test_what_decides_in_a_line(lab: Lab, name: str) -> None:
     weights = np.zeros((1, *reader.engine.logits(strip[None]).shape[1:]), np.float32)
     weights[0, place, np.argmax(np.where(np.arange(OUTPUTS - 1) == column, -np.inf, logits))] = -1
     weights[0, place, column] = 1
-    slopes = reader.engine.input_gradient(strip[None], weights)[0]
-    expected = slopes * (strip.astype(np.float32) - PAPER) / (255 * reader.card.recipe.input.std)
+    gradients = reader.engine.input_gradient(strip[None], weights)[0]
+    expected = gradients * (strip.astype(np.float32) - PAPER) / (255 * reader.card.recipe.input.std)
     (found,) = ask(lab, reader, [strip], f"return [...model.saliency(a, {place}, {column})];")
     np.testing.assert_allclose(
         np.reshape(found, strip.shape), expected, rtol=0, atol=1e-4 * np.abs(expected).max()

@@ -44,7 +44,7 @@ def recorded() -> list[Drawing]:
 
 
 def thinned(strokes: tuple[np.ndarray, ...]) -> list[np.ndarray]:
-    """At most 24 points a stroke: each is an event that the browser is sent."""
+    """At most 24 points per stroke: each is an event that the browser is sent."""
     chosen = [np.unique(np.linspace(0, len(stroke) - 1, 24).round().astype(int)) for stroke in strokes]
     return [stroke[rows] for stroke, rows in zip(strokes, chosen, strict=True)]
 

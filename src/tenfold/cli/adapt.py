@@ -28,7 +28,7 @@ _MOST_NAMED = 5  # pictures left out, or labels in doubt
 def adapt_command(
     pictures: Annotated[
         list[str] | None,
-        typer.Argument(help="Pictures of one person's numbers, a line each, or folders of them."),
+        typer.Argument(help="Pictures of one person's numbers, one line each, or folders of pictures."),
     ] = None,
     labels: Annotated[
         str | None,
@@ -38,12 +38,13 @@ def adapt_command(
         ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help=f"The new folder; else {_OUT}, {_OUT}-2, ...")
+        Path | None, typer.Option("--out", "-o", help=f"The new folder (default: {_OUT}, {_OUT}-2, ...).")
     ] = None,
     model: Annotated[
-        Path | None, typer.Option("--model", "-m", help="The reader to begin with; else the built-in one.")
+        Path | None,
+        typer.Option("--model", "-m", help="The reader to start from (default: the built-in one)."),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Write it even where it does not help.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Write it even if it does not read better.")] = False,
     engine: EngineName = "auto",
     data_dir: DataDir = None,
     seed: Seed = 0,
@@ -52,10 +53,10 @@ def adapt_command(
 ) -> None:
     """Learn one person's handwriting from a dozen labelled lines, or from single digits, in a minute.
 
-    Before anything is written, what that brings is measured on lines of this person
-    that were held out, and what it costs on other people's; for this, write each digit
-    twice or more. If it does not help, nothing is written and the exit code is 3.
-    The new reader is used with `tenfold read --model FOLDER`.
+    The gain is measured on held-out lines of this person, the loss on lines of other people,
+    before anything is written; for this, write each digit twice or more. If it does not read
+    better, nothing is written and the exit code is 3. Use the new reader with
+    `tenfold read --model FOLDER`.
     """
     from tenfold.errors import FigureNotMetError
     from tenfold.reader.adapt import adapt_reader

@@ -166,7 +166,7 @@ class _Csv(Answers):
 
 
 class _Table(Answers):
-    """The cells of each table, a row a line; of several pictures, the path comes first."""
+    """The cells of each table, a row per line; of several pictures, the path comes first."""
 
     encoding = "utf-8"
 

@@ -16,11 +16,11 @@ __all__ = ["compare_command", "runs_table"]
 def compare_command(
     runs: Annotated[list[Path], typer.Argument(help="Two or more runs' folders.")],
     html: Annotated[
-        Path | None, typer.Option(metavar="PATH", help="Write a page too, with curves and pictures.")
+        Path | None, typer.Option(metavar="PATH", help="Also write a page with curves and pictures.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Compare runs side by side: figures, recipes, and whether their difference is more than chance."""
+    """Compare runs: figures, recipes, and whether their difference is significant."""
     if len(runs) < 2:
         raise typer.BadParameter("compare takes two runs or more")
     from tenfold.report.compare import compare_runs, recipe_differences
@@ -63,7 +63,7 @@ def _show(rows: list[dict[str, Any]], differences: list[tuple[str, list[Any]]], 
 
 
 def runs_table(rows: list[dict[str, Any]]) -> Any:
-    """A line a run."""
+    """One line per run."""
     columns = ("run", "recipe", "engine", "seed", "epochs", "seconds", "val accuracy", "test accuracy")
     cells = [
         (

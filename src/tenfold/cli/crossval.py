@@ -30,10 +30,10 @@ def crossval_command(
     recipes: Annotated[list[str], typer.Argument(help="Recipes by name or file.", metavar="RECIPE...")],
     data: DataSource = None,
     split: Annotated[str, typer.Option(help="train, test or all.")] = "train",
-    folds: Annotated[int, typer.Option(min=2, help="Into how many parts the images are divided.")] = 10,
+    folds: Annotated[int, typer.Option(min=2, help="Number of folds.")] = 10,
     changes: Changes = None,
     stratified: Annotated[
-        bool, typer.Option("--stratified/--random", help="Every fold has its share of each class.")
+        bool, typer.Option("--stratified/--random", help="Keep the class proportions in every fold.")
     ] = True,
     data_dir: DataDir = None,
     offline: Offline = False,
@@ -43,7 +43,7 @@ def crossval_command(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Measure recipes by k-fold cross-validation: mean, spread, and whether a difference is real."""
+    """Evaluate recipes by k-fold cross-validation: mean, spread, and whether differences are significant."""
     from tenfold.cli.recipe_changes import choose_recipes
     from tenfold.cli.training_progress import FoldProgress
     from tenfold.data.load import load_dataset
@@ -90,7 +90,7 @@ def _show(results: list[CrossValidation], comparisons: list[FoldComparison], *, 
     console.print(f"{first.dataset}: {len(first.fold):,} images in {len(first.scores)} folds", markup=False)
     columns = (
         *("recipe", "accuracy", "deviation", "standard error"),
-        *("lowest", "highest", "loss", "seconds a fold"),
+        *("lowest", "highest", "loss", "seconds per fold"),
     )
     rows = [
         (

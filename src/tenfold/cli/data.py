@@ -16,16 +16,14 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-app = typer.Typer(
-    help="List the data sets known by name, look into one, or fetch one.", invoke_without_command=True
-)
+app = typer.Typer(help="List the named data sets, inspect one, or download one.", invoke_without_command=True)
 
 Source = Annotated[str, typer.Argument(help="A data set's name, or a path: IDX, image folder, CSV, npz.")]
 
 
 @app.callback()
 def list_command(context: typer.Context, data_dir: DataDir = None, as_json: Json = False) -> None:
-    """List the data sets known by name, and where they lie."""
+    """List the named data sets, and where they are."""
     if context.invoked_subcommand:
         return
     from tenfold.data.catalogue import CATALOGUE
@@ -51,7 +49,7 @@ def info_command(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Check a data set, and say what is in it."""
+    """Check a data set and summarise it."""
     from tenfold.data.load import load_dataset
     from tenfold.data.summary import pixel_moments
 
@@ -85,24 +83,24 @@ def show_command(
     source: Source,
     split: Annotated[str, typer.Option(help="train, test or all.")] = "all",
     record: Annotated[
-        int | None, typer.Option(min=0, help="Print this one image as numbers; on a page, show this one.")
+        int | None, typer.Option(min=0, help="Print this image as numbers, or show it on the page.")
     ] = None,
     duplicates: Annotated[
         bool | None,
         typer.Option(
             "--duplicates/--no-duplicates",
-            help="Look for near duplicates, not only for equal images; else where that takes a second.",
+            help="Also look for near duplicates (default: if that takes about a second).",
         ),
     ] = None,
-    html: Annotated[Path | None, typer.Option(help="Write a page that opens without network.")] = None,
-    png: Annotated[Path | None, typer.Option(help="Write a picture.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Write an HTML page that works offline.")] = None,
+    png: Annotated[Path | None, typer.Option(help="Write a PNG picture.")] = None,
     seed: Seed = 0,
     data_dir: DataDir = None,
     offline: Offline = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Look at a data set: its classes, their means and examples, its pixels, and what occurs twice."""
+    """Inspect a data set: classes, mean images, examples, pixels, and duplicates."""
     from tenfold.data.load import load_parts
     from tenfold.explore.look import explore_dataset
     from tenfold.explore.record import get_record
@@ -156,7 +154,7 @@ def fetch_command(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Download a data set known by name, check it, and keep it."""
+    """Download a named data set, and verify it."""
     from tenfold.data.load import find_dataset, load_dataset
 
     with progress_bar(quiet=quiet) as progress:

@@ -1,4 +1,4 @@
-"""`tenfold doctor`: why does my network not learn, and what mends it?"""
+"""`tenfold doctor`: why a network does not learn, and how to fix it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tenfold.cli.output import emit_json, percent, plain_table, progress_bar, st
 
 if TYPE_CHECKING:
     from tenfold.doctor.diagnosis import Diagnosis, Finding
-    from tenfold.doctor.mend import Comparison
+    from tenfold.doctor.fix import Comparison
 
 __all__ = ["doctor_command"]
 
@@ -28,18 +28,18 @@ def doctor_command(
     engine: EngineName = "auto",
     seed: Seed = 0,
     fix: Annotated[
-        Path | None, typer.Option(help="Write the mended recipe here, and train both briefly.")
+        Path | None, typer.Option(help="Write the fixed recipe to this file, and train both recipes briefly.")
     ] = None,
-    html: Annotated[Path | None, typer.Option(help="Write the findings with their plots as a page.")] = None,
-    checks: Annotated[bool, typer.Option(help="Also list what was looked at and found sound.")] = False,
+    html: Annotated[Path | None, typer.Option(help="Write the findings and plots as an HTML page.")] = None,
+    checks: Annotated[bool, typer.Option(help="Also list the checks that passed.")] = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Say why a network does not learn: faults of recipe, data and training, and what mends them.
+    """Diagnose why a network does not learn: faults in recipe, data and training, and their fixes.
 
-    Exit code 3 where a fault was found; warnings and notes leave it at 0."""
+    The exit code is 3 if a fault was found; with warnings and notes only it is 0."""
     from tenfold.doctor.examine import examine_target
-    from tenfold.doctor.mend import compare_recipes, write_mended
+    from tenfold.doctor.fix import compare_recipes, write_fixed
     from tenfold.doctor.page import write_page
 
     with progress_bar(quiet=quiet) as progress:
@@ -49,10 +49,8 @@ def doctor_command(
         )  # fmt: skip
         comparison = None
         if fix is not None and diagnosis.changes:
-            comparison = compare_recipes(
-                diagnosis.recipe, diagnosis.mended, dataset, engine=engine, seed=seed
-            )
-            write_mended(diagnosis, fix)
+            comparison = compare_recipes(diagnosis.recipe, diagnosis.fixed, dataset, engine=engine, seed=seed)
+            write_fixed(diagnosis, fix)
     if html is not None:
         write_page(diagnosis, html, comparison)
     if as_json:
@@ -81,7 +79,7 @@ def _show(diagnosis: Diagnosis, *, checks: bool) -> None:
     if checks:
         rows = [("ok" if c.passed else "look", c.name, c.seen, c.expected) for c in diagnosis.checks]
         console.print()
-        console.print(plain_table(("", "looked at", "seen", "sound"), rows))
+        console.print(plain_table(("", "check", "measured", "expected"), rows))
 
 
 def _show_finding(finding: Finding) -> None:
@@ -90,7 +88,7 @@ def _show_finding(finding: Finding) -> None:
     console = stdout()
     colour = _COLOURS[finding.severity]
     console.print(f"\n[bold {colour}]{finding.severity}[/]  [bold]{escape(finding.title)}[/]")
-    pairs: list[tuple[str, Any]] = [("seen", finding.seen), ("why", finding.why), ("mend", finding.remedy)]
+    pairs: list[tuple[str, Any]] = [("seen", finding.seen), ("why", finding.why), ("fix", finding.remedy)]
     pairs += [("set", f"{key} = {value}") for key, value in finding.settings()]
     for name, value in pairs:
         console.print(f"  [{colour}]{name:<5}[/] {escape(str(value))}", soft_wrap=False)
@@ -100,12 +98,12 @@ def _show_fix(diagnosis: Diagnosis, comparison: Comparison | None, fix: Path | N
     console = stdout()
     if comparison is not None:
         figures = (
-            f"[bold]{percent(comparison.before)}[/] as it was, [bold]{percent(comparison.after)}[/] mended"
+            f"[bold]{percent(comparison.before)}[/] as it was, [bold]{percent(comparison.after)}[/] fixed"
         )
         images = f"{comparison.steps} steps on {comparison.images:,} images"
         console.print(f"\nread after {images}, of {comparison.held:,} others: {figures}")
-        console.print(f"mended recipe: {fix}  (tenfold train {fix})", markup=False)
+        console.print(f"fixed recipe: {fix}  (tenfold train {fix})", markup=False)
     elif fix is not None:
-        console.print("\nthere is nothing in the recipe to mend, so none was written")
+        console.print("\nthere is nothing in the recipe to fix, so none was written")
     elif diagnosis.changes:
-        console.print("\nwrite the mended recipe, and see before and after, with --fix mended.toml")
+        console.print("\nwrite the fixed recipe, and see before and after, with --fix fixed.toml")

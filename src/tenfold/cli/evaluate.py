@@ -22,7 +22,7 @@ _MOST_CLASSES = 20  # of a confusion matrix that a terminal can show
 
 def evaluate_command(
     model: Annotated[
-        Path | None, typer.Argument(help="A run's folder or a model.safetensors; else the newest run.")
+        Path | None, typer.Argument(help="A run's folder or a model.safetensors (default: the newest run).")
     ] = None,
     data: DataSource = None,
     split: Annotated[str, typer.Option(help="test, train or all.")] = "test",
@@ -32,13 +32,14 @@ def evaluate_command(
     require: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="FIGURE=VALUE", help="accuracy=0.99, loss=0.05, calibration_error=0.01: exit 3."
+            metavar="FIGURE=VALUE",
+            help="Exit with 3 if not met: accuracy=0.99, loss=0.05, calibration_error=0.01.",
         ),
     ] = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Measure a model: accuracy with its interval, per class, calibration, the worst misses."""
+    """Evaluate a model: accuracy with its interval, per class, calibration, the worst misses."""
     from tenfold.classifier import Classifier
     from tenfold.evaluation.evaluate import evaluate
     from tenfold.evaluation.require import check_required, parse_required

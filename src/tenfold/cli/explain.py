@@ -26,25 +26,27 @@ __all__ = ["explain_command"]
 
 def explain_command(
     picture: Annotated[
-        Path | None, typer.Argument(help="Any picture; an image of a data set is named by --index.")
+        Path | None, typer.Argument(help="A picture; or use --index for an image of a data set.")
     ] = None,
     model: Annotated[
         Path | None,
         typer.Option(
             "--model",
             "-m",
-            help="A run's folder or a model.safetensors; else the newest run, else the built-in reader.",
+            help="A run's folder or a model.safetensors (default: the newest run, else the built-in reader).",
         ),
     ] = None,
-    index: Annotated[int | None, typer.Option(min=0, help="An image of the data set, from 0.")] = None,
+    index: Annotated[
+        int | None, typer.Option(min=0, help="Index of an image in the data set, from 0.")
+    ] = None,
     data: DataSource = None,
-    split: Annotated[str, typer.Option(help="Where --index counts: train, test or all.")] = "test",
+    split: Annotated[str, typer.Option(help="Part of the data for --index: train, test or all.")] = "test",
     digit: Annotated[
         int | None, typer.Option(min=1, help="Explain only this character of the picture, from 1.")
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="Where to write it: a page .html or, of the line reader always, a picture .png."),
+        typer.Option(help="Output file: .html for a page, .png for a picture (line reader: .png only)."),
     ] = None,
     engine: EngineName = "auto",
     data_dir: DataDir = None,
@@ -52,11 +54,11 @@ def explain_command(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Show why a model answers as it does: which ink, against which other answer, like which images.
+    """Explain a prediction: the ink that decides, the runner-up, and similar training images.
 
-    The line reader draws the sheet of `tenfold read --explain`. The rest is of models of
-    single images. Neighbours are looked for among the images that the run learned from, or the training
-    images of --data. Maps: occlusion, gradient, gradient times ink, SmoothGrad, integrated
+    The line reader draws the sheet of `tenfold read --explain`. The rest applies to
+    models of single images. Neighbours are searched among the images the run was trained on, or the
+    training images of --data. Maps: occlusion, gradient, gradient times ink, SmoothGrad, integrated
     gradients, and the answer against the next.
     """
     from tenfold.classifier import Classifier

@@ -26,22 +26,23 @@ def export_command(
     model: Annotated[
         Path | None,
         typer.Argument(
-            help="A run's folder, a model.safetensors, or reader for the built-in one; else the newest run."
+            help="A run's folder, a model.safetensors, or reader (built-in); default: the newest run."
         ),
     ] = None,
     to: Annotated[str, typer.Option(help="onnx, safetensors, web or card.")] = "onnx",
     out: Annotated[
-        Path | None, typer.Option(help="The file or folder to write; else one here, named after the model.")
+        Path | None,
+        typer.Option(help="The file or folder to write (default: one here, named after the model)."),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Write a model as a file or folder for other programs, and check that it answers alike.
+    """Write a model as a file or folder for other programs, and check that it gives the same answers.
 
-    onnx: one file, from uint8 pixels to probabilities, checked in ONNX Runtime; that of
-    the reader takes strips of one line, of any width. safetensors: weights and card, as
+    onnx: one file, from uint8 pixels to probabilities, checked in ONNX Runtime; the
+    reader's takes strips of one line, of any width. safetensors: weights and model card, as
     tenfold loads them. web: a folder for any static host, with a page that reads in the
-    browser, offline too. card: what the model is, learned, is worth and cannot do, in
-    Markdown. What stands at --out is replaced only where an export made it.
+    browser, also offline. card: the model card (training, scores, limits), in Markdown.
+    An existing --out is replaced only if an export wrote it.
     """
     from tenfold.export.forms import export_as
 

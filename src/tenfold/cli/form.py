@@ -16,10 +16,11 @@ __all__ = ["form_command"]
 def form_command(
     picture: Annotated[Path, typer.Argument(help="A scan or a photo of the form, blank or filled.")],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="The new file; else the picture's name with .toml.")
+        Path | None,
+        typer.Option("--output", "-o", help="The new file (default: the picture's name with .toml)."),
     ] = None,
     names: Annotated[
-        str | None, typer.Option(help="a,b,c: of the fields, from the top; - leaves a field out.")
+        str | None, typer.Option(help="Names of the fields, from the top: a,b,c; - leaves a field out.")
     ] = None,
     draw: Annotated[
         bool, typer.Option("--draw", help="Draw and name the fields on a page in the browser.")
@@ -28,11 +29,10 @@ def form_command(
 ) -> None:
     """Write a template of a form: the ruled cells, boxes or lines of an example, as named fields.
 
-    The fields are called field_1, field_2, ... in reading order where they get no other
-    names. With --draw a page shows them over the picture, to be changed with mouse, pen,
-    finger or keyboard, on this machine only; Ctrl-C ends it without saving. Otherwise
-    correct the TOML by hand: names, boxes, patterns, sums. The example is copied beside it.
-    `tenfold read --form` reads with it.
+    Unnamed fields are called field_1, field_2, ... in reading order. With --draw, a local page
+    shows them over the picture; change them with mouse, pen, finger or keyboard; Ctrl-C ends
+    without saving. Otherwise edit the TOML: names, boxes, patterns, sums. The example is copied
+    beside it. Read forms with `tenfold read --form`.
     """
     from tenfold.forms.propose import propose_form, write_form
 

@@ -15,7 +15,7 @@ __all__ = ["gradcheck_command"]
 
 def gradcheck_command(
     recipe: Annotated[str, typer.Argument(help="A recipe's name or file.")] = "mlp-120-84",
-    samples: Annotated[int, typer.Option(min=1, help="Numbers checked a parameter.")] = 40,
+    samples: Annotated[int, typer.Option(min=1, help="Entries checked per parameter.")] = 40,
     size: Annotated[int, typer.Option(min=8, max=64, help="Height and width of the pictures.")] = 28,
     seed: Seed = 0,
     as_json: Json = False,

@@ -26,9 +26,11 @@ _SIDE = 16  # of a picture, in characters
 def label_errors_command(
     context: typer.Context,
     source: Annotated[str, typer.Argument(help="A data set's name or path, or a run's folder.")],
-    recipe: Annotated[str | None, typer.Option(help="What judges the labels; else a quick one.")] = None,
+    recipe: Annotated[
+        str | None, typer.Option(help="Recipe that judges the labels (default: a fast one).")
+    ] = None,
     changes: Changes = None,
-    folds: Annotated[int, typer.Option(min=2, help="Into how many parts the images are divided.")] = 5,
+    folds: Annotated[int, typer.Option(min=2, help="Number of folds.")] = 5,
     split: Annotated[str, typer.Option(help="train, test or all.")] = "train",
     out: Annotated[
         Path | None, typer.Option(help="Write all suspects: .csv, .json, or .html with their pictures.")
@@ -40,8 +42,8 @@ def label_errors_command(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Find labels that are likely wrong, by confident learning over folds. For a run: those of its
-    training data, kept in its folder for its report."""
+    """Find labels that are likely wrong, by confident learning over folds. For a run: in its
+    training data; the result is kept in the run's folder for its report."""
     from tenfold.cli.recipe_changes import choose_recipe
     from tenfold.cli.training_progress import FoldProgress
     from tenfold.errors import UsageError

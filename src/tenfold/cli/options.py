@@ -37,7 +37,7 @@ def _check_device(name: str) -> str:
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, progress on stderr.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only results.")]
-Seed = Annotated[int, typer.Option(min=0, help="Decides everything that is random.")]
+Seed = Annotated[int, typer.Option(min=0, help="Random seed.")]
 EngineName = Annotated[
     str,
     typer.Option(
@@ -64,10 +64,10 @@ Changes = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a value of the recipe.")
 ]
 DataDir = Annotated[
-    Path | None, typer.Option("--data-dir", help="Where named data sets lie (else TENFOLD_DATA_DIR).")
+    Path | None, typer.Option("--data-dir", help="Folder of named data sets (default: TENFOLD_DATA_DIR).")
 ]
-Offline = Annotated[bool, typer.Option("--offline", help="Never touch the network.")]
+Offline = Annotated[bool, typer.Option("--offline", help="Do not use the network.")]
 ModelPath = Annotated[
     Path | None,
-    typer.Option("--model", "-m", help="A run's folder or a model.safetensors; else the newest run."),
+    typer.Option("--model", "-m", help="A run's folder or a model.safetensors (default: the newest run)."),
 ]

@@ -27,9 +27,9 @@ def predict_command(
     as_csv: Annotated[bool, typer.Option("--csv", help="path,label,confidence,error on stdout.")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Name what each picture shows, with any model of single images. For numbers use `tenfold read`.
+    """Classify pictures with any model of single images. For numbers use `tenfold read`.
 
-    A picture that cannot be read is reported; the rest go on.
+    A picture that cannot be read is reported; the others are still classified.
     """
     classifier = load_classifier(model, engine=engine, quiet=quiet or as_json or as_csv)
     paths = [found for given in pictures for found in find_pictures(given)]

@@ -37,70 +37,70 @@ def read_command(
     model: Annotated[
         Path | None,
         typer.Option(
-            "--model", "-m", help="A reader's folder, as tenfold adapt writes; else the built-in one."
+            "--model",
+            "-m",
+            help="A reader's folder, written by tenfold adapt (default: the built-in reader).",
         ),
     ] = None,
     engine: ReaderEngineName = "numpy",
     only_digits: Annotated[bool, typer.Option("--digits", help="Digits only, without separators.")] = False,
     pattern: Annotated[
-        str | None, typer.Option(help="Each line is of this form, as '\\d{5}' or '\\d+,\\d\\d'.")
+        str | None, typer.Option(help="Pattern of every line: '\\d{5}' or '\\d+,\\d\\d'.")
     ] = None,
-    length: Annotated[int | None, typer.Option(help="Each line has so many digits.")] = None,
-    least: Annotated[
-        str | None, typer.Option("--min", help="Each line is a number of at least this.")
-    ] = None,
-    most: Annotated[str | None, typer.Option("--max", help="Each line is a number of at most this.")] = None,
+    length: Annotated[int | None, typer.Option(help="Number of digits in every line.")] = None,
+    least: Annotated[str | None, typer.Option("--min", help="Smallest number of a line.")] = None,
+    most: Annotated[str | None, typer.Option("--max", help="Largest number of a line.")] = None,
     columns: Annotated[
         str | None,
-        typer.Option(
-            help="A table's columns: a pattern each, as 'name,\\d{1,2},\\d{1,3}'; a name is text, not read."
-        ),
+        typer.Option(help="A table's columns, one pattern each: 'name,\\d{1,2},\\d{1,3}'; a name: not read."),
     ] = None,
     form_file: Annotated[
         Path | None,
-        typer.Option("--form", help="Photos of one form: its TOML, as tenfold form writes; a row per form."),
+        typer.Option(
+            "--form", help="Read photos of a form: its template, written by tenfold form; one row per form."
+        ),
     ] = None,
     as_table: Annotated[
-        bool, typer.Option("--table", help="CSV of a ruled table's cells; what is not sure is empty.")
+        bool, typer.Option("--table", help="Write a ruled table's cells as CSV; doubtful cells are empty.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON list on stdout, as it grows.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON list on stdout, written item by item.")
+    ] = False,
     as_csv: Annotated[
         bool, typer.Option("--csv", help="path,text,confidence,verdicts,error on stdout; or a form's fields.")
     ] = False,
     explain: Annotated[
         Path | None,
-        typer.Option(help="Write a sheet that explains the answer, one per picture, into this folder."),
+        typer.Option(help="Write a sheet that explains the answer, one per picture, to this folder."),
     ] = None,
     workers: Annotated[
         int | None,
-        typer.Option(
-            min=1, help="Processes that read side by side; else one per core, for 25 pictures each."
-        ),
+        typer.Option(min=1, help="Processes that read in parallel (default: one per core and 25 pictures)."),
     ] = None,
     review: Annotated[
-        bool, typer.Option("--review", help="Then open a page where a person confirms what is doubtful.")
+        bool, typer.Option("--review", help="Then open a page on which you confirm doubtful readings.")
     ] = False,
     collect: Annotated[
         Path | None,
         typer.Option(help="With --review: keep the answers in this folder, for tenfold adapt."),
     ] = None,
     printed: Annotated[
-        bool, typer.Option("--print", help="Read numbers between printed words, too, each on its own.")
+        bool, typer.Option("--print", help="Also read numbers between printed words, each separately.")
     ] = False,
     timeout: Annotated[
         float | None,
-        typer.Option(help="Seconds for a picture, then the next; else 60 where processes read, or none."),
+        typer.Option(help="Seconds per picture (default: 60 with several processes, else no limit)."),
     ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Read numbers in any picture: drawings, scans, photographs; handwritten or printed.
 
-    A ? stands for a doubtful character. With --pattern, --length, --min or --max only
-    answers of that form are given. Tables, forms and sudokus with ruled cells are read cell
-    by cell, however the page lies; with --form, the named fields of a form. A page of words
-    is answered as text; --print reads the numbers in it. A folder is read with all that lies
-    below it, a PDF page by page. A picture that cannot be opened or takes longer than
-    --timeout is reported, the rest go on, and the exit code is 1.
+    A ? stands for a doubtful character. With --pattern, --length, --min or --max
+    only matching answers are given. Tables, forms and sudokus with ruled cells are read cell
+    by cell, in any orientation; with --form, the named fields of a form. A page of words
+    is reported as text; --print reads the numbers in it. Folders are read recursively, PDFs
+    page by page. A picture that cannot be opened or takes longer than --timeout is reported,
+    the others are still read, and the exit code is 1.
     """
     form = {"pattern": pattern, "length": length, "least": least, "most": most, "columns": columns}
     others = {"--table": as_table, "--digits": only_digits, "--print": printed}

@@ -51,7 +51,7 @@ def choose_recipes(names: Sequence[str], changes: Sequence[str] | None = None) -
         if known.count(recipe.name) > 1:
             raise UsageError(
                 f"{known.count(recipe.name)} of the recipes are called {recipe.name!r}",
-                expected="each once, under a name of its own",
+                expected="each once, under a different name",
                 remedy="change `name` in one's file",
             )
     return recipes

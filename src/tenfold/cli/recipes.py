@@ -16,7 +16,7 @@ app = typer.Typer(help="List the recipes, or show one.", invoke_without_command=
 
 @app.callback()
 def list_command(context: typer.Context, as_json: Json = False) -> None:
-    """List the recipes that tenfold carries."""
+    """List the built-in recipes."""
     if context.invoked_subcommand:
         return
     from tenfold.recipes.load import get_recipe, list_recipes
@@ -41,7 +41,7 @@ def show_command(
     name: Annotated[str, typer.Argument(help="A recipe's name, file, or a run's folder.")],
     as_json: Json = False,
 ) -> None:
-    """Print a recipe, complete, as TOML (or JSON)."""
+    """Print a complete recipe as TOML (or JSON)."""
     from tenfold.recipes.load import get_recipe, recipe_to_toml
 
     recipe = get_recipe(name)

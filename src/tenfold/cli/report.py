@@ -15,15 +15,17 @@ __all__ = ["report_command"]
 
 
 def report_command(
-    run: Annotated[Path | None, typer.Argument(help="A run's folder; else the newest run.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Where to write it; else report.html in the run.")] = None,
+    run: Annotated[Path | None, typer.Argument(help="A run's folder (default: the newest run).")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Output file (default: report.html in the run's folder).")
+    ] = None,
     measure: Annotated[
-        bool, typer.Option(help="Measure what is missing, where the test images are at hand.")
+        bool, typer.Option(help="Measure missing figures if the test images are available.")
     ] = True,
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
-    """Write the report of a run: one HTML file that opens without network."""
+    """Write the report of a run: one HTML file that works offline."""
     from tenfold.report.write import write_report
     from tenfold.runs.folder import open_run
 

@@ -21,11 +21,11 @@ __all__ = ["robustness_command"]
 def robustness_command(
     context: typer.Context,
     model: Annotated[
-        Path | None, typer.Argument(help="A run's folder or a model.safetensors; else the newest run.")
+        Path | None, typer.Argument(help="A run's folder or a model.safetensors (default: the newest run).")
     ] = None,
     data: DataSource = None,
     split: Annotated[str, typer.Option(help="test, train or all.")] = "test",
-    images: Annotated[int, typer.Option(min=1, help="How many images are drawn from the data.")] = 1000,
+    images: Annotated[int, typer.Option(min=1, help="Number of images, drawn at random.")] = 1000,
     data_dir: DataDir = None,
     offline: Offline = False,
     engine: EngineName = "auto",
@@ -33,8 +33,8 @@ def robustness_command(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Measure a model on pictures with noise, blur, turned, occluded, ...: fifteen corruptions, five
-    severities each. Kept in the run's folder, for its report."""
+    """Measure a model on corrupted pictures (noise, blur, rotation, occlusion, ...): fifteen
+    corruptions, five severities each. The result is kept in the run's folder for its report."""
     from tenfold.classifier import Classifier
     from tenfold.evaluation.robustness import measure_robustness
     from tenfold.runs.folder import is_run

@@ -37,7 +37,7 @@ def list_command(context: typer.Context, root: Root = Path("runs"), as_json: Jso
 
 @app.command("show")
 def show_command(run: Annotated[Path, typer.Argument(help="A run's folder.")], as_json: Json = False) -> None:
-    """Show a run: its record, its history and its scores."""
+    """Show a run: its record, history and scores."""
     from tenfold.runs.folder import open_run
 
     opened = open_run(run)

@@ -33,20 +33,22 @@ def search_command(
     context: typer.Context,
     recipe: Annotated[str, typer.Argument(help="A recipe with a table \\[search], by name or file.")],
     data: DataSource = None,
-    trials: Annotated[int, typer.Option(min=1, help="Settings to try, with those of earlier calls.")] = 30,
+    trials: Annotated[
+        int, typer.Option(min=1, help="Number of trials, including those of earlier calls.")
+    ] = 30,
     seconds: Annotated[
-        float | None, typer.Option(min=0, help="Begin no trial after so many seconds.")
+        float | None, typer.Option(min=0, help="Start no trial after this many seconds.")
     ] = None,
     folds: Annotated[
-        int, typer.Option(min=0, help="Judge over so many folds; 0 holds out the recipe's share once.")
+        int, typer.Option(min=0, help="Number of folds to score on; 0 holds out the recipe's share once.")
     ] = 0,
     metric: Annotated[str, typer.Option(help="accuracy or loss, of the validation images.")] = "accuracy",
     out: Annotated[
-        Path | None, typer.Option(help="Folder of best.toml and search.html; else searches/RECIPE.")
+        Path | None, typer.Option(help="Folder for best.toml and search.html (default: searches/RECIPE).")
     ] = None,
     storage: Annotated[
         Path | None,
-        typer.Option(help="The study's file, which several processes may share; else OUT/study.journal."),
+        typer.Option(help="The study's file, which processes may share (default: OUT/study.journal)."),
     ] = None,
     changes: Changes = None,
     data_dir: DataDir = None,
@@ -57,7 +59,7 @@ def search_command(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Search for a recipe's best numbers on validation images; given again, it goes on."""
+    """Search a recipe's best hyper-parameters on validation images. Repeat to continue."""
     from tenfold.cli.recipe_changes import choose_recipe
     from tenfold.cli.training_progress import TrialProgress
     from tenfold.data.load import load_dataset
@@ -106,7 +108,7 @@ def _write(result: SearchResult, folder: Path) -> dict[str, str]:
 
 
 def _tell(trial: SearchTrial, best: SearchTrial | None) -> None:
-    """A line a trial, as it ends."""
+    """A line per trial, as it ends."""
     mark = "  best so far" if best is trial else ""
     values = "  ".join(f"{key} {value}" for key, value in trial.values.items())
     score = f"{percent(trial.accuracy)}  loss {trial.loss:.4f}" if trial.loss is not None else trial.status

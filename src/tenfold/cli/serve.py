@@ -18,41 +18,42 @@ _MIB = 2**20
 def serve_command(
     model: Annotated[
         Path | None,
-        typer.Option("--model", "-m", help="A reader's or run's folder; else the built-in reader."),
+        typer.Option("--model", "-m", help="A reader's or run's folder (default: the built-in reader)."),
     ] = None,
     host: Annotated[str, typer.Option(help="The address to listen on; 0.0.0.0 for all.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 for any free one.")] = 8000,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port to listen on; 0 for any free one.")
+    ] = 8000,
     engine: ReaderEngineName = "numpy",
     collect: Annotated[
         Path | None,
-        typer.Option(help="Keep corrections in this folder, for tenfold adapt; else nothing is stored."),
+        typer.Option(help="Store corrections in this folder, for tenfold adapt (default: store nothing)."),
     ] = None,
-    max_collected: Annotated[float, typer.Option(help="MiB of corrections that are kept.")] = 1024,
+    max_collected: Annotated[float, typer.Option(help="Most MiB of corrections to keep.")] = 1024,
     workers: Annotated[
-        int | None, typer.Option(help="Processes that read; else one a core, four at most.")
+        int | None, typer.Option(help="Processes that read (default: one per core, at most four).")
     ] = None,
-    max_body: Annotated[float, typer.Option(help="MiB that a request may have.")] = 16,
-    max_megapixels: Annotated[float, typer.Option(help="Of one picture.")] = 24,
-    max_pictures: Annotated[int, typer.Option(help="Of one request.")] = 16,
-    queue: Annotated[int, typer.Option(help="Requests that may wait; more are refused with 503.")] = 64,
-    max_wait: Annotated[float, typer.Option(help="Seconds that one waits before it is refused.")] = 0.15,
-    timeout: Annotated[
-        float, typer.Option(help="Seconds that a request may take to arrive, and its answer to be made.")
-    ] = 10,
+    max_body: Annotated[float, typer.Option(help="Largest request, in MiB.")] = 16,
+    max_megapixels: Annotated[float, typer.Option(help="Largest picture, in megapixels.")] = 24,
+    max_pictures: Annotated[int, typer.Option(help="Most pictures per request.")] = 16,
+    queue: Annotated[
+        int, typer.Option(help="Most requests that wait; further ones are refused with 503.")
+    ] = 64,
+    max_wait: Annotated[float, typer.Option(help="Seconds a request may wait before it is refused.")] = 0.15,
+    timeout: Annotated[float, typer.Option(help="Seconds for a request to arrive, and for its answer.")] = 10,
     allowed_host: Annotated[
         list[str] | None,
-        typer.Option(
-            help="A name that requests may be for, besides localhost and addresses; * for all. Repeatable."
-        ),
+        typer.Option(help="Allowed host name besides localhost and IP addresses; * for all. Repeatable."),
     ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Serve the line reader over HTTP: a page to draw on, and an API (POST /v1/read).
 
-    With --model a trained run is served instead, which also takes images (POST /v1/predict).
+    With --model it serves a trained run instead, which also takes images (POST /v1/predict).
 
-    Every request is a line of JSON on stderr, unless --quiet. Ctrl-C, SIGTERM or SIGHUP stops
-    the server when it has answered what it has taken in. GET /openapi.json describes the API.
+    Each request is logged as one line of JSON on stderr, unless --quiet. Ctrl-C, SIGTERM or
+    SIGHUP stops the server after it has answered the requests it has accepted.
+    GET /openapi.json describes the API.
     """
     from tenfold.cli.models import find_model
     from tenfold.reader.load import READER_FOLDER, load_model

@@ -32,7 +32,7 @@ __all__ = ["train_command"]
 
 def train_command(
     context: typer.Context,
-    recipe: Annotated[str | None, typer.Argument(help="A recipe's name or file; else cnn.")] = None,
+    recipe: Annotated[str | None, typer.Argument(help="A recipe's name or file (default: cnn).")] = None,
     data: DataSource = None,
     data_dir: DataDir = None,
     offline: Offline = False,
@@ -41,7 +41,9 @@ def train_command(
     seed: Seed = 0,
     epochs: Annotated[
         int | None,
-        typer.Option(min=1, help="Short for --set training.epochs=N: so many, whatever the recipe's steps."),
+        typer.Option(
+            min=1, help="Number of epochs, whatever the recipe's steps; short for --set training.epochs=N."
+        ),
     ] = None,
     precision: Annotated[
         str | None,
@@ -49,17 +51,17 @@ def train_command(
     ] = None,
     changes: Changes = None,
     start_from: Annotated[
-        str | None, typer.Option(help="Transfer: a run or model to take first weights from.")
+        str | None, typer.Option(help="Transfer learning: the run or model whose weights to start from.")
     ] = None,
-    run_dir: Annotated[Path | None, typer.Option(help="The run's folder; else runs/RECIPE-SEED.")] = None,
-    resume: Annotated[
-        Path | None, typer.Option(help="Go on with the run in this folder, which was stopped.")
+    run_dir: Annotated[
+        Path | None, typer.Option(help="The run's folder (default: runs/RECIPE-SEED).")
     ] = None,
+    resume: Annotated[Path | None, typer.Option(help="Continue the stopped run in this folder.")] = None,
     report: Annotated[bool, typer.Option(help="Write report.html.")] = True,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Train a recipe, measure it on the test set once, and write the report."""
+    """Train a recipe, evaluate it once on the test set, and write the report."""
     from tenfold.cli.recipe_changes import choose_recipe
     from tenfold.cli.training_progress import TrainingProgress
     from tenfold.runs.run import resume_run, start_run
@@ -143,7 +145,7 @@ def _finish(outcome: RunOutcome, *, report: bool, as_json: bool) -> None:
             markup=False,
         )
     if outcome.status == "interrupted":
-        stderr().print(f"go on with: tenfold train --resume {outcome.run.folder}", markup=False)
+        stderr().print(f"continue with: tenfold train --resume {outcome.run.folder}", markup=False)
         raise typer.Exit(130)
 
 

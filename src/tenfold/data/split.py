@@ -50,7 +50,7 @@ def fold_indices(labels: np.ndarray, folds: int, *, seed: int) -> list[np.ndarra
     if folds < 2:
         raise UsageError(f"{folds} folds", expected="at least 2")
     if folds > len(labels):
-        raise DataError(f"{folds} folds of {len(labels)} images", expected="at least one image a fold")
+        raise DataError(f"{folds} folds of {len(labels)} images", expected="at least one image per fold")
     order = np.random.default_rng(seed).permutation(len(labels))
     by_class = order[np.argsort(labels[order], kind="stable")]
     return [np.sort(by_class[fold::folds]) for fold in range(folds)]

@@ -57,7 +57,7 @@ class DataSummary:
 
 
 def summarise(dataset: ImageDataset, *, examples: int = 10, seed: int = 0) -> DataSummary:
-    """Counts, moments, class means, and `examples` images a class chosen at random."""
+    """Counts, moments, class means, and `examples` images per class chosen at random."""
     members = [np.flatnonzero(dataset.labels == k) for k in range(len(dataset.class_names))]
     rng = np.random.default_rng(seed)
     mean, std = pixel_moments(dataset.images)

@@ -98,7 +98,7 @@ def _parse_chunk(text: np.ndarray, columns: int) -> np.ndarray | None:
 
 
 def _split_header(data: bytes) -> tuple[list[str], bytes]:
-    """The cells of the first line when it is a header: one names the label, or most are no numbers."""
+    """The cells of the first line when it is a header: one names the label, or most are not numbers."""
     data = data.removeprefix(b"\xef\xbb\xbf")
     line, _, body = data.partition(b"\n")
     cells = _cells(line.decode("utf-8", "replace"))
@@ -136,7 +136,7 @@ def _parse_slowly(
             raise DataError(
                 f"{path}, row {row} has {len(cells)} column{'s' * (len(cells) != 1)}",
                 expected=f"{columns}, as in row 1" if columns > 1 else "a label and pixels",
-                remedy="mend or delete the row" if columns > 1 else "separate them by commas",
+                remedy="fix or delete the row" if columns > 1 else "separate them by commas",
             )
         labels.append(_label(cells.pop(label_at).strip(), path, row, label_at))
         pixels.append(_pixel_row(cells, path, row, label_at))
@@ -148,7 +148,7 @@ def _label(cell: str, path: str | Path, row: int, label_at: int) -> str:
         raise DataError(
             f"{path}, row {row}, column {label_at + 1}: the label is {cell or 'blank'!r}",
             expected="a whole number or a class name",
-            remedy="mend or delete the row",
+            remedy="fix or delete the row",
         )
     return cell
 
@@ -180,7 +180,7 @@ def _bad_pixel(
     return DataError(
         f"{path}, row {row}, column {column}: the pixel is {found}",
         expected=f"a number from {value_range[0]:g} to {value_range[1]:g}",
-        remedy="mend or delete the row",
+        remedy="fix or delete the row",
     )
 
 
@@ -220,7 +220,7 @@ def _side(columns: int, where: str | Path) -> int:
     side = math.isqrt(columns)
     if side * side != columns or not columns:
         raise DataError(
-            f"{where}: {columns} pixels an image, which is no square number",
+            f"{where}: {columns} pixels per image, which is not a square number",
             expected=f"a label and {SQUARE}",
             remedy="is the label's column missing, or an index's column too many? "
             f"a header names the label {', '.join(LABEL_NAMES[:-1])} or {LABEL_NAMES[-1]}",
@@ -240,7 +240,7 @@ def class_labels(
     if labels.ndim != 1 or labels.dtype.kind not in "iufUS" or not len(labels):
         raise DataError(
             f"{where}: labels are {labels.dtype} of shape {labels.shape}",
-            expected="whole numbers or class names, one an image",
+            expected="whole numbers or class names, one per image",
         )
     if labels.dtype.kind in "US":
         return _named(labels.astype(np.str_))
@@ -250,7 +250,7 @@ def class_labels(
         raise DataError(
             f"{where}, row {first_row + at}: the label is {labels[at]:g}",
             expected=f"a whole number from 0 to {MOST_CLASSES - 1}",
-            remedy="mend or delete the row",
+            remedy="fix or delete the row",
         )
     indices = labels.astype(np.int64)
     return indices, tuple(str(k) for k in range(int(indices.max()) + 1))
@@ -315,7 +315,7 @@ def _joined(labels: list[np.ndarray], path: str | Path) -> np.ndarray:
     flat = [part[:, 0] if part.ndim == 2 and part.shape[1] == 1 else part for part in labels]
     if any(part.ndim != 1 for part in flat) or len({part.dtype.kind in "US" for part in flat}) > 1:
         shapes = ", ".join(f"{part.dtype} of shape {part.shape}" for part in labels)
-        raise DataError(f"{path}: labels are {shapes}", expected="one whole number or name an image")
+        raise DataError(f"{path}: labels are {shapes}", expected="one whole number or name per image")
     return np.concatenate(flat)
 
 
@@ -342,7 +342,7 @@ def _load_arrays(path: Path) -> tuple[dict[str, np.ndarray], list[str]]:
     if not path.exists():
         raise DataNotFoundError(f"{path} is not there", remedy="check the path")
     if not zipfile.is_zipfile(path):
-        raise DataError(f"{path} is no npz file", remedy="write it with numpy.savez, or copy it again")
+        raise DataError(f"{path} is not an npz file", remedy="write it with numpy.savez, or copy it again")
     try:
         with zipfile.ZipFile(path) as archive:
             members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
@@ -353,7 +353,7 @@ def _load_arrays(path: Path) -> tuple[dict[str, np.ndarray], list[str]]:
     except DataError:
         raise
     except MemoryError as error:
-        raise DataError(f"{path} needs more memory than there is", remedy="save fewer images") from error
+        raise DataError(f"{path} needs more memory than available", remedy="save fewer images") from error
     except Exception as error:  # zipfile and NumPy's header parser raise a dozen kinds on broken bytes
         if "Object arrays" in str(error):
             raise DataError(

@@ -1,1 +1,1 @@
-"""Why a network does not learn, and the recipe that mends it."""
+"""Why a network does not learn, and the recipe that fixes it."""

@@ -113,7 +113,7 @@ def _x_ticks(low: float, high: float, wide: float, *, log_x: bool) -> list[Marku
 
 
 def draw_histogram(reading: LayerReading) -> Markup:
-    """The outputs of a layer, a bar a bin; the dashed line is 0."""
+    """The outputs of a layer, a bar per bin; the dashed line is 0."""
     width, height, floor = 240, 76, 58
     shares, edges = reading.histogram, reading.edges
     tallest = max(float(np.sort(shares)[-2:].mean()), 1e-9)  # one bar, such as ReLU's zeros, may stick out

@@ -32,15 +32,15 @@ _READ = 300  # images that the line reader reads
 
 def check_data(examination: Examination) -> None:
     """Everything that can be said without a network of the recipe's."""
-    patient = examination.patient
-    whole = patient.whole
+    under_test = examination.under_test
+    whole = under_test.whole
     _check_classes(examination, whole)
     _check_flat(examination, whole)
     wrapped = check_wraps(examination)
     check_order(examination)
     _check_validation(examination)
     _check_copies(examination)
-    reference = Reference(patient.train)
+    reference = Reference(under_test.train)
     check_labels_by_reference(examination, reference)
     check_test(examination, reference, pixels=not wrapped)
     _check_reader(examination, whole)
@@ -50,7 +50,7 @@ def _check_classes(examination: Examination, whole: ImageDataset) -> None:
     counts = whole.class_counts()
     names = [whole.class_names[index] for index in np.flatnonzero(counts == 0)]
     filled = counts[counts > 0]
-    seen = f"{filled.min():,} to {filled.max():,} images a class"
+    seen = f"{filled.min():,} to {filled.max():,} images per class"
     expected = f"images of all classes, the largest at most {_IMBALANCE} times the smallest"
     if names:
         examination.found(
@@ -83,7 +83,7 @@ def _check_flat(examination: Examination, whole: ImageDataset) -> None:
 
 def _check_validation(examination: Examination) -> None:
     """How far chance moves an accuracy of 95 % on so many images (Wilson 1927)."""
-    recipe, whole = examination.patient.recipe, examination.patient.whole
+    recipe, whole = examination.under_test.recipe, examination.under_test.whole
     held = round(recipe.data.validation * len(whole))
     if not held:
         examination.found(
@@ -116,7 +116,7 @@ def _check_validation(examination: Examination) -> None:
 def _check_copies(examination: Examination) -> None:
     """Equal copies, within the training images and across; flat images, of which any two may be equal, do not
     count."""
-    whole, test = examination.patient.whole, examination.patient.test
+    whole, test = examination.under_test.whole, examination.under_test.test
     others = test.images if test is not None and test.image_shape == whole.image_shape else None
     duplicates = find_duplicates(whole.images, others=others)
     groups = [group.rows[group.rows < len(whole)] for group in duplicates.exact]
@@ -136,7 +136,7 @@ def _check_copies(examination: Examination) -> None:
 
 def _check_validation_copies(examination: Examination, copies: int) -> None:
     """Validation images are drawn from the training images: of copies some come to either side."""
-    images, share = len(examination.patient.whole), examination.patient.recipe.data.validation
+    images, share = len(examination.under_test.whole), examination.under_test.recipe.data.validation
     seen = f"{copies:,} of {images:,} training images occur more than once ({copies / images:.1%})"
     expected = f"at most {_COPIES:.0%}"
     if share and copies > _COPIES * images:
@@ -157,7 +157,7 @@ def _check_reader(examination: Examination, whole: ImageDataset) -> None:
     whether they count from 1. The diagnosis says that it was asked."""
     if whole.class_names != tuple("0123456789") or whole.image_shape != (28, 28):
         return
-    order = np.random.default_rng(examination.patient.seed).permutation(len(whole))[:_READ]
+    order = np.random.default_rng(examination.under_test.seed).permutation(len(whole))[:_READ]
     answers = _read_digits(np.asarray(whole.images[order]))
     examination.references.append(
         f"labels of {len(order)} images compared with the answers of tenfold's own line reader, which comes "

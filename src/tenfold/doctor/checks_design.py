@@ -33,8 +33,8 @@ _CURVED = ("relu", "sigmoid", "tanh", "max-pool")
 
 def check_design(examination: Examination) -> None:
     """What follows from the numbers of the recipe and of the images by themselves."""
-    patient = examination.patient
-    network = patient.recipe.plan(patient.train.image_shape, patient.classes)
+    under_test = examination.under_test
+    network = under_test.recipe.plan(under_test.train.image_shape, under_test.classes)
     _check_schedule(examination)
     _check_momentum(examination)
     _check_frozen(examination, network)
@@ -48,8 +48,8 @@ def check_design(examination: Examination) -> None:
 
 def _check_schedule(examination: Examination) -> None:
     """The factor of the learning rate at each step that the training will take."""
-    recipe = examination.patient.recipe
-    steps = examination.patient.planned_steps(recipe)
+    recipe = examination.under_test.recipe
+    steps = examination.under_test.planned_steps(recipe)
     sampled = np.unique(np.linspace(0, steps - 1, min(steps, _SAMPLED)).astype(int))
     factors = np.array([factor_at(int(step), steps, recipe.schedule) for step in sampled])
     mean, top = float(factors.mean()), float(factors.max())
@@ -81,12 +81,12 @@ def _check_schedule(examination: Examination) -> None:
 
 def _check_momentum(examination: Examination) -> None:
     """1 / (1 - momentum) steps are averaged over; the effective rate is as many times the learning rate."""
-    settings = examination.patient.recipe.optimiser
+    settings = examination.under_test.recipe.optimiser
     sgd = settings.name == "sgd"
     momentum = settings.momentum if sgd else settings.betas[0]
     if not sgd and settings.betas[1] >= 1:
         momentum = 1.0
-    steps = examination.patient.planned_steps(examination.patient.recipe)
+    steps = examination.under_test.planned_steps(examination.under_test.recipe)
     reach = 1 / (1 - momentum) if momentum < 1 else float("inf")
     seen = f"{momentum:g} averages over {reach:,.0f} steps, the training has {steps:,}"
     expected = f"at least {_PARTS} times as many steps, and less than {_LONG:g}"
@@ -101,7 +101,7 @@ def _check_momentum(examination: Examination) -> None:
 
 def _check_frozen(examination: Examination, network: Network) -> None:
     """Weights whose group has the factor 0, or next to it."""
-    recipe = examination.patient.recipe
+    recipe = examination.under_test.recipe
     weights = [p for p in network.parameters() if p.role == "weight"]
     still = [p for p in weights if group_factor(p.name, recipe.optimiser) < _STILL]
     share = sum(prod(p.shape) for p in still) / max(sum(prod(p.shape) for p in weights), 1)
@@ -119,7 +119,7 @@ def _check_frozen(examination: Examination, network: Network) -> None:
 
 def _check_output(examination: Examination, network: Network) -> None:
     """What stands behind the layer that gives the scores: nothing should cut them off."""
-    recipe = examination.patient.recipe
+    recipe = examination.under_test.recipe
     places = [
         n for n, layer in enumerate(network.layers) if layer.spec.kind in ("linear", "conv", "residual")
     ]
@@ -156,7 +156,7 @@ def _check_bottleneck(examination: Examination, network: Network) -> None:
     severity: Severity = "fault" if width < bits else "warning"
     examination.found(
         "bottleneck", severity, seen, expected=expected,
-        changes=_widen(examination.patient.recipe, network), layer=narrowest.spec.name,
+        changes=_widen(examination.under_test.recipe, network), layer=narrowest.spec.name,
     )  # fmt: skip
 
 
@@ -180,15 +180,15 @@ def _check_activations(examination: Examination, network: Network) -> None:
         examination.passed("activations", seen, expected)
         return
     lines: list[Any] = []
-    for line, layer in zip(examination.patient.recipe.network.layers, network.layers, strict=True):
+    for line, layer in zip(examination.under_test.recipe.network.layers, network.layers, strict=True):
         lines += [line, "relu"] if layer in linear and layer is not linear[-1] else [line]
     examination.found("no-activation", "warning", seen, expected=expected, changes={"network.layers": lines})
 
 
 def _check_batch_norm(examination: Examination, network: Network) -> None:
     """Mean and spread are taken over the images of a batch, and the places of an image."""
-    recipe = examination.patient.recipe
-    batch = examination.patient.batch_size(recipe)
+    recipe = examination.under_test.recipe
+    batch = examination.under_test.batch_size(recipe)
     norms = [layer for layer in _walk(network.layers) if layer.spec.kind == "batch-norm"]
     if not norms:
         return

@@ -45,23 +45,23 @@ _ALIKE = 0.1  # of the loss
 def check_steps(examination: Examination, trial: Trial) -> Trial:
     """Where the training takes fewer steps than a trial, a trial of as many: what more steps gain. Returns
     the trial to go on with, of as many steps as trials have."""
-    patient, recipe = examination.patient, examination.recipe
-    planned, most = patient.planned_steps(recipe), len(trial.losses)
-    if planned >= patient.sizing.steps or not trial.finite:
+    under_test, recipe = examination.under_test, examination.recipe
+    planned, most = under_test.planned_steps(recipe), len(trial.losses)
+    if planned >= under_test.sizing.steps or not trial.finite:
         return trial
-    short = run_trial(patient, recipe, steps=planned)
+    short = run_trial(under_test, recipe, steps=planned)
     gain = trial.held_accuracy - short.held_accuracy
     seen = (
-        f"{planned} steps of {patient.batch_size(recipe):,} images in {recipe.training.epochs} epochs. After "
-        f"as many {short.held_accuracy:.0%} of images held out are read, after {most} steps "
+        f"{planned} steps of {under_test.batch_size(recipe):,} images in {recipe.training.epochs} epochs. "
+        f"After as many {short.held_accuracy:.0%} of images held out are read, after {most} steps "
         f"{trial.held_accuracy:.0%}"
     )
     expected = f"a gain of at most {_MORE_STEPS:.0%} from more steps"
     if gain < _MORE_STEPS:
         examination.passed("number of steps", seen, expected)
         return trial
-    changes: dict[str, Any] = {"training.min_steps": 5 * patient.sizing.steps, "training.steps": 0}
-    if patient.batch_size(recipe) > _LARGE_BATCH:
+    changes: dict[str, Any] = {"training.min_steps": 5 * under_test.sizing.steps, "training.steps": 0}
+    if under_test.batch_size(recipe) > _LARGE_BATCH:
         changes["training.batch_size"] = 64
     examination.found("steps-few", "fault", seen, expected=expected, changes=changes)
     return trial
@@ -70,21 +70,21 @@ def check_steps(examination: Examination, trial: Trial) -> Trial:
 def check_rate(examination: Examination, trial: Trial) -> tuple[RangeTest, Trial]:
     """The range test's rate against the recipe's, both tried out; the trial of the better one.
 
-    A small rate is no fault in itself, if there are steps enough: what counts is rate times steps.
+    A small rate is not a fault in itself, if there are steps enough: what counts is rate times steps.
     """
-    patient, recipe = examination.patient, examination.recipe
-    test = range_test(patient, recipe)
+    under_test, recipe = examination.under_test, examination.recipe
+    test = range_test(under_test, recipe)
     rival = change_recipe(recipe, {"optimiser.learning_rate": float(f"{test.best:.2g}")})
-    other = run_trial(patient, rival)
+    other = run_trial(under_test, rival)
     used = recipe.optimiser.learning_rate
     gain = other.held_accuracy - trial.held_accuracy
-    way, good_way = used * patient.planned_steps(recipe), test.best * patient.sizing.steps
+    way, good_way = used * under_test.planned_steps(recipe), test.best * under_test.sizing.steps
     small = test.best > 3 * used and way < _PATIENCE * good_way
     large = test.best < used / 3 or (test.best < used and not trial.finite)
     better = gain >= _GAP or (used > _FAR * test.best and trial.last_loss > _WORSE * other.last_loss)
     seen = (
-        f"{used:.2g}; the loss falls fastest at {test.best:.2g}. After {patient.sizing.steps} steps the one "
-        f"reads {trial.held_accuracy:.0%} of images held out (loss {trial.last_loss:.3g}), the other "
+        f"{used:.2g}; the loss falls fastest at {test.best:.2g}. After {under_test.sizing.steps} steps the "
+        f"one reads {trial.held_accuracy:.0%} of images held out (loss {trial.last_loss:.3g}), the other "
         f"{other.held_accuracy:.0%} ({other.last_loss:.3g})"
     )
     expected = "a rate that learns about as well as that of the range test"
@@ -92,10 +92,10 @@ def check_rate(examination: Examination, trial: Trial) -> tuple[RangeTest, Trial
         examination.passed("learning rate", seen, expected)
         return test, trial if trial.held_accuracy >= other.held_accuracy else other
     if not trial.finite:
-        seen += f". The loss was no number after step {len(trial.losses)}"
+        seen += f". The loss was NaN or infinite after step {len(trial.losses)}"
     changes = _good_habits(recipe)
     better_recipe = change_recipe(recipe, changes)
-    found, best = find_rate(patient, better_recipe, range_test(patient, better_recipe))
+    found, best = find_rate(under_test, better_recipe, range_test(under_test, better_recipe))
     changes["optimiser.learning_rate"] = found.optimiser.learning_rate
     code = "rate-too-large" if large else "rate-too-small"
     examination.found(code, "fault", seen, expected=expected, changes=changes)
@@ -128,12 +128,12 @@ def check_dead(examination: Examination, readings: tuple[LayerReading, ...]) -> 
 
 
 def check_overfit(examination: Examination) -> bool:
-    """Whether sixteen images can be learned by heart; a finding only where nothing else explains it."""
-    right, loss = overfit_batch(examination.patient, examination.recipe)
+    """Whether sixteen images can be memorised; a finding only where nothing else explains it."""
+    right, loss = overfit_batch(examination.under_test, examination.recipe)
     seen = f"{right:.0%} right, loss {loss:.3g}"
     expected = f"at least {_LEARNED:.0%} right"
     if right >= _LEARNED:
-        examination.passed("sixteen images learned by heart", seen, expected)
+        examination.passed("sixteen images memorised", seen, expected)
     elif not examination.faulty and not _overfit_slowly(examination, right):
         examination.found("cannot-overfit", "fault", seen, expected=expected)
     return right >= _LEARNED
@@ -143,7 +143,7 @@ def _overfit_slowly(examination: Examination, right: float) -> bool:
     """Whether a much smaller rate memorises them: then the rate is at fault, not the network."""
     rate = float(f"{examination.recipe.optimiser.learning_rate / _FAR:.2g}")
     changes = {"optimiser.learning_rate": rate}
-    slowly, _ = overfit_batch(examination.patient, change_recipe(examination.recipe, changes))
+    slowly, _ = overfit_batch(examination.under_test, change_recipe(examination.recipe, changes))
     if slowly < _LEARNED:
         return False
     used = examination.recipe.optimiser.learning_rate
@@ -155,22 +155,22 @@ def _overfit_slowly(examination: Examination, right: float) -> bool:
 
 def check_labels(examination: Examination, trial: Trial, *, capable: bool) -> None:
     """The same training with the labels in a random order: what is learned from true labels must be more."""
-    patient = examination.patient
-    train = patient.train
-    rng = np.random.default_rng([patient.seed, *b"shuffled"])
+    under_test = examination.under_test
+    train = under_test.train
+    rng = np.random.default_rng([under_test.seed, *b"shuffled"])
     shuffled = ImageDataset(train.images, rng.permutation(train.labels), train.class_names)
-    other = run_trial(patient, trial.recipe, train=shuffled)
-    guess = guessing(patient.held.labels)
+    other = run_trial(under_test, trial.recipe, train=shuffled)
+    guess = guessing(under_test.held.labels)
     seen = (
         f"loss {trial.last_loss:.3g} with the true labels, {other.last_loss:.3g} with shuffled ones; "
         f"{trial.held_accuracy:.0%} of images held out are read, by chance it would be {guess:.0%}"
     )
     expected = "a lower loss with the true ones"
     alike = trial.last_loss > (1 - _ALIKE) * other.last_loss
-    if capable and alike and trial.held_accuracy < lucky(guess, len(patient.held)):
+    if capable and alike and trial.held_accuracy < lucky(guess, len(under_test.held)):
         examination.found("labels-random", "fault", seen, expected=expected)
         return
-    if not alike or trial.held_accuracy >= lucky(guess, len(patient.held)):
+    if not alike or trial.held_accuracy >= lucky(guess, len(under_test.held)):
         examination.passed("true labels against shuffled ones", seen, expected)
 
 
@@ -178,28 +178,28 @@ def check_restraints(examination: Examination, trial: Trial) -> Trial:
     """The trial to go on with. Without dropout, augmentation, smoothed labels, weight decay and tight
     clipping the same steps must not learn much more of the training images; where they do, each is left out
     by itself."""
-    patient, recipe = examination.patient, trial.recipe
+    under_test, recipe = examination.under_test, trial.recipe
     free = change_recipe(without_regularisers(recipe), {"loss.label_smoothing": 0.0})
     if 0 < recipe.optimiser.clip_norm < _TIGHT:
         free = change_recipe(free, {"optimiser.clip_norm": 1.0})
     if free == recipe:
         return trial
-    most = run_trial(patient, free).train_accuracy
+    most = run_trial(under_test, free).train_accuracy
     own = trial.train_accuracy
     seen = f"{own:.0%} of the training images are learned with it, {most:.0%} without"
     expected = f"a loss of at most {_HELD_BACK:.0%}"
     if _check_decay(examination, trial):
-        return run_trial(patient, examination.recipe)
+        return run_trial(under_test, examination.recipe)
     if most - own < _HELD_BACK:
         examination.passed("what dropout, augmentation, clipping and weight decay cost", seen, expected)
         return trial
     for code, changes in _restraints(recipe).items():
-        alone = run_trial(patient, change_recipe(recipe, changes)).train_accuracy
+        alone = run_trial(under_test, change_recipe(recipe, changes)).train_accuracy
         if alone - own >= _HELD_BACK / 2:
             seen = f"{own:.0%} of the training images are learned with it, {alone:.0%} without"
             severity: Severity = "fault" if alone - own >= 2 * _HELD_BACK else "warning"
             examination.found(code, severity, seen, expected=expected, changes=changes)
-    return trial if examination.recipe == recipe else run_trial(patient, examination.recipe)
+    return trial if examination.recipe == recipe else run_trial(under_test, examination.recipe)
 
 
 def _check_decay(examination: Examination, trial: Trial) -> bool:
@@ -209,7 +209,7 @@ def _check_decay(examination: Examination, trial: Trial) -> bool:
     if decay < _HEAVY:
         return False
     changes = {"optimiser.weight_decay": decay / 100}
-    other = run_trial(examination.patient, change_recipe(trial.recipe, changes))
+    other = run_trial(examination.under_test, change_recipe(trial.recipe, changes))
     seen = (
         f"{decay:g}: the loss ends at {trial.last_loss:.3g}, with a hundredth of it at {other.last_loss:.3g}"
     )
@@ -240,14 +240,14 @@ def _restraints(recipe: Recipe) -> dict[str, dict[str, Any]]:
 
 def check_black_images(examination: Examination, trial: Trial) -> None:
     """The input-independent baseline: black images, the same labels."""
-    patient = examination.patient
-    train = patient.train
+    under_test = examination.under_test
+    train = under_test.train
     black = ImageDataset(np.zeros_like(train.images), train.labels, train.class_names)
-    other = run_trial(patient, trial.recipe, train=black)
-    guess = guessing(patient.held.labels)
+    other = run_trial(under_test, trial.recipe, train=black)
+    guess = guessing(under_test.held.labels)
     seen = f"loss {trial.last_loss:.3g} with the images, {other.last_loss:.3g} with black ones"
     expected = "a lower loss with the images"
-    if trial.last_loss < 0.97 * other.last_loss or trial.held_accuracy > lucky(guess, len(patient.held)):
+    if trial.last_loss < 0.97 * other.last_loss or trial.held_accuracy > lucky(guess, len(under_test.held)):
         examination.passed("true images against black ones", seen, expected)
     elif not examination.faulty:
         examination.found("ignores-input", "fault", seen, expected=expected)

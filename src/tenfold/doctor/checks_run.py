@@ -26,7 +26,7 @@ def check_history(examination: Examination, history: Sequence[EpochRecord]) -> N
     """One epoch after another, as the run wrote them down."""
     if any(not np.isfinite(record.train_loss) for record in history):
         examination.found(
-            "not-finite", "fault", "the training loss is no number", expected="a number in each epoch",
+            "not-finite", "fault", "the training loss is NaN or infinite", expected="a number in each epoch",
             changes={"optimiser.clip_norm": 1.0},
         )  # fmt: skip
         return
@@ -41,7 +41,7 @@ def _check_divergence(examination: Examination, history: Sequence[EpochRecord]) 
     """A loss that ended far above its lowest, or above that of guessing without having come down to it."""
     losses = np.array([record.train_loss for record in history], float)
     lowest, last = int(losses.argmin()), losses[-1]
-    guess = guessing_loss(examination.patient)
+    guess = guessing_loss(examination.under_test)
     seen = (
         f"training loss {losses[0]:.4g} in epoch 1, {losses[lowest]:.4g} in epoch {lowest + 1}, "
         f"{last:.4g} in epoch {len(losses)}; that of guessing is {guess:.4g}"
@@ -68,7 +68,7 @@ def _check_over_fitting(examination: Examination, history: Sequence[EpochRecord]
     )
     expected = f"at the end at most {_RISEN:g} times the lowest"
     if losses[-1] > _RISEN * losses[best] and history[-1].train_loss < history[best].train_loss:
-        if examination.patient.recipe.training.patience:
+        if examination.under_test.recipe.training.patience:
             examination.passed("validation loss against training loss", seen, "the best weights are kept")
             return
         changes = {"training.patience": max(3, len(history) // 10)}
@@ -102,7 +102,7 @@ def _check_plateau(examination: Examination, history: Sequence[EpochRecord]) -> 
 
 def check_claim(examination: Examination, right: int, total: int) -> None:
     """The accuracy that the recipe names, against what its run reached on the test images."""
-    claimed = examination.patient.recipe.published.test_accuracy
+    claimed = examination.under_test.recipe.published.test_accuracy
     if claimed is None or not total:
         return
     low, high = wilson_interval(right, total)

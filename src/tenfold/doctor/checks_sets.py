@@ -36,11 +36,11 @@ def sample_of(data: ImageDataset, seed: int) -> ImageDataset:
 
 def check_wraps(examination: Examination) -> bool:
     """Pixels that ran over 255 and began again at 0: whether there are such."""
-    patient = examination.patient
-    for part, data in (("training", patient.whole), ("test", patient.test)):
+    under_test = examination.under_test
+    for part, data in (("training", under_test.whole), ("test", under_test.test)):
         if data is None:
             continue
-        share = share_of_wraps(np.asarray(sample_of(data, patient.seed).images))
+        share = share_of_wraps(np.asarray(sample_of(data, under_test.seed).images))
         seen = f"{share:.1%} of the steep jumps between neighbouring pixels of the {part} images run against"
         seen += " the slope on both sides"
         expected = f"at most {_WRAPS:.1%}"
@@ -54,13 +54,13 @@ def check_wraps(examination: Examination) -> bool:
 
 def check_order(examination: Examination) -> None:
     """Without shuffling, each stretch of the training images should hold all classes as a draw would."""
-    patient, recipe = examination.patient, examination.patient.recipe
+    under_test, recipe = examination.under_test, examination.under_test.recipe
     if recipe.training.shuffle:
         return
-    labels = patient.whole.labels
-    width = min(max(patient.batch_size(recipe), 4 * patient.classes), len(labels))
-    own = _distance(labels, width, patient.classes)
-    drawn = _distance(np.random.default_rng(patient.seed).permutation(labels), width, patient.classes)
+    labels = under_test.whole.labels
+    width = min(max(under_test.batch_size(recipe), 4 * under_test.classes), len(labels))
+    own = _distance(labels, width, under_test.classes)
+    drawn = _distance(np.random.default_rng(under_test.seed).permutation(labels), width, under_test.classes)
     seen = (
         f"the classes of {width:,} images in a row differ from those of the whole by {own:.0%}, "
         f"in a random order by {drawn:.0%}"
@@ -98,7 +98,7 @@ def check_labels_by_reference(examination: Examination, reference: Reference) ->
     expected_gain = (1 - noise) * noise - noise**2 / (classes - 1)
     typical = gain > _NOISE_LIKE * expected_gain
     credible = right.mean() > lucky(guessing(labels), len(labels))
-    worst, share = _worst_class(answers, labels, examination.patient.whole.class_names)
+    worst, share = _worst_class(answers, labels, examination.under_test.whole.class_names)
     seen = f"about {noise:.0%} of the labels differ from what the most similar images say"
     expected = f"at most {_NOISY:.0%}"
     if credible and typical and noise > _NOISY:
@@ -128,15 +128,15 @@ def check_test(examination: Examination, reference: Reference, *, pixels: bool) 
 
     pixels: whether those of both are sound so far, without which nothing can be compared.
     """
-    patient = examination.patient
-    if patient.test is None or not _check_frame(examination, patient.test):
+    under_test = examination.under_test
+    if under_test.test is None or not _check_frame(examination, under_test.test):
         return
-    _check_shares(examination, patient.test)
-    if not pixels or not _check_pixels(examination, patient.test):
+    _check_shares(examination, under_test.test)
+    if not pixels or not _check_pixels(examination, under_test.test):
         return
-    held, few = reference.answer(patient.held.images), sample_of(patient.test, patient.seed)
-    agreed = float((held.labels == patient.held.labels).mean())
-    if agreed <= lucky(guessing(patient.held.labels), len(patient.held)):
+    held, few = reference.answer(under_test.held.images), sample_of(under_test.test, under_test.seed)
+    agreed = float((held.labels == under_test.held.labels).mean())
+    if agreed <= lucky(guessing(under_test.held.labels), len(under_test.held)):
         return
     answers = reference.answer(few.images)
     theirs = float((answers.labels == few.labels).mean())
@@ -163,7 +163,7 @@ def check_test(examination: Examination, reference: Reference, *, pixels: bool) 
 
 def _check_frame(examination: Examination, test: ImageDataset) -> bool:
     """Size of the images and names of the classes: without them nothing can be compared."""
-    whole = examination.patient.whole
+    whole = examination.under_test.whole
     ours, theirs = whole.image_shape, test.image_shape
     if ours != theirs or whole.class_names != test.class_names:
         seen = f"{theirs[0]} x {theirs[1]} pixels and classes {', '.join(test.class_names[:12])}"
@@ -175,7 +175,7 @@ def _check_frame(examination: Examination, test: ImageDataset) -> bool:
 
 
 def _check_shares(examination: Examination, test: ImageDataset) -> None:
-    whole = examination.patient.whole
+    whole = examination.under_test.whole
     ours, theirs = (data.class_counts() / len(data) for data in (whole, test))
     apart = float(np.abs(ours - theirs).sum() / 2)
     names = [whole.class_names[k] for k in np.flatnonzero((theirs == 0) & (ours > 0))]
@@ -191,8 +191,8 @@ def _check_shares(examination: Examination, test: ImageDataset) -> None:
 
 def _check_pixels(examination: Examination, test: ImageDataset) -> bool:
     """The mean images of both: alike, opposite, or of another range."""
-    seed = examination.patient.seed
-    ours, theirs = (np.asarray(sample_of(d, seed).images) for d in (examination.patient.whole, test))
+    seed = examination.under_test.seed
+    ours, theirs = (np.asarray(sample_of(d, seed).images) for d in (examination.under_test.whole, test))
     spread, other = float(ours.std()), float(theirs.std())
     if not spread:
         return False
@@ -222,7 +222,7 @@ def _check_views(
 ) -> bool:
     """Whether the test images agree once they are inverted, turned, mirrored or moved."""
     best, name = 0.0, ""
-    for each, images in _views(np.asarray(few.images), np.asarray(examination.patient.train.images)):
+    for each, images in _views(np.asarray(few.images), np.asarray(examination.under_test.train.images)):
         share = float((reference.answer(images).labels == few.labels).mean())
         if share > best:
             best, name = share, each

@@ -6,8 +6,8 @@ import numpy as np
 
 from tenfold.doctor.diagnosis import Severity
 from tenfold.doctor.examination import Examination
-from tenfold.doctor.patient import Patient
 from tenfold.doctor.readings import saturation, view_inside
+from tenfold.doctor.recipe_under_test import RecipeUnderTest
 from tenfold.networks.layers import LayerSpec, parse_layers
 from tenfold.numpy_engine.inside import InsideView
 from tenfold.numpy_engine.registry import LOSSES
@@ -25,8 +25,8 @@ _VANISHED, _GONE, _EXPLODED = 0.01, 0.001, 1000.0
 
 def check_start(examination: Examination) -> None:
     """On inputs as scaled by what was found before, so that large pixels are not blamed on the weights."""
-    view = view_inside(examination.patient, examination.recipe)
-    if not examination.patient.recipe.network.start_from:
+    view = view_inside(examination.under_test, examination.recipe)
+    if not examination.under_test.recipe.network.start_from:
         _check_saturation(examination, view)
         _check_first_loss(examination, view)
     _check_gradients(examination)
@@ -49,30 +49,30 @@ def _check_saturation(examination: Examination, view: InsideView) -> None:
         for layer in view.layers
         if layer.kind in ("sigmoid", "tanh")
     }
-    if examination.patient.recipe.loss.name == "sigmoid-distance":
+    if examination.under_test.recipe.loss.name == "sigmoid-distance":
         shares["the output"] = saturation("logits", view.logits)
     if not shares:
         return
     layer, share = max(shares.items(), key=lambda pair: pair[1])
-    seen = f"{share:.0%} of {layer} lies where the slope is below a twentieth of the steepest"
+    seen = f"{share:.0%} of {layer} lies where the derivative is below a twentieth of its maximum"
     expected = f"at most {_FLAT:.0%}"
     if share > _FLAT:
         examination.found(
             "saturated", "fault" if share > _MOSTLY_FLAT else "warning", seen, expected=expected,
-            changes=_start_changes(examination.patient.recipe), layer=layer[0].upper() + layer[1:],
+            changes=_start_changes(examination.under_test.recipe), layer=layer[0].upper() + layer[1:],
         )  # fmt: skip
     else:
         examination.passed("saturated units at the start", seen, expected)
 
 
 def _check_first_loss(examination: Examination, view: InsideView) -> None:
-    patient = examination.patient
-    settings = patient.recipe.loss
-    guess = guessing_loss(patient)
+    under_test = examination.under_test
+    settings = under_test.recipe.loss
+    guess = guessing_loss(under_test)
     first = _loss_of(view, examination)
     if settings.name == "cross-entropy":
         high, grave = first > guess + _ABOVE, first > guess + _FAR_ABOVE
-        expected = f"ln {patient.classes} = {guess:.2f}, and at most {_ABOVE:g} more"
+        expected = f"ln {under_test.classes} = {guess:.2f}, and at most {_ABOVE:g} more"
     else:
         high, grave = first > _TIMES * guess, first > _FAR_TIMES * guess
         expected = f"{guess:.2f}, that of guessing, and at most {_TIMES:g} times as much"
@@ -81,31 +81,31 @@ def _check_first_loss(examination: Examination, view: InsideView) -> None:
         examination.found(
             "start-loss", "fault" if grave or not np.isfinite(first) else "warning",
             f"the loss before the first step is {seen}; that of guessing is {guess:.2f}", expected=expected,
-            changes=_start_changes(patient.recipe),
+            changes=_start_changes(under_test.recipe),
         )  # fmt: skip
     else:
         examination.passed("loss at the start", seen, expected)
 
 
-def guessing_loss(patient: Patient) -> float:
+def guessing_loss(under_test: RecipeUnderTest) -> float:
     """Of scores of 0 for every class."""
-    settings = patient.recipe.loss
-    scores = np.zeros((patient.classes, patient.classes))
-    return LOSSES[settings.name](settings)(scores, np.arange(patient.classes))[0]
+    settings = under_test.recipe.loss
+    scores = np.zeros((under_test.classes, under_test.classes))
+    return LOSSES[settings.name](settings)(scores, np.arange(under_test.classes))[0]
 
 
 def _loss_of(view: InsideView, examination: Examination) -> float:
-    """With the loss as it was given, though the view may be of a recipe whose loss is mended already."""
-    settings = examination.patient.recipe.loss.model_copy(update={"label_shift": 0})
-    patient = examination.patient
-    few = np.random.default_rng(patient.seed).permutation(len(patient.train))[: len(view.logits)]
+    """With the loss as it was given, though the view may be of a recipe whose loss is fixed already."""
+    settings = examination.under_test.recipe.loss.model_copy(update={"label_shift": 0})
+    under_test = examination.under_test
+    few = np.random.default_rng(under_test.seed).permutation(len(under_test.train))[: len(view.logits)]
     with np.errstate(all="ignore"):
-        return LOSSES[settings.name](settings)(view.logits, patient.train.labels[few])[0]
+        return LOSSES[settings.name](settings)(view.logits, under_test.train.labels[few])[0]
 
 
 def _check_gradients(examination: Examination) -> None:
-    """After the start is mended: what is left lies in the layers themselves."""
-    view = view_inside(examination.patient, examination.recipe)
+    """After the start is fixed: what is left lies in the layers themselves."""
+    view = view_inside(examination.under_test, examination.recipe)
     rates = [
         (
             name.removesuffix(".weight"),

@@ -9,7 +9,7 @@ import numpy as np
 from tenfold.arrays import Batch
 from tenfold.doctor.diagnosis import Severity
 from tenfold.doctor.examination import Examination
-from tenfold.doctor.patient import Patient
+from tenfold.doctor.recipe_under_test import RecipeUnderTest
 from tenfold.doctor.trials import without_regularisers
 from tenfold.networks.initialise import initial_weights
 from tenfold.numpy_engine.engine import NumpyEngine
@@ -19,21 +19,21 @@ from tenfold.recipes.load import change_recipe
 from tenfold.recipes.schema import Recipe
 from tenfold.settings import LossSettings
 
-__all__ = ["check_inputs", "check_loss", "check_step", "judge_slope"]
+__all__ = ["check_inputs", "check_loss", "check_step", "judge_derivative"]
 
 _FAR, _NEAR = 3.0, 0.02  # of mean and spread of the inputs
 _IMAGES = 32
 _EXACT = 0.05  # of 1
-_MOVE = 1e-5  # the length of the step along the gradient, over which the slope is measured
+_MOVE = 1e-5  # the length of the step along the gradient, over which the change is measured
 _APART = 3.0  # times: the rates of weights and biases
-_GONE = 0.01  # of the gradient at the start: the loss leads nowhere any more
+_GONE = 0.01  # of the gradient at the start: the gradient has vanished
 
 
 def check_inputs(examination: Examination) -> None:
     """Mean near 0 and spread near 1 (LeCun et al. 1998); 0..1, as most people scale, is near enough."""
-    patient = examination.patient
-    options = patient.setup(patient.recipe).engine.options
-    pixels = patient.train.images
+    under_test = examination.under_test
+    options = under_test.setup(under_test.recipe).engine.options
+    pixels = under_test.train.images
     mean = (float(pixels.mean()) / 255 - options.mean) / options.std
     spread = float(pixels.std()) / 255 / options.std
     seen = f"mean {mean:.2g}, standard deviation {spread:.2g}"
@@ -50,10 +50,10 @@ def check_inputs(examination: Examination) -> None:
 def check_loss(examination: Examination) -> None:
     """Whether answering all classes with the same low score is cheaper than guessing, at a place where the
     gradient is gone: then descent ends there, whatever the images show."""
-    patient = examination.patient
-    settings = patient.recipe.loss
-    guess, pull = _constant_answer(settings, 0.0, patient.classes)
-    levels = [_constant_answer(settings, level, patient.classes) for level in np.linspace(-15, 15, 31)]
+    under_test = examination.under_test
+    settings = under_test.recipe.loss
+    guess, pull = _constant_answer(settings, 0.0, under_test.classes)
+    levels = [_constant_answer(settings, level, under_test.classes) for level in np.linspace(-15, 15, 31)]
     lowest, left = min(levels, key=lambda pair: round(pair[0], 6))
     seen = f"the same answer for every image brings the loss from {guess:.3f} to {lowest:.3f}"
     expected = "no answer that is good for every image and flat"
@@ -62,7 +62,7 @@ def check_loss(examination: Examination) -> None:
         changes = {"loss.name": "cross-entropy"}
         examination.found("loss-trap", "fault", seen, expected=expected, changes=changes)
     else:
-        examination.passed("whether the loss rewards saying nothing", seen, expected)
+        examination.passed("whether the loss rewards predicting no class", seen, expected)
 
 
 def _constant_answer(settings: LossSettings, level: float, classes: int) -> tuple[float, float]:
@@ -75,9 +75,9 @@ def _constant_answer(settings: LossSettings, level: float, classes: int) -> tupl
 def check_step(examination: Examination) -> None:
     """Measured on fresh small weights and standardised inputs, so that nothing is saturated: what is odd
     there lies in loss, gradient and optimiser, not in the start."""
-    patient = examination.patient
+    under_test = examination.under_test
     plain = change_recipe(
-        without_regularisers(patient.recipe),
+        without_regularisers(under_test.recipe),
         {
             "network.initialise": "torch",
             "network.start_from": "",
@@ -87,18 +87,20 @@ def check_step(examination: Examination) -> None:
             "training.precision": "float64",
         },
     )
-    engine = _engine(patient, plain)
-    few = patient.train.subset(np.random.default_rng(patient.seed).permutation(len(patient.train))[:_IMAGES])
+    engine = _engine(under_test, plain)
+    few = under_test.train.subset(
+        np.random.default_rng(under_test.seed).permutation(len(under_test.train))[:_IMAGES]
+    )
     batch = Batch(few.images, few.labels)
-    _check_slope(examination, engine, batch)
+    _check_derivative(examination, engine, batch)
     _check_columns(examination, engine, batch)
     _check_bias_rate(examination, engine, batch)
 
 
-def _engine(patient: Patient, recipe: Recipe) -> NumpyEngine:
-    options = replace(patient.setup(recipe).engine.options, precision="float64")
-    network = recipe.plan(patient.train.image_shape, patient.classes)
-    return NumpyEngine(network, initial_weights(network, "torch", seed=patient.seed), options)
+def _engine(under_test: RecipeUnderTest, recipe: Recipe) -> NumpyEngine:
+    options = replace(under_test.setup(recipe).engine.options, precision="float64")
+    network = recipe.plan(under_test.train.image_shape, under_test.classes)
+    return NumpyEngine(network, initial_weights(network, "torch", seed=under_test.seed), options)
 
 
 def _exact(engine: NumpyEngine) -> dict[str, np.ndarray]:
@@ -106,17 +108,17 @@ def _exact(engine: NumpyEngine) -> dict[str, np.ndarray]:
     return {name: value.copy() for name, value in engine.store.values.items()}
 
 
-def _check_slope(examination: Examination, engine: NumpyEngine, batch: Batch) -> None:
-    """The loss's slope along the gradient, by central differences, over the length of the gradient: 1 where
-    the gradient is right, -1 where its sign is wrong, 1/N where it is the sum over N images."""
-    slope = _slope(engine, batch)
-    code, severity, seen = judge_slope(slope, len(batch))
+def _check_derivative(examination: Examination, engine: NumpyEngine, batch: Batch) -> None:
+    """The loss's derivative along the gradient, by central differences, over the gradient's length: 1 if the
+    gradient is right, -1 if its sign is wrong, 1/N if it is the sum over N images."""
+    derivative = _derivative(engine, batch)
+    code, severity, seen = judge_derivative(derivative, len(batch))
     expected = "1: right, and averaged over the batch"
     if not code:
-        examination.passed("slope along the gradient", seen, expected)
+        examination.passed("derivative along the gradient", seen, expected)
     elif code == "gradient-sum":
-        patient, recipe = examination.patient, examination.patient.recipe
-        rate = recipe.optimiser.learning_rate * patient.batch_size(recipe)
+        under_test, recipe = examination.under_test, examination.under_test.recipe
+        rate = recipe.optimiser.learning_rate * under_test.batch_size(recipe)
         if recipe.optimiser.name != "sgd":
             rate = recipe.optimiser.learning_rate  # Adam does not feel the gradient's length
         changes = {"loss.reduction": "mean", "optimiser.learning_rate": rate}
@@ -125,20 +127,20 @@ def _check_slope(examination: Examination, engine: NumpyEngine, batch: Batch) ->
         examination.found(code, severity, seen, expected=expected)
 
 
-def judge_slope(slope: float, images: int) -> tuple[str, Severity, str]:
-    """(code, severity, what was seen) of the loss's slope along the gradient over the gradient's length; no
-    code where it is 1."""
-    seen = f"the loss falls {slope:.4g} times as fast as the gradient says"
-    if abs(slope - 1) < _EXACT:
+def judge_derivative(derivative: float, images: int) -> tuple[str, Severity, str]:
+    """(code, severity, what was seen) of the loss's derivative along the gradient over the gradient's
+    length; no code where it is 1."""
+    seen = f"the loss falls {derivative:.4g} times as fast as the gradient says"
+    if abs(derivative - 1) < _EXACT:
         return "", "note", seen
-    if slope < 0:
+    if derivative < 0:
         return "gradient-sign", "fault", seen
-    if abs(slope * images - 1) < _EXACT:
+    if abs(derivative * images - 1) < _EXACT:
         return "gradient-sum", "warning", f"{seen}, which is 1 / {images}, with {images} images"
     return "gradient-wrong", "fault", seen
 
 
-def _slope(engine: NumpyEngine, batch: Batch) -> float:
+def _derivative(engine: NumpyEngine, batch: Batch) -> float:
     weights = _exact(engine)
     view = look_inside(engine.network, weights, engine.options, batch.images, batch.labels)
     length = float(np.sqrt(sum(np.square(g).sum() for g in view.gradients.values())))
@@ -194,7 +196,7 @@ def _check_bias_rate(examination: Examination, engine: NumpyEngine, batch: Batch
     expected = f"within a factor of {_APART:g}"
     if not 1 / _APART < worst < _APART:
         groups = [
-            g.model_dump() for g in examination.patient.recipe.optimiser.groups if "bias" not in g.match
+            g.model_dump() for g in examination.under_test.recipe.optimiser.groups if "bias" not in g.match
         ]
         changes = {"optimiser.groups": groups}
         examination.found("bias-rate", "warning", seen, expected=expected, changes=changes)

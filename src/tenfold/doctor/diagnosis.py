@@ -1,4 +1,4 @@
-"""What the doctor hands over: what was looked at, what was found, and what mends it."""
+"""What the doctor hands over: what was looked at, what was found, and what fixes it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SEVERITIES: tuple[Severity, ...] = ("fault", "warning", "note")
 class Finding:
     """code: a short name that does not change. seen: the measurement in words, with its number.
     why: why it hurts. remedy: what to do. changes: values of the recipe by dotted key that do it;
-    empty where the data have to be mended.
+    empty where the data have to be fixed.
     """
 
     code: str
@@ -49,9 +49,9 @@ class Check:
 
 @dataclass(frozen=True, eq=False)
 class LayerReading:
-    """A layer at one moment. outputs_std, gradient_std: root mean squares of what it gives on and of what
-    comes back to it (0 where nothing does). dead: share of ReLUs that are 0 for every image.
-    saturated: share of the outputs of sigmoid or tanh whose slope is below a twentieth of the steepest.
+    """A layer at one moment. outputs_std, gradient_std: root mean squares of its outputs and of the gradient
+    with respect to them (0 without one). dead: share of ReLUs that are 0 for every image.
+    saturated: share of the outputs of sigmoid or tanh whose derivative is below a twentieth of its maximum.
     histogram, edges: of the outputs, shares (B,) and limits (B + 1,).
     """
 
@@ -100,7 +100,7 @@ class RangeTest:
 @dataclass(frozen=True, eq=False)
 class Diagnosis:
     """findings: the gravest first, and of equal ones the likelier cause first. checks: all that was looked
-    at. changes: those of all findings together, so that `mended` is the recipe they lead to.
+    at. changes: those of all findings together, so that `fixed` is the recipe they lead to.
     before, after: layers at the start and after a short training (or the run's own weights).
     updates: |change of a step| / |weights| a parameter. losses: of the short training, a step each.
     references: models from elsewhere whose answers were used, one line each.
@@ -113,7 +113,7 @@ class Diagnosis:
     findings: tuple[Finding, ...]
     checks: tuple[Check, ...]
     changes: Mapping[str, Any]
-    mended: Recipe
+    fixed: Recipe
     before: tuple[LayerReading, ...] = ()
     after: tuple[LayerReading, ...] = ()
     updates: Mapping[str, float] = field(default_factory=dict)

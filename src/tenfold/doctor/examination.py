@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tenfold.doctor.diagnosis import SEVERITIES, Check, Finding, Severity
-from tenfold.doctor.patient import Patient
+from tenfold.doctor.recipe_under_test import RecipeUnderTest
 from tenfold.doctor.words import WORDS
 from tenfold.recipes.load import change_recipe
 from tenfold.recipes.schema import Recipe
@@ -26,12 +26,12 @@ def make_finding(
 
 @dataclass
 class Examination:
-    """patient: who is examined. changes: what faults and warnings so far would
+    """under_test: who is examined. changes: what faults and warnings so far would
     change (a note only remarks); `recipe` is the recipe with
     them, so that no later check blames a number that only looks wrong because of an earlier fault.
     references: models from elsewhere whose answers were used, one line each."""
 
-    patient: Patient
+    under_test: RecipeUnderTest
     findings: list[Finding] = field(default_factory=list)
     checks: list[Check] = field(default_factory=list)
     changes: dict[str, Any] = field(default_factory=dict)
@@ -39,7 +39,7 @@ class Examination:
 
     @property
     def recipe(self) -> Recipe:
-        return change_recipe(self.patient.recipe, self.changes)
+        return change_recipe(self.under_test.recipe, self.changes)
 
     @property
     def faulty(self) -> bool:

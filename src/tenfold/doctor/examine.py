@@ -28,8 +28,8 @@ from tenfold.doctor.checks_start import check_start
 from tenfold.doctor.checks_step import check_inputs, check_loss, check_step
 from tenfold.doctor.diagnosis import Diagnosis, RangeTest
 from tenfold.doctor.examination import Examination
-from tenfold.doctor.patient import admit
 from tenfold.doctor.readings import read_layers, view_inside
+from tenfold.doctor.recipe_under_test import prepare_recipe
 from tenfold.doctor.trials import Trial, run_trial
 from tenfold.engines.create import choose_engine
 from tenfold.recipes.load import get_recipe
@@ -64,7 +64,7 @@ def diagnose(
     single = recipe.model_copy(update={"ensemble": EnsembleSettings()})
     network = single.plan(dataset.image_shape, len(dataset.class_names))
     choose_engine(engine, network)  # a name that is unknown is refused before anything is measured
-    examination = Examination(admit(single, dataset, test, engine=engine, seed=seed))
+    examination = Examination(prepare_recipe(single, dataset, test, engine=engine, seed=seed))
     check_data(examination)
     check_design(examination)
     check_inputs(examination)
@@ -109,18 +109,18 @@ def examine_target(
 
 def _check_learning(examination: Examination) -> tuple[Trial, RangeTest]:
     """The trial of the recipe as it was given, and the range test."""
-    patient = examination.patient
-    given = run_trial(patient, patient.recipe)
-    trial = run_trial(patient, examination.recipe) if examination.recipe != patient.recipe else given
+    under_test = examination.under_test
+    given = run_trial(under_test, under_test.recipe)
+    trial = run_trial(under_test, examination.recipe) if examination.recipe != under_test.recipe else given
     trial = check_steps(examination, trial)
     trial = check_restraints(examination, trial)
     test, trial = check_rate(examination, trial)
     if not trial.finite:
         examination.found(
-            "not-finite", "fault", f"the loss was no number after step {len(trial.losses)}",
+            "not-finite", "fault", f"the loss was NaN or infinite after step {len(trial.losses)}",
             expected="numbers", changes={"optimiser.clip_norm": 1.0},
         )  # fmt: skip
-    check_dead(examination, read_layers(view_inside(patient, patient.recipe, given.weights)))
+    check_dead(examination, read_layers(view_inside(under_test, under_test.recipe, given.weights)))
     capable = check_overfit(examination)
     check_labels(examination, trial, capable=capable)
     check_black_images(examination, trial)
@@ -138,18 +138,18 @@ def _check_run(examination: Examination, run: Run) -> None:
 def _conclude(
     examination: Examination, recipe: Recipe, given: Trial, test: RangeTest, run: Run | None
 ) -> Diagnosis:
-    patient = examination.patient
+    under_test = examination.under_test
     return Diagnosis(
         recipe=recipe,
         engine=given.engine.name,
-        data=patient.whole.name,
-        images=len(patient.whole),
+        data=under_test.whole.name,
+        images=len(under_test.whole),
         findings=examination.ordered(),
         checks=tuple(examination.checks),
         changes=examination.changes,
-        mended=examination.recipe.model_copy(update={"ensemble": recipe.ensemble}),
-        before=read_layers(view_inside(patient, patient.recipe)),
-        after=read_layers(view_inside(patient, patient.recipe, _last_weights(given, run))),
+        fixed=examination.recipe.model_copy(update={"ensemble": recipe.ensemble}),
+        before=read_layers(view_inside(under_test, under_test.recipe)),
+        after=read_layers(view_inside(under_test, under_test.recipe, _last_weights(given, run))),
         updates=given.updates,
         losses=tuple(given.losses.tolist()),
         range_test=test,

@@ -1,8 +1,8 @@
 """Softmax, one-hot and gradient as somebody wrote them, held against what they should be.
 
-A recipe cannot carry a mistake in a formula; a notebook can. Seed A's are found here: a softmax divided by
-the wrong sum, one-hot columns shifted by one, y - p called the gradient, sums where means belong, and nine
-pictures of the weights of ten classes.
+A recipe cannot carry a mistake in a formula; a notebook can. Those of the softmax regression tutorial are
+found here: a softmax divided by the wrong sum, one-hot columns shifted by one, y - p called the gradient,
+sums in place of means, and nine pictures of the weights of ten classes.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 
 from tenfold.arguments import checked, describe_value
 from tenfold.doctor.checks_sets import best_shift
-from tenfold.doctor.checks_step import judge_slope
+from tenfold.doctor.checks_step import judge_derivative
 from tenfold.doctor.diagnosis import Finding
 from tenfold.doctor.examination import make_finding
 from tenfold.errors import UsageError
@@ -88,7 +88,7 @@ def _check_softmax(softmax: Function, logits: np.ndarray) -> list[Finding]:
         return [make_finding("softmax-wrong", "fault", seen)]
     if not np.isfinite(large).all():
         share = float((~np.isfinite(large)).mean())
-        seen = f"of scores a thousand times as large, {share:.0%} of its answers are no numbers"
+        seen = f"of scores a thousand times as large, {share:.0%} of its answers are NaN or infinite"
         return [make_finding("softmax-overflow", "fault", seen)]
     return []
 
@@ -108,12 +108,12 @@ def _check_gradient(
     logits: np.ndarray,
     labels: np.ndarray,
 ) -> list[Finding]:
-    slope = _answer("gradient", gradient(logits.copy(), labels), logits.shape)
-    length = float(np.linalg.norm(slope))
-    step = _MOVE * slope / max(length, 1e-12)
+    found = _answer("gradient", gradient(logits.copy(), labels), logits.shape)
+    length = float(np.linalg.norm(found))
+    step = _MOVE * found / max(length, 1e-12)
     above, below = (_answer("loss", loss(logits + way, labels), ()) for way in (step, -step))
     change = float(above) - float(below)
-    code, severity, seen = judge_slope(change / (2 * _MOVE * max(length, 1e-12)), len(labels))
+    code, severity, seen = judge_derivative(change / (2 * _MOVE * max(length, 1e-12)), len(labels))
     return [make_finding(code, severity, seen)] if code else []
 
 

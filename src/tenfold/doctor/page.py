@@ -9,7 +9,7 @@ import numpy as np
 
 from tenfold.doctor.charts import Mark, draw_histogram, draw_line, draw_ratios
 from tenfold.doctor.diagnosis import Diagnosis
-from tenfold.doctor.mend import Comparison, describe_changes
+from tenfold.doctor.fix import Comparison, describe_changes
 from tenfold.files import write_text
 from tenfold.pages.render import render_page
 from tenfold.recipes.load import toml_value

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from tenfold.doctor.diagnosis import RangeTest
-from tenfold.doctor.patient import Patient
+from tenfold.doctor.recipe_under_test import RecipeUnderTest
 from tenfold.doctor.trials import Trial, batches_of, run_trial, smooth, train_steps
 from tenfold.recipes.load import change_recipe
 from tenfold.recipes.schema import Recipe
@@ -24,13 +24,13 @@ _RISEN = 1.5  # times the loss at the start: the steps overshoot for good
 _CANDIDATES = (3.0, 1.0, 0.3, 0.1)  # times the rate of the fastest fall: on so few steps it is uncertain
 
 
-def range_test(patient: Patient, recipe: Recipe) -> RangeTest:
+def range_test(under_test: RecipeUnderTest, recipe: Recipe) -> RangeTest:
     """One step a rate, on the batches that training would meet. Momentum's past makes it lag by some steps,
     as it does in training."""
     low, high = _DECADES[recipe.optimiser.name]
     rates = np.logspace(low, high, (high - low) * _A_DECADE + 1)
-    setup = patient.setup(recipe)
-    batches = batches_of(patient, recipe, patient.train, len(rates))
+    setup = under_test.setup(recipe)
+    batches = batches_of(under_test, recipe, under_test.train, len(rates))
     losses, _, _ = train_steps(setup.engine, batches, rates.tolist(), stop=_overshoots)
     losses = np.where(np.isfinite(losses), losses, np.nanmax(losses[np.isfinite(losses)], initial=1.0) * 2)
     smoothed = smooth(losses)
@@ -64,13 +64,13 @@ def _edge(rates: np.ndarray, losses: np.ndarray) -> float | None:
     return float(rates[lowest + risen[0]]) if len(risen) else None
 
 
-def find_rate(patient: Patient, recipe: Recipe, test: RangeTest) -> tuple[Recipe, Trial]:
+def find_rate(under_test: RecipeUnderTest, recipe: Recipe, test: RangeTest) -> tuple[Recipe, Trial]:
     """The recipe with the rate, near where the loss falls fastest, whose trial ends best; and that trial."""
     best: tuple[Recipe, Trial] | None = None
     for share in _CANDIDATES:
         rate = float(f"{share * test.best:.1g}")
         candidate = change_recipe(recipe, {"optimiser.learning_rate": rate})
-        trial = run_trial(patient, candidate)
+        trial = run_trial(under_test, candidate)
         if best is None or trial.held_accuracy > best[1].held_accuracy:
             best = candidate, trial
     if best is None:

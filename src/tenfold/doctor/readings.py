@@ -5,26 +5,30 @@ from __future__ import annotations
 import numpy as np
 
 from tenfold.doctor.diagnosis import LayerReading
-from tenfold.doctor.patient import Patient
+from tenfold.doctor.recipe_under_test import RecipeUnderTest
 from tenfold.doctor.trials import without_dropout
 from tenfold.numpy_engine.activations import sigmoid
 from tenfold.numpy_engine.inside import InsideView, LayerView, look_inside
 from tenfold.recipes.load import change_recipe
 from tenfold.recipes.schema import Recipe
 
-__all__ = ["FLAT_SLOPE", "read_layers", "saturation", "view_inside"]
+__all__ = ["FLAT", "read_layers", "saturation", "view_inside"]
 
-FLAT_SLOPE = 0.05  # of the steepest slope: below it a sigmoid or tanh counts as saturated
+FLAT = 0.05  # of the largest derivative: below it a sigmoid or tanh counts as saturated
 _IMAGES, _BINS = 128, 40
 _SHOWN = ("linear", "conv", "batch-norm", "relu", "sigmoid", "tanh")
 
 
-def view_inside(patient: Patient, recipe: Recipe, weights: dict[str, np.ndarray] | None = None) -> InsideView:
+def view_inside(
+    under_test: RecipeUnderTest, recipe: Recipe, weights: dict[str, np.ndarray] | None = None
+) -> InsideView:
     """A batch of the training images in the NumPy engine, whichever engine trains; without dropout, whose
     chance would blur what is read. weights: by default the first ones of `recipe`."""
     plain = change_recipe(recipe, {"network.layers": without_dropout(recipe.network.layers)})
-    engine = patient.setup(plain).engine
-    few = patient.train.subset(np.random.default_rng(patient.seed).permutation(len(patient.train))[:_IMAGES])
+    engine = under_test.setup(plain).engine
+    few = under_test.train.subset(
+        np.random.default_rng(under_test.seed).permutation(len(under_test.train))[:_IMAGES]
+    )
     with np.errstate(all="ignore"):
         return look_inside(
             engine.network, weights or engine.weights(), engine.options, few.images, few.labels
@@ -62,11 +66,11 @@ def _dead(layer: LayerView) -> float:
 
 
 def saturation(kind: str, outputs: np.ndarray) -> float:
-    """Share of outputs that lie where the curve is flat. "logits": before seed D's sigmoids."""
+    """Share of outputs where the curve is flat. "logits": before the sigmoids of the sigmoid loss."""
     if kind == "logits":
         kind, outputs = "sigmoid", sigmoid(outputs)
     if kind == "sigmoid":
-        return float((4 * outputs * (1 - outputs) < FLAT_SLOPE).mean())
+        return float((4 * outputs * (1 - outputs) < FLAT).mean())
     if kind == "tanh":
-        return float((1 - outputs**2 < FLAT_SLOPE).mean())
+        return float((1 - outputs**2 < FLAT).mean())
     return 0.0

@@ -9,7 +9,7 @@ import numpy as np
 
 from tenfold.arrays import Batch, ImageDataset
 from tenfold.data.batches import iterate_batches
-from tenfold.doctor.patient import Patient
+from tenfold.doctor.recipe_under_test import RecipeUnderTest
 from tenfold.engines.base import Engine
 from tenfold.metrics import accuracy
 from tenfold.recipes.schema import Recipe
@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 _TAIL = 0.2  # of the steps: what the mean of the last losses is taken over
-_BATCH = 16  # images to learn by heart
+_BATCH = 16  # images to memorise
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,13 +54,13 @@ class Trial:
 
     @property
     def last_loss(self) -> float:
-        """The mean over the last fifth of the steps; infinite where any was no number."""
+        """The mean over the last fifth of the steps; infinite where any was NaN or infinite."""
         tail = self.losses[-max(1, round(_TAIL * len(self.losses))) :]
         return float(tail.mean()) if self.finite else float("inf")
 
 
 def run_trial(
-    patient: Patient,
+    under_test: RecipeUnderTest,
     recipe: Recipe,
     *,
     train: ImageDataset | None = None,
@@ -69,17 +69,17 @@ def run_trial(
     steps: int = 0,
 ) -> Trial:
     """Trains `recipe` for a few steps, its schedule drawn together into them. factor: on its learning rate;
-    train, held: instead of the patient's own images."""
-    train, held = train or patient.train, held or patient.held
-    setup = patient.setup(recipe, train)
-    total = steps or patient.sizing.steps
-    scale = factor * _full_batch_scale(patient, recipe, patient.sizing.batch)
-    schedule = _draw_together(recipe.schedule, patient.planned_steps(recipe))
+    train, held: instead of the under_test's own images."""
+    train, held = train or under_test.train, held or under_test.held
+    setup = under_test.setup(recipe, train)
+    total = steps or under_test.sizing.steps
+    scale = factor * _full_batch_scale(under_test, recipe, under_test.sizing.batch)
+    schedule = _draw_together(recipe.schedule, under_test.planned_steps(recipe))
     rates = [
         scale * learning_rate_at(step, total, recipe.optimiser.learning_rate, schedule)
         for step in range(total)
     ]
-    batches = batches_of(patient, recipe, train, total)
+    batches = batches_of(under_test, recipe, train, total)
     losses, correct, updates = train_steps(setup.engine, batches, rates)
     tail = max(1, round(_TAIL * total))
     with np.errstate(all="ignore"):
@@ -112,7 +112,7 @@ def train_steps(
     stop: Callable[[list[float]], bool] | None = None,
 ) -> tuple[np.ndarray, np.ndarray, dict[str, float]]:
     """Loss and share of right answers before each step (T,), and the middle step's updates; ends at a loss
-    that is no number, or where `stop` says so of the losses so far."""
+    that is NaN or infinite, or where `stop` says so of the losses so far."""
     losses: list[float] = []
     correct: list[float] = []
     updates: dict[str, float] = {}
@@ -129,14 +129,14 @@ def train_steps(
     return np.array(losses), np.array(correct), updates
 
 
-def overfit_batch(patient: Patient, recipe: Recipe) -> tuple[float, float]:
+def overfit_batch(under_test: RecipeUnderTest, recipe: Recipe) -> tuple[float, float]:
     """(best accuracy, last loss) on 16 images that are shown again and again, as they are and without
-    dropout: who cannot learn sixteen images by heart will not learn a thousand (Karpathy 2019)."""
-    order = np.random.default_rng(patient.seed).permutation(len(patient.train))[:_BATCH]
-    few = patient.train.subset(order)
+    dropout: what cannot memorise sixteen images will not learn a thousand (Karpathy 2019)."""
+    order = np.random.default_rng(under_test.seed).permutation(len(under_test.train))[:_BATCH]
+    few = under_test.train.subset(order)
     plain = without_regularisers(recipe)
-    setup = patient.setup(plain, patient.train)
-    rate = recipe.optimiser.learning_rate * _full_batch_scale(patient, recipe, len(few))
+    setup = under_test.setup(plain, under_test.train)
+    rate = recipe.optimiser.learning_rate * _full_batch_scale(under_test, recipe, len(few))
     steps = _OVERFIT_STEPS
     losses, correct, _ = train_steps(setup.engine, [Batch(few.images, few.labels)] * steps, [rate] * steps)
     return float(correct.max()), float(losses[-1])
@@ -171,19 +171,19 @@ def smooth(losses: np.ndarray, share: float = 0.8) -> np.ndarray:
     return smoothed
 
 
-def _full_batch_scale(patient: Patient, recipe: Recipe, batch: int) -> float:
+def _full_batch_scale(under_test: RecipeUnderTest, recipe: Recipe, batch: int) -> float:
     """A summed gradient grows with the batch: a trial's smaller batch would take smaller steps."""
-    return patient.batch_size(recipe) / batch if recipe.loss.reduction == "sum" else 1.0
+    return under_test.batch_size(recipe) / batch if recipe.loss.reduction == "sum" else 1.0
 
 
-def batches_of(patient: Patient, recipe: Recipe, train: ImageDataset, total: int) -> list[Batch]:
+def batches_of(under_test: RecipeUnderTest, recipe: Recipe, train: ImageDataset, total: int) -> list[Batch]:
     """The first batches that training on these images would meet, augmentation drawn."""
-    size, epoch = patient.sizing.batch, 0
+    size, epoch = under_test.sizing.batch, 0
     batches: list[Batch] = []
     while len(batches) < total:
         batches += iterate_batches(
             train, batch_size=size, shuffle=True, drop_last=len(train) >= size,
-            augmentation=recipe.augmentation, seed=patient.seed, epoch=epoch,
+            augmentation=recipe.augmentation, seed=under_test.seed, epoch=epoch,
         )  # fmt: skip
         epoch += 1
     return batches[:total]

@@ -1,4 +1,4 @@
-"""What the doctor says of each finding: its title, why it hurts, and what mends it."""
+"""What the doctor says of each finding: its title, why it hurts, and what fixes it."""
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ WORDS = DATA_WORDS | {
     ),
     "momentum-long": Words(
         "momentum against the number of steps",
-        "Momentum averages over more steps than the training can afford",
+        "Momentum averages over too many steps for this training",
         "With momentum m a step is the sum of some 1 / (1 - m) gradients: the rate is as many times "
-        "larger, and the direction that of gradients long past. A short training ends before the first "
-        "swing is over.",
+        "larger, and old gradients dominate the direction. A short training ends before this "
+        "evens out.",
         "Momentum 0.9, as usual.",
     ),
     "weights-frozen": Words(
         "weights that do not learn",
-        "Weights are frozen that nothing has taught",
+        "Untrained weights are frozen",
         "A group with the factor 0 keeps its random first weights: what comes after has to make do with "
         "them, and a frozen last layer learns nothing at all.",
         "Freeze layers only where network.start_from gives them learned weights, and never the last.",
     ),
     "output-cut": Words(
         "what follows the scores",
-        "A {layer} stands behind the scores",
+        "A {layer} follows the scores",
         "The scores of the classes must be free to be negative and large. A ReLU gives no gradient where "
         "a score is below 0, so that a class may never come back; a sigmoid or tanh keeps all "
         "probabilities alike; dropout removes answers by chance.",
@@ -89,25 +89,25 @@ WORDS = DATA_WORDS | {
         "Take the mean and the spread of these very images.",
     ),
     "gradient-sign": Words(
-        "slope along the gradient",
+        "derivative along the gradient",
         "The gradient points the wrong way",
         "The loss rises where the gradient says that it falls: each step makes the network worse. Often y"
         " - p stands where p - y belongs.",
-        "Turn the sign of the gradient round, or add where you subtract.",
+        "Change the sign of the gradient, or add where you subtract.",
     ),
     "gradient-sum": Words(
-        "slope along the gradient",
+        "derivative along the gradient",
         "The gradient is summed over the batch, not averaged",
         "The length of a step then depends on the number of images in it: the learning rate fits one "
         "batch size only, and a full batch takes steps thousands of times too long.",
         "Average over the batch, and choose the learning rate anew.",
     ),
     "gradient-wrong": Words(
-        "slope along the gradient",
+        "derivative along the gradient",
         "The gradient does not belong to this loss",
         "The loss changes by another amount than the gradient says, so the steps do not go where it falls"
         " fastest.",
-        "Compare the derivative with finite differences (tenfold gradcheck).",
+        "Compare the gradient with finite differences (tenfold gradcheck).",
     ),
     "columns-shifted": Words(
         "column of each class",
@@ -124,8 +124,8 @@ WORDS = DATA_WORDS | {
         "One learning rate for both.",
     ),
     "loss-trap": Words(
-        "whether the loss rewards saying nothing",
-        "The loss rewards the answer that nothing is any class",
+        "whether the loss rewards predicting no class",
+        "The loss rewards predicting no class",
         "Of K outputs K - 1 should be 0 for every image, so pushing all of them to 0 wins nearly "
         "everything without a look at the image. There the sigmoids are flat and the gradient is gone: "
         "nothing leads out again.",
@@ -144,7 +144,7 @@ WORDS = DATA_WORDS | {
     "softmax-overflow": Words(
         "softmax of large scores",
         "The softmax overflows",
-        "exp(1000) is infinite, and infinite over infinite is no number: one confident answer ends the "
+        "exp(1000) is infinite, and infinite over infinite is NaN: one confident answer ends the "
         "training.",
         "Subtract the largest score of each row first; it changes nothing else.",
     ),
@@ -152,14 +152,14 @@ WORDS = DATA_WORDS | {
         "a picture of each class's weights",
         "The weights of some classes are not shown",
         "What is not shown cannot be checked: range(1, 10) counts nine of ten classes.",
-        "One picture a row of the weights.",
+        "One picture per row of the weights.",
     ),
     # the start
     "saturated": Words(
         "saturated units at the start",
         "{layer} is saturated before training begins",
-        "Far from 0 a sigmoid or tanh is flat: its slope, and with it every gradient that has to pass, is"
-        " nearly 0 (Glorot & Bengio 2010). What starts there stays there.",
+        "Far from 0 a sigmoid or tanh is flat: its derivative, and with it every gradient through it, is "
+        "nearly 0 (Glorot & Bengio 2010). Units that start there stay there.",
         "Smaller first weights, whose spread goes with 1 / sqrt(number of inputs).",
     ),
     "start-loss": Words(
@@ -179,7 +179,7 @@ WORDS = DATA_WORDS | {
     ),
     "exploding-gradients": Words(
         "gradients from the last layer to the first",
-        "The gradient explodes on its way to the first layers",
+        "The gradient explodes towards the first layers",
         "Each layer passes on more than it gets, so the first layers take steps that are far too long, or"
         " overflow.",
         "First weights with a spread of sqrt(2 / inputs), made for ReLU (He et al. 2015).",
@@ -188,16 +188,16 @@ WORDS = DATA_WORDS | {
     "rate-too-large": Words(
         "learning rate",
         "The learning rate is too large",
-        "The steps jump over the valley: the loss swings or grows instead of falling, and ReLUs may die.",
+        "The steps overshoot the minimum: the loss oscillates or grows, and ReLUs may die.",
         "Take the rate at which the loss falls fastest in the range test (Smith 2017), and let it fall to"
-        " 0; momentum carries plain descent along.",
+        " 0; momentum speeds up plain descent.",
     ),
     "rate-too-small": Words(
         "learning rate",
         "The learning rate is too small for this number of steps",
-        "Each step changes next to nothing, so the training ends long before the valley's floor.",
+        "Each step changes next to nothing, so the training ends long before the minimum.",
         "Take the rate at which the loss falls fastest in the range test (Smith 2017), and let it fall to"
-        " 0; momentum carries plain descent along.",
+        " 0; momentum speeds up plain descent.",
     ),
     "steps-few": Words(
         "number of steps",
@@ -207,10 +207,10 @@ WORDS = DATA_WORDS | {
         "More epochs (training.epochs, training.min_steps), or smaller batches.",
     ),
     "not-finite": Words(
-        "losses that are numbers",
-        "The loss is no number any more",
+        "losses that are finite",
+        "The loss is NaN or infinite",
         "Once one weight has overflowed, every answer is NaN, and no step leads back.",
-        "Clip the gradients; if that does not help, look for images or weights that are no numbers.",
+        "Clip the gradients; if that does not help, look for images or weights that are NaN or infinite.",
     ),
     "dead-relu": Words(
         "ReLUs that never fire",
@@ -223,14 +223,14 @@ WORDS = DATA_WORDS | {
     "dropout-strong": Words(
         "what dropout costs",
         "Dropout hides so much that the network under-fits",
-        "Dropout is against learning by heart. A network that does not even learn its training images "
+        "Dropout is against overfitting. A network that does not even learn its training images "
         "needs the opposite.",
-        "Drop fewer units; first without, then as many as the validation loss thanks for.",
+        "Drop fewer units; first without, then as many as improve the validation loss.",
     ),
     "augmentation-strong": Words(
         "what augmentation costs",
         "The images are changed so much that the network under-fits",
-        "An image that nobody could read any more teaches nothing.",
+        "An image that nobody can read teaches nothing.",
         "Change them less: look at some (tenfold data show), you should still read all of them.",
     ),
     "clipping-strong": Words(
@@ -253,8 +253,8 @@ WORDS = DATA_WORDS | {
         "A hundredth of it, or none.",
     ),
     "cannot-overfit": Words(
-        "sixteen images learned by heart",
-        "The network cannot learn sixteen images by heart",
+        "sixteen images memorised",
+        "The network cannot memorise sixteen images",
         "Any sound network can (Karpathy 2019). Something between pixels and loss does not work, though "
         "none of the other checks says what.",
         "Give it more units, and check its layers: is something in the way of images or gradients?",
@@ -277,17 +277,17 @@ WORDS = DATA_WORDS | {
     ),
     "over-fitting": Words(
         "validation loss against training loss",
-        "The run learned by heart at the end",
+        "The run overfitted at the end",
         "While the training loss went on falling, the validation loss rose: what was learned since then "
         "does not carry over.",
         "Stop at the best epoch and keep its weights; more images, augmentation or dropout postpone it.",
     ),
     "plateau": Words(
         "progress of the training loss",
-        "The run stands on a plateau",
+        "The run is on a plateau",
         "The training loss itself no longer falls, and it is high: this is not over-fitting, the network "
         "cannot or does not learn.",
-        "Mend what else was found; then a larger network, or a learning rate that falls.",
+        "Fix what else was found; then a larger network, or a learning rate that falls.",
     ),
     "unfinished": Words(
         "validation loss at the end",

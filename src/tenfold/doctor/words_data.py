@@ -150,7 +150,7 @@ DATA_WORDS = {
     "labels-random": Words(
         "true labels against shuffled ones",
         "The labels do not seem to belong to the images",
-        "The network can learn images by heart, yet it learns from these labels no better than from the "
+        "The network can memorise images, yet it learns from these labels no better than from the "
         "same labels in a random order. Images and labels have probably been sorted or shuffled apart.",
         "Look at some images with their labels (tenfold data show), and fix the order.",
     ),

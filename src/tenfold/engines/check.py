@@ -28,7 +28,7 @@ def check_recipe(
     samples: int = 40,
     seed: int = 0,
 ) -> list[dict[str, Any]]:
-    """A row a parameter: shape, entries checked and left out at a kink, largest gradient, largest
+    """A row per parameter: shape, entries checked and left out at a kink, largest gradient, largest
     relative error against central differences and, where torch is installed, autograd (else None).
 
     The images are noise: what is right for any input is right for digits. The start is PyTorch's

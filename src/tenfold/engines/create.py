@@ -1,4 +1,4 @@
-"""A recipe, sized for its data -> an engine. The engine's room is imported only here, only when asked."""
+"""A recipe, sized for its data -> an engine. The engine's package is imported only here, and lazily."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def refuse_infinite(weights: Mapping[str, np.ndarray], where: object) -> None:
             raise ModelError(
                 f"{where}: {name!r} holds NaN or infinite numbers",
                 expected="finite weights",
-                remedy="train anew; `tenfold doctor` says why a training diverged",
+                remedy="train again; `tenfold doctor` says why a training diverged",
             )
 
 

@@ -50,6 +50,6 @@ def _open_library() -> None:
         return
     wait_without_spinning()
     library = Path(torch.origin).parent / "lib" / "libtorch_cpu.so"
-    load = ctypes.CDLL(None).dlopen  # a call by ctypes lets go of the lock; ctypes.CDLL(path) does not
+    load = ctypes.CDLL(None).dlopen  # a call by ctypes releases the GIL; ctypes.CDLL(path) does not
     load.restype, load.argtypes = ctypes.c_void_p, (ctypes.c_char_p, ctypes.c_int)
     load(os.fsencode(library), os.RTLD_NOW)

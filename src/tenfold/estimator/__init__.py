@@ -1,6 +1,6 @@
 """scikit-learn's interface over training.
 
-Importing this room without scikit-learn raises MissingDependencyError, which names the extra to install.
+Importing this package without scikit-learn raises MissingDependencyError, which names the extra to install.
 """
 
 from __future__ import annotations

@@ -46,14 +46,14 @@ class DigitClassifier(ClassifierMixin, BaseEstimator):
     60,000 images; unless epochs are given, they take at least 500 steps where there are fewer.
     validation: the share of the images held out to stop early and to calibrate probabilities. None is
     the recipe's where it stops early, else 0.
-    image_shape: (H, W) of the F features; None is a square, or one row where F is no square number.
+    image_shape: (H, W) of the F features; None is a square, or one row where F is not a square number.
     value_range: the values of X that are (black, white); None as above.
     class_weight: "balanced" or {label: weight}, times sample_weight.
-    warm_start: `fit` goes on from the present weights. verbose: a line an epoch on stderr.
+    warm_start: `fit` goes on from the present weights. verbose: one line per epoch on stderr.
     random_state: an int gives bit-identical weights every time (same engine and threads).
 
     Fitted: classes_, n_features_in_, feature_names_in_ (of a DataFrame), image_shape_, value_range_,
-    recipe_ (what was trained, whole), loss_curve_ (mean loss an epoch), n_iter_ (epochs), and
+    recipe_ (what was trained, whole), loss_curve_ (mean loss per epoch), n_iter_ (epochs), and
     classifier_, a tenfold.Classifier to save, export or explain, which takes pixels from 0 to 255.
 
     Raises RecipeError, UsageError, ModelError of tenfold, and ValueError where scikit-learn does.

@@ -39,7 +39,7 @@ def begin_classifier(
 
 def learn_once(classifier: Classifier, dataset: WeightedDataset, *, seed: int, epoch: int) -> float:
     """One pass over the data, at the recipe's learning rate throughout: no schedule can know how much
-    data will come. Returns the mean loss. Raises TenfoldError where that is no number."""
+    data will come. Returns the mean loss. Raises TenfoldError where that is NaN or infinite."""
     recipe, members = classifier.card.recipe, members_of(classifier)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # said once, below
         losses = [

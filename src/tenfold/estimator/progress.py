@@ -1,4 +1,4 @@
-"""A line an epoch on stderr."""
+"""One line per epoch on stderr."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 The choice follows MNIST-C (Mu & Gilmer 2019: MNIST-C: A Robustness Benchmark for Computer Vision) and
 ImageNet-C (Hendrycks & Dietterich 2019: Benchmarking Neural Network Robustness to Common Corruptions
 and Perturbations); the elastic one is that of Simard et al. 2003. Severity 1 is mild; 5 is hard, but a
-person still reads it. Lengths are of pictures of 28 pixels a side, and grow with the picture.
+person still reads it. Lengths are of pictures of 28 pixels per side, and grow with the picture.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = ["CORRUPTIONS", "SEVERITIES", "corrupt"]
 
 SEVERITIES = 5
 _SIDE = 28  # pixels, of the pictures whose lengths are named here
-_MOST_STROKE = 2.0  # pixels a stroke can change by in one go
+_MOST_STROKE = 2.0  # pixels by which a stroke can change at once
 Change = Callable[[np.ndarray, float, np.random.Generator], np.ndarray]
 
 

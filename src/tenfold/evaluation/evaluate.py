@@ -91,7 +91,7 @@ class Evaluation:
         return len(self.probs) == self.n
 
     def per_class(self) -> list[dict[str, Any]]:
-        """A row a class: name, precision, recall, f1, each with its 95 % interval, and support."""
+        """A row per class: name, precision, recall, f1, each with its 95 % interval, and support."""
         columns, intervals = metrics.per_class(self.confusion), metrics.class_intervals(self.confusion)
         return [
             {"class": name}
@@ -284,7 +284,7 @@ def _hits(test_set: ImageDataset, predicted: np.ndarray, confidence: np.ndarray)
 
 
 def _cells(test_set: ImageDataset, predicted: np.ndarray, confidence: np.ndarray) -> dict[str, np.ndarray]:
-    """At most twelve images a cell of the confusion matrix; the fullest cells first where there are many."""
+    """At most twelve images per cell of the confusion matrix; the fullest cells first."""
     labels, classes = test_set.labels, len(test_set.class_names)
     cell = labels * classes + predicted
     telling = np.where(predicted == labels, confidence, -confidence)  # the lowest come first

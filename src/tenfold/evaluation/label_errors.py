@@ -137,7 +137,7 @@ def find_label_errors(
     """
     _check(probs, labels)
     if files and len(files) != len(labels):
-        raise DataError(f"{len(files)} files for {len(labels)} labels", expected="one a record, or none")
+        raise DataError(f"{len(files)} files for {len(labels)} labels", expected="one per record, or none")
     exact, classes = np.asarray(probs, dtype=np.float64), probs.shape[1]
     quality = exact[np.arange(len(labels)), labels]
     thresholds = _thresholds(quality, labels, classes)

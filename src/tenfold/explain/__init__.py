@@ -1,1 +1,1 @@
-"""What moved a verdict: which ink, against which other answer, and which training images are like it."""
+"""Explanations of predictions: the ink that decides, the runner-up, and similar training images."""

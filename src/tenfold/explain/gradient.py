@@ -1,4 +1,4 @@
-"""Which ink an answer rests on, by the slope of its score: one pass forward and one back.
+"""Which ink an answer rests on, by the gradient of its score: one pass forward and one back.
 
 A score is a logit, or the lead of one logit over another: a weighted sum of the engine's outputs, with
 `outputs` (K,) as weights. Ink goes from 0 (paper) to 1 (full). Maps are float32 (H, W), above 0 where ink
@@ -50,11 +50,11 @@ def paper_of(classifier: Classifier) -> int:
 
 def gradient_map(classifier: Classifier, image: np.ndarray, outputs: np.ndarray) -> np.ndarray:
     """d score / d ink of each pixel (Simonyan et al. 2014, "Deep inside convolutional networks")."""
-    return _slopes(classifier, image[None], outputs)[0]
+    return _gradients(classifier, image[None], outputs)[0]
 
 
 def gradient_times_ink(classifier: Classifier, image: np.ndarray, outputs: np.ndarray) -> np.ndarray:
-    """The slope times the ink that is there: of a linear network exactly what each pixel adds."""
+    """The gradient times the ink that is there: of a linear network exactly what each pixel adds."""
     return gradient_map(classifier, image, outputs) * _ink(classifier, image)
 
 
@@ -67,13 +67,13 @@ def smooth_gradient(
     noise: float = 0.15,
     seed: int = 0,
 ) -> np.ndarray:
-    """The mean slope over noisy copies of the image (Smilkov et al. 2017, "SmoothGrad").
+    """The mean gradient over noisy copies of the image (Smilkov et al. 2017, "SmoothGrad").
 
     noise: the standard deviation, as a share of full ink. The copies are not cut off at paper and full
     ink, so that the noise has no direction.
     """
     draws = np.random.default_rng(seed).normal(0, 255 * noise, (samples, *image.shape))
-    return _slopes(classifier, image + draws.astype(np.float32), outputs).mean(axis=0)
+    return _gradients(classifier, image + draws.astype(np.float32), outputs).mean(axis=0)
 
 
 def integrated_gradients(
@@ -81,16 +81,16 @@ def integrated_gradients(
 ) -> np.ndarray:
     """What each pixel adds on the way from blank paper to the image (Sundararajan et al. 2017, eq. 1).
 
-    The mean slope along the straight line, at the middles of `steps` pieces, times the ink. Complete: the
+    The mean gradient along the straight line, at the middles of `steps` pieces, times the ink. Complete: the
     map's sum is the image's score minus that of blank paper, up to what the pieces leave out.
     """
     ink = _ink(classifier, image)
     shares = ((np.arange(steps, dtype=np.float32) + 0.5) / steps)[:, None, None]
     way = paper_of(classifier) + shares * (255 * ink * _direction(classifier))
-    return _slopes(classifier, way, outputs).mean(axis=0) * ink
+    return _gradients(classifier, way, outputs).mean(axis=0) * ink
 
 
-def _slopes(classifier: Classifier, images: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+def _gradients(classifier: Classifier, images: np.ndarray, outputs: np.ndarray) -> np.ndarray:
     """Pixels 0..255 (N, H, W) -> d score / d ink, (N, H, W)."""
     weights = np.tile(np.asarray(outputs, np.float32), (len(images), 1))
     gradients = classifier.engine.input_gradient(images, weights)

@@ -50,14 +50,14 @@ def _all_linear(layers: Sequence[Layer]) -> bool:
 def explain_linear(classifier: Classifier, image: np.ndarray) -> LinearParts | None:
     """uint8 (H, W) -> the parts of its scores; None for a network that is not linear.
 
-    The slope of a linear score is its weights, wherever it is taken.
+    The gradient of a linear score is its weights, wherever it is taken.
     """
     if not is_linear(classifier):
         return None
     engine, paper = classifier.engine, paper_of(classifier)
     outputs = classifier.network.classes
     blank = np.full((1, *image.shape), paper, np.uint8)
-    slopes = engine.input_gradient(np.repeat(blank, outputs, axis=0), np.arange(outputs))
-    a_pixel = slopes / np.float32(255 * classifier.card.std)  # for one step of the pixel's value
+    gradients = engine.input_gradient(np.repeat(blank, outputs, axis=0), np.arange(outputs))
+    a_pixel = gradients / np.float32(255 * classifier.card.std)  # for one step of the pixel's value
     ink = image.astype(np.float32) - paper
     return LinearParts(a_pixel * (-255 if paper else 255), a_pixel * ink, engine.logits(blank)[0])

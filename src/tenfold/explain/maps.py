@@ -98,7 +98,7 @@ def _gradient(
         f"More ink in an orange place would raise the score of {answer}, in a blue one lower it, paper too.",
         "Weights are for places: the same digit moved by two pixels meets others."
         if linear
-        else "A slope holds for small changes of this very picture; it flickers from pixel to pixel.",
+        else "The gradient holds for small changes of this very picture; it flickers from pixel to pixel.",
         everywhere=True,
     )
 
@@ -112,10 +112,14 @@ def _times_ink(
         gradient_times_ink(classifier, image, score),
         "score",
         f"What the ink that is there adds to the score of {answer}"
-        + (": exactly, for this network is linear." if linear else ", if the slope held all the way."),
+        + (
+            ": exactly, for this network is linear."
+            if linear
+            else ", if the gradient were the same all the way."
+        ),
         "Paper says nothing here, even where missing ink decides."
         if linear
-        else "The slope does not hold all the way: a stroke the network is sure of can have none left.",
+        else "The gradient changes on the way: a stroke the network is sure of can have none left.",
         additive=linear,
     )
 

@@ -33,9 +33,9 @@ __all__ = ["draw_explanations"]
 
 _INNER = WIDTH - 2 * MARGIN
 _PADDING = 14
-_ROOM = _INNER - 2 * _PADDING  # inside a card
-_TILE = (_ROOM - 2 * GAP) // 3
-_MOST = 12  # digits: one picture is no book
+_CONTENT = _INNER - 2 * _PADDING  # inside a card
+_TILE = (_CONTENT - 2 * GAP) // 3
+_MOST = 12  # digits that fit into one picture
 
 
 def draw_explanations(explanations: Sequence[Explanation], shown: Shown) -> Image.Image:
@@ -71,16 +71,16 @@ def _words(
 
 def _digit(explanation: Explanation) -> Image.Image:
     verdict = COLOURS[explanation.prediction.verdict]
-    parts = [_words(explain_verdict(explanation), 32, verdict, CARD, _ROOM)]
+    parts = [_words(explain_verdict(explanation), 32, verdict, CARD, _CONTENT)]
     if explanation.truth is not None:
         right = explanation.truth == explanation.prediction.label
         text = f"The data set calls it {explanation.truth}: the answer is {'right' if right else 'wrong'}."
-        parts.append(_words(text, 20, GREY, CARD, _ROOM))
+        parts.append(_words(text, 20, GREY, CARD, _CONTENT))
     parts.append(_seen_and_bars(explanation))
-    parts += [_words(sentence, 20, INK, CARD, _ROOM) for sentence in tell_runner_up(explanation)]
+    parts += [_words(sentence, 20, INK, CARD, _CONTENT) for sentence in tell_runner_up(explanation)]
     tiles = [_tile(explanation, number) for number in range(len(explanation.maps))]
     parts += [row(tiles[first : first + 3], ground=CARD) for first in range(0, len(tiles), 3)]
-    parts += [_words(sentence, 20, INK, CARD, _ROOM) for sentence in tell_neighbours(explanation)]
+    parts += [_words(sentence, 20, INK, CARD, _CONTENT) for sentence in tell_neighbours(explanation)]
     if explanation.neighbours is not None and len(explanation.neighbours.labels):
         parts.append(_neighbours(explanation))
     return stack(parts, gap=12, ground=CARD)
@@ -95,7 +95,7 @@ def _seen_and_bars(explanation: Explanation) -> Image.Image:
     short = [name if len(name) <= 4 else name[:4] for name in names]
     colours = [roles.get(int(column), GREY) for column in order]
     values = [float(explanation.probs[column]) for column in order]
-    chart = bars(values, short, colours, _ROOM - seen.width - GAP, seen.height)
+    chart = bars(values, short, colours, _CONTENT - seen.width - GAP, seen.height)
     return row([seen, chart], ground=CARD)
 
 
@@ -108,7 +108,7 @@ def _tile(explanation: Explanation, number: int) -> Image.Image:
 def _neighbours(explanation: Explanation) -> Image.Image:
     found = explanation.neighbours
     assert found is not None
-    side = (_ROOM - 7 * GAP) // 8
+    side = (_CONTENT - 7 * GAP) // 8
     tiles = []
     for image, label in zip(found.images[:8], found.labels, strict=False):
         name = found.class_names[label]

@@ -1,4 +1,4 @@
-"""A map as block characters: two pixels a character on a terminal, marks in a pipe."""
+"""A map as block characters: two pixels per character on a terminal, marks in a pipe."""
 
 from __future__ import annotations
 

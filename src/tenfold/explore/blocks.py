@@ -43,7 +43,7 @@ def skyline(values: np.ndarray, columns: int) -> str:
 def number_lines(image: np.ndarray, width: int) -> list[str]:
     """uint8 (H, W) -> its pixels as numbers, rows and columns numbered, 0 as a dot so that the shape shows.
 
-    Where a row has no room in `width` characters it goes on below: in as many tables as are needed.
+    Where a row does not fit into `width` characters it goes on below: in as many tables as are needed.
     """
     cell, margin = 4, len(str(len(image) - 1)) + 1
     fit = max(1, (width - margin) // cell)

@@ -14,10 +14,10 @@ __all__ = ["NEAR", "describe_images", "link_near"]
 # MNIST only straight ones by different hands reach it, while copies that were moved, made fainter, saved as
 # JPEG or given a little noise do.
 NEAR = 0.985
-_SIDE = 32  # pixels a side that are compared; larger images are made smaller
+_SIDE = 32  # pixels per side that are compared; larger images are made smaller
 _AXES = 128  # principal axes of the first look
 _SAMPLE = 5_000  # images from which these are found
-_BLOCK = 2_048  # rows a side of the products that are looked at together
+_BLOCK = 2_048  # rows per side of the products that are looked at together
 _CHUNK = 16_384  # pairs that are compared exactly at a time
 _SLACK = 1e-5  # of float32 products
 

@@ -99,7 +99,7 @@ class Exploration:
 
     @property
     def imbalance(self) -> float | None:
-        """Images of the largest class an image of the smallest; None where that one is empty."""
+        """Images of the largest class per image of the smallest; None where that one is empty."""
         smallest, largest = self.extremes
         return largest.count / smallest.count if smallest.count else None
 
@@ -171,7 +171,7 @@ def explore_dataset(
     """Looks at a data set, or at its parts ("train", "test") as one whose parts are told apart.
 
     near: whether near duplicates are looked for (see `find_duplicates`); None: where there are few enough
-    images for that to take a second. examples: typical, unusual and random images a class.
+    images for that to take a second. examples: typical, unusual and random images per class.
     Raises DataError where the parts do not fit each other.
     """
     given = {"all": parts} if isinstance(parts, ImageDataset) else dict(parts)

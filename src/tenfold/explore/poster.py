@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_poster", "write_poster"]
 
-_SIDE = 64  # pixels a side of a picture
+_SIDE = 64  # pixels per side of a picture
 _EACH = 5  # examples of each kind
 _MOST = 20  # classes that are drawn; of more, the first
 _WIDTH, _ROW, _HEAD = 11.0, 0.62, 1.2  # inches
@@ -86,7 +86,7 @@ def _draw_counts(axes: Axes, exploration: Exploration, classes: tuple[ClassLook,
     axes.set_xticks([])
     axes.tick_params(length=0)
     axes.spines[["top", "right", "bottom"]].set_visible(False)
-    axes.set_title("images a class", fontsize=9, color=MUTED, loc="left")
+    axes.set_title("images per class", fontsize=9, color=MUTED, loc="left")
     if several:
         axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False, borderaxespad=0.1)
 

@@ -55,8 +55,8 @@ def print_record(record: Record, console: Console) -> None:
     _print([f"{height} x {width} pixels, {values}", ""], console)
     _print(half_blocks(shrink(image, _WIDTH), grey=_grey(console)), console)
     # A pipe is as wide as it needs to be; on a terminal the table is cut where the window ends.
-    room = console.width if console.is_terminal else 5 * width + 8
-    _print(["", *number_lines(image, room)], console)
+    columns = console.width if console.is_terminal else 5 * width + 8
+    _print(["", *number_lines(image, columns)], console)
 
 
 def _print(lines: Iterable[str | Text], console: Console, *, bold: bool = False) -> None:
@@ -78,13 +78,13 @@ def _short(name: str, length: int = _NAME) -> str:
     return name if len(name) <= length else name[: length - 1] + "…"
 
 
-def _class_lines(exploration: Exploration, room: int) -> Iterator[str]:
+def _class_lines(exploration: Exploration, columns: int) -> Iterator[str]:
     name_width = max(5, *(len(_short(look.name)) for look in exploration.classes))
     parts = [name for name in exploration.parts if name != "all"]
     if len(parts) < 2:
         parts = []
     heads = [f"{name:>8}" for name in ("images", *parts)]
-    width = max(0, room - name_width - 9 * len(heads) - 10)
+    width = max(0, columns - name_width - 9 * len(heads) - 10)
     yield f"{'class':<{name_width}} {' '.join(heads)}    share"
     most = max(int(look.count) for look in exploration.classes)
     for number, look in enumerate(exploration.classes):

@@ -75,7 +75,7 @@ def _without_html(value: Any) -> Any:
 
 
 def _cell(text: str) -> str:
-    """Text that ends neither a table's cell nor its row, and is no link, picture or code."""
+    """Text that ends neither a table's cell nor its row, and is not a link, picture or code."""
     return re.sub(r"([|\[`])", r"\\\1", " ".join(str(text).split()))
 
 

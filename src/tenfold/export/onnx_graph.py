@@ -88,7 +88,7 @@ def _window(layer: Layer) -> dict[str, Any]:
 
 
 def _batch_norm(graph: Graph, layer: Layer, values: Values, inputs: str) -> str:
-    """outputs = inputs * scale + shift, a pair of numbers a channel."""
+    """outputs = inputs * scale + shift, a pair of numbers per channel."""
     scale, shift = scale_and_shift(*(values[p.name].astype(np.float64) for p in layer.parameters))
     name, shape = layer.spec.name, (-1, *[1] * (len(layer.input_shape) - 1))
     scaled = graph.add("Mul", inputs, graph.constant(f"{name}.scale", scale.reshape(shape)))

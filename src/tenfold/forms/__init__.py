@@ -1,1 +1,1 @@
-"""Forms: a template of named fields, laid onto photos of the same form, and read."""
+"""Forms: a template of named fields, matched to photos of the same form, and read."""

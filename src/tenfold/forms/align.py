@@ -1,4 +1,4 @@
-"""Ink of two pictures laid onto each other: a homography, then a smooth bend, by Gauss-Newton steps.
+"""Ink of two pictures aligned with each other: a homography, then a smooth bend, by Gauss-Newton steps.
 
 Coordinates: from the middle of a picture, in units of half its longer side. A place x of the example lies at
 H(x + bend(x)) on the photo.

@@ -11,7 +11,7 @@ from tenfold.forms.register import Registration
 
 __all__ = ["FieldCut", "cut_field"]
 
-_ROOM = 0.2  # around a field, of its height: rules of its frame are seen there
+_MARGIN = 0.2  # around a field, of its height: rules of its frame are seen there
 _SMALLEST, _TALLEST, _WIDEST = 12, 320, 2400  # pixels of a cut
 _DARK = 0.12  # of the paper: what is darker in the example may be a rule
 _ALONG, _DOWN = 0.7, 0.92  # of the field's width and height that a rule covers
@@ -27,21 +27,21 @@ Band = tuple[int, int]
 
 @dataclass(frozen=True, eq=False)
 class FieldCut:
-    """grey: uint8 (h, w), the field with room around, flat, without its rules. room: pixels of it."""
+    """grey: uint8 (h, w), the field with a margin, flat, without its rules. margin: pixels of it."""
 
     grey: np.ndarray
-    room: int
+    margin: int
 
     def view(self, inset: float) -> np.ndarray:
         """uint8: the field without so much of its height at each side; with more around it where below 0."""
         height, width = self.grey.shape
-        edge = max(0, self.room + round(inset * (height - 2 * self.room)))
+        edge = max(0, self.margin + round(inset * (height - 2 * self.margin)))
         return self.grey[edge : height - edge, edge : width - edge]
 
     def darkness(self) -> float:
         """Of the darkest stroke that is written there, 0 to 1."""
         dark = ndimage.gaussian_filter(_darkness(self.view(0.07)), 0.7).ravel()
-        count = max(3, round(_STROKE * (self.grey.shape[0] - 2 * self.room) ** 2))
+        count = max(3, round(_STROKE * (self.grey.shape[0] - 2 * self.margin) ** 2))
         return float(np.partition(dark, -min(count, dark.size))[-min(count, dark.size)])
 
 
@@ -50,19 +50,19 @@ def cut_field(
 ) -> FieldCut:
     """grey, example: uint8 (H, W), the photo that was registered and the form's example. box: as shares."""
     high, wide = _size_on(found, box)
-    room = max(3, round(_ROOM * high))
+    margin = max(3, round(_MARGIN * high))
     left, top, right, bottom = box
-    x = left + (right - left) * (np.arange(-room, wide + room) + 0.5) / wide
-    y = top + (bottom - top) * (np.arange(-room, high + room) + 0.5) / high
+    x = left + (right - left) * (np.arange(-margin, wide + margin) + 0.5) / wide
+    y = top + (bottom - top) * (np.arange(-margin, high + margin) + 0.5) / high
     places = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
     shape = len(y), len(x)
     cut = _sample(grey, found.map(places)).reshape(shape)
     own = _sample(example, places * np.array(example.shape[::-1])).reshape(shape)
-    rows, columns = _rules(_darkness(own), room)
+    rows, columns = _rules(_darkness(own), margin)
     dark = _darkness(cut)
     cut = _erase(cut, dark, rows, high)
     cut = _erase(cut.T, dark.T, columns, high).T
-    return FieldCut(np.ascontiguousarray(cut), room)
+    return FieldCut(np.ascontiguousarray(cut), margin)
 
 
 def _size_on(found: Registration, box: tuple[float, float, float, float]) -> tuple[int, int]:
@@ -84,14 +84,14 @@ def _darkness(grey: np.ndarray) -> np.ndarray:
     return (paper - grey) / np.maximum(paper, 40)
 
 
-def _rules(dark: np.ndarray, room: int) -> tuple[list[Band], list[Band]]:
-    """Rows, and columns, that rules of the example cover in a cut with `room` around the field."""
-    high, wide = (size - 2 * room for size in dark.shape)
+def _rules(dark: np.ndarray, margin: int) -> tuple[list[Band], list[Band]]:
+    """Rows, and columns, that rules of the example cover in a cut with `margin` around the field."""
+    high, wide = (size - 2 * margin for size in dark.shape)
     inked = (dark > _DARK).astype(np.float32)
-    along = ndimage.maximum_filter1d(inked, max(1, int(_GAP * high)) | 1, axis=1)[:, room : room + wide]
-    down = inked[room : room + high]
+    along = ndimage.maximum_filter1d(inked, max(1, int(_GAP * high)) | 1, axis=1)[:, margin : margin + wide]
+    down = inked[margin : margin + high]
     most = max(4, _THICK * high)
-    low, end = room + _EDGE * high, room + (1 - _EDGE) * high  # strokes of a filled example lie between
+    low, end = margin + _EDGE * high, margin + (1 - _EDGE) * high  # strokes of a filled example lie between
     return (
         [
             band

@@ -48,8 +48,8 @@ class FormReader:
         if found.score < LEAST_SCORE:
             raise DataError(
                 f"{name or 'the picture'} does not look like the form {self.form.name}",
-                expected=f"at least {LEAST_SCORE:.0%} of its print to be found again, not {found.score:.0%}",
-                remedy="look whether all of the page is in the picture, and in focus",
+                expected=f"to find at least {LEAST_SCORE:.0%} of its print, not {found.score:.0%}",
+                remedy="check that the whole page is in the picture, and in focus",
             )
         grey = to_grey(opened.pixels)
         cuts = [cut_field(grey, self._grey, each.box, found) for each in self.form.fields]

@@ -190,7 +190,7 @@ def _parse(text: str, where: str) -> dict[str, Any]:
     except RecursionError as error:
         raise DataError(f"{where} is nested too deeply", expected="the TOML of a form") from error
     except ValueError as error:  # TOMLDecodeError, and Python's own for a number of thousands of digits
-        raise DataError(f"{where} is not TOML: {error}", remedy="correct that line") from error
+        raise DataError(f"{where} is not TOML: {error}", remedy="fix that line") from error
 
 
 def _open_example(picture: Path) -> Picture:

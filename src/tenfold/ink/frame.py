@@ -65,7 +65,7 @@ def _fit(ink: np.ndarray, box: int) -> np.ndarray:
 
 
 def _distance(fine: np.ndarray) -> np.ndarray:
-    """To the ink's edge in fine pixels, positive inside; room of one stroke is added around."""
+    """To the ink's edge in fine pixels, positive inside; a margin of one stroke is added."""
     inside = np.pad(fine, 3 * _FINE) >= _EDGE
     inner, outer = distance_to_outside(inside), distance_to_outside(~inside, 3 * _FINE)
     return np.where(inside, inner - 0.5, 0.5 - outer)

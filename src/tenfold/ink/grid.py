@@ -23,7 +23,7 @@ Place = tuple[slice, slice]
 Span = tuple[float | None, float | None]
 
 _LONGEST = 1000  # pixels in which rules are looked for
-_ROOM = (0.35, 0.15)  # around a table, of its size: rules in there say how the page lies
+_MARGINS = (0.35, 0.15)  # around a table, of its size: rules in there say how the page lies
 _GAP = 15  # pixels of a rule that may be missing
 _CROSSINGS = 4  # of a table at least
 _SKEWS, _CLEARLY = (0, -4, 4, -8, 8, -12, 12), 1.2  # degrees; times as much is level after another turn
@@ -56,8 +56,8 @@ class Grid:
         """x0, y0, x1, y1 on the flat picture; inset: left out at each side, as a share of the cell."""
         edges = []
         for lines, at in ((self.columns, column), (self.rows, row)):
-            room = inset * (lines[at + 1] - lines[at])
-            edges.append((max(0, int(lines[at] + room)), int(lines[at + 1] - room) + 1))
+            margin = inset * (lines[at + 1] - lines[at])
+            edges.append((max(0, int(lines[at] + margin)), int(lines[at + 1] - margin) + 1))
         (x0, x1), (y0, y1) = edges
         return x0, y0, x1, y1
 
@@ -81,7 +81,7 @@ def find_grid(grey: np.ndarray) -> Grid | None:
     scale = max(1.0, max(grey.shape) / _LONGEST)
     small = _shrink(grey, scale)
     pieces = chosen = _find_pieces(small)
-    for room in _ROOM:
+    for margin in _MARGINS:
         flattening = fit_flattening(*chosen, small.shape)
         if flattening is None:
             return None
@@ -89,7 +89,7 @@ def find_grid(grey: np.ndarray) -> Grid | None:
         part = _find_table(measure_darkness(flattening.apply(small, back, 1.0)))
         if part is None:
             return None
-        chosen = _pieces_within(pieces, back, part[2], room, small.shape)
+        chosen = _pieces_within(pieces, back, part[2], margin, small.shape)
     flattening = fit_flattening(*chosen, small.shape)
     return None if flattening is None else _read_grid(grey, flattening, small.shape, scale)
 
@@ -177,13 +177,13 @@ def _pieces_within(
     pieces: tuple[np.ndarray, np.ndarray],
     back: np.ndarray,
     place: Place,
-    room: float,
+    margin: float,
     shape: tuple[int, int],
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Those that lie in the table, with some room around it."""
+    """Those that lie in the table, with a margin."""
     spans = []
     for axis, part in enumerate(place):
-        more = room * (part.stop - part.start)
+        more = margin * (part.stop - part.start)
         low, high = int((part.start - more) / STEP), int((part.stop + more) / STEP) + 2
         spans.append(slice(max(0, low), min(back.shape[1 + axis], high)))
     places = np.clip(back[:, spans[0], spans[1]] / STEP, 0, None).astype(np.intp)

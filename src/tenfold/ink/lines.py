@@ -112,7 +112,7 @@ def _full_ink(levels: np.ndarray) -> int:
 
 
 def find_lines(grey: np.ndarray) -> list[Box] | None:
-    """uint8 (H, W) -> the boxes of its lines, each with some room around; [] where no writing is found,
+    """uint8 (H, W) -> the boxes of its lines, each with a margin; [] where no writing is found,
     None where there are only dots."""
     departure, labels, numbers, pieces = find_writing(grey)
     counts = np.bincount(labels.ravel())
@@ -121,8 +121,10 @@ def find_lines(grey: np.ndarray) -> list[Box] | None:
     height, width = grey.shape
     lines = []
     for x0, y0, x1, y1 in _join_lines(pieces):
-        room = (y1 - y0) // _MARGIN + 2
-        x0, y0, x1, y1 = (departure.factor * edge for edge in (x0 - room, y0 - room, x1 + room, y1 + room))
+        margin = (y1 - y0) // _MARGIN + 2
+        x0, y0, x1, y1 = (
+            departure.factor * edge for edge in (x0 - margin, y0 - margin, x1 + margin, y1 + margin)
+        )
         lines.append((max(0, x0), max(0, y0), min(width, x1), min(height, y1)))
     return lines
 

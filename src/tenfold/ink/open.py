@@ -33,7 +33,10 @@ __all__ = ["MAX_PIXELS", "Picture", "open_grey", "open_image", "open_picture", "
 
 _FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF")  # no PostScript, which runs a program
 MAX_PIXELS = 64_000_000  # this and the next two unless TENFOLD_MAX_BYTES says otherwise
-_FORMAT_PIXELS = {"WEBP": 50_000_000, "HEIF": 50_000_000}  # decoders that take 18 bytes a pixel, under 1 GiB
+_FORMAT_PIXELS = {
+    "WEBP": 50_000_000,
+    "HEIF": 50_000_000,
+}  # decoders that take 18 bytes per pixel, under 1 GiB
 _MAX_BYTES = 512 * 2**20  # of a file: 64 megapixels of eight bytes each, uncompressed
 _KNOWN = "a picture (PNG, JPEG, HEIC, WebP, BMP, GIF or TIFF)"
 
@@ -108,11 +111,11 @@ def _open(picture: Any, longest: int | None) -> tuple[Image.Image, tuple[int, in
     except DataError:
         raise
     except Exception as error:  # PIL's readers raise a dozen kinds on broken bytes
-        reason = "it needs more memory than there is" if isinstance(error, MemoryError) else str(error)
+        reason = "it needs more memory than available" if isinstance(error, MemoryError) else str(error)
         raise DataError(
             f"{name} cannot be read ({reason or type(error).__name__})",
             expected="a whole picture",
-            remedy="it may be damaged or cut short: copy or save it anew",
+            remedy="it may be damaged or cut short: copy or save it again",
         ) from error
 
 
@@ -172,12 +175,12 @@ def _open_file(path: Path, name: str) -> BinaryIO:
         return path.open("rb")
     except FileNotFoundError as error:
         gone = "is a link to a file that is not there" if path.is_symlink() else "is not there"
-        raise DataError(f"{name} {gone}", expected="a picture", remedy="look at its spelling") from error
+        raise DataError(f"{name} {gone}", expected="a picture", remedy="check its spelling") from error
     except PermissionError as error:
         raise DataError(
             f"{name} may not be read",
-            expected="the right to read it",
-            remedy="give it, as with chmod u+r",
+            expected="permission to read it",
+            remedy="grant it, for example with chmod u+r",
         ) from error
     except OSError as error:  # a circle of links, a name that is too long, a broken disk
         raise DataError(f"{name} cannot be opened ({error.strerror})", expected="a picture's file") from error
@@ -185,7 +188,7 @@ def _open_file(path: Path, name: str) -> BinaryIO:
 
 def _check_bytes(count: int, name: str) -> None:
     if not count:
-        raise DataError(f"{name} is empty (0 bytes)", expected=_KNOWN, remedy="copy or save it anew")
+        raise DataError(f"{name} is empty (0 bytes)", expected=_KNOWN, remedy="copy or save it again")
     most = scale_limit(_MAX_BYTES)
     if count > most:
         remedy = f"make it smaller; {raise_limit(most_bytes() * count // most)}"
@@ -241,7 +244,7 @@ def _describe(head: bytes) -> tuple[str, str]:
     if start.startswith(b"%pdf"):
         return "is a PDF document", "`tenfold read` reads its pages; elsewhere, export the page as PNG"
     if head.startswith((b"\x89PNG", b"\xff\xd8", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"RIFF")):
-        return "is a damaged picture", "copy or save it anew"
+        return "is a damaged picture", "copy or save it again"
     if not any(byte < 9 for byte in head) and _is_utf8(head):
         return "is not a picture: it is a text file", "name a picture, or move it out of their folder"
     return "is not a picture that can be opened", "save it as PNG or JPEG"
@@ -289,7 +292,7 @@ def _check_pixels(size: tuple[int, int], name: str, most: int = MAX_PIXELS) -> N
 def _check_decoded(image: Image.Image, size: tuple[int, int], name: str) -> None:
     if image.size != size:
         found = "{} says {:,} x {:,} pixels, and has {:,} x {:,}".format(name, *size, *image.size)
-        raise DataError(found, expected="a whole picture", remedy="copy or save it anew")
+        raise DataError(found, expected="a whole picture", remedy="copy or save it again")
 
 
 def _too_large(found: str, pixels: int, most: int) -> DataError:
@@ -306,7 +309,7 @@ def _target(size: tuple[int, int], longest: int | None) -> tuple[int, int]:
 
 
 def _orientation(image: Image.Image) -> Any:
-    """EXIF's 1 to 8. Broken EXIF is no reason to refuse a picture: 1."""
+    """EXIF's 1 to 8. 1 where the EXIF is broken."""
     try:
         return image.getexif().get(0x0112, 1)
     except Exception:  # PIL's readers again

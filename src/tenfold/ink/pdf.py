@@ -105,5 +105,5 @@ def _open(path: str) -> Iterator[Any]:
         raise DataError(
             f"{name} cannot be read as PDF ({error})",
             expected="a whole document",
-            remedy="it may be damaged or cut short: copy or save it anew",
+            remedy="it may be damaged or cut short: copy or save it again",
         ) from error

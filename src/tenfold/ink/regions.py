@@ -30,7 +30,7 @@ def label_regions(mask: np.ndarray) -> tuple[np.ndarray, int]:
 
 
 def _touching(starts: np.ndarray, ends: np.ndarray, row: int) -> tuple[np.ndarray, np.ndarray]:
-    """All pairs of runs, one a row (so many numbers) below the other, that share a side or corner."""
+    """All pairs of runs, one per row (so many numbers) below the other, that share a side or corner."""
     low = np.searchsorted(ends, starts + row)
     counts = np.maximum(np.searchsorted(starts, ends + row, side="right") - low, 0)
     above = np.repeat(np.arange(len(starts)), counts)
@@ -79,7 +79,7 @@ def distance_to_outside(mask: np.ndarray, exact_to: float = np.inf) -> np.ndarra
 
     inf where there is no False at all. Distances beyond `exact_to` may come out larger than they are,
     but never within it, and are found sooner. Down the columns first, then along the rows (Saito & Toriwaki
-    1994), from near to far until farther ones cannot be the nearest any more.
+    1994), from near to far until farther ones can no longer be the nearest.
     """
     down = _distance_in_columns(mask)
     squares = down * down

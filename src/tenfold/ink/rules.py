@@ -13,7 +13,7 @@ __all__ = ["Rules", "close_runs", "grow_square", "measure_darkness", "open_runs"
 
 _WINDOW = 17  # pixels: wider than a rule or a stroke, in a picture of at most 1000
 _AROUND = 41  # pixels: of the surroundings whose mean darkness a rule exceeds
-_BLOB = 9  # pixels: what is as thick as that is no rule
+_BLOB = 9  # pixels: what is as thick as that is not a rule
 _DARKEST = 40  # levels of the paper at least, that darkness is a share of
 
 
@@ -78,9 +78,9 @@ def _close(grey: np.ndarray, side: int) -> np.ndarray:
 def _combine(both: np.ufunc, values: np.ndarray, length: int, axis: int, beyond: Any) -> np.ndarray:
     """Each pixel with the `length` around it, an odd number, by windows that double. beyond: the mode of
     `np.pad`."""
-    room = [(0, 0), (0, 0)]
-    room[axis] = length // 2, length // 2
-    found, width = np.pad(values, room, mode=beyond), 1
+    padding = [(0, 0), (0, 0)]
+    padding[axis] = length // 2, length // 2
+    found, width = np.pad(values, padding, mode=beyond), 1
     while width < length:
         step = min(width, length - width)
         one, other = (found[:-step], found[step:]) if axis == 0 else (found[:, :-step], found[:, step:])

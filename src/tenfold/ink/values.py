@@ -1,4 +1,4 @@
-"""An array of any numbers -> the eight bits a channel that the rest of the room works with."""
+"""An array of any numbers -> the eight bits per channel that the rest of the package works with."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def find_views(grey: np.ndarray) -> list[list[Box]]:
 
     A line that fills much of the picture's height is the only one: what else was found are parts of a frame
     or of a neighbour. It is read in the whole picture, by itself and, where the two differ, with half of the
-    room around it. A low picture holds one line, a picture of dots none.
+    margin around it. A low picture holds one line, a picture of dots none.
     """
     height, width = grey.shape
     whole = (0, 0, width, height)

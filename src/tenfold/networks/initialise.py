@@ -13,7 +13,7 @@ __all__ = ["INITIALISATIONS", "initial_weights"]
 
 
 def _normal(parameter: Parameter, rng: np.random.Generator) -> np.ndarray:
-    """N(0, 1) for weights and biases alike (seeds A and D)."""
+    """N(0, 1) for weights and biases alike (the softmax regression and sigmoid loss tutorials)."""
     return rng.standard_normal(parameter.shape, dtype=np.float32)
 
 

@@ -107,7 +107,7 @@ class Network:
 
     @property
     def feature_count(self) -> int:
-        """Numbers an image that enter the last linear layer; where there is none, the scores."""
+        """Numbers per image that enter the last linear layer; where there is none, the scores."""
         return self.layers[self.head].input_shape[0] if self.head < len(self.layers) else self.classes
 
 
@@ -122,16 +122,14 @@ def plan_network(specs: tuple[LayerSpec, ...], image_shape: tuple[int, int], cla
 def _check_output(layers: tuple[Layer, ...], shape: Shape, classes: int) -> None:
     for before, layer in pairwise(layers):
         if before.spec.kind == "columns":
-            raise RecipeError(
-                f"{layer.spec.name} stands behind columns", expected="columns as the last layer"
-            )
+            raise RecipeError(f"{layer.spec.name} follows columns", expected="columns as the last layer")
     output = layers[-1].output_shape if layers else shape
     if layers and layers[-1].spec.kind == "columns" and output[1] == classes:
         return
     if output != (classes,):
         raise RecipeError(
             f"the network ends with shape {output}",
-            expected=f"({classes},), one score a class",
+            expected=f"({classes},), one score per class",
             remedy="end the layers with 'flatten' (once) and 'linear classes'; those of a line network "
             "with 'conv classes 1x1' and 'columns'",
         )

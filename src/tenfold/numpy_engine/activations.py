@@ -10,7 +10,7 @@ __all__ = ["ReLU", "Sigmoid", "Tanh", "sigmoid"]
 
 
 class ReLU(Layer):
-    """max(x, 0); its slope is 1 where x > 0, else 0 (at 0 too, as in PyTorch)."""
+    """max(x, 0); its derivative is 1 where x > 0, else 0 (at 0 too, as in PyTorch)."""
 
     def forward(self, inputs: np.ndarray, *, training: bool) -> np.ndarray:  # noqa: ARG002
         # with two bounds, clip is faster than maximum(inputs, 0)
@@ -18,35 +18,35 @@ class ReLU(Layer):
         return self.outputs
 
     def backward(self, gradient: np.ndarray, *, wanted: bool = True) -> np.ndarray:  # noqa: ARG002
-        slope = self.buffers.take("gradient", gradient.shape)
-        np.greater(self.outputs, 0, out=slope, casting="unsafe")
-        return np.multiply(slope, gradient, out=slope)
+        derivative = self.buffers.take("gradient", gradient.shape)
+        np.greater(self.outputs, 0, out=derivative, casting="unsafe")
+        return np.multiply(derivative, gradient, out=derivative)
 
 
 class Sigmoid(Layer):
-    """1 / (1 + exp(-x)); its slope is s (1 - s)."""
+    """1 / (1 + exp(-x)); its derivative is s (1 - s)."""
 
     def forward(self, inputs: np.ndarray, *, training: bool) -> np.ndarray:  # noqa: ARG002
         self.outputs = sigmoid(inputs)
         return self.outputs
 
     def backward(self, gradient: np.ndarray, *, wanted: bool = True) -> np.ndarray:  # noqa: ARG002
-        slope = np.subtract(1, self.outputs, out=self.buffers.take("gradient", gradient.shape))
-        slope *= self.outputs
-        return np.multiply(slope, gradient, out=slope)
+        derivative = np.subtract(1, self.outputs, out=self.buffers.take("gradient", gradient.shape))
+        derivative *= self.outputs
+        return np.multiply(derivative, gradient, out=derivative)
 
 
 class Tanh(Layer):
-    """tanh x; its slope is 1 - tanh^2 x."""
+    """tanh x; its derivative is 1 - tanh^2 x."""
 
     def forward(self, inputs: np.ndarray, *, training: bool) -> np.ndarray:  # noqa: ARG002
         self.outputs = np.tanh(inputs, out=self.buffers.take("outputs", inputs.shape))
         return self.outputs
 
     def backward(self, gradient: np.ndarray, *, wanted: bool = True) -> np.ndarray:  # noqa: ARG002
-        slope = np.square(self.outputs, out=self.buffers.take("gradient", gradient.shape))
-        np.subtract(1, slope, out=slope)
-        return np.multiply(slope, gradient, out=slope)
+        derivative = np.square(self.outputs, out=self.buffers.take("gradient", gradient.shape))
+        np.subtract(1, derivative, out=derivative)
+        return np.multiply(derivative, gradient, out=derivative)
 
 
 def sigmoid(values: np.ndarray) -> np.ndarray:

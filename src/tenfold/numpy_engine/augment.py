@@ -1,7 +1,7 @@
 """Changing a whole batch of images at once, as the draws of `tenfold.augmentation.draws` say.
 
 A few images at a time, in kept arrays that fit the processor's cache; large batches on as many threads
-as NumPy's matrix products would take, because NumPy lets go of Python's lock while it computes.
+as NumPy's matrix products would take, because NumPy releases the GIL while it computes.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 A block's numbers stay in the processor's cache on their whole way through the network and back, so
 the pictures, one byte a pixel, are all that a step reads from memory. Blocks are shared out to as many
-threads as NumPy's matrix products would take; NumPy lets go of Python's lock while it computes.
+threads as NumPy's matrix products would take; NumPy releases the GIL while it computes.
 """
 
 from __future__ import annotations

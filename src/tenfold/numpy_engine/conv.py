@@ -63,19 +63,21 @@ class Convolution(Layer):
         windows = self._windows(gradient.shape[1:3])
         workers = count_workers(len(windows), windows.size * o)
         parts = _parts(windows, workers)
-        slopes = self.buffers.take("slopes", (workers, o, length))
-        shares = self.buffers.take("shares of slopes", slopes.shape)
-        slopes.fill(0)
+        gradients = self.buffers.take("weight gradients", (workers, o, length))
+        shares = self.buffers.take("shares of gradients", gradients.shape)
+        gradients.fill(0)
 
         def add_up(worker: int, part: slice) -> None:
             rows = self._copied(windows[part], worker).reshape(-1, length)
-            slopes[worker] += add_up_outer(gradient[part].reshape(-1, o), rows, shares[worker])
+            gradients[worker] += add_up_outer(gradient[part].reshape(-1, o), rows, shares[worker])
 
         share_out(parts, workers, add_up)
-        slope = slopes[0] if workers == 1 else slopes.sum(axis=0)
-        np.copyto(self.slopes["weight"], slope.reshape(o, *self.spec.kernel, c).transpose(0, 3, 1, 2))
+        weight_gradient = gradients[0] if workers == 1 else gradients.sum(axis=0)
+        np.copyto(
+            self.gradients["weight"], weight_gradient.reshape(o, *self.spec.kernel, c).transpose(0, 3, 1, 2)
+        )
         if self.spec.bias:
-            column_sums(gradient.reshape(-1, o), out=self.slopes["bias"])
+            column_sums(gradient.reshape(-1, o), out=self.gradients["bias"])
         return self.pull_back(gradient) if wanted else None
 
     def pull_back(self, gradient: np.ndarray) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Hand-written gradients held against central differences, in float64.
 
-The slope of f along one number w is (f(w + h) - f(w - h)) / 2h up to h^2 / 6 f'''. Where a ReLU or
-a maximum changes its mind between w - h and w + h, there is no slope to compare with: there the
+The derivative of f along one number w is (f(w + h) - f(w - h)) / 2h up to h^2 / 6 f'''. Where a ReLU or
+a maximum switches between w - h and w + h, there is no derivative to compare with: there the
 differences over h and over h / 2 disagree, and the entry is left out of the comparison.
 """
 
@@ -30,22 +30,22 @@ __all__ = [
 ]
 
 STEP = 1e-5
-# Below this share of the largest slope of its array, a slope counts as that large: rounding in
+# Below this share of the largest gradient of its array, a gradient counts as that large: rounding in
 # f, not the gradient, decides how small ones compare.
 FLOOR = 1e-3
-# Slopes that are all zero by hand (a bias before batch-norm) have no scale of their own: there the
+# Gradients that are all zero by hand (a bias before batch-norm) have no scale of their own: there the
 # differences must be no more than rounding makes of them, which is this many of the last digits of f over h.
 ZERO, ROUNDING = 1e-12, 8
 TOLERANCE = 1e-6  # relative
 # Differences over h and h / 2 that disagree by more than this mean a kink in between. Less than the
-# tolerance: of thousands of ReLUs behind one weight, a single one that turns bends the slope by little.
+# tolerance: of thousands of ReLUs behind one weight, one that switches changes the gradient by little.
 KINK = 3e-7
 
 
 @dataclass(frozen=True)
 class GradientRow:
     """One parameter, or "inputs". checked: entries compared; kinks: entries left out at a kink.
-    largest: of the hand-written slopes, absolute. error: largest relative difference."""
+    largest: of the hand-written gradients, absolute. error: largest relative difference."""
 
     name: str
     shape: tuple[int, ...]
@@ -95,8 +95,8 @@ def check_gradients(
     analytic = {} if back is None else {"inputs": back.copy()}
     arrays = {"inputs": inputs}
     for one in _with_inner(layer):
-        for name, slope in one.slopes.items():
-            analytic[f"{one.spec.name}.{name}"] = slope.copy()
+        for name, gradient in one.gradients.items():
+            analytic[f"{one.spec.name}.{name}"] = gradient.copy()
             arrays[f"{one.spec.name}.{name}"] = one.values[name]
     return _compare(loss, arrays, analytic, samples, rng)
 
@@ -127,7 +127,7 @@ def check_network_gradients(
         return float(engine.loss(logits, shifted)[0]) * count
 
     engine.differentiate(Batch(images, labels))
-    analytic = {name: slope.copy() for name, slope in engine.store.slopes.items()}
+    analytic = {name: gradient.copy() for name, gradient in engine.store.named_gradients.items()}
     arrays = {name: engine.store.values[name] for name in analytic}
     return _compare(loss, arrays, analytic, samples, rng)
 
@@ -142,7 +142,7 @@ def network_gradients(
     """The hand-written gradient of every learned parameter, float64, to hold against autograd's."""
     engine = NumpyEngine(network, weights, replace(options, precision="float64"))
     engine.differentiate(Batch(images, labels))
-    return {name: slope.copy() for name, slope in engine.store.slopes.items()}
+    return {name: gradient.copy() for name, gradient in engine.store.named_gradients.items()}
 
 
 def _with_inner(layer: Layer) -> list[Layer]:
@@ -169,15 +169,15 @@ def _compare(
 ) -> GradientCheck:
     rows = []
     rounding = ROUNDING * float(np.finfo(np.float64).eps) * max(1.0, abs(loss())) / STEP
-    for name, slopes in analytic.items():
-        entries = rng.permutation(slopes.size)[:samples]
-        largest = float(np.abs(slopes).max(initial=0))
+    for name, gradients in analytic.items():
+        entries = rng.permutation(gradients.size)[:samples]
+        largest = float(np.abs(gradients).max(initial=0))
         floor = max(FLOOR * largest, 1e-8) if largest > ZERO else rounding / TOLERANCE
         numbers = [_difference(loss, arrays[name], int(entry), floor) for entry in entries]
-        smooth = [(float(slopes.flat[e]), n) for e, n in zip(entries, numbers) if n is not None]
+        smooth = [(float(gradients.flat[e]), n) for e, n in zip(entries, numbers) if n is not None]
         errors = [abs(a - n) / max(abs(a), abs(n), floor) for a, n in smooth]
         kinks = len(numbers) - len(smooth)
-        rows.append(GradientRow(name, slopes.shape, len(smooth), kinks, largest, max(errors, default=0.0)))
+        rows.append(GradientRow(name, gradients.shape, len(smooth), kinks, largest, max(errors, default=0.0)))
     return GradientCheck(tuple(rows))
 
 

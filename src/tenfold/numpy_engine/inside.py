@@ -1,4 +1,4 @@
-"""One step of a network, looked into: what each layer gives on, and the gradient that comes back to it."""
+"""One step of a network, looked into: each layer's outputs, and the gradient with respect to them."""
 
 from __future__ import annotations
 
@@ -70,8 +70,8 @@ def look_inside(
         loss=loss,
         logits=logits,
         layers=tuple(watched.view() for watched in seen),
-        weights={name: store.values[name].copy() for name in store.slopes},
-        gradients={name: value.copy() for name, value in store.slopes.items()},
+        weights={name: store.values[name].copy() for name in store.named_gradients},
+        gradients={name: value.copy() for name, value in store.named_gradients.items()},
     )
 
 
@@ -87,7 +87,7 @@ class _Watched(Layer):
 
     def __init__(self, layer: Layer) -> None:
         self.layer, self.plan, self.spec, self.inner = layer, layer.plan, layer.spec, layer.inner
-        self.values, self.slopes, self.rng = layer.values, layer.slopes, layer.rng
+        self.values, self.gradients, self.rng = layer.values, layer.gradients, layer.rng
         self.outputs: np.ndarray = np.empty(0)
         self.gradient: np.ndarray | None = None
 

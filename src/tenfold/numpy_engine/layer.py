@@ -24,7 +24,7 @@ __all__ = ["Layer", "backward_all", "forward_all", "pull_back_all"]
 class Layer(ABC):
     """One layer, built from its plan.
 
-    values, slopes: its parameters and their gradients under short names (weight, bias, ...).
+    values, gradients: its parameters and their gradients under short names (weight, bias, ...).
     inner: the layers inside a residual. rng: the random stream of dropout, else None.
     """
 
@@ -34,20 +34,20 @@ class Layer(ABC):
         self.plan, self.spec, self.inner = plan, plan.spec, tuple(inner)
         self.buffers = Buffers(store.dtype)
         self.values = {_short(p.name): store.values[p.name] for p in plan.parameters}
-        self.slopes = {_short(p.name): store.slopes[p.name] for p in plan.parameters if p.learned}
+        self.gradients = {_short(p.name): store.named_gradients[p.name] for p in plan.parameters if p.learned}
         self.rng = self.random_stream(seed)
 
     @property
     def learns(self) -> bool:
         """Whether it has parameters to learn, itself or inside."""
-        return bool(self.slopes) or any(layer.learns for layer in self.inner)
+        return bool(self.gradients) or any(layer.learns for layer in self.inner)
 
     def random_stream(self, seed: int) -> np.random.Generator | None:  # noqa: ARG002
         """The generator of a layer that draws; most do not."""
         return None
 
     def settle(self) -> None:  # noqa: B027
-        """Says that the parameters will not change any more: what follows from them alone is worth
+        """Says that the parameters will not change: what follows from them alone is worth
         keeping. For layers that only answer; most have nothing to keep."""
 
     def places(self, shape: tuple[int, ...]) -> tuple[int, int]:
@@ -60,12 +60,12 @@ class Layer(ABC):
 
     @abstractmethod
     def backward(self, gradient: np.ndarray, *, wanted: bool = True) -> np.ndarray | None:
-        """d loss / d outputs -> d loss / d inputs, and fills `slopes`. After a forward with
+        """d loss / d outputs -> d loss / d inputs, and fills `gradients`. After a forward with
         training. Where the inputs' gradient is not wanted it may be left out (None)."""
 
     def pull_back(self, gradient: np.ndarray) -> np.ndarray:
         """d / d outputs -> d / d inputs of a layer that only answers: after a forward without
-        training, and `slopes` stay as they are. Layers without parameters do it as `backward`."""
+        training, and `gradients` stay as they are. Layers without parameters do it as `backward`."""
         return cast(np.ndarray, self.backward(gradient))
 
 

@@ -37,10 +37,10 @@ class Linear(Layer):
 
     def backward(self, gradient: np.ndarray, *, wanted: bool = True) -> np.ndarray | None:
         """dW = gradient^T inputs, db = sum of gradient over the batch, dx = gradient W."""
-        slope = _add_up_outer(gradient, self.inputs, self.slopes["weight"])
+        weight_gradient = _add_up_outer(gradient, self.inputs, self.gradients["weight"])
         if self.factor != 1:
-            slope *= slope.dtype.type(self.factor)
-        column_sums(gradient, out=self.slopes["bias"])
+            weight_gradient *= weight_gradient.dtype.type(self.factor)
+        column_sums(gradient, out=self.gradients["bias"])
         return self.pull_back(gradient) if wanted else None
 
     def pull_back(self, gradient: np.ndarray) -> np.ndarray:

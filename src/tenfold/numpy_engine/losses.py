@@ -83,8 +83,8 @@ class CrossEntropy(Loss):
 
 
 class SigmoidDistance(Loss):
-    """Seed D's loss: with p = sigmoid(logit), the mean over images and outputs of 1 - p where the
-    target is 1, else p. The slope of p is p (1 - p), so a saturated output hardly learns."""
+    """The sigmoid loss: with p = sigmoid(logit), the mean over images and outputs of 1 - p where the
+    target is 1, else p. The derivative of p is p (1 - p), so a saturated output hardly learns."""
 
     def __call__(
         self, logits: np.ndarray, labels: np.ndarray, image_weights: np.ndarray | None = None

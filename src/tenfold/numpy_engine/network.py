@@ -43,7 +43,7 @@ class RunningNetwork:
         return forward_all(self.layers[: self.network.head], inputs[..., np.newaxis], training=False)
 
     def settle(self) -> None:
-        """Says that the parameters of the store will not change any more: answers come faster."""
+        """Says that the parameters of the store will not change: answers come faster."""
         for layer in _walk(self.layers):
             layer.settle()
 

@@ -51,16 +51,16 @@ class BatchNorm(Layer):
         rows = (count, gradient.shape[-1])
         back = self.buffers.take("gradient", gradient.shape)
         np.multiply(gradient, self.centred, out=back)
-        along = column_sums(back.reshape(rows), out=self.slopes["weight"])
+        along = column_sums(back.reshape(rows), out=self.gradients["weight"])
         along *= self.inverse
-        column_sums(gradient.reshape(rows), out=self.slopes["bias"])
+        column_sums(gradient.reshape(rows), out=self.gradients["bias"])
         if not wanted:
             return None
         scale = self.values["weight"] * self.inverse
         # dx = scale g - (scale inverse along / M) centred - scale sum(g) / M
         _per_channel(np.multiply, self.centred, -self.inverse * along / count, out=back)
         back += gradient
-        _per_channel(np.subtract, back, self.slopes["bias"] / count, out=back)
+        _per_channel(np.subtract, back, self.gradients["bias"] / count, out=back)
         return _per_channel(np.multiply, back, scale, out=back)
 
     def pull_back(self, gradient: np.ndarray) -> np.ndarray:

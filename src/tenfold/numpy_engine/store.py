@@ -21,7 +21,7 @@ class ParameterStore:
     """Parameters by name, each a view into a flat array.
 
     learned, gradients: flat, in the order of `learned_parameters`. statistics: flat, the running
-    means and variances of batch-norm. values, slopes: the same memory by name and in shape.
+    means and variances of batch-norm. values, named_gradients: the same memory by name and in shape.
     """
 
     def __init__(self, parameters: list[Parameter], dtype: DTypeLike = np.float32) -> None:
@@ -32,7 +32,7 @@ class ParameterStore:
         self.learned = np.zeros(_size(self.learned_parameters), self.dtype)
         self.gradients = np.zeros_like(self.learned)
         self.statistics = np.zeros(_size(running), self.dtype)
-        self.slopes = _views(self.gradients, self.learned_parameters)
+        self.named_gradients = _views(self.gradients, self.learned_parameters)
         self.values = _views(self.learned, self.learned_parameters) | _views(self.statistics, running)
 
     @classmethod
@@ -41,7 +41,7 @@ class ParameterStore:
     ) -> ParameterStore:
         """The store of a network, filled. Raises ModelError as `load` does."""
         parameters = network.parameters()
-        for parameter in parameters:  # before there is room for them: a card may claim any size
+        for parameter in parameters:  # before memory is allocated for them: a card may claim any size
             _check(parameter, weights)
         store = cls(parameters, dtype)
         store.load(weights)
@@ -51,7 +51,7 @@ class ParameterStore:
         """The same parameters in the same memory, with gradients of its own."""
         other = copy(self)
         other.gradients = np.zeros_like(self.gradients)
-        other.slopes = _views(other.gradients, self.learned_parameters)
+        other.named_gradients = _views(other.gradients, self.learned_parameters)
         return other
 
     def load(self, weights: Mapping[str, np.ndarray]) -> None:

@@ -1,4 +1,4 @@
-"""Pictures as lines of text for a terminal: half blocks, two pixels a character."""
+"""Pictures as lines of text for a terminal: half blocks, two pixels per character."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 __all__ = ["COOL", "LARGEST", "WARM", "grey_picture", "picture_row", "png_uri", "signed_picture"]
 
-LARGEST = 64  # pixels a side: larger pictures are shrunk, so that the file stays small
+LARGEST = 64  # pixels per side: larger pictures are shrunk, so that the file stays small
 WARM, COOL = (214, 84, 28), (44, 116, 214)  # positive and negative
 
 

@@ -1,4 +1,4 @@
-"""Templates of a room -> a page in one file, in the house's frame and style."""
+"""Templates of a package -> a page in one file, in the common frame and style."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from tenfold.version import __version__
 __all__ = ["render_page"]
 
 
-def render_page(room: str, template: str, context: Mapping[str, Any], *, script: str = "") -> str:
+def render_page(package: str, template: str, context: Mapping[str, Any], *, script: str = "") -> str:
     """The page as HTML that asks the network for nothing and runs no script but `script`.
 
-    room: the package whose folder `templates` holds the template, such as "tenfold.report". The template
-    extends "base.html.j2" and fills its blocks; its own rules, in the block `style`, follow the house's.
+    package: the package whose folder `templates` holds the template, such as "tenfold.report". The template
+    extends "base.html.j2" and fills its blocks; its own rules, in the block `style`, follow the common ones.
     context: what the template shows; `contents`, pairs of (id, title), become the links at the top.
     """
     from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
-        loader=ChoiceLoader([PackageLoader(place, "templates") for place in (room, "tenfold.pages")]),
+        loader=ChoiceLoader([PackageLoader(place, "templates") for place in (package, "tenfold.pages")]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -79,9 +79,9 @@ def _canvas_size(rng: np.random.Generator) -> tuple[int, int]:
 def _canvas_coverage(drawing: Drawing, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
     """The drawing somewhere on the canvas, small to filling, hair-thin to marker-thick."""
     _, extent = box(drawing.strokes)
-    room = float(np.min(np.array(size[::-1]) / np.maximum(extent, 0.05)))
-    length = room * (rng.uniform(0.3, 0.98) if rng.random() < 0.9 else rng.uniform(0.98, 1.01))
-    length = max(length, min(17.0, 0.9 * room))
+    space = float(np.min(np.array(size[::-1]) / np.maximum(extent, 0.05)))
+    length = space * (rng.uniform(0.3, 0.98) if rng.random() < 0.9 else rng.uniform(0.98, 1.01))
+    length = max(length, min(17.0, 0.9 * space))
     width = max(length * min(np.exp(rng.normal(-2.75, 0.5)), 0.17), rng.uniform(0.8, 1.6))
     free = np.array(size[::-1]) - extent * length
     # an edge may cut into the line, but never takes a stroke away (a 5 is none without its hat)
@@ -157,8 +157,8 @@ def _photo_size(
         return (int(high), int(wide)), float(unit)
     if size is None:
         size = _PHOTOS[rng.choice(len(_PHOTOS), p=[0.3, 0.25, 0.18, 0.17, 0.1])]
-    room = float(np.min(np.array(size[::-1]) / extent))
-    return size, room * float(rng.uniform(0.35, 0.85) if count == 1 else rng.uniform(0.6, 0.88))
+    space = float(np.min(np.array(size[::-1]) / extent))
+    return size, space * float(rng.uniform(0.35, 0.85) if count == 1 else rng.uniform(0.6, 0.88))
 
 
 def _ink_on(

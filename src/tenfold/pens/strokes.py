@@ -43,7 +43,7 @@ def load_strokes(path: str | Path) -> list[Drawing]:
     _expect(labels.shape == writers.shape == counts.shape, f"{path}: not one label and writer a digit")
     _expect(
         labels.dtype.kind in "iu" and (not labels.size or (labels.min() >= 0 and labels.max() <= 9)),
-        f"{path}: a label is no digit",
+        f"{path}: a label is not a digit",
     )
     strokes = np.split(points, np.cumsum(lengths)[:-1])
     ends = np.cumsum(counts)
@@ -98,7 +98,7 @@ def _read(path: str | Path) -> dict[str, np.ndarray]:
 
 def _counts(entries: dict[str, np.ndarray], name: str, path: str | Path) -> np.ndarray:
     values = entries[name]
-    _expect(values.ndim == 1 and values.dtype.kind in "iu", f"{path}: {name} is no list of whole numbers")
+    _expect(values.ndim == 1 and values.dtype.kind in "iu", f"{path}: {name} is not a list of whole numbers")
     _expect(not values.size or int(values.min()) >= 0, f"{path}: {name} holds a negative number")
     return values.astype(np.int64)
 

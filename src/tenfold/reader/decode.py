@@ -86,7 +86,7 @@ def decode(logs: np.ndarray, constraint: Constraint | None = None, effort: Effor
         shares[digits] = shares.get(digits, 0.0) + exp(beam.total)
     likeliest = max(shares, key=shares.__getitem__)
     best = max((beam for beam in ended if digits_of(beam.text) == likeliest), key=lambda beam: beam.total)
-    every = sum(shares.values()) if constraint else 1.0  # what a constraint forbids is no alternative
+    every = sum(shares.values()) if constraint else 1.0  # what a constraint forbids is not an alternative
     shares = {digits: min(1.0, share / every) if every else 0.0 for digits, share in shares.items()}
     return Decoded(best.text, tuple(place for place, _ in best.places), shares)
 

@@ -70,7 +70,7 @@ def label_pictures(given: Sequence[str | Path], labels: str | None) -> list[Labe
     """Each picture with its label: what is written on it, one line of the label per line of the picture.
 
     labels: "3,1049", one per picture in their order; the path of a CSV file with path and label in each
-    line, paths counted from its folder, whose pictures need not be given again; or None, where the name
+    line, paths counted from its folder, whose pictures need not be named again; or None, where the name
     of each picture's folder, 0 to 9, is its label. Raises UsageError and DataError.
     """
     if labels is not None and (not _LIST.fullmatch(labels.strip()) or Path(labels).is_file()):

@@ -134,12 +134,12 @@ def _found(reading: Reading) -> Image.Image:
     return _card(_titled("As found", image, _WHOLE), _WHOLE)
 
 
-def _place(box: tuple[int, ...], ratio: float, image: Image.Image, room: int) -> tuple[int, int, int, int]:
+def _place(box: tuple[int, ...], ratio: float, image: Image.Image, margin: int) -> tuple[int, int, int, int]:
     """A box of the original as one of the picture shown, inside it."""
     x0, y0, x1, y1 = (round(edge * ratio) for edge in box)
     return (
-        min(max(0, x0 - room), image.width - 1), min(max(0, y0 - room), image.height - 1),
-        min(max(x0 + 1, x1 + room), image.width) - 1, min(max(y0 + 1, y1 + room), image.height) - 1,
+        min(max(0, x0 - margin), image.width - 1), min(max(0, y0 - margin), image.height - 1),
+        min(max(x0 + 1, x1 + margin), image.width) - 1, min(max(y0 + 1, y1 + margin), image.height) - 1,
     )  # fmt: skip
 
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = ["read_page"]
 
-_LEAST_SIDE = 100  # pixels: a smaller picture is no page
+_LEAST_SIDE = 100  # pixels: a smaller picture is not a page
 _SURE, _DOUBTED = 0.5, 0.75  # shares of lines read without doubt: of a page taken, of one tried otherwise
 _CLEARLY = 1.5  # times as much is read in another position
 _MOST_CELLS = 4000  # of a table; more, on a whole page, are squared paper or too small to read

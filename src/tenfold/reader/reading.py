@@ -27,7 +27,7 @@ LEAD = (
 )
 _NAMES = tuple(CHARACTERS.replace(OTHER, ""))
 _DOUBT = 0.5  # a character less likely than this is doubtful in a doubtful line
-_ROOM = 0.45  # of a line's height: a character reaches no farther to a side
+_REACH = 0.45  # of a line's height: a character reaches no farther to a side
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,7 +205,7 @@ def _character_boxes(places: list[int], box: Box, scale: float) -> list[Box]:
     middles = [middle_of(place) - MARGIN for place in places]
     boxes = []
     for number, middle in enumerate(middles):
-        left, right = middle - _ROOM * HEIGHT, middle + _ROOM * HEIGHT
+        left, right = middle - _REACH * HEIGHT, middle + _REACH * HEIGHT
         if number:
             left = max(left, (middles[number - 1] + middle) / 2)
         if number < len(middles) - 1:

@@ -33,7 +33,7 @@ _STEPS = 4  # in which these are read, until it is clear:
 _CLEAR = 3.0  # cells' worth of confidence, and twice as much as in another position
 _STROKE = 0.35  # of a cell's height: a stroke as high as that, free of the rules, is written
 _MANY = 220  # cells: of a larger table each is read once, without more and less of its rules
-_FEWEST = 3  # cells with a number: what has fewer is no table, but paper with rules
+_FEWEST = 3  # cells with a number: what has fewer is not a table, but paper with rules
 
 
 @dataclass(frozen=True, eq=False)

@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 MANY = 12  # lines: of so many, some say whether a page is text
-_FEWEST = 3  # lines: fewer are no page
+_FEWEST = 3  # lines: fewer are not a page
 _SHARE = 3  # a page of which less than one line in so many is a sure number may be text
 _UNSURE = 0.3  # least median confidence of numbers that are hard to read; words read as digits have less
 _DOUBT = -1.0  # log-probability per digit: where all columns together have less, no number is sure
@@ -112,8 +112,8 @@ def split_line(grey: np.ndarray, line: Box, gap: float = WIDE) -> list[Box]:
     least = max(2, round(gap * (y1 - y0)))
     breaks = np.flatnonzero(np.diff(inked) > least)
     starts, ends = inked[np.r_[0, breaks + 1]], inked[np.r_[breaks, len(inked) - 1]] + 1
-    room = round(NARROW * (y1 - y0)) // 2
+    margin = round(NARROW * (y1 - y0)) // 2
     return [
-        (max(x0, x0 + low - room), y0, min(x1, x0 + high + room), y1)
+        (max(x0, x0 + low - margin), y0, min(x1, x0 + high + margin), y1)
         for low, high in zip(starts.tolist(), ends.tolist(), strict=True)
     ]

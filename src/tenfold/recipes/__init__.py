@@ -1,1 +1,1 @@
-"""What to train, as frozen data: one TOML file a recipe, in this folder or the user's own."""
+"""What to train, as frozen data: one TOML file per recipe, in this folder or the user's own."""

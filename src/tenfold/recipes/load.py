@@ -71,7 +71,7 @@ def parse_recipe(text: str, *, where: str = "recipe") -> Recipe:
     except RecursionError as error:
         raise RecipeError(f"{where} is nested too deeply", expected="a recipe in TOML") from error
     except ValueError as error:  # TOMLDecodeError, and Python's own for a number of thousands of digits
-        raise RecipeError(f"{where} is not TOML: {error}", remedy="mend that line") from error
+        raise RecipeError(f"{where} is not TOML: {error}", remedy="fix that line") from error
     return recipe_from_dict(values, where=where)
 
 

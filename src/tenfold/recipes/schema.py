@@ -49,8 +49,9 @@ NOT_TRAINED = frozenset({"title", "source", "description", "published", "search"
 
 class DataSettings(Section):
     """default: the data set trained on when the user names none.
-    validation: the share of the training images held out. stratified: the same share a class.
-    augment: validation images are augmented too, once and for all (seed E; it makes them harder).
+    validation: the share of the training images held out. stratified: the same share per class.
+    augment: validation images are augmented too, once and for all (as in the augmentation tutorial; it
+    makes them harder).
     """
 
     default: str = "mnist"
@@ -74,7 +75,7 @@ class NetworkSettings(Section):
 class TrainingSettings(Section):
     """epochs: passes over the training images. min_steps: more epochs where they would be fewer steps, as
     on small data sets. steps: exactly so many of the optimiser's steps instead, be it a part of an epoch;
-    0 is off. batch_size: images a step; 0 is all of them. shuffle: anew every epoch. drop_last: leave out
+    0 is off. batch_size: images per step; 0 is all of them. shuffle: anew every epoch. drop_last: leave out
     an incomplete last batch. patience: stop after so many epochs without a lower validation loss and keep
     the best weights; 0 is off. average_decay: of the running average of the weights, which is what is
     kept at the end; 0 is off. precision: float32; float64, with which both engines give the same figures

@@ -14,7 +14,7 @@ __all__ = ["compare_runs", "recipe_differences"]
 
 
 def compare_runs(runs: list[Run]) -> list[dict[str, Any]]:
-    """A row a run with the same keys in the same order; None where a run does not have the figure.
+    """A row per run with the same keys in the same order; None where a run does not have the figure.
 
     Accuracies are shares, losses as trained, seconds of the whole training; test_interval: 95 %.
     Raises ModelError where a file is there but cannot be read.

@@ -30,7 +30,7 @@ __all__ = ["write_comparison"]
 
 Section = dict[str, Any]
 _SHOWN = 18  # pictures on each side of a pair
-_MOST_PAIRS = 6  # whose pictures are shown: more would be no page but a heap
+_MOST_PAIRS = 6  # whose pictures are shown: more would not be readable
 _CONTENTS = (
     ("figures", "Figures"),
     ("difference", "Is the difference real?"),
@@ -128,7 +128,7 @@ def _curve(histories: Mapping[str, Sequence[EpochRecord]], key: str, title: str)
 
 
 def _recall(evaluations: Sequence[Evaluation | None]) -> Section | None:
-    """A row a class, a cell a run; None where not all were tested on the same classes."""
+    """A row per class, a cell per run; None where not all were tested on the same classes."""
     tested = [evaluation for evaluation in evaluations if evaluation is not None]
     if not tested or len(tested) < len(evaluations) or len({each.class_names for each in tested}) > 1:
         return None

@@ -1,4 +1,4 @@
-"""What a run took: seconds a part, images a second, memory, parameters."""
+"""What a run took: seconds per part, images per second, memory, parameters."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Section = dict[str, Any]
 
 
 def costs_section(run: Run) -> Section:
-    """Rows of (part, time, share of all as a number, images, images a second), and facts beside them."""
+    """Rows of (part, time, share of all as a number, images, images per second), and facts beside them."""
     environment, evaluation = run.environment, run.evaluation
     trained, training = _images_trained(run), environment.get("seconds")
     parts: list[tuple[str, float | None, int | None]] = [

@@ -23,7 +23,7 @@ class Chart:
     """A drawing, and for its script what stands where; all in units of the drawing.
 
     name: what it shows. across: the places, joined by spaces. heights: those of the curves at each
-    place, joined by commas. box: top and bottom of the axes. texts: a line a place. readout: what is
+    place, joined by commas. box: top and bottom of the axes. texts: a line per place. readout: what is
     read at the last place, which stands there without the script too.
     """
 

@@ -85,7 +85,7 @@ def compare_pairs(runs: Sequence[Run]) -> tuple[list[PairedTest], list[str]]:
             sets = f"{one.dataset}, {numbers.count(one.n)}; {other.dataset}, {numbers.count(other.n)}"
             notes.append(
                 f"{name} and {other_name} were not tested on the same images ({sets}), so there is no "
-                f"paired test, and their accuracies are no fair comparison."
+                f"paired test, and their accuracies cannot be compared fairly."
             )
         else:
             tests.append(_test_pair(name, one, other_name, other))

@@ -105,7 +105,7 @@ def plot_learning_rate(history: Sequence[EpochRecord]) -> Figure:
 
 
 def plot_class_counts(class_names: Sequence[str], counts: np.ndarray) -> Figure:
-    """A bar a class, its number written at the end. counts: int (K,)."""
+    """A bar per class, its number written at the end. counts: int (K,)."""
     with chart_style():
         figure, axes = _blank(height=0.6 + 0.24 * len(counts))
         places = np.arange(len(counts))

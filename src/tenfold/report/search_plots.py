@@ -81,7 +81,7 @@ def slice_places(result: SearchResult, key: str) -> list[float]:
 
 
 def plot_importances(importances: Mapping[str, float]) -> Figure:
-    """A bar a key, the largest above."""
+    """A bar per key, the largest above."""
     with chart_style():
         figure, axes = _blank(_WIDTH, 0.5 + 0.34 * len(importances))
         shares = list(importances.values())

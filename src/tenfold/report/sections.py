@@ -146,7 +146,7 @@ def data_section(run: Run) -> Section | None:
         ("classes", numbers.count(len(names))),
         ("mean and deviation of the pixels", f"{summary.pixel_mean:.4f} and {summary.pixel_std:.4f}"),
     ]
-    alt = f"Bars: images a class, from {numbers.count(counts.min())} to {numbers.count(counts.max())}."
+    alt = f"Bars: images per class, from {numbers.count(counts.min())} to {numbers.count(counts.max())}."
     return {
         "facts": [(name, value) for name, value in facts if value],
         "sha256": summary.sha256,
@@ -167,7 +167,7 @@ def data_section(run: Run) -> Section | None:
 
 
 def network_section(run: Run) -> Section | None:
-    """A row a layer: its line, the shape that leaves it, its parameter tensors and their count."""
+    """A row per layer: its line, the shape that leaves it, its parameter tensors and their count."""
     network = network_of(run)
     if network is None:
         return None

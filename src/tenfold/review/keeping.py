@@ -21,7 +21,7 @@ class Keeper:
         self._names: dict[int, tuple[str, str]] = {}  # of each item's picture, and its text
 
     def keep(self, number: int, text: str, read: str, png: bytes) -> None:
-        """text: "" is not kept, as it teaches nothing. Raises Refusal where there is no room."""
+        """text: "" is not kept, as it teaches nothing. Raises Refusal where there is no space."""
         name, before = self._names.get(number, ("", ""))
         if text == before:
             return

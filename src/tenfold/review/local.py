@@ -16,8 +16,8 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from tenfold.serve.gate import Gate, Measures
 from tenfold.serve.hosts import check_origin
+from tenfold.serve.middleware import Measures, Middleware
 from tenfold.serve.refusal import Refusal
 from tenfold.serve.run import open_socket
 
@@ -46,11 +46,11 @@ class LocalPage:
         files |= {name: _STATIC / name for name in (f"{page}.js", f"{page}.css", "local.js")}
         files |= {name: _SHARED / name for name in ("page.css", "icon.svg")}
         self._answers = {("GET", name): _file(path) for name, path in files.items()} | dict(answers)
-        self._gate = Gate(self._serve, measures=Measures(), access_log=False)
+        self._middleware = Middleware(self._serve, measures=Measures(), access_log=False)
         self._server: Any = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._gate(scope, receive, send)
+        await self._middleware(scope, receive, send)
 
     def run(self, *, port: int, open_browser: bool, announce: Callable[[str], None]) -> bool:
         """Blocks until `stop`; False where Ctrl-C or SIGTERM ended it before.
@@ -64,7 +64,7 @@ class LocalPage:
             config = uvicorn.Config(
                 self,
                 log_config=None,
-                log_level="critical",  # the gate tells of mistakes; a client that is cut off is none
+                log_level="critical",  # the middleware logs mistakes; a client that is cut off is none
                 access_log=False,
                 server_header=False,
                 proxy_headers=False,

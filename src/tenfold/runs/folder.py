@@ -2,7 +2,7 @@
 
 recipe.toml          complete, re-runnable
 environment.json     versions, seed, engine, data (source, sha256, note), host's cores, command
-history.jsonl        a line an epoch
+history.jsonl        one line per epoch
 model.safetensors    the weights, with model.json beside them
 data_summary.json    and .npz: what the training images look like
 evaluation.json      and .npz: scores and pictures on the test set
@@ -62,7 +62,7 @@ class Run:
         object.__setattr__(self, "folder", Path(folder))
         if not is_run(self.folder):
             raise ModelError(
-                f"{folder} is no run's folder",
+                f"{folder} is not a run's folder",
                 expected="a folder with recipe.toml and environment.json",
                 remedy="`tenfold runs` lists those there are",
             )
@@ -81,7 +81,7 @@ class Run:
     def environment(self) -> dict[str, Any]:
         """The record: versions, engine, seed, data, status, times."""
         path = self.folder / "environment.json"
-        with reading(str(path), expected="a run's record", remedy="train anew into another folder"):
+        with reading(str(path), expected="a run's record", remedy="train again into another folder"):
             values = read_json(path)
             pick(values, {key: kind for key, kind in _RECORD.items() if key in values})
             data = values.get("data") or {}
@@ -98,7 +98,7 @@ class Run:
             raise ModelError(
                 f"{self.folder / 'environment.json'} lacks {', '.join(missing)}",
                 expected="a run's record",
-                remedy="train anew into another folder",
+                remedy="train again into another folder",
             )
         return values
 
@@ -109,7 +109,7 @@ class Run:
 
     @cached_property
     def history(self) -> list[EpochRecord]:
-        """An entry an epoch."""
+        """An entry per epoch."""
         return read_history(self.folder / "history.jsonl")
 
     @cached_property

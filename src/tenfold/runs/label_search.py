@@ -29,7 +29,7 @@ def quick_recipe(dataset: ImageDataset) -> Recipe:
     fast = get_recipe("fast")
     with suppress(RecipeError):
         fast.plan(dataset.image_shape, classes)
-        steps = max(fast.training.steps, fast.training.steps * classes // 10)  # as many a class as MNIST's
+        steps = max(fast.training.steps, fast.training.steps * classes // 10)  # as many per class as MNIST's
         return change_recipe(fast, {"input.scaling": "standardise", "training.steps": steps})
     changes = {"input.scaling": "standardise", "training.min_steps": _LEAST_STEPS}
     return change_recipe(get_recipe(_SMALL), changes)

@@ -179,7 +179,7 @@ def _resume(
         raise ModelError(
             f"the data set {record['data']['source']} is not what {run.folder} was trained on",
             expected="the same images in the same order",
-            remedy="train anew into another folder",
+            remedy="train again into another folder",
         )
     train_set, val_set = _split(run.recipe, dataset, record["seed"])
     test_set = _test_set(record["data"], train_set, data_dir=data_dir, offline=offline, progress=progress)
@@ -259,7 +259,7 @@ def _refuse_taken(folder: Path) -> None:
             f"{folder} holds something already",
             expected="a new or an empty folder",
             remedy="name another"
-            + (f", or go on with the run there: tenfold train --resume {folder}" if is_run(folder) else ""),
+            + (f", or continue the run there: tenfold train --resume {folder}" if is_run(folder) else ""),
         )
 
 

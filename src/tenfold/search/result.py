@@ -23,8 +23,8 @@ HIGHER_IS_BETTER = {"accuracy": True, "loss": False}  # what trials are judged b
 class SearchTrial:
     """One setting that was tried; number: from 0, which is the recipe as it is.
 
-    status: complete, pruned (given up half-way, as it did worse than most), failed (its loss was no number
-    any more, or its values do not go together: see reason), interrupted, or running (in another process).
+    status: complete, pruned (given up half-way, as it did worse than most), failed (its loss was NaN
+    or infinite, or its values do not go together: see reason), interrupted, or running (in another process).
     values: by dotted key. accuracy (a share), loss: on the validation images, or their mean over the folds;
     None unless complete. seconds: of training.
     """

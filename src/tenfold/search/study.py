@@ -64,7 +64,7 @@ _NAMES = {
 def open_study(recipe: Recipe, bench: Bench, journal: Path | None) -> Study:
     """A new study, or the one that is in the journal; None keeps it in memory.
 
-    Raises ModelError for a file that is no journal, RecipeError for the journal of another search.
+    Raises ModelError for a file that is not a journal, RecipeError for the journal of another search.
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     identity = _identity(recipe, bench)
@@ -182,7 +182,7 @@ def _suggest(trial: Trial, key: str, place: BaseDistribution) -> None:
 def run_trial(study: Study, recipe: Recipe, bench: Bench) -> int:
     """Asks for a setting, trains it, tells its score; returns the trial's number. Ctrl-C is told, and raised.
 
-    A loss that is no number, or values that do not go together,
+    A loss that is NaN or infinite, or values that do not go together,
     count as given up.
     """
     trial = _next_trial(study, {key: distribution(place) for key, place in recipe.search.items()})

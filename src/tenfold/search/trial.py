@@ -1,4 +1,4 @@
-"""One trial: a recipe trained once, or once a fold, and judged on images that it was not trained on."""
+"""One trial: a recipe trained once, or once per fold, and judged on images that it was not trained on."""
 
 from __future__ import annotations
 

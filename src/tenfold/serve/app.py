@@ -19,7 +19,7 @@ from tenfold.arguments import checked
 from tenfold.classifier import Classifier
 from tenfold.reader.load import AnyModel
 from tenfold.serve import schema
-from tenfold.serve.gate import Gate
+from tenfold.serve.middleware import Middleware
 from tenfold.serve.refusal import Refusal
 from tenfold.serve.server import Server
 from tenfold.serve.settings import ServeSettings
@@ -53,7 +53,7 @@ def create_app(model: AnyModel, settings: ServeSettings | None = None) -> FastAP
     for kind in (HTTPException, Refusal, Exception):
         app.add_exception_handler(kind, _explain)
     app.add_middleware(
-        Gate,
+        Middleware,
         measures=server.measures,
         access_log=settings.access_log,
         allowed_hosts=settings.allowed_hosts,
@@ -139,9 +139,9 @@ async def _explain(request: Request, error: Exception) -> Response:
         error = Refusal(
             error.status_code,
             f"{as_shown(request.method)} {as_shown(request.url.path)}: {str(error.detail).lower()}",
-            remedy="GET /openapi.json lists what there is",
+            remedy="GET /openapi.json lists the routes",
             headers=dict(error.headers or {}),
         )
     elif not isinstance(error, Refusal):
-        error = Refusal(500, "the server made a mistake", remedy="its log says more")
+        error = Refusal(500, "the server failed", remedy="see its log")
     return Response(error.to_bytes(), error.status, error.headers, "application/json")

@@ -1,8 +1,8 @@
 """Bodies, taken in piece by piece, so that neither one client nor all of them fill the memory.
 
-A small body is counted as it comes. A larger one claims room for all of it before it is read, and waits
+A small body is counted as it comes. A larger one claims memory for all of it before it is read, and waits
 for that: whoever sends large ones slowly keeps others with large ones waiting, and nobody else. No address
-has more than half of the room. While other requests are served, the large bodies of one address are let in
+has more than half of that memory. While other requests are served, the large bodies of one address are let in
 at a bounded rate, so that the time for them is not taken from others.
 """
 
@@ -22,12 +22,12 @@ from tenfold.serve.pool import HEAVY
 from tenfold.serve.refusal import Refusal, busy, too_much
 from tenfold.serve.settings import ServeSettings
 
-__all__ = ["Bodies", "Room", "media_type"]
+__all__ = ["Bodies", "Reservation", "media_type"]
 
 _SMALL = 96 * 2**20  # bytes of small bodies that are held at one time
 _LARGE = 4  # large bodies of the largest size
-_MOST_WAITING = 32  # large bodies that wait for room
-_RATE = 8 * 2**20  # bytes of large bodies a second and address, while other requests are served
+_MOST_WAITING = 32  # large bodies that wait for memory
+_RATE = 8 * 2**20  # bytes of large bodies per second and address, while other requests are served
 _BESIDE = 1.0  # seconds after another request for which it counts as beside
 
 
@@ -40,7 +40,7 @@ class _Share:
         self.by_address: Counter[str] = Counter()
 
     def refusal(self, address: str, more: int) -> Refusal | None:
-        """Why there is no room for so many bytes more, or None."""
+        """Why there is no memory for so many bytes more, or None."""
         if self.by_address[address] + more > self.most // 2:
             return too_much(f"your address has too many {self.what} under way")
         return busy(f"too many {self.what} are held at this moment") if self.held + more > self.most else None
@@ -73,21 +73,21 @@ class Bodies:
         return self.small.held + self.large.held
 
     @contextmanager
-    def room(self, request: Request) -> Iterator[Room]:
+    def reserve(self, request: Request) -> Iterator[Reservation]:
         """What is taken in inside is counted until the end of it."""
-        room = Room(self, client_of(request.client.host if request.client else ""))
+        reservation = Reservation(self, client_of(request.client.host if request.client else ""))
         try:
-            yield room
+            yield reservation
         finally:
-            self.small.give(room.address, room.small)
-            if room.claimed:
-                self.large.give(room.address, room.claimed)
+            self.small.give(reservation.address, reservation.small)
+            if reservation.claimed:
+                self.large.give(reservation.address, reservation.claimed)
                 self._freed.set()
-            elif not room.wanted:
+            elif not reservation.wanted:
                 self._small_at = time.monotonic()
 
     async def claim(self, address: str, length: int) -> None:
-        """Waits until there is room for a large body. Raises Refusal 429 or 503 where too many wait."""
+        """Waits until there is memory for a large body. Raises Refusal 429 or 503 where too many wait."""
         if (refusal := self.large.refusal(address, length)) and self.waiting >= _MOST_WAITING:
             raise refusal
         self.waiting += 1
@@ -115,7 +115,7 @@ class Bodies:
         self._next[address] = max(now, self._next.get(address, 0.0)) + length / _RATE
 
 
-class Room:
+class Reservation:
     """What one request holds. small: bytes counted as they came. wanted, claimed: of a large body, before
     it came."""
 
@@ -126,9 +126,9 @@ class Room:
 
     async def read(self, request: Request, marks: Marks = ()) -> bytes:
         """marks: what the body may hold of each. Raises Refusal: 413 where it is too large, or holds too many
-        marks, before all of it has come; 408 where it is too slow; 429 or 503 where there is no room."""
+        marks, before all of it has come; 408 where it is too slow; 429 or 503 where memory is short."""
         claimed = request.headers.get("content-length")
-        length = int(claimed) if claimed else 0  # the gate has looked at it
+        length = int(claimed) if claimed else 0  # the middleware has checked it
         if length > self.settings.max_body:
             raise self._too_large(f"a body of {length:,} bytes")
         counter, pieces = MarkCounter(marks), []
@@ -166,7 +166,7 @@ class Room:
     def _too_slow(self) -> Refusal:
         if self.wanted and not self.claimed:
             refusal = self.bodies.large.refusal(self.address, self.wanted)
-            return refusal or busy("no room for a large body")
+            return refusal or busy("no memory for a large body")
         seconds, headers = self.settings.timeout, {"Connection": "close"}
         return Refusal(
             408, "the body did not arrive", expected=f"all of it in {seconds:g} seconds", headers=headers

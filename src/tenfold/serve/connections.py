@@ -17,8 +17,8 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tenfold.serve.gate import Measures, write_line
 from tenfold.serve.hosts import client_of
+from tenfold.serve.middleware import Measures, write_line
 from tenfold.serve.refusal import Refusal, busy, too_much
 from tenfold.serve.settings import ServeSettings
 

@@ -151,7 +151,7 @@ def _said_when_full() -> Iterator[None]:
     except OSError as error:
         reason = "the disk is full" if error.errno in _FULL else error.strerror or type(error).__name__
         raise Refusal(
-            507, f"the correction cannot be kept ({reason})", remedy="make room in the folder of --collect"
+            507, f"the correction cannot be kept ({reason})", remedy="free space in the folder of --collect"
         ) from error
 
 
@@ -167,7 +167,7 @@ def read_correction(model: AnyModel, body: bytes, max_pixels: int) -> Correction
         shown = as_shown(str(label))[:40]
         raise Refusal(422, f"the label {shown!r}", expected=f"what is written on it, or {NOT_A_DIGIT!r}")
     if not isinstance(read, str) or len(read) > _LONGEST_READ:
-        raise Refusal(422, "'read' is no short text", expected="what was read instead")
+        raise Refusal(422, "'read' is not a short text", expected="what was read instead")
     return Correction(label, as_shown(read), _png_of(model, document, max_pixels))
 
 

@@ -90,7 +90,7 @@ def _try_parse(
 
 def _refuse(error: Exception) -> Refusal:
     if isinstance(error, MemoryError):
-        return Refusal(413, "images that need more memory than there is", remedy="send several requests")
+        return Refusal(413, "images that need more memory than available", remedy="send several requests")
     return Refusal(400, f"the body cannot be read ({type(error).__name__})", expected="images")
 
 
@@ -141,7 +141,7 @@ def _shape(images: np.ndarray) -> str:
 def _from_raw(body: bytes, shape: tuple[int, int]) -> np.ndarray:
     if not body or len(body) % math.prod(shape):
         raise Refusal(
-            422, f"{len(body):,} bytes", expected=f"{shape[0]} x {shape[1]} = {math.prod(shape)} an image"
+            422, f"{len(body):,} bytes", expected=f"{shape[0]} x {shape[1]} = {math.prod(shape)} per image"
         )
     return np.frombuffer(body, np.uint8).reshape(-1, *shape)
 
@@ -257,8 +257,8 @@ def check_counts(body: bytes, marks: Marks) -> None:
 
 
 def parse_json(body: bytes) -> Any:
-    """Raises Refusal 400 for what is no JSON, NaN and the like included."""
+    """Raises Refusal 400 for what is not JSON, NaN and the like included."""
     try:
         return from_json(body, allow_inf_nan=False)
     except ValueError as error:
-        raise Refusal(400, f"the body is no JSON ({str(error)[:100]})", expected="a JSON document") from None
+        raise Refusal(400, f"the body is not JSON ({str(error)[:100]})", expected="a JSON document") from None

@@ -11,7 +11,7 @@ from typing import Any
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from tenfold.serve.connections import Connections, Step, raw_answer
-from tenfold.serve.gate import CLOSED, LONGEST_HEAD
+from tenfold.serve.middleware import CLOSED, LONGEST_HEAD
 from tenfold.serve.refusal import Refusal, too_much
 
 try:
@@ -38,7 +38,7 @@ class Guard(HttpToolsProtocol):
         self.taken = self.head = self.raw = self.body = self.unwanted = 0
         self.in_head = True
         self.lingering = False  # it is answered and left, and what still comes is dropped
-        self.broken = Refusal(400, "no HTTP request", expected="HTTP/1.1")
+        self.broken = Refusal(400, "not an HTTP request", expected="HTTP/1.1")
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)

@@ -1,4 +1,4 @@
-"""Why a request is not answered: a status and, in the house's three parts, what to do about it."""
+"""Why a request is refused: a status, and a message in three parts (found, expected, remedy)."""
 
 from __future__ import annotations
 

@@ -107,7 +107,7 @@ class ReadAnswer(BaseModel):
 
 
 class Predicted(BaseModel):
-    """An entry an image. probs: of the classes, in the order of class_names. none: of being none of them."""
+    """An entry per image. probs: of the classes, in the order of class_names. none: of being none of them."""
 
     labels: list[str]
     verdicts: list[Literal["digit", "unsure", "not a digit"]]

@@ -17,14 +17,14 @@ from tenfold.reader.load import AnyModel
 from tenfold.serve.about import describe_model
 from tenfold.serve.answer import EMPTY, includes_of
 from tenfold.serve.batches import Batches
-from tenfold.serve.bodies import Bodies, Room, media_type
+from tenfold.serve.bodies import Bodies, Reservation, media_type
 from tenfold.serve.collecting import collect_rarely
 from tenfold.serve.connections import Connections
 from tenfold.serve.corrections import Correction, Corrections
 from tenfold.serve.counters import Gauge
-from tenfold.serve.gate import Measures
 from tenfold.serve.hosts import check_origin
 from tenfold.serve.images import predict_marks
+from tenfold.serve.middleware import Measures
 from tenfold.serve.pool import HEAVY, Reply, WorkerPool
 from tenfold.serve.query import check_query, parse_query
 from tenfold.serve.refusal import Refusal
@@ -107,8 +107,8 @@ class Server:
             request.query_params, includes_of(self.model), lines=not isinstance(self.model, Classifier)
         )
         self.pool.check_room()
-        with self.bodies.room(request) as room:
-            pictures = await self._pictures(request, room)
+        with self.bodies.reserve(request) as reservation:
+            pictures = await self._pictures(request, reservation)
             request.state.pictures = len(pictures)
             async with self._in_time():
                 replies = await self._read_all(pictures, asked)
@@ -122,18 +122,18 @@ class Server:
         whole = b'{"pictures": [%b], "milliseconds": %.3f}' % (entries, 1000 * seconds)
         return Response(whole, media_type="application/json")
 
-    async def _pictures(self, request: Request, room: Room) -> list[GivenPicture]:
+    async def _pictures(self, request: Request, reservation: Reservation) -> list[GivenPicture]:
         """The pictures of a body, multipart, JSON or a picture itself. Raises Refusal."""
         kind, most = media_type(request), self.settings.max_pictures
         if kind.startswith("image/") or kind == "application/octet-stream":
-            return [GivenPicture("picture", await room.read(request))]
+            return [GivenPicture("picture", await reservation.read(request))]
         if kind not in (FORM, "application/json"):
             raise Refusal(
                 415,
                 f"a body of type {as_shown(kind) or 'none'}",
                 expected="image/*, multipart/form-data or application/json",
             )
-        body = await room.read(request, read_marks(most) if kind != FORM else ())
+        body = await reservation.read(request, read_marks(most) if kind != FORM else ())
         content_type = (
             kind + request.headers["content-type"].strip()[len(kind) :]
         )  # lower case, but for its end
@@ -194,8 +194,8 @@ class Server:
         if kind not in _KINDS:
             raise Refusal(415, f"a body of type {as_shown(kind) or 'none'}", expected=" or ".join(_KINDS))
         marks = self.image_marks if _KINDS[kind] == "json" else ()
-        with self.bodies.room(request) as room:
-            body = await room.read(request, marks)
+        with self.bodies.reserve(request) as reservation:
+            body = await reservation.read(request, marks)
             form = "npy" if body.startswith(_NPY) else _KINDS[kind]
             async with self._in_time():
                 status, answer = await self.batches.ask(form, body)
@@ -211,8 +211,8 @@ class Server:
         check_origin(headers.get("origin"), headers.get("host"), {name.lower() for name in allowed})
         if media_type(request) != "application/json":
             raise Refusal(415, "a body of another type", expected="application/json")
-        with self.bodies.room(request) as room:
-            body = await room.read(request)
+        with self.bodies.reserve(request) as reservation:
+            body = await reservation.read(request)
             async with self._in_time(), self.pool.large:  # no other large picture meanwhile
                 reply, png = await self._ask({"do": "keep"}, body)
         given = Correction(reply["label"], reply["read"], png)

@@ -21,7 +21,7 @@ _LARGEST_BODY = 2**30  # bytes
 class ServeSettings:
     """Limits of a server. Raises UsageError for one that makes no sense.
 
-    workers: processes that read and answer; None: one a core, four at most.
+    workers: processes that read and answer; None: one per core, four at most.
     max_body: bytes of a request's body. max_pixels: of one picture, before it is decoded.
     max_pictures, max_images: of one request to /v1/read, and to /v1/predict.
     queue: requests that may wait for a worker. max_wait: seconds that one waits before it is refused.

@@ -100,7 +100,7 @@ def _from_json(body: bytes, most: int) -> list[GivenPicture]:
     check_keys(document, required=("pictures",))
     pictures = document["pictures"]
     if not isinstance(pictures, list) or not pictures:
-        raise Refusal(422, "no list of pictures", expected='{"pictures": ["<base64>", ...]}')
+        raise Refusal(422, "not a list of pictures", expected='{"pictures": ["<base64>", ...]}')
     return [
         GivenPicture(f"picture {number}", decode_base64(text, f"picture {number}"))
         for number, text in enumerate(pictures[: most + 1], start=1)
@@ -111,7 +111,7 @@ def check_keys(document: Any, *, required: tuple[str, ...], optional: tuple[str,
     """Raises Refusal 422 unless it is an object with these keys."""
     known = (*required, *optional)
     if not isinstance(document, dict):
-        raise Refusal(422, "the JSON is no object", expected=f"an object with {', '.join(known)}")
+        raise Refusal(422, "the JSON is not an object", expected=f"an object with {', '.join(known)}")
     for key in document:
         if key not in known:
             name = as_shown(key[:_LONGEST_NAME])
@@ -130,7 +130,7 @@ def decode_base64(text: Any, what: str) -> bytes:
             )
     except (binascii.Error, ValueError):
         pass
-    raise Refusal(422, f"{what} is no base64", expected="the bytes of a picture's file in base64")
+    raise Refusal(422, f"{what} is not base64", expected="the bytes of a picture's file in base64")
 
 
 def as_shown(text: str) -> str:

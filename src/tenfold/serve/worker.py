@@ -135,7 +135,7 @@ def _refuse(error: Exception) -> Refusal:
     told = {"error": repr(error)[:_LONGEST_ERROR], "traceback": traceback.format_exc()[-_LONGEST_ERROR:]}
     sys.stderr.write(json.dumps(told) + "\n")
     if isinstance(error, MemoryError):
-        return Refusal(413, "it needs more memory than there is", remedy="send a smaller picture, or fewer")
+        return Refusal(413, "it needs more memory than available", remedy="send a smaller picture, or fewer")
     return Refusal(422, f"the body cannot be read ({type(error).__name__})", expected="pictures or images")
 
 

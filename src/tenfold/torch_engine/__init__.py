@@ -1,6 +1,6 @@
 """The PyTorch engine: modules, losses, optimisers, precision, averaging, augmentation.
 
-Importing this room without torch raises MissingDependencyError, which names the extra to install.
+Importing this package without torch raises MissingDependencyError, which names the extra to install.
 """
 
 from __future__ import annotations

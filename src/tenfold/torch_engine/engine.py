@@ -194,7 +194,7 @@ def _chunks(network: Network, count: int) -> list[slice]:
 
 
 def _largest_output(layers: tuple[Layer, ...], largest: int) -> int:
-    """Numbers an image in the widest place of the network."""
+    """Numbers per image in the widest place of the network."""
     for layer in layers:
         largest = max(_largest_output(layer.inner, largest), prod(layer.output_shape))
     return largest

@@ -59,7 +59,7 @@ def _cross_entropy(logits: torch.Tensor, columns: torch.Tensor, settings: LossSe
 
 
 def _sigmoid_distance(logits: torch.Tensor, columns: torch.Tensor, _: LossSettings) -> torch.Tensor:
-    """1 - p where the target is 1, else p: in both cases |target - p| (seed D)."""
+    """1 - p where the target is 1, else p: in both cases |target - p| (sigmoid loss tutorial)."""
     return (_one_hot(columns, logits) - torch.sigmoid(logits)).abs().mean(dim=1)
 
 
@@ -107,7 +107,7 @@ _LOSSES = {
 def _clipped_cross_entropy(
     logits: torch.Tensor, columns: torch.Tensor, settings: LossSettings
 ) -> torch.Tensor:
-    """Of p clipped to [floor, 1 - floor]: what seed A prints, never infinite."""
+    """Of p clipped to [floor, 1 - floor]: what the softmax regression tutorial prints, never infinite."""
     floor, smoothing = settings.probability_floor, settings.label_smoothing
     targets = _one_hot(columns, logits) * (1 - smoothing) + smoothing / logits.shape[1]
     probs = torch.softmax(logits, dim=1).clamp(floor, 1 - floor)

@@ -46,7 +46,7 @@ def choose_precision(wanted: str, device: torch.device | str, *, convolutional: 
 
 @cache
 def bfloat16_gain(device_type: str) -> float:
-    """How many times faster bfloat16 matrix products are than float32 ones; measured once a process.
+    """How many times faster bfloat16 matrix products are than float32 ones; measured once per process.
 
     The best of twelve, in turns and on one thread, so that a busy machine does not change the answer.
     """

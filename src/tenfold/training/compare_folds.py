@@ -55,7 +55,7 @@ class FoldComparison:
 
 @checked
 def compare_folds(results: Sequence[CrossValidation]) -> list[FoldComparison]:
-    """Every pair of recipes, by the corrected resampled t-test of their accuracies a fold.
+    """Every pair of recipes, by the corrected resampled t-test of their accuracies per fold.
 
     Folds share most of their training images, so their scores are not independent and a plain paired
     t-test claims too much. Nadeau & Bengio 2003 (Inference for the Generalization Error) correct the

@@ -58,7 +58,7 @@ def _refuse_trained(folder: Path) -> None:
         raise UsageError(
             f"a training is kept in {folder}",
             expected="a new folder",
-            remedy="name another, or go on with that training: resume=True",
+            remedy="name another, or continue that training: resume=True",
         )
 
 

@@ -114,7 +114,7 @@ def cross_validate(
     callbacks: Sequence[TrainingObserver] = (),
     after_fold: Callable[[FoldScore], None] = lambda _score: None,
 ) -> CrossValidation:
-    """Trains the recipe once a fold on all other folds, and scores it on that one.
+    """Trains the recipe once per fold on all other folds, and scores it on that one.
 
     The same data, folds, seed and `stratified` (each fold has its share of every class) give the same
     folds for every recipe. Fold i is trained with the seed `seed * folds + i`. What is held out takes no

@@ -1,4 +1,4 @@
-"""One line an epoch, as the seeds print it."""
+"""One line per epoch, as the source tutorials print it."""
 
 from __future__ import annotations
 

@@ -133,7 +133,7 @@ def _start(job: _Job, saved: Checkpoint | None) -> Checkpoint:
             raise RecipeError(
                 f"{job.folder} was trained with another {' and '.join(differing)}",
                 expected="the same recipe, engine, seed and training images to resume",
-                remedy="train anew into another folder",
+                remedy="train again into another folder",
             )
         job.setup.engine.load_state(progress.engine_state)
     _announce(job, progress.next_epoch)

@@ -85,7 +85,7 @@ def prepare_training(
 
 
 def plan_steps(training: TrainingSettings, images: int) -> tuple[int, int, int]:
-    """(epochs, steps an epoch, steps in all) of one network over so many training images."""
+    """(epochs, steps per epoch, steps in all) of one network over so many training images."""
     each = count_batches(images, training.batch_size, drop_last=training.drop_last)
     epochs = max(training.epochs, ceil(training.min_steps / each))
     if training.steps:

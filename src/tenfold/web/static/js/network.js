@@ -72,15 +72,15 @@ export class LineModel extends Network {
 
   /**
    * What each pixel adds to the lead of an output, `column`, over the next likeliest at a place of the strip, to
-   * first order: the slope times how far the pixel is from paper. Float32Array, as the strip.
+   * first order: the gradient times how far the pixel is from paper. Float32Array, as the strip.
    */
   saliency(strip, place, column) {
     const [network] = this.members;
     const { data, channels } = network.forward(this.scale(strip.data, strip.width));
     const wanted = new Float32Array(data.length), start = place * channels;
     wanted.set(leadOf(data.subarray(start, start + channels - 1), column), start); // all but the blank
-    const slopes = network.backward(wanted);
-    return slopes.map((slope, i) => (slope * (strip.data[i] - PAPER)) / (255 * this.card.input.std));
+    const gradients = network.backward(wanted);
+    return gradients.map((gradient, i) => (gradient * (strip.data[i] - PAPER)) / (255 * this.card.input.std));
   }
 }
 
@@ -112,7 +112,7 @@ export class Model extends Network {
   }
 
   /**
-   * What each pixel's ink adds to the lead of an answer over the runner-up, to first order: the slope times the
+   * What each pixel's ink adds to the lead of an answer over the runner-up, to first order: the gradient times the
    * ink, as Python's `gradient_saliency`.
    *
    * @param {Uint8Array} image height x width
@@ -130,7 +130,7 @@ export class Model extends Network {
       const back = voice.network.backward(Float32Array.from(shifted(own, -shift)));
       this.#eachPixel(voice.move, (to, from) => { total[from] += back[to]; });
     });
-    return total.map((slope, i) => (slope * (image[i] - paper)) / (255 * input.std));
+    return total.map((gradient, i) => (gradient * (image[i] - paper)) / (255 * input.std));
   }
 
   /** What each voice says of an image: Float64Arrays, columns as the classes are. */

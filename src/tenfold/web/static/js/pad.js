@@ -53,7 +53,7 @@ export class Pad extends EventTarget {
     this.past.splice(0, this.past.length - LONGEST_UNDO);
   }
 
-  /** Before a stroke: a picture makes room for it. */
+  /** Before a stroke: a picture is replaced. */
   prepare() {
     this.remember();
     if (this.picture) this.sheet += 1;
@@ -265,7 +265,7 @@ export async function blobOf({ canvas, bitmap, blob, width, height }, box = null
   return new Promise((done) => cut.toBlob(done, "image/png"));
 }
 
-/** Strokes with round ends; between two points the width changes evenly. scale: pixels a unit. */
+/** Strokes with round ends; between two points the width changes evenly. scale: pixels per unit. */
 export function drawStrokes(context, strokes, scale, colour) {
   context.strokeStyle = context.fillStyle = colour;
   context.lineCap = context.lineJoin = "round";

@@ -36,8 +36,8 @@ async function start() {
   $("about").textContent = `Model: ${backend.model.name}, which knows ${brief(backend.classes)}.`;
   $("tables").hidden = backend.api;
   $("keeps").textContent = backend.collects
-    ? "Corrections are kept by this server; pictures are not, unless you correct them."
-    : "Nothing that you write or show is kept.";
+    ? "This server stores corrections; it stores a picture only if you correct it."
+    : "Nothing that you write or show is stored.";
   $("asking").hidden = !backend.api;
   page.ready = "yes";
   if (!pad.empty) ask({ explain: true });

@@ -19,7 +19,7 @@ const WHOLE = 0.4; // of the picture's height: a line as high as that is read in
 const LOW = 100; // pixels: a picture of less height holds one line
 const DOUBT = 0.5; // a character less likely than this is doubtful in a doubtful line
 const REACH = 48; // pixels of a strip: a score depends on no more to either side
-const ROOM = 0.45; // of a line's height: a character reaches no farther to a side
+const SIDE = 0.45; // of a line's height: a character reaches no farther to a side
 
 /**
  * RGBA bytes, turned upright -> {text, confidence, digits, characters, lines, troubles}. model: of loadModel.
@@ -52,7 +52,7 @@ function readLines(grey, picture, model) {
 /**
  * The lines of a picture, each as the boxes that it is to be read in. A line that fills much of the picture's
  * height is the only one: what else was found are parts of a frame or of a neighbour. It is read in the whole
- * picture, by itself and, where the two differ, with half of the room around it. A low picture holds one line, a
+ * picture, by itself and, where the two differ, with half of the margin around it. A low picture holds one line, a
  * picture of dots none.
  */
 function findViews(grey) {
@@ -134,8 +134,8 @@ function characterBoxes(places, [x0, y0, x1, y1], scale) {
   const ratio = (y1 - y0) / HEIGHT; // picture pixels per strip pixel
   const middles = places.map((place) => middleOf(place) - MARGIN);
   return middles.map((middle, i) => {
-    const left = Math.max(middle - ROOM * HEIGHT, ((middles[i - 1] ?? -Infinity) + middle) / 2);
-    const right = Math.min(middle + ROOM * HEIGHT, ((middles[i + 1] ?? Infinity) + middle) / 2);
+    const left = Math.max(middle - SIDE * HEIGHT, ((middles[i - 1] ?? -Infinity) + middle) / 2);
+    const right = Math.min(middle + SIDE * HEIGHT, ((middles[i + 1] ?? Infinity) + middle) / 2);
     const edges = [x0 + left * ratio, y0, Math.min(x1, x0 + right * ratio), y1];
     const [start, ...rest] = edges.map((edge) => roundEven(edge * scale));
     return [Math.max(0, start), ...rest];

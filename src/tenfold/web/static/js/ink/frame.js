@@ -37,7 +37,7 @@ function strokeWidth({ data, width, height }) {
 export function frameInk(strength) {
   const cut = cutOut(strength, EDGE / 2);
   if (!cut) return new Uint8Array(SIDE * SIDE);
-  const soft = evenOut(pad(fit(cut, BOX * FINE), 3 * FINE)); // room of one stroke around
+  const soft = evenOut(pad(fit(cut, BOX * FINE), 3 * FINE)); // a margin of one stroke
   return layCentred(fit(cutOut(soft, fround(0.01)) ?? cut, BOX * FINE));
 }
 

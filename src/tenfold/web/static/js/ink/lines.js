@@ -16,7 +16,7 @@ const SPECK = 8; // a piece smaller than the largest one divided by this is a sp
 const DOT = 70; // per cent of its box that a dot fills
 const MARGIN = 4; // around a line, its height divided by this
 
-/** Bytes {data, width, height} -> [x0, y0, x1, y1] of each line, with some room around; null where there are only dots. */
+/** Bytes {data, width, height} -> [x0, y0, x1, y1] of each line, with a margin; null where there are only dots. */
 export function findLines(grey) {
   const { factor, labels, kept, pieces } = findWriting(grey);
   const counts = new Map(kept.map((label) => [label, 0]));
@@ -24,8 +24,8 @@ export function findLines(grey) {
   if (pieces.length && pieces.every((box, i) => isDot(box, counts.get(kept[i])))) return null;
   const { width, height } = grey;
   return joinLines(pieces).map(([x0, y0, x1, y1]) => {
-    const room = Math.floor((y1 - y0) / MARGIN) + 2;
-    const [left, top, right, bottom] = [x0 - room, y0 - room, x1 + room, y1 + room].map((edge) => edge * factor);
+    const margin = Math.floor((y1 - y0) / MARGIN) + 2;
+    const [left, top, right, bottom] = [x0 - margin, y0 - margin, x1 + margin, y1 + margin].map((edge) => edge * factor);
     return [Math.max(0, left), Math.max(0, top), Math.min(width, right), Math.min(height, bottom)];
   });
 }

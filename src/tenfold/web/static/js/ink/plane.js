@@ -15,11 +15,11 @@ export function crop({ data, width, channels }, x0, y0, x1, y1) {
   return { data: cut, width: x1 - x0, height: y1 - y0, channels };
 }
 
-/** With `room` pixels of 0 on each side. */
-export function pad({ data, width, height }, room) {
-  const padded = makePlane(width + 2 * room, height + 2 * room);
+/** With `margin` pixels of 0 on each side. */
+export function pad({ data, width, height }, margin) {
+  const padded = makePlane(width + 2 * margin, height + 2 * margin);
   for (let y = 0; y < height; y++) {
-    padded.data.set(data.subarray(y * width, (y + 1) * width), (y + room) * padded.width + room);
+    padded.data.set(data.subarray(y * width, (y + 1) * width), (y + margin) * padded.width + margin);
   }
   return padded;
 }

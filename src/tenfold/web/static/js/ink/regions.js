@@ -73,7 +73,7 @@ export function findBoxes(labels, width, height, count) {
 /**
  * Mask -> Float32Array: from each pixel's middle to that of the nearest 0, in pixels. Those beyond `exactTo`
  * may come out larger. Down the columns first, then along the rows (Saito & Toriwaki 1994), from near to
- * far until farther ones cannot be the nearest any more.
+ * far until farther ones can no longer be the nearest.
  */
 export function distanceToOutside(mask, width, height, exactTo = Infinity) {
   const squares = squaresInColumns(mask, width, height);

@@ -1,7 +1,7 @@
 /**
  * The layers of a recipe, for one picture at a time: {data: Float32Array, height, width, channels}, row by row,
  * the channels of a pixel side by side. A picture may be of another width at each call. `backward` takes the
- * slope of something by the layer's outputs, as numbers, and gives that by its inputs of the last `forward`.
+ * gradient of something by the layer's outputs, as numbers, and gives that by its inputs of the last `forward`.
  *
  * Dropout does nothing when a network answers, and batch norm behind a convolution or linear layer was worked
  * into its weights when the model was written.
@@ -21,8 +21,8 @@ export class Chain {
     return this.layers.reduce((values, layer) => layer.forward(values), picture);
   }
 
-  backward(slope) {
-    return this.layers.reduceRight((values, layer) => layer.backward(values), slope);
+  backward(gradient) {
+    return this.layers.reduceRight((values, layer) => layer.backward(values), gradient);
   }
 }
 
@@ -33,9 +33,9 @@ class Residual extends Chain {
     return { ...picture, data: picture.data.map((value, i) => value + change[i]) };
   }
 
-  backward(slope) {
-    const through = super.backward(slope);
-    return slope.map((value, i) => value + through[i]);
+  backward(gradient) {
+    const through = super.backward(gradient);
+    return gradient.map((value, i) => value + through[i]);
   }
 }
 
@@ -51,17 +51,17 @@ class Linear {
     return { ...picture, channels, data: this.product.run(picture.data, 1, new Float32Array(channels)) };
   }
 
-  backward(slope) {
+  backward(gradient) {
     const { inputs, outputs } = this.product;
     this.turned ??= new Product(transpose(this.weights, outputs), [], inputs);
-    return this.turned.run(slope, 1, new Float32Array(inputs));
+    return this.turned.run(gradient, 1, new Float32Array(inputs));
   }
 }
 
-/** A function of each number by itself; its slope is told by its outputs. */
+/** A function of each number by itself; its derivative is computed from its outputs. */
 class Activation {
-  constructor(value, slope) {
-    Object.assign(this, { value, slope });
+  constructor(value, derivative) {
+    Object.assign(this, { value, derivative });
   }
 
   forward(picture) {
@@ -71,8 +71,8 @@ class Activation {
     return { ...picture, data: this.outputs };
   }
 
-  backward(slope) {
-    return slope.map((value, i) => value * this.slope(this.outputs[i]));
+  backward(gradient) {
+    return gradient.map((value, i) => value * this.derivative(this.outputs[i]));
   }
 }
 
@@ -87,8 +87,8 @@ class Norm {
     return { ...picture, data: picture.data.map((value, i) => value * scale[i % channels] + shift[i % channels]) };
   }
 
-  backward(slope) {
-    return slope.map((value, i) => value * this.scale[i % this.scale.length]);
+  backward(gradient) {
+    return gradient.map((value, i) => value * this.scale[i % this.scale.length]);
   }
 }
 
@@ -107,9 +107,9 @@ class Order {
     return { ...shape, data };
   }
 
-  backward(slope) {
-    const back = new Float32Array(slope.length);
-    this.order.forEach((from, i) => { back[from] = slope[i]; });
+  backward(gradient) {
+    const back = new Float32Array(gradient.length);
+    this.order.forEach((from, i) => { back[from] = gradient[i]; });
     return back;
   }
 }

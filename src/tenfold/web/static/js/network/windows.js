@@ -70,13 +70,13 @@ export class Convolution extends Windowed {
     return { data, height: high, width: wide, channels: outputs };
   }
 
-  backward(slope) {
+  backward(gradient) {
     const { weights, high, wide, outputs } = this;
     const inputs = weights.length / outputs;
     this.turned ??= new Product(transpose(weights, outputs), [], inputs);
     const framed = this.blankFrame(), windows = new Float32Array(wide * inputs);
     for (let y = 0; y < high; y++) {
-      this.turned.run(slope.subarray(y * wide * outputs, (y + 1) * wide * outputs), wide, windows);
+      this.turned.run(gradient.subarray(y * wide * outputs, (y + 1) * wide * outputs), wide, windows);
       this.#eachSpan(y, (to, from, span) => {
         for (let i = 0; i < span; i++) framed[to + i] += windows[from + i];
       });
@@ -116,7 +116,7 @@ class Pooling extends Windowed {
   }
 }
 
-/** The largest of each window; its slope goes to the first largest. */
+/** The largest of each window; its gradient goes to the first largest. */
 export class MaxPooling extends Pooling {
   pool(values, data) {
     const { taps } = this;
@@ -129,14 +129,14 @@ export class MaxPooling extends Pooling {
     });
   }
 
-  backward(slope) {
+  backward(gradient) {
     const back = this.blankFrame();
-    for (let out = 0; out < slope.length; out++) back[this.chosen[out]] += slope[out];
+    for (let out = 0; out < gradient.length; out++) back[this.chosen[out]] += gradient[out];
     return back;
   }
 }
 
-/** The mean of each window; its slope is spread evenly. */
+/** The mean of each window; its gradient is spread evenly. */
 export class AveragePooling extends Pooling {
   pool(values, data) {
     this.eachWindow((start, out) => {
@@ -144,10 +144,10 @@ export class AveragePooling extends Pooling {
     });
   }
 
-  backward(slope) {
+  backward(gradient) {
     const back = this.blankFrame();
     this.eachWindow((start, out) => {
-      for (const tap of this.taps) back[start + tap] += slope[out] / this.taps.length;
+      for (const tap of this.taps) back[start + tap] += gradient[out] / this.taps.length;
     });
     return back;
   }

@@ -1,4 +1,4 @@
-"""The floors of the house, held by reading the imports; and the habits that every module keeps."""
+"""The layers of the package, checked by reading the imports; and the conventions that every module keeps."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ import pytest
 import tenfold
 
 PACKAGE = Path(tenfold.__file__).parent
-TORCH_ROOM = "torch_engine"
+TORCH_PACKAGE = "torch_engine"
 TOP = 10  # tenfold/__init__.py, which names everything lazily
 
-# floor -> rooms (folders) and files; the longest prefix of a module's name decides
-FLOORS: dict[int, tuple[str, ...]] = {
+# layer -> packages and modules; the longest prefix of a module's name decides
+LAYERS: dict[int, tuple[str, ...]] = {
     0: ("errors", "numerics", "version", "files", "helpers"),
     1: (
         "arguments",
@@ -52,9 +52,9 @@ FLOORS: dict[int, tuple[str, ...]] = {
     8: ("cli",),
     9: ("__main__",),
 }
-# On floor 1 a room may import from those that stand before it here.
-ORDER = FLOORS[1]
-FLOOR_OF = {place: floor for floor, places in FLOORS.items() for place in places}
+# In layer 1 a package may import from those listed before it.
+ORDER = LAYERS[1]
+LAYER_OF = {place: layer for layer, places in LAYERS.items() for place in places}
 
 
 def module_name(path: Path) -> str:
@@ -67,18 +67,18 @@ FILES = {module_name(path): path for path in sorted(PACKAGE.rglob("*.py"))}
 
 
 def place_of(module: str) -> str:
-    """The entry of FLOORS a module belongs to: itself, else its room."""
-    if module not in FLOOR_OF and module:
+    """The entry of LAYERS a module belongs to: itself, else its package."""
+    if module not in LAYER_OF and module:
         return place_of(module.rpartition(".")[0]) if "." in module else module
     return module
 
 
-def room_of(module: str) -> str:
+def package_of(module: str) -> str:
     return module.partition(".")[0]
 
 
-def floor_of(module: str) -> int:
-    return FLOOR_OF[place_of(module)] if module else TOP
+def layer_of(module: str) -> int:
+    return LAYER_OF[place_of(module)] if module else TOP
 
 
 def runtime_nodes(tree: ast.AST) -> Iterator[ast.AST]:
@@ -118,19 +118,19 @@ def own_imports(module: str) -> set[str]:
 
 
 def allowed(module: str, other: str) -> bool:
-    if floor_of(other) < floor_of(module) or room_of(other) == room_of(module):
+    if layer_of(other) < layer_of(module) or package_of(other) == package_of(module):
         return True
     places = place_of(module), place_of(other)
     return places[0] in ORDER and places[1] in ORDER and ORDER.index(places[1]) < ORDER.index(places[0])
 
 
-def test_every_module_stands_on_a_floor() -> None:
-    homeless = [module for module in FILES if module and place_of(module) not in FLOOR_OF]
-    assert not homeless
+def test_every_module_belongs_to_a_layer() -> None:
+    missing = [module for module in FILES if module and place_of(module) not in LAYER_OF]
+    assert not missing
 
 
 @pytest.mark.parametrize("module", FILES)
-def test_imports_only_from_lower_floors(module: str) -> None:
+def test_imports_only_from_lower_layers(module: str) -> None:
     wrong = [f"{module} -> {other}" for other in sorted(own_imports(module)) if not allowed(module, other)]
     assert not wrong
 
@@ -160,21 +160,21 @@ def test_the_reader_of_imports_sees_what_it_should(tmp_path: Path) -> None:
     }
     assert not allowed("arrays", "training.loop") and not allowed("data.load", "recipes.load")
     assert not allowed("schedules", "engines.base") and allowed("schedules", "settings")
-    assert not allowed("engines.base", "engines.create") or room_of("engines.base") == "engines"
+    assert not allowed("engines.base", "engines.create") or package_of("engines.base") == "engines"
 
 
 @pytest.mark.parametrize("module", FILES)
-def test_torch_lives_in_one_room(module: str) -> None:
+def test_torch_is_imported_in_one_package(module: str) -> None:
     roots = {name.partition(".")[0] for name in imported(FILES[module])}
-    if room_of(module) not in (TORCH_ROOM, "export"):
+    if package_of(module) not in (TORCH_PACKAGE, "export"):
         assert "torch" not in roots
-    if room_of(module) == "numpy_engine":
+    if package_of(module) == "numpy_engine":
         assert roots <= {"tenfold", "numpy", *sys.stdlib_module_names}
 
 
 @pytest.mark.parametrize("module", FILES)
 def test_all_names_what_is_there(module: str) -> None:
-    if room_of(module) == TORCH_ROOM:
+    if package_of(module) == TORCH_PACKAGE:
         pytest.importorskip("torch")
     if module == "__main__":
         return

@@ -1,12 +1,12 @@
-"""Seed B's learning rate, epochs and dropout, found by `tenfold search` on validation images alone.
+"""Two hidden layers: learning rate, epochs and dropout, found by `tenfold search` on validation images.
 
-    python benchmarks/search_seed_b.py [--trials 30] [--seeds 5] [--readme]
+    python benchmarks/search_two_hidden_layers.py [--trials 30] [--seeds 5] [--readme]
 
 The search trains on 50,000 images and chooses by the other 10,000 of MNIST's training part (seed 0). What it
 chose is then trained n times on 50,000 (as `tenfold train` does) and n times on all 60,000, beside the recipe
 as it is, and each of these networks reads the test set once. There are two searches: of the three numbers
-that the seed tuned, and of rotation and shift of the training images besides.
-The studies lie in build/search-seed-b and are gone on with; delete them after a change of the code.
+that the tutorial tuned, and of rotation and shift of the training images besides.
+The studies lie in build/search-two-hidden-layers and are continued; delete them after a change of the code.
 Everything in float32 on the NumPy engine.
 """
 
@@ -33,7 +33,7 @@ from tenfold import (
 )
 from tenfold.arrays import ImageDataset
 
-STUDIES = ROOT / "build" / "search-seed-b"
+STUDIES = ROOT / "build" / "search-two-hidden-layers"
 RECIPE = "mlp-120-84"
 OF_THE_SEED = ("optimiser.learning_rate", "training.epochs", "network.layers.dropout")
 COLUMNS = (
@@ -152,8 +152,8 @@ def main() -> None:
     note = (
         f"784-120-84-10. The best of {trials} settings by accuracy on 10,000 validation images, of which "
         "that figure is; the test figures are mean ± standard deviation of n trainings on so many images. "
-        f"Seed B reports 97.21 %. {host['processor']}, NumPy {host['numpy']}, float32. Made by "
-        f"`python benchmarks/search_seed_b.py`."
+        f"The tutorial reports 97.21 %. {host['processor']}, NumPy {host['numpy']}, float32. Made by "
+        f"`python benchmarks/search_two_hidden_layers.py`."
     )
     document = _document(found, chosen, tested)
     publish("search", table, note, document, readme=options.readme, folder=options.out)

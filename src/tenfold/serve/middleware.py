@@ -16,7 +16,7 @@ from tenfold.serve.counters import Counter, Histogram, Registry
 from tenfold.serve.hosts import check_host
 from tenfold.serve.refusal import Refusal
 
-__all__ = ["CLOSED", "LONGEST_HEAD", "Gate", "Measures", "write_line"]
+__all__ = ["CLOSED", "LONGEST_HEAD", "Measures", "Middleware", "write_line"]
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _BATCHES = (1, 2, 4, 8, 16, 32, 64, 128)
@@ -63,7 +63,7 @@ class Measures:
         )
 
 
-class Gate:
+class Middleware:
     """Pure ASGI, so that bodies and answers pass through as they are."""
 
     def __init__(
@@ -88,7 +88,7 @@ class Gate:
         except Exception as error:  # a mistake of ours: said in full in the log, and in a line to the client
             write_line({"error": repr(error), "traceback": traceback.format_exc()})
             if not passage.status:
-                await passage.refuse(Refusal(500, "the server made a mistake", remedy="its log says more"))
+                await passage.refuse(Refusal(500, "the server failed", remedy="see its log"))
         finally:
             self._note(passage)
 
@@ -167,7 +167,7 @@ class _Passage:
 
 
 def _route(scope: Scope) -> str:
-    """The path as it was declared; what is no route of ours is one, however it was spelt."""
+    """The path as it was declared; what is not a route of ours counts as one, however it was spelt."""
     return getattr(scope.get("route"), "path", None) or ("page" if scope["method"] == "GET" else "other")
 
 

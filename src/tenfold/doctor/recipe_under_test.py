@@ -15,7 +15,7 @@ from tenfold.recipes.load import change_recipe
 from tenfold.recipes.schema import Recipe
 from tenfold.training.prepare import Setup, prepare_training
 
-__all__ = ["Patient", "Sizing", "admit", "size_trials"]
+__all__ = ["RecipeUnderTest", "Sizing", "prepare_recipe", "size_trials"]
 
 MOST_IMAGES, HELD_OUT = 2000, 500  # to train on, and to answer for
 _PRODUCTS = 12e9  # multiplications of a trial: about a second of one core
@@ -25,7 +25,7 @@ _MOST_BATCH, _LEAST_BATCH = 256, 16
 
 @dataclass(frozen=True)
 class Sizing:
-    """Of a trial: images a step, and steps. Decided by counting, never by a clock, so that the same
+    """Of a trial: images per step, and steps. Decided by counting, never by a clock, so that the same
     recipe is examined in the same way on every machine."""
 
     batch: int
@@ -33,7 +33,7 @@ class Sizing:
 
 
 @dataclass(frozen=True, eq=False)
-class Patient:
+class RecipeUnderTest:
     """recipe: as it was given. whole: all training images; train, held: the parts for trials.
     test: the test images, compared with the training images, without a score of the recipe.
     """
@@ -52,7 +52,7 @@ class Patient:
         return len(self.whole.class_names)
 
     def batch_size(self, recipe: Recipe) -> int:
-        """Images a step of the real training."""
+        """Images per step of the real training."""
         size = recipe.training.batch_size
         held = round(recipe.data.validation * len(self.whole))
         return min(size, len(self.whole) - held) or len(self.whole) - held
@@ -82,7 +82,7 @@ class Patient:
         )  # fmt: skip
 
 
-def admit(
+def prepare_recipe(
     recipe: Recipe,
     dataset: ImageDataset,
     test: ImageDataset | None,
@@ -90,7 +90,7 @@ def admit(
     engine: str,
     seed: int,
     effort: int = 1,
-) -> Patient:
+) -> RecipeUnderTest:
     """At most 2,000 images to train on and 500 to answer for, drawn by class where there are more; with a
     larger `effort` as many times the images, and trials of as many times the steps."""
     wanted = effort * (MOST_IMAGES + HELD_OUT)
@@ -104,7 +104,7 @@ def admit(
     least = min(_LEAST_BATCH, len(train)) if norms else 1  # batch-norm cannot be tried on one image
     sizing = size_trials(network, min(max(size, least), len(train), _MOST_BATCH))
     sizing = replace(sizing, steps=effort * sizing.steps)
-    return Patient(recipe, dataset, train, held, test, engine, seed, sizing)
+    return RecipeUnderTest(recipe, dataset, train, held, test, engine, seed, sizing)
 
 
 def size_trials(network: Network, batch: int) -> Sizing:

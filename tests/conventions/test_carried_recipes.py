@@ -17,7 +17,7 @@ FOLDER = Path(tenfold.recipes.__file__).parent
 NEEDS_EVEN_SIDES = {"cnn", "fast"}
 
 
-def test_those_that_issue_and_seeds_name_are_there() -> None:
+def test_those_that_the_issue_and_tutorials_name_are_there() -> None:
     wanted = {
         "softmax-gd-published", "softmax-gd", "softmax-sgd", "mlp-120-84", "mlp-small",
         "sigmoid-500-published", "sigmoid-500", "mlp-128-64-augmented", "cnn", "fast", "best",
