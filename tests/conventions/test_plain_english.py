@@ -17,24 +17,21 @@ COUNTED = "one|once|images?|labels?|lines?|steps|seconds|requests|answers|pixels
 UNIT = "second|epoch|image|class|step|line|row|parameter|page|recipe|run|fold|pixel|character|core"
 THINGS = "number|picture|digit|page|pixel|table|rule|run's|answer|square|npz|json|base64|object|list|byte"
 
-# pattern of whole words, ~ for a space or the end of a line; an underscore also separates words
+# pattern of whole words in lower case, an underscore separates words too
 # -> (a text that every match contains, what to write)
 RULES: dict[str, tuple[str, str]] = {
     r"mend|mends|mended|mending": ("mend", "fix, fixed, fixes"),
-    r"(?-i:[Ss]eeds?)(?:~|[_-])(?-i:[A-E])\d?": ("seed", "the tutorial's subject: sigmoid loss, ..."),
-    r"(?-i:[Dd]ocuments?)~\"?(?-i:[A-E])": ("document", "the tutorial's subject: sigmoid loss, ..."),
-    r"(?-i:seed[_-][a-e])": ("seed", "the tutorial's subject: sigmoid_loss, ..."),
-    r"decides~everything~that~is~random": ("decides", "random seed"),
-    r"training~makes~small": ("makes", "loss function"),
-    rf"(?<!there~)(?:is|are|was|were)~no~(?:{THINGS})\w*": (" no", "is not a ..."),
-    r"any~more": ("any", "no longer"),
-    r"by~heart": ("heart", "memorised, overfit"),
-    r"move[sd]?~(?:a|the|one)~verdict": ("verdict", "explanation of a prediction"),
-    rf"(?:{COUNTED})~an?~(?:{UNIT})": (" a", "per"),
-    r"parted|parts~(?:it|them)~into": ("part", "segmented, segments it into"),
-    r"lets?~go~of~(?:Python's|the)~lock": ("lock", "releases the GIL"),
-    r"gives?~on(?!~average)|gives?~again|given~again": ("give", "returns, reproduces"),
-    r"slopes?~of~(?:a|the|its)~loss|loss's~slopes?|slope~along~the~gradient": (
+    r"decides everything that is random": ("decides", "random seed"),
+    r"training makes small": ("makes", "loss function"),
+    rf"(?<!there )(?:is|are|was|were) no (?:{THINGS})\w*": (" no ", "is not a ..."),
+    r"any more": ("any more", "no longer"),
+    r"by heart": ("by heart", "memorised, overfit"),
+    r"move[sd]? (?:a|the|one) verdict": ("verdict", "explanation of a prediction"),
+    rf"(?:{COUNTED}) an? (?:{UNIT})": (" a", "per"),
+    r"parted|parts (?:it|them) into": ("part", "segmented, segments it into"),
+    r"lets? go of (?:python's|the) lock": ("lock", "releases the GIL"),
+    r"gives? on(?! average)|gives? again|given again": ("give", "returns, reproduces"),
+    r"slopes? of (?:a|the|its) loss|loss's slopes?|slope along the gradient": (
         "slope",
         "gradient, derivative",
     ),
@@ -45,12 +42,18 @@ RULES: dict[str, tuple[str, str]] = {
     r"gates?": ("gate", "limiter, middleware"),
     r"houses?": ("house", "package"),
     r"rooms?": ("room", "module, package; margin; space"),
-    r"floors|(?:lower|upper|higher)~floor|floor~\d": ("floor", "layer"),
-    r"more~is~asked~than~can~be~answered": ("asked", "server overloaded"),
-    r"\|~asked~\|": ("asked", "target"),
-    r"who~only~trains": ("trains", "only needed for ...; imported lazily"),
-    r"thanks~for": ("thanks", "improves with"),
-    r"laid~onto": ("laid", "aligned with"),
+    r"floors|(?:lower|upper|higher) floor|floor \d": ("floor", "layer"),
+    r"more is asked than can be answered": ("asked", "server overloaded"),
+    r"\| asked \|": ("asked", "target"),
+    r"who only trains": ("trains", "only needed for ...; imported lazily"),
+    r"thanks for": ("thanks", "improves with"),
+    r"laid onto": ("laid", "aligned with"),
+}
+# the same in the case as written
+CASED = {
+    r"[Ss]eeds?[ _-][A-E]\d?": ("eed", "the tutorial's subject: sigmoid loss, ..."),
+    r"[Dd]ocuments? \"?[A-E]": ("ocument", "the tutorial's subject: sigmoid loss, ..."),
+    r"seed[_-][a-e]": ("seed", "the tutorial's subject: sigmoid_loss, ..."),
 }
 
 # file -> phrases that mean there what they say, or repeat a table that benchmarks/results holds
@@ -71,23 +74,22 @@ PENDING = {
 }
 
 
-def compile_rule(pattern: str) -> re.Pattern[str]:
-    spaced = pattern.replace("~", "[ \n]")
-    return re.compile(rf"(?<![A-Za-z0-9])(?:{spaced})(?![A-Za-z0-9])", re.IGNORECASE)
+def compile_rules(rules: dict[str, tuple[str, str]]) -> dict[re.Pattern[str], tuple[str, str]]:
+    return {re.compile(rf"(?<![A-Za-z0-9])(?:{key})(?![A-Za-z0-9])"): rule for key, rule in rules.items()}
 
 
-COMPILED = {compile_rule(pattern): rule for pattern, rule in RULES.items()}
+LOWERED_RULES, CASED_RULES = compile_rules(RULES), compile_rules(CASED)
 
 
 def find_phrases(text: str) -> Iterator[tuple[int, str, str]]:
-    """(line, phrase, what to write) of each phrase in a text."""
-    text = re.sub(r"\n[ \t]*(?:[#*] )?", "\n", text)
-    lowered = text.lower()
-    for pattern, (always, plain) in COMPILED.items():
-        if always in lowered:
-            for match in pattern.finditer(text):
-                line = text.count("\n", 0, match.start()) + 1
-                yield line, " ".join(match.group().lower().split()), plain
+    """(line, phrase, what to write) of each phrase in a text, also of one over the end of a line."""
+    lines = re.sub(r"\n[ \t]*(?:[#*] )?", "\n", text)
+    cased = lines.replace("\n", " ")
+    for searched, rules in ((cased.lower(), LOWERED_RULES), (cased, CASED_RULES)):
+        for pattern, (always, plain) in rules.items():
+            if always in searched:
+                for match in pattern.finditer(searched):
+                    yield lines.count("\n", 0, match.start()) + 1, match.group().lower(), plain
 
 
 def texts() -> Iterator[Path]:
