@@ -72,7 +72,7 @@ READ_REFUSALS: list[tuple[int, str, dict[str, Any]]] = [
     (422, "no 'pictures'", {"json": {}}),
     (422, "not an object", {"json": [1]}),
     (422, "'picture'", {"json": {"picture": "x"}}),
-    (422, "no list", {"json": {"pictures": []}}),
+    (422, "not a list", {"json": {"pictures": []}}),
     (422, "not base64", {"json": {"pictures": ["%%%%"]}}),
     (422, "not base64", {"json": {"pictures": [7]}}),
     (422, "without a file", {"data": {"a": "b"}, "files": {}}),
