@@ -114,7 +114,7 @@ def _show(found: LabelErrors, dataset: ImageDataset, *, quiet: bool) -> None:
 
 
 def _print_pictures(found: LabelErrors, dataset: ImageDataset, console: Console) -> None:
-    """As many beside each other as fit, each with the class it bears and the one it looks like."""
+    """As many beside each other as fit, each with its label and the class it looks like."""
     from rich.columns import Columns
     from rich.text import Text
 

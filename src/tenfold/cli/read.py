@@ -150,7 +150,7 @@ def _count(failed: int, total: int, *, quiet: bool) -> None:
 
 @contextmanager
 def _to_the_end(answers: Answers, *, opened: bool) -> Iterator[None]:
-    """What was written stays whole, whoever ends the reading: Ctrl-C, or a pipe that is closed.
+    """The output written so far stays valid when Ctrl-C or a closed pipe ends the reading.
 
     opened: at once, as what is written does not wait for a review.
     """

@@ -44,7 +44,7 @@ _ALIKE = 0.1  # of the loss
 
 def check_steps(examination: Examination, trial: Trial) -> Trial:
     """Where the training takes fewer steps than a trial, a trial of as many: what more steps gain. Returns
-    the trial to go on with, of as many steps as trials have."""
+    the trial to continue with, of as many steps as trials have."""
     under_test, recipe = examination.under_test, examination.recipe
     planned, most = under_test.planned_steps(recipe), len(trial.losses)
     if planned >= under_test.sizing.steps or not trial.finite:
@@ -175,7 +175,7 @@ def check_labels(examination: Examination, trial: Trial, *, capable: bool) -> No
 
 
 def check_regularisers(examination: Examination, trial: Trial) -> Trial:
-    """The trial to go on with. Without dropout, augmentation, smoothed labels, weight decay and tight
+    """The trial to continue with. Without dropout, augmentation, smoothed labels, weight decay and tight
     clipping the same steps must not learn much more of the training images; where they do, each is left out
     by itself."""
     under_test, recipe = examination.under_test, trial.recipe

@@ -40,7 +40,7 @@ __all__ = [
     "read_correction",
 ]
 
-_MOST = 10_000  # kept in one folder: whoever reaches the server must not fill its disk
+_MOST = 10_000  # kept in one folder: clients must not fill the server's disk
 NOT_A_DIGIT = "not a digit"
 LINE_LENGTH = 32  # characters of each line of a label
 _LINE = f"[{re.escape(CHARACTERS.replace(OTHER, ''))}]{{1,{LINE_LENGTH}}}"
