@@ -317,7 +317,7 @@ lesson.show_curves(
 # ## What it has learned
 #
 # Weights are signed: ink where they are positive (red) supports the digit, where negative (blue)
-# against it. **Fault 8:** the document shows nine of the ten. It also adds the bias to every pixel; a
+# contradicts it. **Fault 8:** the document shows nine of the ten. It also adds the bias to every pixel; a
 # bias belongs to no pixel, so we write it above the picture, and let white be zero for all.
 
 # %%

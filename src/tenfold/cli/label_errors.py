@@ -42,8 +42,10 @@ def label_errors_command(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Find labels that are likely wrong, by confident learning over folds. For a run: in its
-    training data; the result is kept in the run's folder for its report."""
+    """Find labels that are likely wrong, by confident learning over folds.
+
+    For a run, in its training data; its folder keeps the result for its report.
+    """
     from tenfold.cli.recipe_changes import choose_recipe
     from tenfold.cli.training_progress import FoldProgress
     from tenfold.errors import UsageError
