@@ -98,7 +98,7 @@ def test_an_ensemble_says_so(tmp_path: Path) -> None:
     for words in (
         "2 networks, 5 views",
         "2 such networks are trained",
-        "each sees it 5 times",
+        "Each network reads every image 5 times",
         "Learned parameters of each network",
         "The epochs of the 2 networks",
         "Of the first of 2 networks",

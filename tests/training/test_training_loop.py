@@ -332,7 +332,7 @@ def test_a_broken_checkpoint(blobs: ImageDataset, tmp_path: Path, damage: bytes 
     path = tmp_path / CHECKPOINT
     whole = path.read_bytes()
     path.write_bytes(whole[:-50] if damage is None else damage)
-    with pytest.raises(ModelError, match=r"cannot be read.*train anew") as error:
+    with pytest.raises(ModelError, match=r"cannot be read.*train again") as error:
         train(make_recipe(), blobs, engine="numpy", run_dir=tmp_path, resume=True)
     assert str(path) in str(error.value) and "\n" not in str(error.value)
 
