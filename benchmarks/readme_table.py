@@ -1,6 +1,6 @@
 """The README's table: the figures that matter next to the peers, out of benchmarks/results. Measures nothing.
 
-    python benchmarks/readme_table.py
+python benchmarks/readme_table.py
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
     python benchmarks/seeds.py [--seeds 5] [--only "sigmoid loss"] [--readme]
 
-Trains each recipe with n seeds on full MNIST (NumPy engine), reads the test set once a run, prints
+Trains each recipe with n seeds on full MNIST (NumPy engine), reads the test set once per run, prints
 the table and writes benchmarks/results/seeds.json; with --only, what it held of the others
 stays. About 20 minutes on one core, most of it full-batch descent.
 """
@@ -145,15 +145,13 @@ def earlier_runs() -> dict[str, list[dict[str, Any]]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--seeds", type=int, default=5, help="trainings per recipe")
-    parser.add_argument("--only", action="append", default=[], help="a tutorial; may be given again")
+    parser.add_argument("--only", action="append", default=[], help="a tutorial; repeatable")
     parser.add_argument("--data-dir", default=None)
     parser.add_argument("--readme", action="store_true", help="put the table into its page")
     options = parser.parse_args()
     dataset = load_dataset("mnist", data_dir=options.data_dir)
     test_set = load_dataset("mnist", split="test", data_dir=options.data_dir)
-    wanted = set(options.only) or {
-        figure.tutorial for figure in FIGURES
-    }
+    wanted = set(options.only) or {figure.tutorial for figure in FIGURES}
     pairs = [(f.published, f.fixed) for f in FIGURES if f.tutorial in wanted]
     names = list(dict.fromkeys(name for pair in pairs for name in pair if name))
     runs = earlier_runs() if options.only else {}

@@ -316,8 +316,8 @@ lesson.show_curves(
 # %% [markdown]
 # ## What it has learned
 #
-# Weights are signed: ink where they are positive (red) speaks for the digit, where negative (blue)
-# against it. **Fault 8:** the document shows nine of the ten. It also adds the bias to every pixel; a
+# Weights are signed: ink where they are positive (red) supports the digit, where negative (blue)
+# contradicts it. **Fault 8:** the document shows nine of the ten. It also adds the bias to every pixel; a
 # bias belongs to no pixel, so we write it above the picture, and let white be zero for all.
 
 # %%

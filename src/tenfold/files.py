@@ -1,4 +1,4 @@
-"""Writing files and folders so that nobody ever sees half of one; and what kind of file is there."""
+"""Writing files and folders atomically: a reader never sees half of one; and kinds of files."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ def test_crossval_compares(tenfold: Command) -> None:
 
 def test_crossval_refuses(tenfold: Command) -> None:
     write_npz(Path("data.npz"))
-    tenfold("crossval", "tiny.toml", "tiny.toml", *CROSSVAL).complaint(2, "called 'tiny'", "name of its own")
+    tenfold("crossval", "tiny.toml", "tiny.toml", *CROSSVAL).complaint(2, "called 'tiny'", "different name")
     tenfold("crossval", "tiny.toml", "--folds", "1").complaint(2, "--folds")
     tenfold("crossval", "tiny.toml", *CROSSVAL, "--set", "training.epoch=1").complaint(2, "training.epochs")
     tenfold("crossval", "tiny.toml", "--data", "data.npz", "--folds", "500").complaint(1, "500 folds")

@@ -201,7 +201,7 @@ def test_an_archive_that_lacks_something(server, tmp_path, archive):
     server.files = {"all.zip": archive}
     packed = DataFile("all.zip", published_sha256=hashlib.sha256(archive).hexdigest())
     entry = entry_of(server, (DataFile("b"),), archive=packed, mirrors=(f"{server.url}/",))
-    with pytest.raises(DataNotFoundError, match="not the archive"):
+    with pytest.raises(DataNotFoundError, match="not the expected archive"):
         download_dataset(entry, tmp_path)
     assert not list(tmp_path.iterdir())
 

@@ -137,7 +137,7 @@ def test_what_did_not_wrap_around_is_taken() -> None:
 
 
 @pytest.mark.parametrize("values", [scaled_by_column, lambda: sample_images()[::10].astype(np.int8)])
-def test_what_no_scale_can_mend_is_refused(tmp_path: Path, values: Callable[[], np.ndarray]) -> None:
+def test_what_no_scale_can_fix_is_refused(tmp_path: Path, values: Callable[[], np.ndarray]) -> None:
     images = values()
     np.savez(tmp_path / "d.npz", images=images, labels=np.arange(len(images)) % 10)
     with pytest.raises(DataError, match=f"pixels from {images.min():g} to {images.max():g}"):

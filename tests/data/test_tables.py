@@ -215,5 +215,5 @@ def test_npz_that_is_not_there_or_something_else(tmp_path):
     with pytest.raises(DataNotFoundError):
         read_npz(tmp_path / "none.npz")
     (tmp_path / "x.npz").write_bytes(b"no zip")
-    with pytest.raises(DataError, match="no npz file"):
+    with pytest.raises(DataError, match="not an npz file"):
         read_npz(tmp_path / "x.npz")

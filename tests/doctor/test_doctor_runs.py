@@ -47,7 +47,7 @@ def sigmoid_loss(sample: ImageDataset) -> Diagnosis:
     return diagnose(change_recipe(get_recipe("sigmoid-500-published"), {"training.epochs": 30}), sample)
 
 
-def test_seed_d_is_named_and_mended(
+def test_sigmoid_loss_is_diagnosed_and_fixed(
     sigmoid_loss: Diagnosis, sample: ImageDataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert not sigmoid_loss.healthy
@@ -76,7 +76,7 @@ def test_faults_of_softmax_regression(sample: ImageDataset) -> None:
     assert not diagnose(found.fixed, sample).codes
 
 
-def test_seed_a_in_mini_batches_is_too_slow(sample: ImageDataset) -> None:
+def test_softmax_regression_in_mini_batches_is_too_slow(sample: ImageDataset) -> None:
     found = diagnose(get_recipe("softmax-sgd-published"), sample)
     assert found.codes == ["rate-too-small"]
     assert found.fixed.optimiser.learning_rate > 10 * found.recipe.optimiser.learning_rate
@@ -171,7 +171,7 @@ def test_the_same_again(blobs: ImageDataset) -> None:
     assert first == second
 
 
-def test_the_mended_recipe_is_whole(sigmoid_loss: Diagnosis, tmp_path: Path) -> None:
+def test_the_fixed_recipe_is_complete(sigmoid_loss: Diagnosis, tmp_path: Path) -> None:
     path = write_fixed(sigmoid_loss, tmp_path / "deep" / "fixed.toml")
     again = get_recipe(path)
     assert again.name == "sigmoid-500-published-fixed"

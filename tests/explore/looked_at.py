@@ -42,7 +42,7 @@ def explorations() -> dict[str, Exploration]:
     return {
         "letters": explore_dataset(letters(), near=True),
         "hundred classes": explore_dataset(noise(100, 2, (16, 16))),
-        "one image a class": explore_dataset(noise(3, 1, (28, 28))),
+        "one image per class": explore_dataset(noise(3, 1, (28, 28))),
         "two classes, large": explore_dataset(noise(2, 6, (120, 90))),
         "an empty class": explore_dataset(empty_class()),
         "one pixel": explore_dataset(noise(2, 3, (1, 1)), near=False),

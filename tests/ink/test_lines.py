@@ -41,7 +41,7 @@ def ink_box(image: Image.Image, paper: int = 230) -> tuple[int, ...]:
     return found
 
 
-def test_one_line_with_room_around() -> None:
+def test_one_line_with_a_margin() -> None:
     image = page({80: "31415"})
     (line,) = find_lines(np.asarray(image))
     x0, y0, x1, y1 = ink_box(image)

@@ -127,7 +127,7 @@ def test_a_reader_without_memory_says_so(monkeypatch: pytest.MonkeyPatch) -> Non
         raise MemoryError
 
     monkeypatch.setattr(opening, "_simplify", refuse)
-    assert "more memory than there is" in refusal(COLOUR)
+    assert "more memory than available" in refusal(COLOUR)
 
 
 def test_too_many_pixels_in_memory_and_webp() -> None:

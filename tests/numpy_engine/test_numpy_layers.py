@@ -240,7 +240,7 @@ def test_a_wrong_gradient_is_caught() -> None:
     assert check.largest_error == pytest.approx(1e-5, rel=0.1)
 
 
-def test_a_network_larger_than_its_weights_is_refused_before_there_is_room_for_it() -> None:
+def test_a_network_larger_than_its_weights_is_refused_before_memory_is_allocated() -> None:
     network = plan_network(parse_layers(["flatten", *["linear 999999"] * 9, "linear classes"]), (28, 28), 10)
     with pytest.raises(ModelError, match=r"the weights lack 'linear1\.weight'"):
         ParameterStore.of(network, {})

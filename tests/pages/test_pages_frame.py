@@ -44,7 +44,7 @@ def test_charts_are_drawn_in_the_colours_of_the_light_page() -> None:
         assert getattr(svg, name.upper()) == LIGHT[name]
 
 
-def test_no_room_writes_the_house_style_again() -> None:
+def test_no_package_repeats_the_common_style() -> None:
     """Neither its colours nor any of its rules."""
     ours = {line for line in STYLE.splitlines() if line.endswith("}") and len(line) > 40}
     found = [
@@ -56,7 +56,7 @@ def test_no_room_writes_the_house_style_again() -> None:
         assert not ours & set(text.splitlines()) and "--page:" not in text
 
 
-def test_a_room_must_say_what_its_page_is() -> None:
+def test_a_package_must_say_what_its_page_is() -> None:
     with pytest.raises(jinja2.TemplateRuntimeError, match="Required block 'title' not found"):
         render_page("tenfold.pages", "base.html.j2", {})
 

@@ -77,7 +77,7 @@ def test_saliency_equals_the_slow_loop(winner: int, window: int, step: int) -> N
 
 
 def test_saliency_points_at_what_decides() -> None:
-    """Only the upper left pixels speak for class 0, only the lower right against it."""
+    """Only the upper left pixels support class 0, only the lower right contradict it."""
     judged = Linear()
     judged.weights[:] = 0
     judged.weights[:3, :3, 0], judged.weights[-3:, -3:, 0] = 0.002, -0.001

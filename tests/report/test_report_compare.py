@@ -32,8 +32,8 @@ def test_rows_hold_the_figures_of_the_files(tmp_path: Path) -> None:
 
 
 def test_patience_counts_the_best_epoch(tmp_path: Path) -> None:
-    patient = make_recipe(training={"epochs": 3, "patience": 1})
-    (row,) = compare_runs([make_run(tmp_path / "run", BLOBS, patient)])
+    stopping = make_recipe(training={"epochs": 3, "patience": 1})
+    (row,) = compare_runs([make_run(tmp_path / "run", BLOBS, stopping)])
     assert row["val_loss"] == pytest.approx(1.1 / 2)  # best_epoch is 2
 
 

@@ -98,7 +98,7 @@ def test_an_ensemble_says_so(tmp_path: Path) -> None:
     for words in (
         "2 networks, 5 views",
         "2 such networks are trained",
-        "each sees it 5 times",
+        "Each network reads every image 5 times",
         "Learned parameters of each network",
         "The epochs of the 2 networks",
         "Of the first of 2 networks",
@@ -337,7 +337,7 @@ def test_environment_may_be_empty(tmp_path: Path) -> None:
     run = start_run(tmp_path / "run", make_recipe(published={}))
     (run.folder / "environment.json").write_text("{}", encoding="utf-8")
     page = _read(write_report(Run(run.folder)))
-    assert "does not say by which command" in page.text
+    assert "did not record its command" in page.text
     assert "names no published figures" in page.text
 
 

@@ -195,7 +195,7 @@ def test_a_journal_of_something_else_is_refused(blobs: ImageDataset, tmp_path: P
     ):
         with pytest.raises(RecipeError, match=words):
             run_search(blobs, trials=2, journal=journal, **change)
-    (tmp_path / "other.txt").write_text("no journal\n")
+    (tmp_path / "other.txt").write_text("not a journal\n")
     with pytest.raises(ModelError, match=r"other\.txt cannot be read"):
         run_search(blobs, trials=2, journal=tmp_path / "other.txt")
     with pytest.raises(ModelError, match="cannot be read"):

@@ -75,7 +75,7 @@ def test_all_of_them_have_a_limit_in_bytes(tmp_path: Path) -> None:
     again = Corrections(tmp_path, 5000)
     assert (again.count, again.size) == (kept.count, kept.size)
     with pytest.raises(Refusal):
-        Corrections(tmp_path, kept.size).check_room()
+        Corrections(tmp_path, kept.size).check_capacity()
 
 
 def test_the_server_says_so(image_client: AppClient, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,7 +86,7 @@ def test_the_server_says_so(image_client: AppClient, monkeypatch: pytest.MonkeyP
     answer = image_client.post("/v1/corrections", json=STRIP)
     assert answer.status_code == 507 and "the disk is full" in answer.json()["error"]["found"]
     monkeypatch.undo()
-    monkeypatch.setattr(Corrections, "check_room", fail_room)
+    monkeypatch.setattr(Corrections, "check_capacity", fail_full)
     assert image_client.post("/v1/corrections", json=STRIP).status_code == 507
     monkeypatch.undo()
     assert image_client.post("/v1/corrections", json=STRIP).status_code == 200
@@ -106,7 +106,7 @@ def test_a_folder_that_cannot_be_read_is_said(tmp_path: Path) -> None:
         Corrections(tmp_path, 100)
 
 
-def fail_room(*_: object) -> None:
+def fail_full(*_: object) -> None:
     raise Refusal(507, "10,000 corrections are kept")
 
 

@@ -48,12 +48,12 @@ def as_npy(array: np.ndarray) -> bytes:
 
 
 READ_REFUSALS: list[tuple[int, str, dict[str, Any]]] = [
-    (400, "no JSON", {"content": b"{", "headers": JSON}),
+    (400, "not JSON", {"content": b"{", "headers": JSON}),
     (413, "more than 16 brackets", {"content": b"[" * 100_000, "headers": JSON}),
     (413, "more than 16 brackets", {"content": b'{"pictures":' + b"{" * 99_999, "headers": JSON}),
     (413, "more than 20 quotation marks", {"json": {"pictures": [""] * 300_000}}),
-    (400, "no JSON", {"content": b'{"pictures": [NaN]}', "headers": JSON}),
-    (400, "no JSON", {"content": b'{"pictures": ["\xff"]}', "headers": JSON}),
+    (400, "not JSON", {"content": b'{"pictures": [NaN]}', "headers": JSON}),
+    (400, "not JSON", {"content": b'{"pictures": ["\xff"]}', "headers": JSON}),
     (400, "form cannot be read", {"content": b"x", "headers": {"Content-Type": "multipart/form-data"}}),
     (
         400,
@@ -70,11 +70,11 @@ READ_REFUSALS: list[tuple[int, str, dict[str, Any]]] = [
     (422, "text file", {"content": b"seven" * 90, "headers": PNG}),
     (422, "empty", {"content": b"", "headers": PNG}),
     (422, "no 'pictures'", {"json": {}}),
-    (422, "no object", {"json": [1]}),
+    (422, "not an object", {"json": [1]}),
     (422, "'picture'", {"json": {"picture": "x"}}),
-    (422, "no list", {"json": {"pictures": []}}),
-    (422, "no base64", {"json": {"pictures": ["%%%%"]}}),
-    (422, "no base64", {"json": {"pictures": [7]}}),
+    (422, "not a list", {"json": {"pictures": []}}),
+    (422, "not base64", {"json": {"pictures": ["%%%%"]}}),
+    (422, "not base64", {"json": {"pictures": [7]}}),
     (422, "without a file", {"data": {"a": "b"}, "files": {}}),
     (422, "include='colour'", {"content": FIVE, "headers": PNG, "params": {"include": "colour"}}),
     (422, "include='ink'", {"content": FIVE, "headers": PNG, "params": {"include": "image,ink"}}),
@@ -103,7 +103,7 @@ def test_read_refuses(client: AppClient, status: int, words: str, asked: dict[st
 
 BLANK = np.zeros((1, 28, 28), np.uint8)
 PREDICT_REFUSALS: list[tuple[int, str, dict[str, Any]]] = [
-    (400, "no JSON", {"content": b"{", "headers": JSON}),
+    (400, "not JSON", {"content": b"{", "headers": JSON}),
     (400, "header", {"content": b"\x93NUMPY\x01\x00\xff\xff{", "headers": NPY}),
     (400, "header", {"content": b"nothing", "headers": NPY}),
     (413, "21 images", {"content": bytes(21 * 784), "headers": RAW}),

@@ -225,7 +225,7 @@ async def read(held: Bodies, request: Request) -> int:
         return len(await reservation.read(request))
 
 
-def test_large_bodies_wait_for_room_and_small_ones_do_not() -> None:
+def test_large_bodies_wait_for_memory_and_small_ones_do_not() -> None:
     """Eight clients send the largest bodies slowly; 47 others of the same address are served meanwhile."""
 
     async def run() -> None:
@@ -248,7 +248,7 @@ def test_large_bodies_wait_for_room_and_small_ones_do_not() -> None:
 
 
 @pytest.mark.parametrize("length", [2**22, None], ids=["with a length", "chunked"])
-def test_who_waits_too_long_for_room_is_told_whose_fault_it_is(length: int | None) -> None:
+def test_who_waits_too_long_for_memory_is_told_whose_fault_it_is(length: int | None) -> None:
     async def run() -> None:
         held, hold = Bodies(ServeSettings(max_body=2**22, timeout=0.05)), asyncio.Event()
         held.large.take("a", 2 * 2**22)
@@ -264,7 +264,7 @@ def test_who_waits_too_long_for_room_is_told_whose_fault_it_is(length: int | Non
     asyncio.run(run())
 
 
-def test_small_bodies_of_one_address_leave_room_for_others() -> None:
+def test_small_bodies_of_one_address_leave_memory_for_others() -> None:
     async def run() -> None:
         held, hold = Bodies(ServeSettings()), asyncio.Event()
         count = held.small.most // 2**20

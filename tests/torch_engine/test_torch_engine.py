@@ -273,7 +273,7 @@ def test_precisions() -> None:
         choose_precision("bfloat", "cpu", convolutional=True)
 
 
-def test_without_torch_the_room_names_the_extra() -> None:
+def test_without_torch_the_package_names_the_extra() -> None:
     code = (
         "import sys; sys.modules['torch'] = None\n"
         "from tenfold.errors import MissingDependencyError\n"

@@ -116,9 +116,9 @@ def test_members_are_ordinary_networks_with_seeds_of_their_own(
 def test_views_of_one_network(blobs: ImageDataset, engine: str, tmp_path: Path) -> None:
     """The ordinary loop, its weights as ever; only the answers see each image five times."""
     train_set, val_set = halves(blobs)
-    patient = {"training": {"patience": 3}}
-    plain = train(make_recipe(**patient), train_set, val_set, engine=engine)
-    result = train(ensemble_of(1, 5, **patient), train_set, val_set, engine=engine, run_dir=tmp_path)
+    stopping = {"training": {"patience": 3}}
+    plain = train(make_recipe(**stopping), train_set, val_set, engine=engine)
+    result = train(ensemble_of(1, 5, **stopping), train_set, val_set, engine=engine, run_dir=tmp_path)
     assert_same(result.classifier.engine.weights(), plain.classifier.engine.weights())
     assert figures(result.history) == figures(plain.history)
     assert isinstance(result.classifier.engine, EnsembleEngine) and result.classifier.engine.views == 5

@@ -221,9 +221,9 @@ def test_early_stopping_restores_the_best_weights(blobs: ImageDataset, engine: s
 def test_patience_that_is_not_needed_changes_nothing(blobs: ImageDataset) -> None:
     train_set, val_set = halves(blobs)
     plain = train(make_recipe(), train_set, val_set, engine="numpy")
-    patient = train(make_recipe(training={"patience": 2}), train_set, val_set, engine="numpy")
-    assert patient.status == "finished" and patient.best_epoch == 3
-    assert_same(weights_of(plain), weights_of(patient))
+    stopping = train(make_recipe(training={"patience": 2}), train_set, val_set, engine="numpy")
+    assert stopping.status == "finished" and stopping.best_epoch == 3
+    assert_same(weights_of(plain), weights_of(stopping))
 
 
 def test_min_steps_asks_for_more_epochs(blobs: ImageDataset) -> None:
@@ -332,7 +332,7 @@ def test_a_broken_checkpoint(blobs: ImageDataset, tmp_path: Path, damage: bytes 
     path = tmp_path / CHECKPOINT
     whole = path.read_bytes()
     path.write_bytes(whole[:-50] if damage is None else damage)
-    with pytest.raises(ModelError, match=r"cannot be read.*train anew") as error:
+    with pytest.raises(ModelError, match=r"cannot be read.*train again") as error:
         train(make_recipe(), blobs, engine="numpy", run_dir=tmp_path, resume=True)
     assert str(path) in str(error.value) and "\n" not in str(error.value)
 

@@ -269,7 +269,7 @@ def test_the_page_shows_what_the_network_saw(hand: Hand) -> None:
     assert expected is not None
     hand.open(TWO)
     coloured = seen_by(hand)
-    assert (coloured[..., 0] != coloured[..., 2]).any()  # what speaks for the answer, and against
+    assert (coloured[..., 0] != coloured[..., 2]).any()  # what supports the answer, and what contradicts it
     assert (coloured[expected == PAPER] == PAPER).all()
     hand.click("#why")
     grey = seen_by(hand)
@@ -409,4 +409,4 @@ def test_without_a_folder_nothing_is_corrected(browser_page: Any, bundled: str) 
     hand.wait()
     hand.open(TWO)
     assert hand.page.evaluate("document.querySelector('#correct').hidden")
-    assert "Nothing that you write or show is kept" in hand.text("#keeps")
+    assert "Nothing that you write or show is stored" in hand.text("#keeps")

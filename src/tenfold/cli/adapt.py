@@ -53,10 +53,10 @@ def adapt_command(
 ) -> None:
     """Learn one person's handwriting from a dozen labelled lines, or from single digits, in a minute.
 
-    The gain is measured on held-out lines of this person, the loss on lines of other people,
-    before anything is written; for this, write each digit twice or more. If it does not read
-    better, nothing is written and the exit code is 3. Use the new reader with
-    `tenfold read --model FOLDER`.
+    The gain is measured on held-out lines of this person, the loss on lines of other
+    people, before anything is written; for this, write each digit twice or more. If
+    it does not read better, nothing is written and the exit code is 3. Use the new
+    reader with `tenfold read --model FOLDER`.
     """
     from tenfold.errors import FigureNotMetError
     from tenfold.reader.adapt import adapt_reader

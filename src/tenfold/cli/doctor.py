@@ -37,7 +37,8 @@ def doctor_command(
 ) -> None:
     """Diagnose why a network does not learn: faults in recipe, data and training, and their fixes.
 
-    The exit code is 3 if a fault was found; with warnings and notes only it is 0."""
+    The exit code is 3 if a fault was found; with warnings and notes only it is 0.
+    """
     from tenfold.doctor.examine import examine_target
     from tenfold.doctor.fix import compare_recipes, write_fixed
     from tenfold.doctor.page import write_page

@@ -57,9 +57,9 @@ def explain_command(
     """Explain a prediction: the ink that decides, the runner-up, and similar training images.
 
     The line reader draws the sheet of `tenfold read --explain`. The rest applies to
-    models of single images. Neighbours are searched among the images the run was trained on, or the
-    training images of --data. Maps: occlusion, gradient, gradient times ink, SmoothGrad, integrated
-    gradients, and the answer against the next.
+    models of single images. Neighbours are searched among the images the run was
+    trained on, or the training images of --data. Maps: occlusion, gradient, gradient
+    times ink, SmoothGrad, integrated gradients, and the answer against the next.
     """
     from tenfold.classifier import Classifier
     from tenfold.explain.explanation import explain_predictions

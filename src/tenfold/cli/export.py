@@ -39,10 +39,10 @@ def export_command(
     """Write a model as a file or folder for other programs, and check that it gives the same answers.
 
     onnx: one file, from uint8 pixels to probabilities, checked in ONNX Runtime; the
-    reader's takes strips of one line, of any width. safetensors: weights and model card, as
-    tenfold loads them. web: a folder for any static host, with a page that reads in the
-    browser, also offline. card: the model card (training, scores, limits), in Markdown.
-    An existing --out is replaced only if an export wrote it.
+    reader's takes strips of one line, of any width. safetensors: weights and model
+    card, as tenfold loads them. web: a folder for any static host, with a page that
+    reads in the browser, also offline. card: the model card (training, scores,
+    limits), in Markdown. An existing --out is replaced only if an export wrote it.
     """
     from tenfold.export.forms import export_as
 

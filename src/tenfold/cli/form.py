@@ -29,10 +29,11 @@ def form_command(
 ) -> None:
     """Write a template of a form: the ruled cells, boxes or lines of an example, as named fields.
 
-    Unnamed fields are called field_1, field_2, ... in reading order. With --draw, a local page
-    shows them over the picture; change them with mouse, pen, finger or keyboard; Ctrl-C ends
-    without saving. Otherwise edit the TOML: names, boxes, patterns, sums. The example is copied
-    beside it. Read forms with `tenfold read --form`.
+    Unnamed fields are called field_1, field_2, ... in reading order. With --draw, a
+    local page shows them over the picture; change them with mouse, pen, finger or
+    keyboard; Ctrl-C ends without saving. Otherwise edit the TOML: names, boxes,
+    patterns, sums. The example is copied beside it. Read forms with
+    `tenfold read --form`.
     """
     from tenfold.forms.propose import propose_form, write_form
 

@@ -42,8 +42,10 @@ def label_errors_command(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Find labels that are likely wrong, by confident learning over folds. For a run: in its
-    training data; the result is kept in the run's folder for its report."""
+    """Find labels that are likely wrong, by confident learning over folds.
+
+    For a run, in its training data; its folder keeps the result for its report.
+    """
     from tenfold.cli.recipe_changes import choose_recipe
     from tenfold.cli.training_progress import FoldProgress
     from tenfold.errors import UsageError
@@ -114,7 +116,7 @@ def _show(found: LabelErrors, dataset: ImageDataset, *, quiet: bool) -> None:
 
 
 def _print_pictures(found: LabelErrors, dataset: ImageDataset, console: Console) -> None:
-    """As many beside each other as fit, each with the class it bears and the one it looks like."""
+    """As many beside each other as fit, each with its label and the class it looks like."""
     from rich.columns import Columns
     from rich.text import Text
 

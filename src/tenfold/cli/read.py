@@ -95,12 +95,12 @@ def read_command(
 ) -> None:
     """Read numbers in any picture: drawings, scans, photographs; handwritten or printed.
 
-    A ? stands for a doubtful character. With --pattern, --length, --min or --max
-    only matching answers are given. Tables, forms and sudokus with ruled cells are read cell
-    by cell, in any orientation; with --form, the named fields of a form. A page of words
-    is reported as text; --print reads the numbers in it. Folders are read recursively, PDFs
-    page by page. A picture that cannot be opened or takes longer than --timeout is reported,
-    the others are still read, and the exit code is 1.
+    A ? stands for a doubtful character. With --pattern, --length, --min or --max only
+    matching answers are given. Tables, forms and sudokus with ruled cells are read
+    cell by cell, in any orientation; with --form, the named fields of a form. A page
+    of words is reported as text; --print reads the numbers in it. Folders are read
+    recursively, PDFs page by page. A picture that cannot be opened or takes longer
+    than --timeout is reported, the others are still read, and the exit code is 1.
     """
     form = {"pattern": pattern, "length": length, "least": least, "most": most, "columns": columns}
     others = {"--table": as_table, "--digits": only_digits, "--print": printed}
@@ -150,7 +150,7 @@ def _count(failed: int, total: int, *, quiet: bool) -> None:
 
 @contextmanager
 def _to_the_end(answers: Answers, *, opened: bool) -> Iterator[None]:
-    """What was written stays whole, whoever ends the reading: Ctrl-C, or a pipe that is closed.
+    """The output written so far stays valid when Ctrl-C or a closed pipe ends the reading.
 
     opened: at once, as what is written does not wait for a review.
     """

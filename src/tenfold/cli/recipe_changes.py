@@ -42,7 +42,7 @@ def choose_recipe(
 
 
 def choose_recipes(names: Sequence[str], changes: Sequence[str] | None = None) -> list[Recipe]:
-    """Several to be told apart by their names, all changed alike. Raises UsageError."""
+    """Several recipes with different names, all changed alike. Raises UsageError."""
     from tenfold.errors import UsageError
 
     recipes = [choose_recipe(name, changes) for name in names]

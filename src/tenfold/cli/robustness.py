@@ -33,8 +33,10 @@ def robustness_command(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Measure a model on corrupted pictures (noise, blur, rotation, occlusion, ...): fifteen
-    corruptions, five severities each. The result is kept in the run's folder for its report."""
+    """Measure a model on corrupted pictures: fifteen corruptions, five severities each.
+
+    Noise, blur, rotation, occlusion, ... The run's folder keeps the result for its report.
+    """
     from tenfold.classifier import Classifier
     from tenfold.evaluation.robustness import measure_robustness
     from tenfold.runs.folder import is_run

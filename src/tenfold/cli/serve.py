@@ -49,11 +49,12 @@ def serve_command(
 ) -> None:
     """Serve the line reader over HTTP: a page to draw on, and an API (POST /v1/read).
 
-    With --model it serves a trained run instead, which also takes images (POST /v1/predict).
+    With --model it serves a trained run instead, which also takes images (POST
+    /v1/predict).
 
-    Each request is logged as one line of JSON on stderr, unless --quiet. Ctrl-C, SIGTERM or
-    SIGHUP stops the server after it has answered the requests it has accepted.
-    GET /openapi.json describes the API.
+    Each request is logged as one line of JSON on stderr, unless --quiet. Ctrl-C,
+    SIGTERM or SIGHUP stops the server after it has answered the requests it has
+    accepted. GET /openapi.json describes the API.
     """
     from tenfold.cli.models import find_model
     from tenfold.reader.load import READER_FOLDER, load_model

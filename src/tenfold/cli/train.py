@@ -101,7 +101,7 @@ def train_command(
 
 @contextmanager
 def _told_as_json(as_json: bool) -> Iterator[None]:
-    """A training whose loss is NaN or infinite is told of on stdout as well."""
+    """A training whose loss is NaN or infinite is reported on stdout as well."""
     from tenfold.errors import DivergedError
 
     try:

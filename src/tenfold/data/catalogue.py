@@ -1,4 +1,4 @@
-"""The named data sets: what they are, where they are published, how to tell that they are right."""
+"""The named data sets: what they are, where they are published, how to verify them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables of pixels: CSV (one image a row, as Kaggle has it) and npz (as Keras has it)."""
+"""Tables of pixels: CSV (one image per row, as Kaggle has it) and npz (as Keras has it)."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ LABEL_NAMES = ("label", "target", "class", "y")
 MOST_CLASSES = 10_000
 _PIECE = 1 << 20  # pixels that are float64 at a time
 CHUNK = 1 << 22  # bytes of a table that are parsed at once
-SQUARE = "images of equal height and width, one image a row"
+SQUARE = "images of equal height and width, one image per row"
 
 
 def read_csv(path: str | Path, *, value_range: tuple[float, float] | None = None) -> ImageDataset:
-    """A CSV file, gzip or not: one image a row, its label first or in the column that a header
+    """A CSV file, gzip or not: one image per row, its label first or in the column that a header
     calls label, target, class or y; the other columns are the pixels of a square image.
 
     value_range: the numbers that are black and white; None is found as `find_range` has it.

@@ -118,7 +118,7 @@ def _check_frozen(examination: Examination, network: Network) -> None:
 
 
 def _check_output(examination: Examination, network: Network) -> None:
-    """What stands behind the layer that gives the scores: nothing should cut them off."""
+    """What follows the layer that gives the scores: nothing should cut them off."""
     recipe = examination.under_test.recipe
     places = [
         n for n, layer in enumerate(network.layers) if layer.spec.kind in ("linear", "conv", "residual")

@@ -23,7 +23,7 @@ __all__ = [
     "check_labels",
     "check_overfit",
     "check_rate",
-    "check_restraints",
+    "check_regularisers",
     "check_steps",
 ]
 
@@ -44,7 +44,7 @@ _ALIKE = 0.1  # of the loss
 
 def check_steps(examination: Examination, trial: Trial) -> Trial:
     """Where the training takes fewer steps than a trial, a trial of as many: what more steps gain. Returns
-    the trial to go on with, of as many steps as trials have."""
+    the trial to continue with, of as many steps as trials have."""
     under_test, recipe = examination.under_test, examination.recipe
     planned, most = under_test.planned_steps(recipe), len(trial.losses)
     if planned >= under_test.sizing.steps or not trial.finite:
@@ -174,8 +174,8 @@ def check_labels(examination: Examination, trial: Trial, *, capable: bool) -> No
         examination.passed("true labels against shuffled ones", seen, expected)
 
 
-def check_restraints(examination: Examination, trial: Trial) -> Trial:
-    """The trial to go on with. Without dropout, augmentation, smoothed labels, weight decay and tight
+def check_regularisers(examination: Examination, trial: Trial) -> Trial:
+    """The trial to continue with. Without dropout, augmentation, smoothed labels, weight decay and tight
     clipping the same steps must not learn much more of the training images; where they do, each is left out
     by itself."""
     under_test, recipe = examination.under_test, trial.recipe
@@ -193,7 +193,7 @@ def check_restraints(examination: Examination, trial: Trial) -> Trial:
     if most - own < _HELD_BACK:
         examination.passed("what dropout, augmentation, clipping and weight decay cost", seen, expected)
         return trial
-    for code, changes in _restraints(recipe).items():
+    for code, changes in _regularisers(recipe).items():
         alone = run_trial(under_test, change_recipe(recipe, changes)).train_accuracy
         if alone - own >= _HELD_BACK / 2:
             seen = f"{own:.0%} of the training images are learned with it, {alone:.0%} without"
@@ -222,7 +222,7 @@ def _check_decay(examination: Examination, trial: Trial) -> bool:
     return False
 
 
-def _restraints(recipe: Recipe) -> dict[str, dict[str, Any]]:
+def _regularisers(recipe: Recipe) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     layers = without_dropout(recipe.network.layers)
     if layers != list(recipe.network.layers):

@@ -20,7 +20,7 @@ from tenfold.doctor.checks_learning import (
     check_labels,
     check_overfit,
     check_rate,
-    check_restraints,
+    check_regularisers,
     check_steps,
 )
 from tenfold.doctor.checks_run import check_claim, check_history
@@ -113,7 +113,7 @@ def _check_learning(examination: Examination) -> tuple[Trial, RangeTest]:
     given = run_trial(under_test, under_test.recipe)
     trial = run_trial(under_test, examination.recipe) if examination.recipe != under_test.recipe else given
     trial = check_steps(examination, trial)
-    trial = check_restraints(examination, trial)
+    trial = check_regularisers(examination, trial)
     test, trial = check_rate(examination, trial)
     if not trial.finite:
         examination.found(

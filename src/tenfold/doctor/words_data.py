@@ -164,8 +164,8 @@ DATA_WORDS = {
     "validation-none": Words(
         "images to validate on",
         "No images are held out",
-        "Without validation images nobody sees over-fitting, and whoever then looks at the test set to "
-        "choose has no honest figure left at the end.",
+        "Without validation images overfitting stays unseen, and a test set that is used to choose gives "
+        "no unbiased accuracy at the end.",
         "Hold out some of the training images.",
     ),
     "validation-augmented": Words(

@@ -43,7 +43,7 @@ def _import_quietly(module: str) -> None:
 
 
 def _open_library() -> None:
-    """Loads PyTorch's largest library without Python's lock, which `import torch` keeps meanwhile; that
+    """Loads PyTorch's largest library without the GIL, which `import torch` holds meanwhile; that
     then finds the library there. Where this fails, the import says why."""
     torch = find_spec("torch")
     if not sys.platform.startswith("linux") or "torch" in sys.modules or torch is None or not torch.origin:

@@ -229,7 +229,7 @@ class DigitClassifier(ClassifierMixin, BaseEstimator):
     ) -> WeightedDataset:
         """What is trained on: without rows of weight 0, and of mean weight 1 where the loss is a mean."""
         if len(self.classes_) < 2:
-            raise EstimatorDataError("X has only 1 class", expected="at least two classes to tell apart")
+            raise EstimatorDataError("X has only 1 class", expected="at least two classes")
         labels = np.searchsorted(self.classes_, targets).clip(max=len(self.classes_) - 1)
         if (unknown := self.classes_[labels] != targets).any():
             raise EstimatorDataError(

@@ -32,7 +32,7 @@ class LabelErrors:
     index: int64 (M,), places in the data set; given: int64 (M,), their labels; suggested: int64 (M,),
     the most probable class; quality: float64 (M,) in 0..1, the probability of the given label; the
     lowest first. all_quality: float64 (N,), of every record, whether suspected or not.
-    thresholds: float64 (K,), mean probability of a class among the records that bear it, 2 where none
+    thresholds: float64 (K,), mean probability of a class among the records labelled with it, 2 where none
     does. joint: int64 (K, K), records given class i (row) that confidently belong to class j (column).
     images: uint8 (S, H, W), pictures of the first S suspects; none but in what was saved and loaded.
     note: a line on where the probabilities came from. files: of all N records, or none (see ImageDataset).
@@ -128,8 +128,8 @@ def find_label_errors(
     files: those of the N records, to name them by (a data set's `files`), or none.
 
     A record confidently belongs to a class where it is at least as probable as it is, on average,
-    among the records that bear it; of several such classes, to the most probable. Counted by given
-    and fitting class these records say which share of each class bears a wrong label, and so about how
+    among the records labelled with it; of several such classes, to the most probable. Counted by given
+    and fitting class these records say which share of each class is labelled wrongly, and so about how
     many of all n do. Suspected are as many: those whose given label is least probable, where another
     class is most probable. (Of the paper's and cleanlab's rankings the probability of the given label
     finds flipped labels best, and the number finds more of them than the confident records alone.)
@@ -173,7 +173,7 @@ def _check(probs: np.ndarray, labels: np.ndarray) -> None:
 
 
 def _thresholds(quality: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
-    """float64 (K,): the mean probability of a class among the records that bear it."""
+    """float64 (K,): the mean probability of a class among the records labelled with it."""
     count = np.bincount(labels, minlength=classes)
     total = np.bincount(labels, weights=quality, minlength=classes)
     return np.where(count > 0, total / np.maximum(count, 1), _NEVER)

@@ -23,7 +23,7 @@ __all__ = ["Explanation", "explain_image", "explain_predictions"]
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """What moved one verdict.
+    """The explanation of one prediction.
 
     names: of the network's outputs (K,): the classes, and "none of them" where it has learned that.
     logits, probs: float32 (K,) of the outputs; probs sum to 1. winner, runner_up: columns.
@@ -94,7 +94,7 @@ class Explanation:
 def explain_image(
     classifier: Classifier, image: np.ndarray, *, dataset: ImageDataset | None = None
 ) -> Explanation:
-    """uint8 (H, W) -> what moved the verdict on it; with the nearest images of `dataset`, if given."""
+    """uint8 (H, W) -> the explanation of the answer; with the nearest images of `dataset`, if given."""
     return explain_predictions(classifier, classifier.predictions(image[None]), dataset=dataset)[0]
 
 

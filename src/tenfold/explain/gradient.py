@@ -2,7 +2,7 @@
 
 A score is a logit, or the lead of one logit over another: a weighted sum of the engine's outputs, with
 `outputs` (K,) as weights. Ink goes from 0 (paper) to 1 (full). Maps are float32 (H, W), above 0 where ink
-speaks for the score.
+raises the score.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def gradient_saliency(classifier: Classifier, image: np.ndarray, winner: int | N
     """uint8 (H, W) -> float32 (H, W): what each pixel's ink adds to the lead of the answer, to first order.
 
     The quick map, for live use: gradient times ink of the winning logit minus that
-    of the runner-up. Above 0 ink speaks for the answer, below 0 for the runner-up; paper is 0.
+    of the runner-up. Above 0 ink supports the answer, below 0 the runner-up; paper is 0.
     winner: an output's column, see `winner_of`; None is the largest output.
     """
     logits = classifier.engine.logits(image[None])[0]

@@ -23,7 +23,7 @@ _LEAST_FALL = 1e-3  # of probability: the full colour stands for at least this m
 
 @dataclass(frozen=True, eq=False)
 class Map:
-    """values: float32 (H, W), above 0 where a pixel speaks for the answer, in `unit`.
+    """values: float32 (H, W), above 0 where a pixel supports the answer, in `unit`.
 
     reading, limit: a sentence each. everywhere: it says something of paper too. least: the full colour
     stands for no less. additive: the values add up to what `reading` says.
@@ -156,7 +156,7 @@ def _lead(values: np.ndarray, answer: str, other: str) -> Map:
         f"{answer} rather than {other}",
         values,
         "score",
-        f"Orange ink speaks for {answer} and against {other}, blue ink the other way round.",
+        f"Orange ink supports {answer} against {other}, blue ink the reverse.",
         f"It says nothing of what {answer} and {other} have in common, nor of any third answer.",
         additive=True,
     )

@@ -36,7 +36,7 @@ def saliency_map(
     """uint8 (H, W) -> float32 (H, W): each pixel's share in the answer.
 
     A window of paper is laid over the image in steps; a pixel's value is the mean fall of the winning
-    probability over the windows that cover it: above 0 its ink speaks for the answer, below 0 against.
+    probability over the windows that cover it: above 0 its ink supports the answer, below 0 contradicts it.
     winner: a class's column, or the number of classes for "none of them". paper: the pixel value
     where there is no ink; 0 for light ink on black. One batch is judged.
     """

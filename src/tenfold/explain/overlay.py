@@ -1,4 +1,4 @@
-"""A map of what moved a verdict, laid over the ink: orange speaks for it, blue against it.
+"""The map of an explanation, drawn over the ink: orange supports it, blue contradicts it.
 
 Readers who confuse red with green, or blue with yellow, tell the two apart as well.
 """

@@ -53,7 +53,7 @@ def draw_explanations(explanations: Sequence[Explanation], shown: Shown) -> Imag
     if len(explanations) > _MOST:
         blocks.append(_words(f"… and {len(explanations) - _MOST} more, not shown", 20, GREY, PAPER, _INNER))
     if explanations:
-        key = "Orange ink speaks for the answer, blue ink against it; each map has its own scale."
+        key = "Orange ink supports the answer, blue ink contradicts it; each map has its own scale."
         blocks.append(_words(key, 20, GREY, PAPER, _INNER))
     content = stack(blocks)
     sheet = Image.new("RGB", (WIDTH, content.height + 2 * MARGIN), PAPER)

@@ -1,4 +1,4 @@
-"""An explanation in words: the answer, what comes next, which ink speaks for it, and what is like it."""
+"""An explanation in words: the answer, what comes next, which ink supports it, and what is like it."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def likeliest(explanation: Explanation, count: int = 3) -> str:
 
 
 def tell_runner_up(explanation: Explanation) -> list[str]:
-    """The counterfactual: the next answer, the ink that speaks for it, and what would be read without."""
+    """The counterfactual: the next answer, the ink that supports it, and what would be read without."""
     answer, other = _names(explanation)
     lead = explanation.lead
     odds = exp(min(20.0, abs(lead) / explanation.temperature))
@@ -69,7 +69,7 @@ def _tell_parts(explanation: Explanation) -> str:
     answer, other = _names(explanation)
     strongest = max(explanation.parts, key=lambda part: part.lead)
     weakest = min(explanation.parts, key=lambda part: part.lead)
-    text = f"No part of the ink speaks for {other}"
+    text = f"No part of the ink supports {other}"
     if weakest.lead < -_LEAST:
         text = f"The ink {weakest.place} speaks most for {other} (by {-weakest.lead:.1f})"
     if strongest.lead > _LEAST:

@@ -168,7 +168,7 @@ def explore_dataset(
     examples: int = 8,
     seed: int = 0,
 ) -> Exploration:
-    """Looks at a data set, or at its parts ("train", "test") as one whose parts are told apart.
+    """Looks at a data set, or at its parts ("train", "test") as one with distinguished parts.
 
     near: whether near duplicates are looked for (see `find_duplicates`); None: where there are few enough
     images for that to take a second. examples: typical, unusual and random images per class.

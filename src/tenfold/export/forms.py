@@ -1,4 +1,4 @@
-"""A model written in any of the forms that other programs load, checked, over nobody's files."""
+"""A model written in any of the forms that other programs load, checked, never overwriting other files."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 Every curve that should be a row is u(x, y) = constant with u = y + a cubic polynomial, every column
 v(x, y) = constant likewise. Along a piece of a rule with slope s, du/dx + s du/dy = 0: linear equations for
-the polynomial's coefficients, solved by least squares that bear pieces which belong to no rule.
+the polynomial's coefficients, solved by least squares that tolerate pieces which belong to no rule.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ def _between(part: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndar
 
 def fit_flattening(along: np.ndarray, down: np.ndarray, shape: tuple[int, int]) -> Flattening | None:
     """along, down: pieces as `find_pieces` gives them, of a picture of this shape. None where they are few,
-    or where they tell of no page."""
+    or where they show no page."""
     if min(len(along), len(down)) < _FEWEST:
         return None
     centre, size = (shape[1] / 2, shape[0] / 2), max(shape) / 2

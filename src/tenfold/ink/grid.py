@@ -1,6 +1,6 @@
 """A picture of a ruled table, form or sudoku -> where its rows and columns are, on a flat picture of it.
 
-Pieces of rules tell how the page is turned, tilted and bent (`tenfold.ink.flatten`); of what hangs together
+Pieces of rules show how the page is turned, tilted and bent (`tenfold.ink.flatten`); of what hangs together
 on the flat page the part with the most crossings is the table. Its rules are then looked for again, across
 its whole width and height: faint ones, those that a regular table lacks, and open sides.
 """
@@ -153,7 +153,7 @@ def _shrink(grey: np.ndarray, scale: float) -> np.ndarray:
 
 
 def _find_table(rules: Rules) -> tuple[np.ndarray, np.ndarray, Place] | None:
-    """Of the rules that hang together, those with the most crossings: along, down, and where."""
+    """Of the connected rules, those with the most crossings: along, down, and where."""
     along, down = (
         open_runs(close_runs(mask, _GAP, axis), 3 * rules.length, axis)
         for mask, axis in zip(rules.find(), (1, 0), strict=True)

@@ -1,6 +1,6 @@
 """Batch normalisation folded into the layer before it: what answering needs, and nothing else.
 
-Once its running statistics stand still, batch-norm is y = scale x + shift. Behind a layer that is
+Once its running statistics are fixed, batch-norm is y = scale x + shift. Behind a layer that is
 itself x = W u + b this makes y = (scale W) u + (scale b + shift): one layer, with other numbers
 (Jacob et al. 2018, section 3.2).
 """
@@ -23,7 +23,7 @@ Values = dict[str, np.ndarray]
 def fold_network(network: Network, values: Mapping[str, np.ndarray]) -> tuple[Network, Values]:
     """A network that answers the same when it does not learn, and its parameters.
 
-    Without dropout, and without every batch-norm that stands behind a convolution or linear layer.
+    Without dropout, and without every batch-norm that follows a convolution or linear layer.
     """
     folded = dict(values)
     network = replace(network, layers=_fold(network.layers, folded))

@@ -6,7 +6,7 @@ Each text file beside this one holds one variant a line:
     l plain ?: 50,0 50,100
 
 The label (a character or a name), the style, `?` where a person may take the mark for a digit (or, of
-a digit, for another mark), then the strokes in the order of writing, parted by `|`. A point is x,y in
+a digit, for another mark), then the strokes in the order of writing, separated by `|`. A point is x,y in
 hundredths of the unit box, x right and y down; `!` marks a corner. Between corners the curve takes at each
 point the direction half-way between those to its neighbours; a stroke that ends where it began, without a
 corner there, is closed smoothly; a single point is a dot.

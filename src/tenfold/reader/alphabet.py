@@ -9,7 +9,7 @@ import numpy as np
 __all__ = ["BLANK", "CHARACTERS", "DIGITS", "OTHER", "OUTPUTS", "encode_texts"]
 
 DIGITS = "0123456789"
-OTHER = "?"  # letters, words and scribbles: one for all that hang together
+OTHER = "?"  # letters, words and scribbles: one for all that are connected
 CHARACTERS = DIGITS + ".,-/:+×÷=" + OTHER
 BLANK = len(CHARACTERS)  # the output of a column in which no character ends
 OUTPUTS = BLANK + 1

@@ -53,7 +53,7 @@ def explain_reading(
     if (hidden := len(reading.characters) - len(cards)) > 0 and not only:
         blocks.append(_small(f"… and {hidden} more characters, not shown"))
     if cards:
-        blocks.append(_small("What decides: orange speaks for the answer, blue for the next likeliest one."))
+        blocks.append(_small("What decides: orange supports the answer, blue the runner-up."))
     content = sheet.stack(blocks)
     whole = Image.new("RGB", (sheet.WIDTH, content.height + 2 * sheet.MARGIN), sheet.PAPER)
     whole.paste(content, (sheet.MARGIN, sheet.MARGIN))

@@ -35,7 +35,7 @@ def find_troubles(
     """
     written = [line for line in lines if line.characters]
     if words:
-        return ("mostly text: only lines that are surely numbers are given" if written else _TEXT,)
+        return ("mostly text: only lines that are certainly numbers are given" if written else _TEXT,)
     if not written:
         return (_why_nothing(grey, lines, held),)
     found = [_contrast(grey, written, picture.scale), _small(picture, written)]

@@ -90,7 +90,7 @@ class Run:
 
     @property
     def record(self) -> dict[str, Any]:
-        """`environment`, which here must say what the run goes on with. Raises ModelError."""
+        """`environment`, which here must say what the run continues with. Raises ModelError."""
         values, data = self.environment, self.environment.get("data") or {}
         missing = [key for key in ("engine", "device", "seed") if key not in values]
         missing += [f"data.{key}" for key in ("source", "sha256") if key not in data]

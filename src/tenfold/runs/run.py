@@ -244,7 +244,7 @@ def _claim_new(wanted: Path | None, name: str) -> Iterator[Path]:
 
 def _empty(folder: Path) -> None:
     """Removes what a training that came to nothing left in the folder that this process holds; the record
-    first, so that it is no run meanwhile."""
+    first, so that it is not a run meanwhile."""
     (folder / "environment.json").unlink(missing_ok=True)
     for path in [path for path in folder.iterdir() if path.name != LOCK]:
         if path.is_dir():

@@ -111,7 +111,7 @@ class _Record(TrainingObserver):
         return run.recipe == self.recipe and run.environment.get("seed") == self.seed
 
     def on_end(self, status: str) -> None:
-        if status == "failed" and not ensemble.has_checkpoint(self.folder):  # nothing to go on with
+        if status == "failed" and not ensemble.has_checkpoint(self.folder):  # nothing to continue from
             for name in _RECORD:
                 (self.folder / name).unlink(missing_ok=True)
 

@@ -46,7 +46,7 @@ def search_recipe(
 
     recipe: a Recipe, or the name or path of one.
     trials: that the study shall have in all. seconds: no trial is begun after that long. journal: a file
-    that holds the study; one that exists is gone on with, and several processes, or machines that see the
+    that holds the study; one that exists is continued, and several processes, or machines that see the
     file, may work on it together (those that are at work when the number is reached finish theirs). Ctrl-C
     keeps the trials that are over. The same seed and data, searched by one process, give the same trials,
     stopped in between or not. after_trial(trial, best so far) is called after each.

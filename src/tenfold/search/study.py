@@ -1,4 +1,4 @@
-"""A study in Optuna: opened (or gone on with), asked for trials, told their scores, read again."""
+"""A study in Optuna: opened or continued, asked for trials, given their scores, read again."""
 
 from __future__ import annotations
 

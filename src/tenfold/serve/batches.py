@@ -38,7 +38,7 @@ class Batches:
         self.alone: deque[_Asked] = deque()  # of a batch that a worker died of
         self._pumps: set[asyncio.Task[None]] = set()
 
-    def check_room(self) -> None:
+    def check_capacity(self) -> None:
         """Raises Refusal 503 where too many wait already."""
         if len(self.waiting) >= self.settings.queue:
             raise busy(f"{len(self.waiting)} requests are waiting already")

@@ -1,7 +1,7 @@
 """Bodies, taken in piece by piece, so that neither one client nor all of them fill the memory.
 
 A small body is counted as it comes. A larger one claims memory for all of it before it is read, and waits
-for that: whoever sends large ones slowly keeps others with large ones waiting, and nobody else. No address
+for that: a slow sender of large bodies delays only other large bodies. No address
 has more than half of that memory. While other requests are served, the large bodies of one address are let in
 at a bounded rate, so that the time for them is not taken from others.
 """

@@ -55,7 +55,7 @@ class _Waits(NamedTuple):
 
 
 class Connections:
-    """All of a server. They are told apart by the client's address."""
+    """All of a server. Grouped by the client's address."""
 
     def __init__(self, settings: ServeSettings, measures: Measures, limit: int | None = None) -> None:
         self.settings, self.measures = settings, measures

@@ -40,7 +40,7 @@ __all__ = [
     "read_correction",
 ]
 
-_MOST = 10_000  # kept in one folder: whoever reaches the server must not fill its disk
+_MOST = 10_000  # kept in one folder: clients must not fill the server's disk
 NOT_A_DIGIT = "not a digit"
 LINE_LENGTH = 32  # characters of each line of a label
 _LINE = f"[{re.escape(CHARACTERS.replace(OTHER, ''))}]{{1,{LINE_LENGTH}}}"
@@ -85,7 +85,7 @@ class Corrections:
                 f"{folder} cannot be written ({error.strerror})", expected="a folder for corrections"
             ) from error
 
-    def check_room(self, more: int = 0) -> None:
+    def check_capacity(self, more: int = 0) -> None:
         """Raises Refusal 507 where the folder holds as many as it may, or `more` bytes were too many."""
         if self.count >= _MOST:
             raise Refusal(507, f"{self.count:,} corrections are kept", remedy="move some of them elsewhere")
@@ -106,7 +106,7 @@ class Corrections:
         """As `keep`; the name of its picture in the table."""
         name = f"pictures/{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:8]}.png"
         row = (name, given.label, given.read, time.strftime("%Y-%m-%dT%H:%M:%S%z"))
-        self.check_room(len(given.png))
+        self.check_capacity(len(given.png))
         with _said_when_full():
             with replace_file(self.folder / name) as beside:
                 beside.write_bytes(given.png)

@@ -169,7 +169,7 @@ class WorkerPool:
             self._keep(asyncio.create_task(self._replace(worker)))
             return
 
-    def check_room(self) -> None:
+    def check_capacity(self) -> None:
         """Raises Refusal 503 where too many wait already."""
         if self.full:
             raise busy(f"{self.waiting} requests are waiting already")

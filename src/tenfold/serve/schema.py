@@ -46,7 +46,7 @@ class Alternative(BaseModel):
 class Character(BaseModel):
     """A digit or a separator. probs: of the classes, in the order of class_names. none: of being none of
     them. box: x0, y0, x1, y1 in the upright picture's pixels. image: base64 of H*W bytes, 32*32 of a line
-    reader. saliency: H*W numbers, above 0 where a pixel speaks for the answer."""
+    reader. saliency: H*W numbers, above 0 where a pixel supports the answer."""
 
     label: str
     confidence: float = Field(ge=0, le=1)

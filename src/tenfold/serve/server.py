@@ -106,7 +106,7 @@ class Server:
         asked = parse_query(
             request.query_params, includes_of(self.model), lines=not isinstance(self.model, Classifier)
         )
-        self.pool.check_room()
+        self.pool.check_capacity()
         with self.bodies.reserve(request) as reservation:
             pictures = await self._pictures(request, reservation)
             request.state.pictures = len(pictures)
@@ -189,7 +189,7 @@ class Server:
     async def predict(self, request: Request) -> Response:
         """Classify images of the size the network was trained on"""
         check_query(request.query_params)
-        self.batches.check_room()
+        self.batches.check_capacity()
         kind = media_type(request)
         if kind not in _KINDS:
             raise Refusal(415, f"a body of type {as_shown(kind) or 'none'}", expected=" or ".join(_KINDS))
@@ -206,7 +206,7 @@ class Server:
         check_query(request.query_params)
         if self.corrections is None:
             raise RuntimeError("no folder for corrections")
-        self.corrections.check_room()
+        self.corrections.check_capacity()
         headers, allowed = request.headers, self.settings.allowed_hosts
         check_origin(headers.get("origin"), headers.get("host"), {name.lower() for name in allowed})
         if media_type(request) != "application/json":

@@ -2,7 +2,7 @@
 
 Reading a picture is mostly short NumPy calls, which hold Python's lock: threads of one process would wait
 for each other. A process of its own also bounds the harm a picture can do: one that takes too long, or
-kills its decoder, costs this process and nobody else's answer.
+kills its decoder, costs this process only.
 
 A frame is two lengths (big-endian uint32), a JSON header and bytes.
 """

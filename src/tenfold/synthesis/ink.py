@@ -110,9 +110,9 @@ def _sway(strokes: Sequence[np.ndarray], height: float, rng: np.random.Generator
 def _ink_strokes(strokes: Sequence[np.ndarray], width: float, most: float) -> np.ndarray:
     """Strokes in pixels -> uint8 (h, w) that holds them, round pens of this width."""
     points = np.concatenate(strokes)
-    room = width / 2 + 1
-    low = points.min(axis=0) - room
-    wide, high = np.minimum(np.ptp(points, axis=0) + 2 * room, most).astype(int) + 1
+    margin = width / 2 + 1
+    low = points.min(axis=0) - margin
+    wide, high = np.minimum(np.ptp(points, axis=0) + 2 * margin, most).astype(int) + 1
     image = Image.new("L", (int(wide) * _FINE, int(high) * _FINE))
     draw, thick = ImageDraw.Draw(image), max(1, round(width * _FINE))
     for stroke in strokes:
@@ -203,10 +203,10 @@ def draw_scribble(height: float, pen: Pen, rng: np.random.Generator) -> np.ndarr
 def _slash_through(ink: np.ndarray, pen: Pen, rng: np.random.Generator) -> np.ndarray:
     """A zero as some write it, with a slash."""
     high, wide = ink.shape
-    room = int(0.25 * max(high, wide))
-    image = Image.fromarray(np.pad(ink, room))
+    margin = int(0.25 * max(high, wide))
+    image = Image.fromarray(np.pad(ink, margin))
     low, side = rng.uniform(-0.2, 0.3) * high, rng.uniform(-0.25, 0.2) * wide
-    ends = [room + side, room + high - low, room + wide - side, room + low]
+    ends = [margin + side, margin + high - low, margin + wide - side, margin + low]
     ImageDraw.Draw(image).line(ends, fill=255, width=max(1, round(pen.width * high)))
     return np.asarray(image)
 
@@ -214,14 +214,14 @@ def _slash_through(ink: np.ndarray, pen: Pen, rng: np.random.Generator) -> np.nd
 def _cross(ink: np.ndarray, pen: Pen, rng: np.random.Generator) -> np.ndarray:
     """A seven with a bar through its stem."""
     high, wide = ink.shape
-    room = int(0.2 * wide) + 2
-    image = Image.fromarray(np.pad(ink, ((0, 0), (room, room))))
+    margin = int(0.2 * wide) + 2
+    image = Image.fromarray(np.pad(ink, ((0, 0), (margin, margin))))
     y, middle, half = (
         high * rng.uniform(0.4, 0.65),
         wide * rng.uniform(0.4, 0.6),
         wide * rng.uniform(0.25, 0.5),
     )
-    ends = [room + middle - half, y, room + middle + half, y - high * rng.uniform(-0.05, 0.15)]
+    ends = [margin + middle - half, y, margin + middle + half, y - high * rng.uniform(-0.05, 0.15)]
     ImageDraw.Draw(image).line(ends, fill=255, width=max(1, round(pen.width * high)))
     return np.asarray(image)
 
@@ -241,7 +241,7 @@ def _lay(placed: Sequence[tuple[np.ndarray, float, float]]) -> tuple[np.ndarray,
 def _draw_sign(
     char: str, height: float, pen: Pen, rng: np.random.Generator, *, last: bool
 ) -> tuple[np.ndarray, float, float]:
-    """Ink of a sign, its top below the digits' top, and room on its sides, in pixels."""
+    """Ink of a sign, its top below the digits' top, and margin on its sides, in pixels."""
     size = height * rng.uniform(0.35, 0.65)
     if char == "-" and last and rng.random() < 0.5:
         size = height * rng.uniform(0.6, 2.2)

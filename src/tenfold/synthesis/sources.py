@@ -48,7 +48,7 @@ class Hand:
 
 @dataclass(frozen=True, eq=False)
 class RealStrip:
-    """grey: uint8 (h, w). text: what it spells; "?" stands for words. loose: with much room around."""
+    """grey: uint8 (h, w). text: what it spells; "?" stands for words. loose: with much margin around."""
 
     grey: np.ndarray
     text: str

@@ -248,13 +248,13 @@ class StripMaker:
     def _around(
         self, layer: np.ndarray, height: float, rng: np.random.Generator, *, tight: bool
     ) -> np.ndarray:
-        """float32 0..1: the ink with room around it, tight or loose, sometimes cut at an edge."""
+        """float32 0..1: the ink with margin around it, tight or loose, sometimes cut at an edge."""
         loose = 0.0 if tight else rng.random()
         most = 0.12 if loose < 0.35 else 0.45 if loose < 0.8 else 1.0
-        room = rng.uniform(0, most, 4) * height * np.array([1, 1, 1.4, 1.4])
+        margin = rng.uniform(0, most, 4) * height * np.array([1, 1, 1.4, 1.4])
         if rng.random() < 0.12:
-            room[rng.integers(2)] -= 0.08 * height
-        top, bottom, left, right = room.astype(int)
+            margin[rng.integers(2)] -= 0.08 * height
+        top, bottom, left, right = margin.astype(int)
         ink = soften_ink(np.pad(layer, ((max(2, top), max(2, bottom)), (max(2, left), max(2, right)))), rng)
         return ink[max(0, -top) : ink.shape[0] - max(0, -bottom)]
 
@@ -345,12 +345,12 @@ def vary_real(strip: RealStrip, rng: np.random.Generator) -> np.ndarray:
     """A real strip with other margins, slant, stretch, tone, light and grain: uint8 (h, w)."""
     grey = strip.grey
     high, wide = grey.shape
-    room = rng.uniform(-0.35, 0.1, 4) if strip.loose else rng.uniform(-0.1, 0.3, 4)
-    room = np.where(rng.random(4) < 0.3, 0, room * high * (1, 1, 1.3, 1.3)).astype(int)
+    margin = rng.uniform(-0.35, 0.1, 4) if strip.loose else rng.uniform(-0.1, 0.3, 4)
+    margin = np.where(rng.random(4) < 0.3, 0, margin * high * (1, 1, 1.3, 1.3)).astype(int)
     most = (0.24, 0.24, 0.08, 0.08) if strip.loose else (0.04, 0.04, 0.06, 0.06)
-    top, bottom, left, right = np.minimum(np.maximum(0, -room), np.array(most) * high).astype(int)
+    top, bottom, left, right = np.minimum(np.maximum(0, -margin), np.array(most) * high).astype(int)
     grey = grey[top : high - bottom, left : wide - right]
-    outer = np.maximum(0, room)
+    outer = np.maximum(0, margin)
     grey = np.pad(
         grey, ((outer[0], outer[1]), (outer[2], outer[3])), mode="edge" if rng.random() < 0.6 else "median"
     )

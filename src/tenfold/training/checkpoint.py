@@ -56,7 +56,7 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
 
 def read_checkpoint(path: Path) -> Checkpoint:
     """What `write_checkpoint` wrote. Raises ModelError."""
-    expected, remedy = "a checkpoint of this version of tenfold", "train anew without --resume"
+    expected, remedy = "a checkpoint of this version of tenfold", "train again without --resume"
     with reading(str(path), expected=expected, remedy=remedy), safe_open(path, framework="numpy") as file:
         metadata = json.loads(file.metadata()["tenfold"])
         arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118

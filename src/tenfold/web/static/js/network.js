@@ -117,7 +117,7 @@ export class Model extends Network {
    *
    * @param {Uint8Array} image height x width
    * @param {number} column a class, or the number of classes for "none of them"
-   * @returns {Float32Array} height x width: above 0 the ink speaks for the answer, below 0 against it
+   * @returns {Float32Array} height x width: above 0 the ink supports the answer, below 0 it contradicts it
    */
   saliency(image, column) {
     const { input, label_shift: shift } = this.card;

@@ -168,7 +168,7 @@ function readDigit(grey, model) {
 }
 
 /**
- * What decides: for each pixel of a character's image how far it speaks for (above 0) or against the answer.
+ * What decides: for each pixel of a character's image how far it supports (above 0) or contradicts the answer.
  * strip: of the character's line.
  */
 export function explain({ label, verdict, image, place }, strip, model) {

@@ -153,7 +153,7 @@ function showStrip({ strip, text }) {
   canvas.getContext("2d").putImageData(coloured(strip.data, strip.width, null), 0, 0);
 }
 
-/** What the network saw, with orange where it speaks for the answer and blue where against. */
+/** What the network saw, with orange where it supports the answer and blue where it contradicts it. */
 function drawSeen(canvas, { image, across, saliency }, explained) {
   const pixels = coloured(image, across ?? Math.sqrt(image.length), explained ? saliency : null);
   const small = Object.assign(document.createElement("canvas"), { width: pixels.width, height: pixels.height });

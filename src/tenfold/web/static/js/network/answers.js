@@ -1,4 +1,4 @@
-/** What stands behind a network's last layer, in float64: logits become probabilities, and the way back. */
+/** What follows a network's last layer, in float64: logits become probabilities, and the way back. */
 
 export function softmax(logits, temperature = 1) {
   const largest = Math.max(...logits);
