@@ -61,42 +61,32 @@ class AnsweringNetwork:
         network (N, T, K)."""
         network = self.network.at_width(images.shape[2]) if self.network.reads_lines else self.network
         answers = np.empty((len(images), *network.output_shape), np.float32)
-
-        def answer(runner: _Runner, part: slice) -> None:
-            answers[part] = runner.forward(images[part])
-
-        self._share_out(images, answer)
-        return answers
+        return self._fill(answers, lambda runner, part: runner.forward(images[part]))
 
     def input_gradient(self, images: np.ndarray, weights: np.ndarray) -> np.ndarray:
         """Pixels (N, H, W), and of each image the weights of its logits, of the same shape as
         `logits` has them -> d (weights . logits) / d inputs, (N, H, W) in the network's precision."""
         gradients = np.empty(images.shape, self.store.dtype)
-
-        def differentiate(runner: _Runner, part: slice) -> None:
-            gradients[part] = runner.input_gradient(images[part], weights[part])
-
-        self._share_out(images, differentiate)
-        return gradients
+        return self._fill(gradients, lambda runner, part: runner.input_gradient(images[part], weights[part]))
 
     def features(self, images: np.ndarray) -> np.ndarray:
         """uint8 (N, H, W) -> float32 (N, D), what enters the last linear layer."""
         found = np.empty((len(images), self.network.feature_count), np.float32)
+        return self._fill(found, lambda runner, part: runner.features(images[part]))
 
-        def collect(runner: _Runner, part: slice) -> None:
-            found[part] = runner.features(images[part])
-
-        self._share_out(images, collect)
-        return found
-
-    def _share_out(self, images: np.ndarray, work: _Work) -> None:
-        """Does the work on all parts of the images, on as many threads as it pays for."""
-        parts = even_parts(len(images), 1 if self.network.reads_lines else self.chunk)
+    def _fill(self, results: np.ndarray, compute: _Compute) -> np.ndarray:
+        """Computes all parts of the results, on as many threads as it pays for."""
+        parts = even_parts(len(results), 1 if self.network.reads_lines else self.chunk)
         with one_blas_thread() as threads:
             workers = limit_workers(threads, len(parts))
             runners = [self._take_runner() for _ in range(workers)]
-            share_out(parts, workers, lambda worker, part: work(runners[worker], part))
+
+            def work(worker: int, part: slice) -> None:
+                results[part] = compute(runners[worker], part)
+
+            share_out(parts, workers, work)
         self._idle += runners
+        return results
 
     def _take_runner(self) -> _Runner:
         try:
@@ -127,7 +117,7 @@ class _Runner:
         return self.layers.features(scale_pixels(images, self.options, self.space))
 
 
-_Work = Callable[[_Runner, slice], None]
+_Compute = Callable[[_Runner, slice], np.ndarray]
 
 
 class BlockGradients:
