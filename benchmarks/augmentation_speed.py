@@ -28,8 +28,8 @@ from scipy import ndimage
 
 from tenfold import get_recipe, load_dataset
 from tenfold.augmentation.draws import AugmentationDraws, draw_augmentation
-from tenfold.numpy_engine.augment import augment as augment_in_numpy
-from tenfold.numpy_engine.buffers import Buffers
+from tenfold.numpy_engine.runtime.augment import augment as augment_in_numpy
+from tenfold.numpy_engine.runtime.memory import Space
 from tenfold.settings import AugmentationSettings
 from tenfold.torch_engine.augment import augment as augment_in_torch
 
@@ -136,9 +136,9 @@ def by_batches(images: np.ndarray, settings: AugmentationSettings, batch: int, a
 
 def contestants(images: np.ndarray, settings: AugmentationSettings) -> dict[str, Callable[[], None]]:
     """Name -> one epoch; the peer's is a tenth of one."""
-    buffers = Buffers(np.float32)
+    space = Space(np.float32)
     engines: dict[str, Augment] = {
-        "tenfold, NumPy": lambda part, draws: augment_in_numpy(part, draws, buffers=buffers),
+        "tenfold, NumPy": lambda part, draws: augment_in_numpy(part, draws, space=space),
         "tenfold, PyTorch": lambda part, draws: augment_in_torch(torch.tensor(part), draws),
     }
     entries: dict[str, Callable[[], None]] = {}

@@ -31,9 +31,9 @@ from tenfold.networks.initialise import initial_weights
 from tenfold.networks.layers import parse_layers
 from tenfold.networks.shapes import plan_network
 from tenfold.numpy_engine.engine import NumpyEngine
-from tenfold.numpy_engine.registry import build_layer
-from tenfold.numpy_engine.sharing import own_threads
-from tenfold.numpy_engine.store import ParameterStore
+from tenfold.numpy_engine.network import build_layer
+from tenfold.numpy_engine.runtime.memory import ParameterStore
+from tenfold.numpy_engine.runtime.threads import own_threads
 
 Epoch = Callable[[], object]
 BATCH, RATE = 128, 1e-3

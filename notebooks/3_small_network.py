@@ -63,7 +63,7 @@ assert np.allclose(centred @ W.T + b, unit @ (W / s).T + b - m / s * W.sum(axis=
 # %%
 from tenfold.networks.initialise import initial_weights
 from tenfold.numpy_engine.network import RunningNetwork
-from tenfold.numpy_engine.store import ParameterStore
+from tenfold.numpy_engine.runtime.memory import ParameterStore
 
 network = recipe.plan((28, 28), 10)
 weights = initial_weights(network, recipe.network.initialise, seed=0)

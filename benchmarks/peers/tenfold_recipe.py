@@ -114,7 +114,9 @@ def profiled_operations(recipe: Recipe) -> tuple[TrainResult, list[dict[str, Any
 def profiled_layers(recipe: Recipe) -> tuple[TrainResult, list[dict[str, Any]]]:
     """Of the NumPy engine: wall seconds of each kind of layer, of loss, scaling and optimiser."""
     from tenfold.numpy_engine.engine import NumpyEngine
-    from tenfold.numpy_engine.registry import LAYERS, LOSSES, OPTIMISERS
+    from tenfold.numpy_engine.losses import LOSSES
+    from tenfold.numpy_engine.network import LAYERS
+    from tenfold.numpy_engine.optimisers import OPTIMISERS
 
     found: dict[str, dict[str, Any]] = {}
     for kind, layer in LAYERS.items():

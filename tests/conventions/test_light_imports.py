@@ -18,7 +18,7 @@ HEAVY = [
     "torch", "matplotlib", "jinja2", "typer", "rich", "sklearn", "mlxtend",
     "multiprocessing", "asyncio", "urllib.request", "scipy", "scipy.ndimage",
     "tenfold.torch_engine", "tenfold.training", "tenfold.evaluation", "tenfold.report", "tenfold.runs",
-    "tenfold.cli", "tenfold.data", "tenfold.numpy_engine.augment", "tenfold.numpy_engine.gradcheck",
+    "tenfold.cli", "tenfold.data", "tenfold.numpy_engine.runtime.augment", "tenfold.numpy_engine.gradcheck",
 ]  # fmt: skip
 
 LAYERS = ["conv 4 3x3 no-bias", "batch-norm", "relu", "max-pool 2", "flatten", "linear classes"]

@@ -15,7 +15,7 @@ from tenfold.networks.initialise import initial_weights
 from tenfold.networks.layers import parse_layers
 from tenfold.networks.shapes import plan_network
 from tenfold.numpy_engine.engine import NumpyEngine
-from tenfold.numpy_engine.registry import LOSSES
+from tenfold.numpy_engine.losses import LOSSES
 from tenfold.recipes.load import change_recipe, get_recipe
 from tenfold.recipes.schema import Recipe
 from tenfold.settings import AugmentationSettings, LossSettings, OptimiserSettings

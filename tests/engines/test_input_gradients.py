@@ -15,9 +15,9 @@ from tenfold.engines.ensemble import build_engine
 from tenfold.networks.initialise import initial_weights
 from tenfold.networks.layers import parse_layers
 from tenfold.networks.shapes import Network, plan_network
-from tenfold.numpy_engine.answering import AnsweringNetwork
 from tenfold.numpy_engine.network import RunningNetwork
-from tenfold.numpy_engine.store import ParameterStore
+from tenfold.numpy_engine.runtime.batches import AnsweringNetwork
+from tenfold.numpy_engine.runtime.memory import ParameterStore
 from tenfold.settings import LossSettings
 
 SHAPE, CLASSES = (12, 12), 4

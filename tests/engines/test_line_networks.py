@@ -15,7 +15,7 @@ from tenfold.errors import RecipeError, UsageError
 from tenfold.networks.initialise import initial_weights
 from tenfold.networks.layers import parse_layers
 from tenfold.networks.shapes import Network, plan_network
-from tenfold.numpy_engine.winograd import Winograd, transform_kernels
+from tenfold.numpy_engine.runtime.answers import Winograd, transform_kernels
 from tenfold.recipes.load import recipe_from_dict
 from tenfold.settings import LossSettings, OptimiserSettings
 
@@ -167,14 +167,14 @@ def test_many_widths_and_askers_at_the_same_time() -> None:
 def test_tiles_equal_torchs_convolution(high: int, wide: int, channels: int, units: int, dtype: type) -> None:
     import torch
 
-    from tenfold.numpy_engine.buffers import Buffers
+    from tenfold.numpy_engine.runtime.memory import Space
 
     rng = np.random.default_rng(6)
     pictures = rng.standard_normal((3, channels, high, wide)).astype(dtype)
     weight = rng.standard_normal((units, channels, 3, 3)).astype(dtype)
     framed = np.ascontiguousarray(np.pad(pictures, ((0, 0), (0, 0), (1, 1), (1, 1))).transpose(0, 2, 3, 1))
     outputs = np.empty((3, high, wide, units), dtype)
-    Winograd(transform_kernels(weight), framed, outputs, Buffers(dtype)).run()
+    Winograd(transform_kernels(weight), framed, outputs, Space(dtype)).run()
     expected = torch.conv2d(torch.tensor(pictures).double(), torch.tensor(weight).double(), padding=1)
     close = 1e-12 if dtype == np.float64 else 1e-4
     np.testing.assert_allclose(outputs.transpose(0, 3, 1, 2), expected.numpy(), rtol=0, atol=close)

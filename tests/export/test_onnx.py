@@ -33,7 +33,7 @@ from tenfold.export.onnx_graph import Graph, add_layers
 from tenfold.ink.strip import make_strip
 from tenfold.networks.layers import LAYER_KINDS, parse_layers
 from tenfold.networks.shapes import plan_network
-from tenfold.numpy_engine.fold import fold_network
+from tenfold.numpy_engine.runtime.answers import fold_network
 from tenfold.reader.alphabet import CHARACTERS
 from tenfold.reader.decode import decode
 from tenfold.reader.load import load_reader

@@ -10,7 +10,7 @@ from tenfold.networks.initialise import initial_weights
 from tenfold.networks.layers import parse_layers
 from tenfold.networks.shapes import plan_network
 from tenfold.numpy_engine.gradcheck import network_gradients
-from tenfold.numpy_engine.inside import look_inside
+from tenfold.numpy_engine.network import look_inside
 from tenfold.settings import LossSettings
 
 LINES = ["conv 3 3x3", "relu", {"residual": ["conv 3 3x3 padding same", "batch-norm", "tanh"]}, "flatten",

@@ -14,10 +14,10 @@ from tenfold.engines.base import EngineOptions
 from tenfold.networks.initialise import initial_weights
 from tenfold.networks.layers import LAYER_KINDS, parse_layers
 from tenfold.networks.shapes import Network, plan_network
-from tenfold.numpy_engine.answering import CHUNK_NUMBERS, AnsweringNetwork
-from tenfold.numpy_engine.blas import blas_threads, one_blas_thread
 from tenfold.numpy_engine.engine import NumpyEngine
-from tenfold.numpy_engine.fold import fold_network
+from tenfold.numpy_engine.runtime.answers import fold_network
+from tenfold.numpy_engine.runtime.batches import CHUNK_NUMBERS, AnsweringNetwork
+from tenfold.numpy_engine.runtime.threads import blas_threads, one_blas_thread
 
 OPTIONS = EngineOptions(mean=0.2, std=0.4)
 READER = [
@@ -186,8 +186,8 @@ def test_learning_is_the_same_with_questions_in_between() -> None:
 
 def test_large_batches_on_several_threads_and_many_askers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each image's answer is its own, whoever asks at the same time."""
-    monkeypatch.setattr("tenfold.numpy_engine.blas._set_threads", lambda count: None)
-    monkeypatch.setattr("tenfold.numpy_engine.blas.blas_threads", lambda: 3)
+    monkeypatch.setattr("tenfold.numpy_engine.runtime.threads._set_threads", lambda count: None)
+    monkeypatch.setattr("tenfold.numpy_engine.runtime.threads.blas_threads", lambda: 3)
     network = network_of(READER)
     answering = AnsweringNetwork(network, trained_weights(network), OPTIONS)
     answering.chunk = 7
@@ -230,6 +230,6 @@ def test_one_blas_thread_inside_and_as_before_outside() -> None:
 
 
 def test_without_openblas_nothing_is_switched(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tenfold.numpy_engine.blas._switch", lambda: None)
+    monkeypatch.setattr("tenfold.numpy_engine.runtime.threads._switch", lambda: None)
     with one_blas_thread() as threads:
         assert threads == blas_threads() == 1

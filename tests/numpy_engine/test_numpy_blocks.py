@@ -16,10 +16,10 @@ from tenfold.engines.base import EngineOptions
 from tenfold.networks.initialise import initial_weights
 from tenfold.networks.layers import parse_layers
 from tenfold.networks.shapes import Network, plan_network
-from tenfold.numpy_engine import blocks, products
-from tenfold.numpy_engine.blocks import learns_by_image
 from tenfold.numpy_engine.engine import NumpyEngine
-from tenfold.numpy_engine.products import add_up_outer, multiply_rows
+from tenfold.numpy_engine.runtime import batches, products
+from tenfold.numpy_engine.runtime.batches import learns_by_image
+from tenfold.numpy_engine.runtime.products import add_up_outer, multiply_rows
 from tenfold.settings import LossSettings
 
 MLP = ["flatten", "linear 12", "relu", "linear classes"]
@@ -70,7 +70,7 @@ def threads(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> 
     def pretend() -> Iterator[int]:
         yield request.param
 
-    monkeypatch.setattr(blocks, "one_blas_thread", pretend)
+    monkeypatch.setattr(batches, "one_blas_thread", pretend)
     return request.param
 
 

@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional
 
 from tenfold.numerics import best_paths, log_softmax
-from tenfold.numpy_engine.registry import LOSSES, measure_loss
+from tenfold.numpy_engine.losses import LOSSES, measure_loss
 from tenfold.settings import LossSettings
 from tenfold.torch_engine.losses import compute_loss
 

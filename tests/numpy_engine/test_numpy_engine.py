@@ -18,9 +18,9 @@ from tenfold.errors import ModelError
 from tenfold.networks.initialise import initial_weights
 from tenfold.networks.layers import parse_layers
 from tenfold.networks.shapes import Network, plan_network
-from tenfold.numpy_engine.answering import CHUNK_NUMBERS
 from tenfold.numpy_engine.engine import NumpyEngine
 from tenfold.numpy_engine.gradcheck import check_network_gradients, network_gradients
+from tenfold.numpy_engine.runtime.batches import CHUNK_NUMBERS
 from tenfold.settings import AugmentationSettings, LossSettings, OptimiserSettings, ParameterGroup
 
 MLP = ["flatten", "linear 32", "relu", "dropout 0.2", "linear classes"]

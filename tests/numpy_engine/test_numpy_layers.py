@@ -11,9 +11,9 @@ from tenfold.errors import ModelError
 from tenfold.networks.layers import LAYER_KINDS, parse_layers
 from tenfold.networks.shapes import LayerSpec, plan_network
 from tenfold.numpy_engine.gradcheck import check_gradients
-from tenfold.numpy_engine.layer import Layer
-from tenfold.numpy_engine.registry import LAYERS, build_layer
-from tenfold.numpy_engine.store import ParameterStore
+from tenfold.numpy_engine.layers import Layer
+from tenfold.numpy_engine.network import LAYERS, build_layer
+from tenfold.numpy_engine.runtime.memory import ParameterStore
 
 CASES = [
     ("linear 7", (1, 1, 5)),

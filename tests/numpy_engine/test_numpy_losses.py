@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from tenfold.numpy_engine.registry import LOSSES
+from tenfold.numpy_engine.losses import LOSSES
 from tenfold.settings import LossSettings
 
 N, K = 6, 5

@@ -10,7 +10,8 @@ from tenfold.engines.base import decays, group_factor
 from tenfold.errors import RecipeError
 from tenfold.networks.shapes import Parameter
 from tenfold.numpy_engine import optimisers
-from tenfold.numpy_engine.registry import OPTIMISERS
+from tenfold.numpy_engine.optimisers import OPTIMISERS
+from tenfold.numpy_engine.runtime import memory
 from tenfold.settings import OptimiserSettings, ParameterGroup
 
 PARAMETERS = [
@@ -63,7 +64,7 @@ def flat(arrays: dict[str, np.ndarray]) -> np.ndarray:
 @pytest.mark.parametrize("extra", EXTRAS, ids=repr)
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_equals_torch(variant: str, extra: dict, piece: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(optimisers, "PIECE", piece)
+    monkeypatch.setattr(memory, "PIECE", piece)
     settings = OptimiserSettings(name=variant.partition(",")[0], **VARIANTS[variant], **extra)
     rng = np.random.default_rng(2)
     start = {p.name: rng.standard_normal(p.shape) for p in PARAMETERS}

@@ -21,12 +21,17 @@ from tenfold.engines.base import EngineOptions
 from tenfold.networks.initialise import initial_weights
 from tenfold.networks.layers import parse_layers
 from tenfold.networks.shapes import plan_network
-from tenfold.numpy_engine import blas, conv, linear, sharing
-from tenfold.numpy_engine.blas import blas_threads
 from tenfold.numpy_engine.engine import NumpyEngine
-from tenfold.numpy_engine.registry import build_layer
-from tenfold.numpy_engine.sharing import count_workers, even_parts, own_threads, share_out
-from tenfold.numpy_engine.store import ParameterStore
+from tenfold.numpy_engine.network import build_layer
+from tenfold.numpy_engine.runtime import products, threads
+from tenfold.numpy_engine.runtime.memory import ParameterStore
+from tenfold.numpy_engine.runtime.threads import (
+    blas_threads,
+    count_workers,
+    even_parts,
+    own_threads,
+    share_out,
+)
 
 PARTS = [slice(start, start + 3) for start in range(0, 30, 3)]
 
@@ -93,7 +98,7 @@ class NoCore(Executor):
 
 @pytest.mark.parametrize("workers", [2, 3])
 def test_nobody_waits_for_a_thread_without_a_core(workers: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sharing, "_pool", NoCore)
+    monkeypatch.setattr(threads, "_pool", NoCore)
     seen: list[tuple[int, int]] = []
     share_out(PARTS, workers, lambda worker, part: seen.append((worker, part.start)))
     expected = [(worker, part.start) for worker in range(workers) for part in PARTS[worker::workers]]
@@ -101,7 +106,7 @@ def test_nobody_waits_for_a_thread_without_a_core(workers: int, monkeypatch: pyt
 
 
 def test_a_mistake_does_not_wait_for_a_thread_without_a_core(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sharing, "_pool", NoCore)
+    monkeypatch.setattr(threads, "_pool", NoCore)
     with pytest.raises(ZeroDivisionError):
         share_out(PARTS, 3, lambda *_: 1 // 0)
 
@@ -109,11 +114,11 @@ def test_a_mistake_does_not_wait_for_a_thread_without_a_core(monkeypatch: pytest
 def test_work_is_shared_only_inside_own_threads_and_not_again_within(monkeypatch: pytest.MonkeyPatch) -> None:
     found: list[int] = []
     assert count_workers(10, 10**12) == 1
-    monkeypatch.setattr(sharing, "one_blas_thread", lambda: nullcontext(3))
-    with own_threads() as threads:
-        assert threads == 3 and count_workers(10, 10**12) == 3
+    monkeypatch.setattr(threads, "one_blas_thread", lambda: nullcontext(3))
+    with own_threads() as count:
+        assert count == 3 and count_workers(10, 10**12) == 3
         assert count_workers(2, 10**12) == 2  # no more than there are parts
-        assert count_workers(10, sharing.LEAST_WORK) == 1  # too little to share
+        assert count_workers(10, threads.LEAST_WORK) == 1  # too little to share
         share_out(PARTS, 3, lambda *_: found.append(count_workers(10, 10**12)))
         assert count_workers(10, 10**12) == 3
     assert found == [1] * len(PARTS) and count_workers(10, 10**12) == 1
@@ -128,9 +133,9 @@ PERCEPTRONS = [  # units of the hidden layer, images in a batch
 @pytest.fixture
 def two_blas_threads() -> Iterator[None]:
     before = blas_threads()
-    blas._set_threads(2)
+    threads._set_threads(2)
     yield
-    blas._set_threads(before)
+    threads._set_threads(before)
 
 
 @pytest.mark.usefixtures("two_blas_threads")
@@ -155,8 +160,8 @@ def test_a_busy_machine_gives_the_same_bits(hidden: list[str], monkeypatch: pyte
     network = plan_network(parse_layers([*hidden, "relu", "linear classes"]), (28, 28), 10)
     pictures = np.random.default_rng(0).integers(0, 256, (128, 28, 28), dtype=np.uint8)
     found = []
-    for pool in (sharing._pool, NoCore):
-        monkeypatch.setattr(sharing, "_pool", pool)
+    for pool in (threads._pool, NoCore):
+        monkeypatch.setattr(threads, "_pool", pool)
         engine = NumpyEngine(network, initial_weights(network, "torch", seed=0), EngineOptions())
         for _ in range(2):
             engine.train_step(Batch(pictures, np.arange(128) % 10), 0.1)
@@ -172,7 +177,7 @@ def test_a_shared_linear_layer_is_the_same(line: str, monkeypatch: pytest.Monkey
     inputs = rng.standard_normal((37, 99))
     found = []
     for workers in (1, 3, 3):
-        monkeypatch.setattr(linear, "count_workers", lambda parts, _, n=workers: min(n, parts))
+        monkeypatch.setattr(products, "count_workers", lambda parts, _, n=workers: min(n, parts))
         layer = build_layer(network.layers[1], ParameterStore.of(network, weights, np.float64))
         outputs = layer.forward(inputs, training=True).copy()
         back = layer.backward(np.cos(np.arange(outputs.size, dtype=np.float64)).reshape(outputs.shape))
@@ -189,13 +194,13 @@ LINES = ["conv 6 3x3 padding same", "conv 6 3x3 stride 2", "conv 6 5x5 padding 1
 @pytest.mark.parametrize("line", LINES)
 def test_a_shared_convolution_is_the_same(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
     network = plan_network(parse_layers(["conv 3 1x1", line, "flatten", "linear classes"]), (11, 9), 10)
-    monkeypatch.setattr(conv, "WINDOW_NUMBERS", 4000)  # several parts
+    monkeypatch.setattr(products, "WINDOW_NUMBERS", 4000)  # several parts
     rng = np.random.default_rng(0)
     weights = initial_weights(network, "torch", seed=0)
     inputs = rng.standard_normal((13, 11, 9, 3)).astype(np.float32)
     found = []
     for workers in (1, 3, 3):
-        monkeypatch.setattr(conv, "count_workers", lambda parts, _, n=workers: min(n, parts))
+        monkeypatch.setattr(products, "count_workers", lambda parts, _, n=workers: min(n, parts))
         layer = build_layer(network.layers[1], ParameterStore.of(network, weights))
         outputs = layer.forward(inputs, training=True).copy()
         gradient = np.cos(np.arange(outputs.size, dtype=np.float32)).reshape(outputs.shape)
@@ -211,7 +216,7 @@ def test_a_shared_convolution_is_the_same(line: str, monkeypatch: pytest.MonkeyP
 def test_a_forked_child_has_threads_of_its_own() -> None:
     program = (
         "import os\n"
-        "from tenfold.numpy_engine.sharing import share_out\n"
+        "from tenfold.numpy_engine.runtime.threads import share_out\n"
         "parts, seen = [slice(0, 1), slice(1, 2)], []\n"
         "share_out(parts, 2, lambda worker, part: seen.append(worker))\n"
         "child = os.fork()\n"

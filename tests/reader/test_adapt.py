@@ -13,7 +13,7 @@ from template_reader import template_reader, write
 
 from tenfold.errors import DataError, UsageError
 from tenfold.ink.strip import PAPER, make_strip
-from tenfold.numpy_engine.fold import fold_network
+from tenfold.numpy_engine.runtime.answers import fold_network
 from tenfold.reader import adapt
 from tenfold.reader.adapt import AdaptSettings, adapt_reader, unfold_weights
 from tenfold.reader.adaptation import Adaptation, Answer, Forgetting, Score, read_views, score

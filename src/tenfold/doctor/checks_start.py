@@ -9,8 +9,8 @@ from tenfold.doctor.examination import Examination
 from tenfold.doctor.readings import saturation, view_inside
 from tenfold.doctor.recipe_under_test import RecipeUnderTest
 from tenfold.networks.layers import LayerSpec, parse_layers
-from tenfold.numpy_engine.inside import InsideView
-from tenfold.numpy_engine.registry import LOSSES
+from tenfold.numpy_engine.losses import LOSSES
+from tenfold.numpy_engine.network import InsideView
 from tenfold.recipes.schema import Recipe
 
 __all__ = ["check_start", "guessing_loss"]

@@ -13,8 +13,8 @@ from tenfold.doctor.recipe_under_test import RecipeUnderTest
 from tenfold.doctor.trials import without_regularisers
 from tenfold.networks.initialise import initial_weights
 from tenfold.numpy_engine.engine import NumpyEngine
-from tenfold.numpy_engine.inside import look_inside
-from tenfold.numpy_engine.registry import LOSSES
+from tenfold.numpy_engine.losses import LOSSES
+from tenfold.numpy_engine.network import look_inside
 from tenfold.recipes.load import change_recipe
 from tenfold.recipes.schema import Recipe
 from tenfold.settings import LossSettings

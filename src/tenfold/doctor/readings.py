@@ -7,8 +7,8 @@ import numpy as np
 from tenfold.doctor.diagnosis import LayerReading
 from tenfold.doctor.recipe_under_test import RecipeUnderTest
 from tenfold.doctor.trials import without_dropout
-from tenfold.numpy_engine.activations import sigmoid
-from tenfold.numpy_engine.inside import InsideView, LayerView, look_inside
+from tenfold.numpy_engine.layers import sigmoid
+from tenfold.numpy_engine.network import InsideView, LayerView, look_inside
 from tenfold.recipes.load import change_recipe
 from tenfold.recipes.schema import Recipe
 

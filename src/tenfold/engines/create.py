@@ -140,7 +140,7 @@ def refuse_infinite(weights: Mapping[str, np.ndarray], where: object) -> None:
 def describe_engine(name: str, device: str = "cpu") -> dict[str, Any]:
     """What an engine says of its libraries and threads, for the record of a run."""
     if name != "torch":
-        threads: Callable[[], int] = import_module("tenfold.numpy_engine.sharing").most_threads
+        threads: Callable[[], int] = import_module("tenfold.numpy_engine.runtime.threads").most_threads
         return {"device": "cpu", "threads": threads()}
     describe: Callable[[str], dict[str, Any]] = import_module("tenfold.torch_engine.machine").describe
     return describe(device)

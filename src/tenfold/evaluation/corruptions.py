@@ -16,7 +16,7 @@ import numpy as np
 from tenfold.arguments import check_images, checked
 from tenfold.augmentation.draws import AugmentationDraws, draw_augmentation
 from tenfold.errors import UsageError, nearest
-from tenfold.numpy_engine.augment import augment
+from tenfold.numpy_engine.runtime.augment import augment
 from tenfold.settings import AugmentationSettings
 
 __all__ = ["CORRUPTIONS", "SEVERITIES", "corrupt"]

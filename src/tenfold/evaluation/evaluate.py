@@ -17,7 +17,7 @@ from tenfold.classifier import Classifier
 from tenfold.data.ranges import is_alike
 from tenfold.errors import DataError, TenfoldWarning
 from tenfold.numerics import log_softmax
-from tenfold.numpy_engine.registry import measure_loss
+from tenfold.numpy_engine.losses import measure_loss
 from tenfold.records import check_arrays, pick, read_arrays, read_json, reading, write_record
 
 __all__ = ["Evaluation", "evaluate"]

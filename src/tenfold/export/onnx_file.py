@@ -17,7 +17,7 @@ from tenfold.export.onnx_graph import Graph, add_layers
 from tenfold.files import replace_file
 from tenfold.ink.strip import HEIGHT
 from tenfold.networks.shapes import Network
-from tenfold.numpy_engine.fold import fold_network
+from tenfold.numpy_engine.runtime.answers import fold_network
 from tenfold.reader.alphabet import CHARACTERS, OUTPUTS
 from tenfold.reader.line_reader import LineReader
 from tenfold.reader.load import AnyModel

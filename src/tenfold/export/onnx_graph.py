@@ -11,7 +11,7 @@ import numpy as np
 
 from tenfold.errors import MissingDependencyError
 from tenfold.networks.shapes import Layer
-from tenfold.numpy_engine.norm import scale_and_shift
+from tenfold.numpy_engine.layers import scale_and_shift
 
 __all__ = ["Graph", "add_layers", "import_onnx"]
 

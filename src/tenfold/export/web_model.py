@@ -12,8 +12,8 @@ import numpy as np
 from tenfold.engines.ensemble import MOVES, split_members
 from tenfold.files import make_folder, replace_together
 from tenfold.networks.shapes import Layer, Network
-from tenfold.numpy_engine.fold import fold_network
-from tenfold.numpy_engine.norm import scale_and_shift
+from tenfold.numpy_engine.layers import scale_and_shift
+from tenfold.numpy_engine.runtime.answers import fold_network
 from tenfold.reader.load import AnyModel
 from tenfold.version import __version__
 

@@ -10,15 +10,17 @@ from tenfold.arrays import Batch
 from tenfold.engines.base import EngineOptions, StepResult, output_weights, refuse_lines
 from tenfold.errors import ModelError
 from tenfold.networks.shapes import Network
-from tenfold.numpy_engine.answering import AnsweringNetwork, scale_pixels
-from tenfold.numpy_engine.blocks import BlockGradients, learns_by_image
-from tenfold.numpy_engine.buffers import Buffers
-from tenfold.numpy_engine.losses import move_labels
-from tenfold.numpy_engine.network import RunningNetwork
-from tenfold.numpy_engine.random_state import pack_random_state, unpack_random_state
-from tenfold.numpy_engine.registry import LOSSES, OPTIMISERS
-from tenfold.numpy_engine.sharing import own_threads
-from tenfold.numpy_engine.store import ParameterStore
+from tenfold.numpy_engine.losses import LOSSES, move_labels
+from tenfold.numpy_engine.network import RunningNetwork, scale_pixels
+from tenfold.numpy_engine.optimisers import OPTIMISERS
+from tenfold.numpy_engine.runtime.batches import AnsweringNetwork, BlockGradients, learns_by_image
+from tenfold.numpy_engine.runtime.memory import (
+    ParameterStore,
+    Space,
+    pack_random_state,
+    unpack_random_state,
+)
+from tenfold.numpy_engine.runtime.threads import own_threads
 
 __all__ = ["NumpyEngine"]
 
@@ -48,7 +50,7 @@ class NumpyEngine:
         self.optimiser = OPTIMISERS[options.optimiser.name](options.optimiser, learned, dtype)
         self.average = ParameterStore.of(network, weights, dtype) if options.average_decay else None
         self.answering: AnsweringNetwork | None = None  # made when asked, dropped when weights change
-        self.buffers = Buffers(dtype)
+        self.space = Space(dtype)
         self.blocks = BlockGradients(network, self.store, options) if learns_by_image(network) else None
 
     def train_step(self, batch: Batch, learning_rate: float) -> StepResult:
@@ -109,14 +111,14 @@ class NumpyEngine:
 
     def scaled(self, pixels: np.ndarray) -> np.ndarray:
         """Pixels 0..255 -> (pixel / 255 - mean) / std."""
-        return scale_pixels(pixels, self.options, self.buffers)
+        return scale_pixels(pixels, self.options, self.space)
 
     def _augmented(self, batch: Batch) -> np.ndarray:
         if batch.augmentation is None:
             return batch.images
-        from tenfold.numpy_engine.augment import augment  # who only asks for answers needs none of it
+        from tenfold.numpy_engine.runtime.augment import augment  # who only asks for answers needs none of it
 
-        return augment(batch.images, batch.augmentation, buffers=self.buffers)
+        return augment(batch.images, batch.augmentation, space=self.space)
 
     def weights(self) -> dict[str, np.ndarray]:
         """float32 copies by name; the averaged ones where there are any."""
@@ -170,7 +172,7 @@ class NumpyEngine:
         steps = self.optimiser.steps
         decay = min(self.options.average_decay, (1 + steps) / (10 + steps))
         change = np.subtract(
-            self.store.learned, average.learned, out=self.buffers.take("average", average.learned.shape)
+            self.store.learned, average.learned, out=self.space("average", average.learned.shape)
         )
         change *= 1 - decay
         average.learned += change

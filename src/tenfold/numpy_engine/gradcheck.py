@@ -17,7 +17,7 @@ from tenfold.arrays import Batch
 from tenfold.engines.base import EngineOptions
 from tenfold.networks.shapes import Network
 from tenfold.numpy_engine.engine import NumpyEngine
-from tenfold.numpy_engine.layer import Layer
+from tenfold.numpy_engine.layers import Layer, walk
 from tenfold.numpy_engine.losses import move_labels
 
 __all__ = [
@@ -81,7 +81,7 @@ def check_gradients(
     The loss is a random projection of the outputs, sum(outputs * weights). inputs: float64, as the
     layer takes them (pictures with the channels last).
     """
-    streams = [one.rng for one in _with_inner(layer) if one.rng is not None]
+    streams = [one.rng for one in walk([layer]) if one.rng is not None]
     inputs = np.array(inputs, dtype=np.float64)
     weights = rng.standard_normal(layer.forward(inputs, training=True).shape)
     repeat = _same_draws(streams)
@@ -94,7 +94,7 @@ def check_gradients(
     back = layer.backward(weights)
     analytic = {} if back is None else {"inputs": back.copy()}
     arrays = {"inputs": inputs}
-    for one in _with_inner(layer):
+    for one in walk([layer]):
         for name, gradient in one.gradients.items():
             analytic[f"{one.spec.name}.{name}"] = gradient.copy()
             arrays[f"{one.spec.name}.{name}"] = one.values[name]
@@ -143,10 +143,6 @@ def network_gradients(
     engine = NumpyEngine(network, weights, replace(options, precision="float64"))
     engine.differentiate(Batch(images, labels))
     return {name: gradient.copy() for name, gradient in engine.store.named_gradients.items()}
-
-
-def _with_inner(layer: Layer) -> list[Layer]:
-    return [layer, *(one for inner in layer.inner for one in _with_inner(inner))]
 
 
 def _same_draws(streams: list[np.random.Generator]) -> Callable[[], None]:

@@ -1,7 +1,7 @@
-"""Losses: (logits, labels) -> the loss, and its gradient with respect to the logits.
+"""Loss functions: (logits, labels) -> the loss, and next to it its gradient with respect to the logits.
 
 The loss reported is always the mean over the batch. The gradient is that of the mean, or of the
-sum where the settings say so.
+sum where the settings say so. It is where back-propagation begins: the g of the last layer.
 """
 
 from __future__ import annotations
@@ -10,11 +10,20 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 
-from tenfold.numerics import one_hot, shifted_columns
-from tenfold.numpy_engine.activations import sigmoid
+from tenfold.numerics import best_paths, log_softmax, one_hot, shifted_columns
+from tenfold.numpy_engine.layers import sigmoid
 from tenfold.settings import LossSettings
 
-__all__ = ["CrossEntropy", "Loss", "MeanSquaredError", "SigmoidDistance", "mean_loss", "move_labels"]
+__all__ = [
+    "LOSSES",
+    "ConnectionistTemporal",
+    "CrossEntropy",
+    "Loss",
+    "MeanSquaredError",
+    "SigmoidDistance",
+    "measure_loss",
+    "move_labels",
+]
 
 
 class Loss(ABC):
@@ -45,14 +54,18 @@ def move_labels(labels: np.ndarray, settings: LossSettings, classes: int) -> np.
     return (labels + settings.label_shift) % classes if settings.label_shift else labels
 
 
-def mean_loss(losses: np.ndarray, image_weights: np.ndarray | None) -> float:
+def _mean_loss(losses: np.ndarray, image_weights: np.ndarray | None) -> float:
     """Of the images' losses (N,), each times its weight."""
     return float((losses.sum() if image_weights is None else losses @ image_weights) / len(losses))
 
 
 class CrossEntropy(Loss):
-    """Softmax, then -sum q log p, where q is 1 at the label and 0 elsewhere; with smoothing s it is
-    (1 - s) of that and s / K everywhere (Szegedy et al. 2016). The gradient is simply p - q."""
+    """Softmax and the logarithm of the label's probability. With p = exp(z) / sum of exp(z) for the logits
+    z, loss = -sum over k of q_k log p_k.
+
+    q is 1 at the label and 0 elsewhere; with smoothing s it is (1 - s) of that and s / K everywhere (Szegedy
+    et al. 2016). Since log p_k = z_k - log sum exp(z), d loss / d z_k = p_k - q_k: prediction less target.
+    """
 
     def __call__(
         self, logits: np.ndarray, labels: np.ndarray, image_weights: np.ndarray | None = None
@@ -71,7 +84,7 @@ class CrossEntropy(Loss):
         if smoothing:
             probs -= smoothing / len(probs)
         probs *= self.shares(logits, image_weights)
-        return mean_loss(losses, image_weights), np.ascontiguousarray(probs.T)
+        return _mean_loss(losses, image_weights), np.ascontiguousarray(probs.T)
 
     def _clipped_losses(self, probs: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """Of (K, N), with probabilities kept off 0 and 1."""
@@ -83,8 +96,12 @@ class CrossEntropy(Loss):
 
 
 class SigmoidDistance(Loss):
-    """The sigmoid loss: with p = sigmoid(logit), the mean over images and outputs of 1 - p where the
-    target is 1, else p. The derivative of p is p (1 - p), so a saturated output hardly learns."""
+    """The sigmoid loss: with p = sigmoid(z), the mean over images and outputs of 1 - p where the target is
+    1, else p.
+
+    d p / d z = p (1 - p), so d loss / d z = -p (1 - p) / K where the target is 1, else p (1 - p) / K: close
+    to 0 for a saturated output, be it right or wrong, which therefore hardly learns.
+    """
 
     def __call__(
         self, logits: np.ndarray, labels: np.ndarray, image_weights: np.ndarray | None = None
@@ -94,16 +111,125 @@ class SigmoidDistance(Loss):
         distance = sigmoid(-side * logits)
         gradient = -side * distance * sigmoid(side * logits)
         gradient.T[...] *= self.shares(logits, image_weights) / logits.shape[1]
-        return mean_loss(distance.mean(axis=1), image_weights), gradient
+        return _mean_loss(distance.mean(axis=1), image_weights), gradient
 
 
 class MeanSquaredError(Loss):
-    """The mean over images and outputs of (logit - target)^2, the target being 1 or 0."""
+    """The mean over images and outputs of (z - target)^2, the target being 1 or 0.
+
+    d loss / d z = 2 (z - target) / K.
+    """
 
     def __call__(
         self, logits: np.ndarray, labels: np.ndarray, image_weights: np.ndarray | None = None
     ) -> tuple[float, np.ndarray]:
         difference = logits - one_hot(labels, logits.shape[1], logits.dtype.type)
-        loss = mean_loss(np.square(difference).mean(axis=1), image_weights)
+        loss = _mean_loss(np.square(difference).mean(axis=1), image_weights)
         difference.T[...] *= 2 * self.shares(logits, image_weights) / logits.shape[1]
         return loss, difference
+
+
+class ConnectionistTemporal(Loss):
+    """Connectionist temporal classification: the loss of label sequences without alignment (CTC; Graves et
+    al. 2006).
+
+    logits: float (N, T, K), the last class is the blank. labels: int (N, L), padded at the end with -1.
+
+    An alignment gives each of T columns a class or the blank; merging repeats, then leaving blanks out,
+    spells the label. The loss is -log of the sum of the probabilities of all alignments that spell it. They
+    are the ways through the states blank, c1, blank, c2, ..., blank: S = 2 L + 1 of them for a label of L
+    classes, from one of the first two to one of the last two. A column stays in its state, moves to the next
+    one, or over a blank between two different classes.
+
+    Computed in float64 logarithms. A label that fits into no alignment has loss 0 and gradient 0.
+    """
+
+    def __call__(
+        self, logits: np.ndarray, labels: np.ndarray, image_weights: np.ndarray | None = None
+    ) -> tuple[float, np.ndarray]:
+        """The mean loss, and its gradient (N, T, K): softmax less the share of each class in the
+        alignments (eq. 16 of the paper)."""
+        logs = log_softmax(logits.astype(np.float64))
+        states = _ctc_states(labels, blank=logits.shape[2] - 1)
+        scores = np.take_along_axis(logs, states[:, np.newaxis], axis=2)  # (N, T, S)
+        jumps = _ctc_jumps(states)
+        before, after = _ways_to(scores, jumps), _ways_from(scores, jumps, (labels >= 0).sum(axis=1))
+        passing = before + after
+        totals = np.logaddexp.reduce(passing[:, 0], axis=1)
+        possible = np.logical_not(np.isneginf(totals))
+        totals = np.where(possible, totals, 0.0)
+        occupied = np.exp(passing - totals[:, np.newaxis, np.newaxis])
+        classes = (states[:, :, np.newaxis] == np.arange(logits.shape[2])).astype(np.float64)
+        gradient = np.exp(logs) - occupied @ classes
+        gradient.T[...] *= possible * self.shares(logits, image_weights)
+        return _mean_loss(-totals, image_weights), gradient.astype(logits.dtype)
+
+    def count_right(self, logits: np.ndarray, labels: np.ndarray) -> int:
+        """Strips whose best path spells the label."""
+        spelled = best_paths(logits)
+        width = max(spelled.shape[1], labels.shape[1])
+        return int(np.count_nonzero((_widen(spelled, width) == _widen(labels, width)).all(axis=1)))
+
+
+def _ctc_states(labels: np.ndarray, blank: int) -> np.ndarray:
+    """(N, L) -> (N, 2 L + 1): the class of each state. Those behind the end of a label are never left."""
+    states = np.full((len(labels), 2 * labels.shape[1] + 1), blank)
+    states[:, 1::2] = np.where(labels < 0, blank, labels)
+    return states
+
+
+def _ctc_jumps(states: np.ndarray) -> np.ndarray:
+    """(N, S - 2): 0 where a way may lead from state s to s + 2, else -inf."""
+    allowed = states[:, 2:] != states[:, :-2]
+    allowed[:, ::2] = False  # from blank to blank
+    return np.where(allowed, 0.0, -np.inf)
+
+
+def _ways_to(scores: np.ndarray, jumps: np.ndarray) -> np.ndarray:
+    """(N, T, S): log of the probability of all ways to state s in column t, with that column's."""
+    ways = np.full_like(scores, -np.inf)
+    ways[:, 0, :2] = scores[:, 0, :2]
+    for t in range(1, scores.shape[1]):
+        ways[:, t] = _advance(ways[:, t - 1], jumps) + scores[:, t]
+    return ways
+
+
+def _ways_from(scores: np.ndarray, jumps: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """(N, T, S): log of the probability of all ways from state s in column t to the end, without that
+    column's. The states are walked through in the other direction."""
+    ways = np.full_like(scores, -np.inf)
+    rows = np.arange(len(scores))
+    ways[rows, -1, 2 * lengths] = 0
+    ways[rows, -1, np.maximum(2 * lengths - 1, 0)] = 0
+    for t in range(scores.shape[1] - 2, -1, -1):
+        following = (ways[:, t + 1] + scores[:, t + 1])[:, ::-1]
+        ways[:, t] = _advance(following, jumps[:, ::-1])[:, ::-1]
+    return ways
+
+
+def _advance(ways: np.ndarray, jumps: np.ndarray) -> np.ndarray:
+    """(N, S): what reaches each state from itself, the one before, and the one before that."""
+    reached = ways.copy()
+    np.logaddexp(reached[:, 1:], ways[:, :-1], out=reached[:, 1:])
+    np.logaddexp(reached[:, 2:], ways[:, :-2] + jumps, out=reached[:, 2:])
+    return reached
+
+
+def _widen(sequences: np.ndarray, width: int) -> np.ndarray:
+    return np.pad(sequences, ((0, 0), (0, width - sequences.shape[1])), constant_values=-1)
+
+
+LOSSES: dict[str, type[Loss]] = {
+    "cross-entropy": CrossEntropy,
+    "sigmoid-distance": SigmoidDistance,
+    "mean-squared-error": MeanSquaredError,
+    "ctc": ConnectionistTemporal,
+}
+
+
+def measure_loss(logits: np.ndarray, labels: np.ndarray, settings: LossSettings) -> float:
+    """The loss of images that are not trained on: without label smoothing, columns in the order of
+    the class names. logits: (N, K); labels: (N,); for ctc (N, T, K) and (N, L), padded with -1."""
+    plain = settings.model_copy(update={"label_smoothing": 0.0, "label_shift": 0})
+    loss, _ = LOSSES[settings.name](plain)(logits, labels)
+    return loss

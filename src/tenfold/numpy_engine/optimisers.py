@@ -1,6 +1,7 @@
-"""Optimisers on the flat array of all parameters, in PyTorch's formulations.
+"""Optimisers: how the parameters w follow from their gradients g = d loss / d w, in PyTorch's formulations.
 
-They work through it in pieces that stay in the processor's cache, without allocating anything.
+Each formula is for every parameter by itself, so all of them lie in one flat array. A step works through it
+in pieces (see `tenfold.numpy_engine.runtime.memory.cut_pieces`), and `move` is the formula for one piece.
 """
 
 from __future__ import annotations
@@ -12,25 +13,37 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import DTypeLike
 
-from tenfold.engines.base import decays, group_factor
 from tenfold.errors import RecipeError
 from tenfold.networks.shapes import Parameter
+from tenfold.numpy_engine.runtime.memory import cut_pieces
 from tenfold.settings import OptimiserSettings
 
-__all__ = ["SGD", "Adam", "AdamW", "Optimiser", "clip_gradients"]
-
-# Numbers in a piece: 64 Ki of float32 are 256 KiB. With fewer, the calls of NumPy cost more than the
-# cache saves.
-PIECE = 1 << 16
+__all__ = ["OPTIMISERS", "SGD", "Adam", "AdamW", "Optimiser", "clip_gradients"]
 
 
-@dataclass(frozen=True)
-class _Piece:
-    """A stretch of the flat array: the factor on its learning rate, and its weight decay."""
+@dataclass(slots=True)
+class Part:
+    """A piece of the parameters, and what its step is computed from.
 
-    place: slice
-    factor: float
+    weights, gradients: both change. rate: the learning rate. decay: the weight decay. memory: of the
+    optimiser. scratch: an array for results in between.
+    """
+
+    weights: np.ndarray
+    gradients: np.ndarray
+    rate: float
     decay: float
+    memory: list[np.ndarray]
+    scratch: np.ndarray
+
+    def add_decay(self) -> None:
+        """g += decay w, the gradient of decay/2 |w|^2."""
+        if self.decay:
+            self.gradients += self.times(self.weights, self.decay)
+
+    def times(self, array: np.ndarray, factor: float) -> np.ndarray:
+        """array * factor, until `scratch` is needed again."""
+        return np.multiply(array, factor, out=self.scratch)
 
 
 class Optimiser(ABC):
@@ -45,10 +58,14 @@ class Optimiser(ABC):
         self, settings: OptimiserSettings, parameters: list[Parameter], dtype: DTypeLike = np.float32
     ) -> None:
         self.settings, self.steps = settings, 0
-        self.pieces = _cut(parameters, settings)
+        self.pieces = cut_pieces(parameters, settings)
         size = sum(math.prod(p.shape) for p in parameters)
         self.memory = {name: np.zeros(size, dtype) for name in self.memory_names}
-        self.scratch = np.empty(min(size, PIECE), dtype)
+        self.scratch = np.empty(max((p.place.stop - p.place.start for p in self.pieces), default=0), dtype)
+
+    @abstractmethod
+    def move(self, part: Part) -> None:
+        """The step of one piece, in place."""
 
     def step(self, values: np.ndarray, gradients: np.ndarray, learning_rate: float) -> None:
         """One step; `values` and `gradients` are flat, and both change. Parameters with a factor of
@@ -64,19 +81,7 @@ class Optimiser(ABC):
                 place, rate = piece.place, learning_rate * piece.factor
                 memory = [array[place] for array in self.memory.values()]
                 scratch = self.scratch[: place.stop - place.start]
-                self.move(values[place], gradients[place], rate, piece.decay, memory, scratch)
-
-    @abstractmethod
-    def move(
-        self,
-        values: np.ndarray,
-        gradients: np.ndarray,
-        rate: float,
-        decay: float,
-        memory: list[np.ndarray],
-        scratch: np.ndarray,
-    ) -> None:
-        """The step of one piece, in place."""
+                self.move(Part(values[place], gradients[place], rate, piece.decay, memory, scratch))
 
     def state(self) -> dict[str, np.ndarray]:
         """Copies of all that the next step depends on."""
@@ -89,35 +94,34 @@ class Optimiser(ABC):
 
 
 class SGD(Optimiser):
-    """v = momentum v + g; w -= rate v. With Nesterov: w -= rate (g + momentum v)."""
+    """Stochastic gradient descent: w -= rate g.
+
+    With momentum: v = momentum v + g; w -= rate v (Polyak 1964). With Nesterov: w -= rate (g + momentum v)
+    (Sutskever et al. 2013).
+    """
 
     memory_names = ("velocity",)
 
-    def move(
-        self,
-        values: np.ndarray,
-        gradients: np.ndarray,
-        rate: float,
-        decay: float,
-        memory: list[np.ndarray],
-        scratch: np.ndarray,
-    ) -> None:
-        _add_decay(gradients, values, decay, scratch)
-        direction, momentum = gradients, self.settings.momentum
+    def move(self, part: Part) -> None:
+        part.add_decay()
+        direction, momentum = part.gradients, self.settings.momentum
         if momentum:
-            velocity = memory[0]
+            velocity = part.memory[0]
             velocity *= momentum
-            velocity += gradients
+            velocity += part.gradients
             direction = velocity
             if self.settings.nesterov:
-                direction = gradients
-                direction += np.multiply(velocity, momentum, out=scratch)
-        values -= np.multiply(direction, rate, out=scratch)
+                direction = part.gradients
+                direction += part.times(velocity, momentum)
+        part.weights -= part.times(direction, part.rate)
 
 
 class Adam(Optimiser):
-    """Kingma & Ba 2015. With t the number of the step,
-    w -= rate * m^ / (sqrt(v^) + epsilon),  m^ = m / (1 - beta1^t),  v^ = v / (1 - beta2^t).
+    """Steps of about the same size for every parameter, however large its gradients are (Kingma & Ba 2015).
+
+    With running means of the gradient and of its square, and t the number of the step,
+    m = beta1 m + (1 - beta1) g,    m^ = m / (1 - beta1^t),
+    v = beta2 v + (1 - beta2) g^2,  v^ = v / (1 - beta2^t),    w -= rate * m^ / (sqrt(v^) + epsilon).
 
     The memory holds M = m / (1 - beta1) and V = v / (1 - beta2): M = beta1 M + g is two operations
     where m takes three. The constants left over are put into the rate and epsilon.
@@ -133,32 +137,24 @@ class Adam(Optimiser):
             raise RecipeError(f"optimiser: betas are {settings.betas}", expected="numbers below 1")
         super().__init__(settings, parameters, dtype)
 
-    def move(
-        self,
-        values: np.ndarray,
-        gradients: np.ndarray,
-        rate: float,
-        decay: float,
-        memory: list[np.ndarray],
-        scratch: np.ndarray,
-    ) -> None:
-        if decay and self.decoupled:
-            values *= 1 - rate * decay
+    def move(self, part: Part) -> None:
+        if part.decay and self.decoupled:
+            part.weights *= 1 - part.rate * part.decay
         else:
-            _add_decay(gradients, values, decay, scratch)
-        (first, second), (beta1, beta2) = memory, self.settings.betas
+            part.add_decay()
+        (first, second), (beta1, beta2) = part.memory, self.settings.betas
         first *= beta1
-        first += gradients
+        first += part.gradients
         second *= beta2
-        second += np.square(gradients, out=scratch)
+        second += np.square(part.gradients, out=part.scratch)
         # sqrt(v^) = spread * sqrt(V) and m^ = lean * M
         spread = math.sqrt((1 - beta2) / (1 - beta2**self.steps))
         lean = (1 - beta1) / (1 - beta1**self.steps)
-        np.sqrt(second, out=scratch)
-        scratch += self.settings.epsilon / spread
-        np.divide(first, scratch, out=scratch)
-        scratch *= rate * lean / spread
-        values -= scratch
+        change = np.sqrt(second, out=part.scratch)
+        change += self.settings.epsilon / spread
+        np.divide(first, change, out=change)
+        change *= part.rate * lean / spread
+        part.weights -= change
 
 
 class AdamW(Adam):
@@ -176,25 +172,4 @@ def clip_gradients(gradients: np.ndarray, limit: float) -> float:
     return norm
 
 
-def _add_decay(gradients: np.ndarray, values: np.ndarray, decay: float, scratch: np.ndarray) -> None:
-    if decay:
-        gradients += np.multiply(values, decay, out=scratch)
-
-
-def _cut(parameters: list[Parameter], settings: OptimiserSettings) -> list[_Piece]:
-    """The pieces of the flat array; neighbours with the same factor and decay are cut as one."""
-    stretches: list[_Piece] = []
-    start = 0
-    for parameter in parameters:
-        stop = start + math.prod(parameter.shape)
-        factor = group_factor(parameter.name, settings)
-        decay = settings.weight_decay if decays(parameter.role, settings) else 0.0
-        if stretches and (stretches[-1].factor, stretches[-1].decay) == (factor, decay):
-            start = stretches.pop().place.start
-        stretches.append(_Piece(slice(start, stop), factor, decay))
-        start = stop
-    return [
-        _Piece(slice(begin, min(begin + PIECE, s.place.stop)), s.factor, s.decay)
-        for s in stretches
-        for begin in range(s.place.start, s.place.stop, PIECE)
-    ]
+OPTIMISERS: dict[str, type[Optimiser]] = {"sgd": SGD, "adam": Adam, "adamw": AdamW}

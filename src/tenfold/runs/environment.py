@@ -15,7 +15,7 @@ import numpy as np
 from tenfold.engines.create import describe_engine
 from tenfold.files import write_text
 from tenfold.helpers import count_cores
-from tenfold.numpy_engine.blas import describe_blas
+from tenfold.numpy_engine.runtime.threads import describe_blas
 from tenfold.version import __version__
 
 __all__ = ["describe_environment", "peak_memory_mib", "write_environment"]

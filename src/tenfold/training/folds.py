@@ -17,7 +17,7 @@ from tenfold.classifier import Classifier
 from tenfold.data.split import fold_indices, split_dataset
 from tenfold.engines.create import check_engine
 from tenfold.numerics import softmax
-from tenfold.numpy_engine.registry import measure_loss
+from tenfold.numpy_engine.losses import measure_loss
 from tenfold.recipes.load import get_recipe
 from tenfold.recipes.schema import Recipe
 from tenfold.training.calibrate import suitable_temperature

@@ -21,7 +21,7 @@ def prepare_validation(recipe: Recipe, val_set: ImageDataset | None, *, seed: in
     draws = draw_augmentation(recipe.augmentation, len(val_set), val_set.image_shape, rng)
     if draws is None:
         return val_set
-    from tenfold.numpy_engine.augment import augment
+    from tenfold.numpy_engine.runtime.augment import augment
 
     images = np.rint(augment(val_set.images, draws)).astype(np.uint8)
     return ImageDataset(
@@ -35,7 +35,7 @@ def validate(
     """The recipe's loss, without label smoothing, and the accuracy."""
     if val_set is None:
         return None, None
-    from tenfold.numpy_engine.registry import measure_loss  # who validates nothing need not wait for it
+    from tenfold.numpy_engine.losses import measure_loss  # who validates nothing need not wait for it
 
     logits = engine.logits(val_set.images)
     loss = measure_loss(logits, val_set.labels, recipe.loss)

@@ -1,20 +1,84 @@
-"""All parameters of a network in one flat array, so that an optimiser's step is a few vector operations."""
+"""Memory: arrays that are reused from step to step, and a network's parameters as one flat array."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from copy import copy
+from dataclasses import dataclass
+from functools import wraps
 from math import prod
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import DTypeLike
 
+from tenfold.engines.base import decays, group_factor
 from tenfold.errors import ModelError
 from tenfold.networks.shapes import Network, Parameter
+from tenfold.settings import OptimiserSettings
 
-__all__ = ["ParameterStore"]
+__all__ = [
+    "ParameterStore",
+    "Piece",
+    "Space",
+    "cut_pieces",
+    "from_parameters",
+    "pack_random_state",
+    "unpack_random_state",
+]
 
+# Numbers in a piece of the flat array: 64 Ki of float32 are 256 KiB, which stay in the processor's cache.
+# With fewer, the calls of NumPy cost more than the cache saves.
+PIECE = 1 << 16
 _WIDE = 32  # units
+_WORD = (1 << 64) - 1
+Value = TypeVar("Value")
+
+
+class Space:
+    """Named arrays, grown when needed, so that a step of training allocates nothing. A smaller batch takes
+    the front part of the same memory.
+
+    What a call returns holds whatever was in it before.
+    """
+
+    def __init__(self, dtype: DTypeLike) -> None:
+        self.dtype = np.dtype(dtype)
+        self._memory: dict[str, np.ndarray] = {}
+        self._views: dict[str, np.ndarray] = {}
+        self._others: dict[int, Space] = {}
+
+    def of_worker(self, worker: int) -> Space:
+        """The arrays of a thread of its own, kept here; those of worker 0 are these."""
+        return self._others.setdefault(worker, Space(self.dtype)) if worker else self
+
+    def __call__(self, name: str, shape: tuple[int, ...], dtype: DTypeLike | None = None) -> np.ndarray:
+        """A contiguous array of `shape`, the same one each time it is asked for."""
+        view = self._views.get(name)
+        if view is not None and view.shape == shape:
+            return view
+        size = prod(shape)
+        memory = self._memory.get(name)
+        if memory is None or memory.size < size:
+            memory = self._memory[name] = np.empty(size, dtype or self.dtype)
+        view = self._views[name] = memory[:size].reshape(shape)
+        return view
+
+
+def from_parameters(compute: Callable[[Any], Value]) -> Callable[[Any], Value]:
+    """For a layer's method whose value follows from the parameters alone: where the layer is `settled`
+    (they will not change), the value is computed once and kept."""
+
+    @wraps(compute)
+    def value(layer: Any) -> Value:
+        if not layer.settled:
+            return compute(layer)
+        kept: dict[str, Value] = layer.__dict__.setdefault("_kept", {})
+        if compute.__name__ not in kept:
+            kept[compute.__name__] = compute(layer)
+        return kept[compute.__name__]
+
+    return value
 
 
 class ParameterStore:
@@ -124,3 +188,50 @@ def _check(parameter: Parameter, weights: Mapping[str, np.ndarray]) -> None:
             expected=str(parameter.shape),
             remedy="load weights that were saved from the same network",
         )
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A stretch of the flat array: the factor on its learning rate, and its weight decay."""
+
+    place: slice
+    factor: float
+    decay: float
+
+
+def cut_pieces(parameters: list[Parameter], settings: OptimiserSettings) -> list[Piece]:
+    """The pieces of the flat array; neighbours with the same factor and decay are cut as one."""
+    stretches: list[Piece] = []
+    start = 0
+    for parameter in parameters:
+        stop = start + prod(parameter.shape)
+        factor = group_factor(parameter.name, settings)
+        decay = settings.weight_decay if decays(parameter.role, settings) else 0.0
+        if stretches and (stretches[-1].factor, stretches[-1].decay) == (factor, decay):
+            start = stretches.pop().place.start
+        stretches.append(Piece(slice(start, stop), factor, decay))
+        start = stop
+    return [
+        Piece(slice(begin, min(begin + PIECE, s.place.stop)), s.factor, s.decay)
+        for s in stretches
+        for begin in range(s.place.start, s.place.stop, PIECE)
+    ]
+
+
+def pack_random_state(rng: np.random.Generator) -> np.ndarray:
+    """uint64 (6,): PCG64's 128-bit state and increment, low word first, and the half-used draw."""
+    state = rng.bit_generator.state
+    words = [state["state"]["state"], state["state"]["inc"]]
+    halves = [half for word in words for half in (word & _WORD, word >> 64)]
+    return np.array([*halves, state["has_uint32"], state["uinteger"]], np.uint64)
+
+
+def unpack_random_state(rng: np.random.Generator, packed: np.ndarray) -> None:
+    """Sets a PCG64 generator (NumPy's default) to a packed state."""
+    low, high, low_step, high_step, has_half, half = (int(word) for word in packed)
+    rng.bit_generator.state = {
+        "bit_generator": "PCG64",
+        "state": {"state": low | high << 64, "inc": low_step | high_step << 64},
+        "has_uint32": has_half,
+        "uinteger": half,
+    }

@@ -1,9 +1,10 @@
-"""Work on a batch, shared out to threads part by part.
+"""Threads: how many matrix products may use, and work on a batch shared out part by part.
 
 OpenBLAS's own threads share out one product at a time: where each is small, as those of a few images'
-windows are, they wait for each other more than they compute; and they go on waiting in busy loops
-afterwards, on the cores that others could use. Here each thread takes whole parts, with products on one
-thread. NumPy releases the GIL while it computes.
+windows are, they wait for each other in busy loops more than they compute, on the cores that others could
+use; where something else runs on a core, a small product takes a hundred times as long. So products take
+one thread for a while, as with the package threadpoolctl, and each thread of ours takes whole parts of the
+work. NumPy releases the GIL while it computes.
 
 On a busy machine a thread may have to wait for a core. The caller does not wait for it: what no thread
 has begun when the caller is done with its own parts, the caller does itself.
@@ -11,24 +12,118 @@ has begun when the caller is done with its own parts, the caller does itself.
 
 from __future__ import annotations
 
+import ctypes
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
 from functools import cache
 from math import ceil
-from typing import TYPE_CHECKING
+from threading import Lock
+from typing import TYPE_CHECKING, NamedTuple
 
-from tenfold.numpy_engine.blas import blas_threads, one_blas_thread
+from numpy.linalg import _umath_linalg
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
-__all__ = ["count_workers", "even_parts", "limit_workers", "most_threads", "own_threads", "share_out"]
+__all__ = [
+    "blas_threads",
+    "count_workers",
+    "describe_blas",
+    "even_parts",
+    "limit_workers",
+    "most_threads",
+    "multiplies_in_place",
+    "one_blas_thread",
+    "own_threads",
+    "share_out",
+]
 
+# what OpenBLAS calls its functions in NumPy's wheels, in older ones, and in distributions
+_NAMES = ("scipy_openblas_{}64_", "openblas_{}64_", "openblas_{}")
+# kernels of OpenBLAS (by AVX-512) that multiply small matrices without copying them first
+_IN_PLACE = (b"SkylakeX", b"Cooperlake", b"SapphireRapids")
 MOST_WORKERS = 4
 # Multiplications that a worker should have at least: to begin takes time, too.
 LEAST_WORK = 6_000_000
+
+
+class _Switch(NamedTuple):
+    get: Callable[[], int]
+    set: Callable[[int], None]
+    kernels: bytes  # the family of processors that its kernels are for
+
+
+@cache
+def _switch() -> _Switch | None:
+    """OpenBLAS's functions, or None where another library does the products."""
+    try:
+        library = ctypes.CDLL(_umath_linalg.__file__)
+    except OSError:
+        return None
+    for name in _NAMES:
+        try:
+            family = library[name.format("get_corename")]
+            family.restype = ctypes.c_char_p
+            get, put = (library[name.format(f"{verb}_num_threads")] for verb in ("get", "set"))
+            return _Switch(get, put, family())
+        except AttributeError:
+            continue
+    return None
+
+
+def blas_threads() -> int:
+    """Threads that matrix products use now; 1 where that is not known."""
+    switch = _switch()
+    return max(1, int(switch.get())) if switch else 1
+
+
+def describe_blas() -> str:
+    """Whose matrix products NumPy uses, such as "OpenBLAS, SkylakeX kernels": speeds depend on it."""
+    switch = _switch()
+    return f"OpenBLAS, {switch.kernels.decode()} kernels" if switch else "unknown"
+
+
+@cache
+def multiplies_in_place() -> bool:
+    """Whether products of up to a million multiplications are done without copying the matrices."""
+    switch = _switch()
+    return switch is not None and switch.kernels in _IN_PLACE
+
+
+_lock = Lock()
+_inside = 0  # how many are in `one_blas_thread` at this moment, in all threads
+_before = 1  # threads when the first of them came in
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[int]:
+    """Matrix products take one thread inside; yields how many they had outside.
+
+    The number belongs to the whole process: the last to leave puts it back. OpenBLAS wants no change
+    of it during a product on several threads, so do not train in one thread and answer in another."""
+    global _inside, _before
+    with _lock:
+        if not _inside:
+            _before = blas_threads()
+            if _before > 1:
+                _set_threads(1)
+        _inside += 1
+    try:
+        yield _before
+    finally:
+        with _lock:
+            _inside -= 1
+            if not _inside and _before > 1:
+                _set_threads(_before)
+
+
+def _set_threads(count: int) -> None:
+    switch = _switch()
+    if switch:
+        switch.set(count)
+
 
 _allowed: ContextVar[int] = ContextVar("threads that work may be shared out to", default=1)
 

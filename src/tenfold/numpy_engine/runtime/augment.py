@@ -10,9 +10,8 @@ import numpy as np
 
 from tenfold.augmentation.draws import AugmentationDraws
 from tenfold.augmentation.sources import Sources, find_sources
-from tenfold.numpy_engine.blas import one_blas_thread
-from tenfold.numpy_engine.buffers import Buffers
-from tenfold.numpy_engine.sharing import limit_workers, share_out
+from tenfold.numpy_engine.runtime.memory import Space
+from tenfold.numpy_engine.runtime.threads import limit_workers, one_blas_thread, share_out
 
 __all__ = ["augment"]
 
@@ -21,17 +20,17 @@ PIECE_PIXELS = 256 * 784
 PIECES_A_WORKER = 2  # fewer are not worth a thread's start
 
 
-def augment(images: np.ndarray, draws: AugmentationDraws, *, buffers: Buffers | None = None) -> np.ndarray:
+def augment(images: np.ndarray, draws: AugmentationDraws, *, space: Space | None = None) -> np.ndarray:
     """uint8 (N, H, W) -> float32 (N, H, W) in 0..255.
 
     In this order: stroke width, affine map and displacement in one bilinear resampling, crop,
-    erasing; black outside. With `buffers`, the result is kept there and the next call overwrites it.
+    erasing; black outside. With `space`, the result is kept there and the next call overwrites it.
     """
-    results = np.empty(images.shape, np.float32) if buffers is None else _take(buffers, "out", images.shape)
+    results = np.empty(images.shape, np.float32) if space is None else _take(space, "out", images.shape)
     step = max(1, PIECE_PIXELS // (images.shape[1] * images.shape[2]))
     parts = [slice(start, start + step) for start in range(0, len(images), step)]
 
-    kept = buffers or Buffers(np.float32)
+    kept = space or Space(np.float32)
 
     def change(worker: int, part: slice) -> None:
         _change(images[part], draws.part(part), results[part], kept.of_worker(worker))
@@ -41,32 +40,32 @@ def augment(images: np.ndarray, draws: AugmentationDraws, *, buffers: Buffers | 
     return results
 
 
-def _take(buffers: Buffers, name: str, shape: tuple[int, ...]) -> np.ndarray:
-    return buffers.take(f"augment {name}", shape, np.float32)
+def _take(space: Space, name: str, shape: tuple[int, ...]) -> np.ndarray:
+    return space(f"augment {name}", shape, np.float32)
 
 
-def _change(images: np.ndarray, draws: AugmentationDraws, results: np.ndarray, buffers: Buffers) -> None:
+def _change(images: np.ndarray, draws: AugmentationDraws, results: np.ndarray, space: Space) -> None:
     count, height, width = images.shape
     size = count * (height + 2) * (width + 2)
     # The pictures in frames of one black pixel, all as one line: a row's frame is next to that of the
     # following row, and each pixel has a neighbour on the right, below, and below on the right.
-    line = _take(buffers, "line", (size + width + 3,))
+    line = _take(space, "line", (size + width + 3,))
     line.fill(0)
     framed = line[:size].reshape(count, height + 2, width + 2)
     if draws.stroke is None:
         np.copyto(framed[:, 1:-1, 1:-1], images)
     else:
-        _change_strokes(images, draws.stroke, framed, buffers)
+        _change_strokes(images, draws.stroke, framed, space)
     sources = find_sources(draws, images.shape)
     if sources is None:
         np.copyto(results, framed[:, 1:-1, 1:-1])
     else:
-        _resample(line, _positions(sources, images.shape, buffers), results, buffers)
+        _resample(line, _positions(sources, images.shape, space), results, space)
     if draws.erase is not None:
         _erase(results, draws.erase)
 
 
-def _change_strokes(images: np.ndarray, widths: np.ndarray, framed: np.ndarray, buffers: Buffers) -> None:
+def _change_strokes(images: np.ndarray, widths: np.ndarray, framed: np.ndarray, space: Space) -> None:
     """framed = (1 - |s|) picture + |s| grown (s > 0) or shrunk picture, s being one width a picture.
 
     Beyond a whole pixel, the picture that has grown once takes the place of the picture.
@@ -85,7 +84,7 @@ def _change_strokes(images: np.ndarray, widths: np.ndarray, framed: np.ndarray, 
         pictures ^= flips
         _blacken_frames(pictures)
     np.copyto(framed, before)
-    change = _take(buffers, "change", framed.shape)
+    change = _take(space, "change", framed.shape)
     np.copyto(change, after)
     change -= framed
     change *= shares[:, None, None]
@@ -109,10 +108,10 @@ def _blacken_frames(framed: np.ndarray) -> None:
     framed[:, :, 0] = framed[:, :, -1] = 0
 
 
-def _positions(sources: Sources, shape: tuple[int, ...], buffers: Buffers) -> np.ndarray:
+def _positions(sources: Sources, shape: tuple[int, ...], space: Space) -> np.ndarray:
     """Where each output pixel's value comes from in the framed picture: x and y, float32 (2, N, H W)."""
     count, height, width = shape
-    places = _take(buffers, "places", (2, count, height * width))
+    places = _take(space, "places", (2, count, height * width))
     # what lies beyond a crop is sent away along x: y needs the first three terms only
     for axis, (terms, size) in enumerate(((len(sources.grid), width), (3, height))):
         rows = sources.rows[axis, :, :terms]
@@ -125,22 +124,22 @@ def _positions(sources: Sources, shape: tuple[int, ...], buffers: Buffers) -> np
     return places
 
 
-def _resample(line: np.ndarray, places: np.ndarray, results: np.ndarray, buffers: Buffers) -> None:
+def _resample(line: np.ndarray, places: np.ndarray, results: np.ndarray, space: Space) -> None:
     """Bilinear, with black outside, as torch.nn.functional.grid_sample(align_corners=True)."""
     count, height, width = results.shape
     wide = width + 2
     # whole numbers up to 2^24 are exact in float32, and faster there than as integers
-    whole = np.floor(places, out=_take(buffers, "whole", places.shape))
+    whole = np.floor(places, out=_take(space, "whole", places.shape))
     places -= whole
     (x, y), (entry, row) = places, whole
     row *= wide
     entry += row
     entry += (np.arange(count, dtype=np.float32) * ((height + 2) * wide))[:, None]
-    narrow = buffers.take("augment narrow", x.shape, np.int32)
-    index = buffers.take("augment index", x.shape, np.intp)
+    narrow = space("augment narrow", x.shape, np.int32)
+    index = space("augment index", x.shape, np.intp)
     np.copyto(narrow, entry, casting="unsafe")
     np.copyto(index, narrow)  # in two steps, each of which has a fast loop
-    corners = _take(buffers, "corners", (4, *x.shape))
+    corners = _take(space, "corners", (4, *x.shape))
     for corner, start in zip(corners, (0, 1, wide, wide + 1), strict=True):
         np.take(line[start:], index, mode="wrap", out=corner)
     here, right, below, diagonal = corners

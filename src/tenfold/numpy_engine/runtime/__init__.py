@@ -1,0 +1,1 @@
+"""What makes the NumPy engine fast: memory, threads, matrix products, large batches, quick answers."""
