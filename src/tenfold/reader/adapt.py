@@ -19,8 +19,8 @@ from tenfold.data.split import fold_indices
 from tenfold.engines.create import create_engine
 from tenfold.errors import DataError
 from tenfold.networks.shapes import Network
-from tenfold.numpy_engine.fold import fold_network
-from tenfold.numpy_engine.norm import EPSILON
+from tenfold.numpy_engine.layers import EPSILON
+from tenfold.numpy_engine.runtime.answers import fold_network
 from tenfold.reader.adaptation import Adaptation, Answer, Forgetting, read_views, score
 from tenfold.reader.alphabet import DIGITS, OTHER, encode_texts
 from tenfold.reader.examples import Example
