@@ -18,7 +18,7 @@ const UNIT = 4; // pixels: the network takes strips of a width that is divisible
 const WHOLE = 0.4; // of the picture's height: a line as high as that is read in the whole picture, too
 const LOW = 100; // pixels: a picture of less height holds one line
 const DOUBT = 0.5; // a character less likely than this is doubtful in a doubtful line
-const REACH = 48; // pixels of a strip: a score depends on no more to either side
+const REACH = 56; // pixels of a strip: a score depends on no more to either side
 const SIDE = 0.45; // of a line's height: a character reaches no farther to a side
 
 /**
