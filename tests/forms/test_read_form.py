@@ -97,3 +97,8 @@ def test_helpers_answer_as_this_process_does(reader: FormReader, tmp_path: Path)
     found = list(read_forms(reader.reader, paths, reader.form, workers=2))
     assert not isinstance(found[0], DataError) and found[0].values == VALUES
     assert isinstance(found[1], DataError) and "is not there" in str(found[1])
+
+
+def test_a_picture_without_edges_is_refused(reader: FormReader) -> None:
+    with pytest.raises(DataError, match="does not look like the form"):
+        reader.read(np.full((300, 400), 200, np.uint8))

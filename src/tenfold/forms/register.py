@@ -104,8 +104,9 @@ def register(example: Example, pixels: np.ndarray) -> Registration:
     ink = measure_ink(pixels)
     photo = {side: shrink_ink(ink, side) for side in example.levels}
     found = _fit(example, photo, _sheet_starts(example, pixels))
-    if found[0] < _SURE:
-        found = max(found, _fit(example, photo, _edge_starts(example, pixels)), key=lambda each: each[0])
+    edges = _edge_starts(example, pixels) if found[0] < _SURE else []
+    if edges:
+        found = max(found, _fit(example, photo, edges), key=lambda each: each[0])
     if found[0] < _SURE:
         starts = search_starts(example.levels[_SEARCHED], photo[_SEARCHED])
         found = max(found, _fit(example, photo, starts), key=lambda each: each[0])
