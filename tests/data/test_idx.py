@@ -98,7 +98,7 @@ def test_gzip_is_told_by_content(folder):
         (lambda raw: b"\x89PNG" + raw[4:], ["not an IDX file", "89504e47", "00000803"]),
         (lambda raw: b"", ["not an IDX file"]),
         (lambda raw: raw[:7], ["cut short", "header"]),
-        (lambda raw: raw[:4] + b"\xff" * 12 + raw[16:], ["absurd"]),
+        (lambda raw: raw[:4] + b"\xff" * 12 + raw[16:], ["impossible"]),
         (lambda raw: gzip.compress(raw)[:-9], ["broken gzip"]),
         (lambda raw: gzip.compress(raw)[:-8] + bytes(8), ["broken gzip"]),
         (lambda raw: b"BZh9 but no more", ["broken bzip2"]),
@@ -127,8 +127,8 @@ def test_no_flipped_bit_of_a_packed_file_changes_values_unnoticed(tmp_path):
     assert refused > 0.8 * 8 * len(packed)
 
 
-def test_empty_arrays_with_absurd_sides_are_refused():
-    with pytest.raises(DataError, match="absurd"):
+def test_empty_arrays_with_impossible_sides_are_refused():
+    with pytest.raises(DataError, match="impossible"):
         parse_idx(b"\0\0\x08\x04" + struct.pack(">4I", 0, *[2**32 - 1] * 3), "x")
 
 

@@ -24,6 +24,7 @@ from tenfold.reader.words import (
     are_words,
     choose_evenly,
     holds_frame,
+    is_letter,
     is_number,
     is_sure,
     may_be_sure,
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["read_page"]
 
 _LEAST_SIDE = 100  # pixels: a smaller picture is not a page
-_SURE, _DOUBTED = 0.5, 0.75  # shares of lines read without doubt: of a page taken, of one tried otherwise
+_SURE, _DOUBTED = 0.5, 0.8  # shares of lines read without doubt: of a page taken, of one tried otherwise
 _CLEARLY = 1.5  # times as much is read in another position
 _MOST_CELLS = 4000  # of a table; more, on a whole page, are squared paper or too small to read
 _POSITIONS = 4  # of a page, turned by quarters
@@ -178,7 +179,7 @@ class _Page:
                     parts if whole else [part for part in parts if is_number(self._decode(part), constraint)]
                 )
                 lines += [self._read_line([part], constraint, row) for part in numbers]
-        return tuple(line for line in lines if line.characters)
+        return tuple(line for line in lines if line.characters and not is_letter(line))
 
     def _decode(self, box: Box) -> Decoded:
         """Without a form. Nothing where no effort is left."""

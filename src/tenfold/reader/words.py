@@ -20,6 +20,7 @@ __all__ = [
     "are_words",
     "choose_evenly",
     "holds_frame",
+    "is_letter",
     "is_number",
     "is_sure",
     "may_be_sure",
@@ -40,9 +41,12 @@ WIDE, NARROW = 0.29, 0.22  # of a line's height, its margins included: gaps betw
 
 def is_sure(line: Line) -> bool:
     """Whether a number was read without doubt, and not one letter of many."""
-    if not line.characters or OTHER in line.text:
-        return False
-    return len(line.characters) > 1 or line.strip.shape[1] <= _NARROW
+    return bool(line.characters) and OTHER not in line.text and not is_letter(line)
+
+
+def is_letter(line: Line) -> bool:
+    """Whether one character was read in what is as wide as a word."""
+    return len(line.characters) == 1 and line.strip.shape[1] > _NARROW
 
 
 def are_words(lines: Sequence[Line]) -> bool:
