@@ -1,4 +1,4 @@
-"""The command line: one command a file, no logic of its own. Heavy imports stay inside the commands."""
+"""The command line: one command per file, no logic of its own. Heavy imports stay inside the commands."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def main() -> None:
             if not _was_interrupted(error):
                 raise
             code = _complain("terminated" if terminated.asked else "interrupted", 130)
-    sys.exit(143 if terminated.asked and code == 130 else code)
+    sys.exit(143 if terminated.asked and code in (0, 130) else code)  # asyncio may have taken the interrupt
 
 
 class _Termination:
