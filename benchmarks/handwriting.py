@@ -5,7 +5,8 @@
 Measures the reader that comes with the package on `real-dev` (real pictures), `handwriting-dev` (rendered
 by us) and, with --mnist, on MNIST's test set. RapidOCR and tesseract read the same pictures. Runs on one
 core. Prints tables; writes handwriting.json and the curve of coverage and risk to benchmarks/results/.
-With --limit, --kinds or other --peers nothing is written unless --out names a folder.
+With --limit, --kinds or other --peers nothing is written unless --out names a folder. With --keep-peers only
+tenfold is measured, and what the results hold of the other readers, on the same pictures, stays.
 
 For a quick look: `measure_tenfold(reader, data_root(None), ["cheque"], 50)`.
 """
@@ -13,6 +14,7 @@ For a quick look: `measure_tenfold(reader, data_root(None), ["cheque"], 50)`.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -176,6 +178,7 @@ def parse_options(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--naive", action="store_true", help="the naive pipeline too, on single digits")
     parser.add_argument("--naive-weights", type=Path, help="trained where missing (else in the cache)")
     parser.add_argument("--no-costs", action="store_true", help="leave latency and memory out")
+    parser.add_argument("--keep-peers", action="store_true", help="measure tenfold only")
     parser.add_argument("--misses", type=Path, help="folder for contact sheets of tenfold's misses")
     parser.add_argument("--out", type=Path, help="folder of the results")
     parser.add_argument("--readme", action="store_true", help="put the tables into README.md")
@@ -202,9 +205,10 @@ def main() -> None:
     cases = find_cases(root, options.kinds, options.limit)
     tenfold = Tenfold(load_reader())
     naive = (options.naive_weights, str(root)) if options.naive else None
-    peers = make_peers(options.peers, limit=options.peer_limit, naive=naive)
+    peers = [] if options.keep_peers else make_peers(options.peers, limit=options.peer_limit, naive=naive)
     readers: list[Peer] = [tenfold, *peers]
-    costs = {}
+    earlier = json.loads((RESULTS / "handwriting.json").read_text()) if options.keep_peers else {}
+    costs: Figures = {}
     if not options.no_costs:  # first: what fails in it fails early
         cheques = find_cases(root, ["cheque"])["cheque"]
         costs = measure_costs(readers, cheques)
@@ -216,6 +220,9 @@ def main() -> None:
     described = {reader.name: reader.describe() for reader in readers}
     if options.misses:
         draw_misses(answers["tenfold"], options.misses)
+    for kept, found in (("figures", figures), ("readers", described), ("costs", costs)):
+        for name, entry in earlier.get(kept, {}).items():
+            found.setdefault(name, entry)
     write_results(options, answers, figures, described, costs)
 
 
@@ -227,10 +234,14 @@ def write_results(
     costs: Figures,
 ) -> None:
     table, note = make_tables(figures, costs), describe(figures, described)
+    if options.keep_peers:
+        note += " The other readers were measured in an earlier run, on the same pictures."
     if options.out is None:
         print(f"{table}\n\n{note}")
         return
     curves = {}
+    if options.keep_peers:
+        curves = json.loads((RESULTS / "handwriting.json").read_text())["curves"]
     for name in (n for n in ("tenfold", CURVE_PEER) if n in answers):
         real = [answer for kind in REAL for answer in answers[name].get(kind, ())]
         if real:
