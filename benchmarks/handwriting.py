@@ -207,7 +207,6 @@ def main() -> None:
     naive = (options.naive_weights, str(root)) if options.naive else None
     peers = [] if options.keep_peers else make_peers(options.peers, limit=options.peer_limit, naive=naive)
     readers: list[Peer] = [tenfold, *peers]
-    earlier = json.loads((RESULTS / "handwriting.json").read_text()) if options.keep_peers else {}
     costs: Figures = {}
     if not options.no_costs:  # first: what fails in it fails early
         cheques = find_cases(root, ["cheque"])["cheque"]
@@ -220,10 +219,11 @@ def main() -> None:
     described = {reader.name: reader.describe() for reader in readers}
     if options.misses:
         draw_misses(answers["tenfold"], options.misses)
+    earlier = json.loads((RESULTS / "handwriting.json").read_text()) if options.keep_peers else {}
     for kept, found in (("figures", figures), ("readers", described), ("costs", costs)):
         for name, entry in earlier.get(kept, {}).items():
             found.setdefault(name, entry)
-    write_results(options, answers, figures, described, costs)
+    write_results(options, answers, figures, described, costs, earlier.get("curves", {}))
 
 
 def write_results(
@@ -232,16 +232,15 @@ def write_results(
     figures: dict[str, dict[str, Figures]],
     described: dict[str, Figures],
     costs: Figures,
+    curves: Figures,
 ) -> None:
+    """curves: of readers that were measured earlier."""
     table, note = make_tables(figures, costs), describe(figures, described)
     if options.keep_peers:
         note += " The other readers were measured in an earlier run, on the same pictures."
     if options.out is None:
         print(f"{table}\n\n{note}")
         return
-    curves = {}
-    if options.keep_peers:
-        curves = json.loads((RESULTS / "handwriting.json").read_text())["curves"]
     for name in (n for n in ("tenfold", CURVE_PEER) if n in answers):
         real = [answer for kind in REAL for answer in answers[name].get(kind, ())]
         if real:

@@ -35,7 +35,7 @@ from tenfold.arrays import ImageDataset
 
 STUDIES = ROOT / "build" / "search-two-hidden-layers"
 RECIPE = "mlp-120-84"
-OF_THE_SEED = ("optimiser.learning_rate", "training.epochs", "network.layers.dropout")
+OF_THE_TUTORIAL = ("optimiser.learning_rate", "training.epochs", "network.layers.dropout")
 COLUMNS = (
     "setting", "learning rate", "epochs", "dropout", "rotation, shift", "validation", "n", "test, of 50,000",
     "test, of 60,000",
@@ -45,7 +45,7 @@ COLUMNS = (
 def spaces() -> dict[str, Recipe]:
     """What is searched, by name."""
     recipe = change_recipe(get_recipe(RECIPE), {"training.precision": "float32"})
-    few = {key: recipe.search[key].model_dump() for key in OF_THE_SEED}
+    few = {key: recipe.search[key].model_dump() for key in OF_THE_TUTORIAL}
     return {"three numbers": change_recipe(recipe, {"search": few}), "five numbers": recipe}
 
 

@@ -12,7 +12,7 @@ from itertools import combinations
 import numpy as np
 from scipy import ndimage
 
-__all__ = ["find_quadrilaterals"]
+__all__ = ["find_area", "find_quadrilaterals"]
 
 _EDGES = 0.08  # share of pixels that are edges
 _TURN = 2.0  # degrees of a bin, and pixels of the other one
@@ -90,10 +90,16 @@ def _combine(lines: list[tuple[float, float]], shape: tuple[int, ...]) -> Iterat
         sides = np.roll(corners, -1, axis=0) - corners
         after = np.roll(sides, -1, axis=0)
         turns = sides[:, 0] * after[:, 1] - sides[:, 1] * after[:, 0]
-        area = abs(float(np.dot(corners[:, 0], np.roll(corners[:, 1], -1))
-                         - np.dot(corners[:, 1], np.roll(corners[:, 0], -1)))) / 2  # fmt: skip
-        if area > _LEAST * shape[0] * shape[1] and (np.sign(turns) == np.sign(turns[0])).all():
+        if find_area(corners) > _LEAST * shape[0] * shape[1] and (np.sign(turns) == np.sign(turns[0])).all():
             yield corners if turns[0] > 0 else corners[::-1]
+
+
+def find_area(corners: np.ndarray) -> float:
+    """Of a polygon, float (N, 2), in order around; 0 where it has fewer than four corners."""
+    if len(corners) < 4:
+        return 0.0
+    x, y = corners.T
+    return abs(float(x @ np.roll(y, -1) - y @ np.roll(x, -1))) / 2
 
 
 def _apart(one: float, other: float) -> float:

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from tenfold.forms.edges import find_quadrilaterals
+from tenfold.forms.edges import find_area, find_quadrilaterals
 
 __all__ = ["find_edge_outlines", "find_outlines"]
 
@@ -68,7 +68,7 @@ def _largest(mask: np.ndarray) -> np.ndarray | None:
         return None
     y, x = np.nonzero(own ^ ndimage.binary_erosion(own, border_value=0))
     corners = _widest_quadrilateral(np.stack([x + 0.5, y + 0.5], axis=1))
-    area = _area(corners)
+    area = find_area(corners)
     return _from_upper_left(corners) if area > 0 and own.sum() >= _FILLED * area else None
 
 
@@ -84,13 +84,6 @@ def _widest_quadrilateral(points: np.ndarray) -> np.ndarray:
     best = int((side.max(axis=1) - side.min(axis=1)).argmax())
     one, other = side[best].argmax(), side[best].argmin()
     return np.array([hull[i] for i in sorted({int(start[best]), int(end[best]), int(one), int(other)})])
-
-
-def _area(corners: np.ndarray) -> float:
-    if len(corners) < 4:
-        return 0.0
-    x, y = corners.T
-    return abs(float(x @ np.roll(y, -1) - y @ np.roll(x, -1))) / 2
 
 
 def _from_upper_left(corners: np.ndarray) -> np.ndarray:

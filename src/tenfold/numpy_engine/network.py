@@ -1,4 +1,4 @@
-"""A network that runs: which class a layer of a recipe is, and its layers in order, forward and backward."""
+"""The table of layers, and a network that runs: forward and backward through its layers."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ __all__ = ["COLUMN_WIDTH", "LEAD", "Line", "Reading", "describe_line", "is_digit
 
 COLUMN_WIDTH = 2  # pixels of a strip
 LEAD = (
-    3  # pixels of a strip: a character is seen so far left of its middle (printed digits: 3.1, deviation 1.3)
+    3  # pixels of a strip: a character is seen so far left of its middle (printed digits: 3.3, deviation 1.1)
 )
 _NAMES = tuple(CHARACTERS.replace(OTHER, ""))
 _DOUBT = 0.5  # a character less likely than this is doubtful in a doubtful line
