@@ -220,9 +220,9 @@ def main() -> None:
     if options.misses:
         draw_misses(answers["tenfold"], options.misses)
     earlier = json.loads((RESULTS / "handwriting.json").read_text()) if options.keep_peers else {}
-    for kept, found in (("figures", figures), ("readers", described), ("costs", costs)):
-        for name, entry in earlier.get(kept, {}).items():
-            found.setdefault(name, entry)
+    figures = {**earlier.get("figures", {}), **figures}
+    described = {**earlier.get("readers", {}), **described}
+    costs = {**earlier.get("costs", {}), **costs}
     write_results(options, answers, figures, described, costs, earlier.get("curves", {}))
 
 
