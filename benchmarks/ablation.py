@@ -36,8 +36,8 @@ from tenfold import (
     split_dataset,
     train,
 )
-from tenfold.ink.frame import frame_ink
-from tenfold.pens.glyphs import DIGITS, LETTERS, load_glyphs
+from tenfold.pictures.normalize import frame_ink
+from tenfold.synthesis.glyphs import DIGITS, LETTERS, load_glyphs
 from tenfold.synthesis.ink import draw_glyph, random_pen
 
 PARTS = ROOT / "build" / "ablation"

@@ -27,7 +27,7 @@ from PIL import Image, ImageOps
 from scipy import ndimage
 
 from tenfold import get_recipe, load_dataset
-from tenfold.augmentation.draws import AugmentationDraws, draw_augmentation
+from tenfold.augmentation import AugmentationDraws, draw_augmentation
 from tenfold.numpy_engine.runtime.augment import augment as augment_in_numpy
 from tenfold.numpy_engine.runtime.memory import Space
 from tenfold.settings import AugmentationSettings

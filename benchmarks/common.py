@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tenfold.runs.environment import describe_environment
+from tenfold.runs.folder import describe_environment
 
 __all__ = ["RESULTS", "ROOT", "machine", "markdown_table", "publish", "rest", "spread"]
 

@@ -26,10 +26,9 @@ from common import RESULTS, machine, markdown_table, publish, rest
 
 from tenfold import ImageDataset, change_recipe, get_recipe, load_dataset, train
 from tenfold.arrays import Batch
-from tenfold.engines.base import EngineOptions
-from tenfold.networks.initialise import initial_weights
+from tenfold.networks.engine import EngineOptions
 from tenfold.networks.layers import parse_layers
-from tenfold.networks.shapes import plan_network
+from tenfold.networks.shapes import initial_weights, plan_network
 from tenfold.numpy_engine.engine import NumpyEngine
 from tenfold.numpy_engine.network import build_layer
 from tenfold.numpy_engine.runtime.memory import ParameterStore

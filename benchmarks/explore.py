@@ -27,7 +27,7 @@ from process_cost import Cost, run_measured
 from scipy import ndimage
 
 from tenfold import find_duplicates, load_dataset
-from tenfold.explore.likeness import NEAR, describe_images
+from tenfold.explore.duplicates import NEAR, describe_images
 
 COPIES, BLOCK = 2_000, 2_048
 SHOW = (sys.executable, "-m", "tenfold", "data", "show", "mnist", "--offline", "--no-duplicates")

@@ -31,12 +31,11 @@ from form_scenes import SCENES, fill, make_values, photograph_form, scan
 from PIL import Image
 
 from tenfold.errors import DataError
-from tenfold.forms.filled import FilledForm
+from tenfold.forms.propose import FilledForm
 from tenfold.forms.read import FormReader
 from tenfold.forms.template import Check, Field, Form
-from tenfold.ink.open import open_picture
-from tenfold.reader.line_reader import LineReader
-from tenfold.reader.load import load_reader
+from tenfold.pictures.open import open_picture
+from tenfold.reader.line_reader import LineReader, load_reader
 from tenfold.synthesis.sources import Hand, load_sources
 
 FIRST = 1000  # seed of the first form; those below were looked at while this was written

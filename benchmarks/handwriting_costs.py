@@ -19,7 +19,7 @@ from PIL import Image, ImageFilter
 from process_cost import run_measured
 from reading_scores import keep_digits
 
-from tenfold.reader.load import READER_FOLDER
+from tenfold.reader.line_reader import READER_FOLDER
 
 __all__ = ["cost_table", "enlarge", "measure_costs", "measure_strips"]
 

@@ -10,7 +10,7 @@ import numpy as np
 from answers import PAGES, REAL, RENDERED, SINGLE, Answer
 from common import markdown_table
 
-from tenfold.metrics import calibration_error, coverage_risk, wilson_interval
+from tenfold.numerics import calibration_error, coverage_risk, wilson_interval
 
 __all__ = [
     "DEFINITIONS",

@@ -27,7 +27,7 @@ from process_cost import run_measured
 
 from tenfold import Classifier, change_recipe, export_onnx, get_recipe, load_dataset
 from tenfold.classifier import ModelCard
-from tenfold.networks.initialise import initial_weights
+from tenfold.networks.shapes import initial_weights
 
 _PROGRAM = Path(__file__).with_name("answerers.py")
 _MLP = "mlp 784-128-64-10"

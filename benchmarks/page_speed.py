@@ -23,7 +23,7 @@ import numpy as np
 from common import ROOT, machine, markdown_table, publish
 
 from tenfold import export_web, load_reader
-from tenfold.pens.glyphs import DIGITS, load_glyphs
+from tenfold.synthesis.glyphs import DIGITS, load_glyphs
 
 sys.path.append(str(ROOT / "scripts"))
 if TYPE_CHECKING:

@@ -27,7 +27,7 @@ from common import ROOT, markdown_table, publish
 
 from tenfold.export.onnx_file import export_onnx
 from tenfold.export.web import export_web
-from tenfold.reader.load import load_reader
+from tenfold.reader.line_reader import load_reader
 
 sys.path.append(str(ROOT / "scripts"))
 

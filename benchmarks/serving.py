@@ -38,7 +38,7 @@ from http_load import Answered, closed_loop, open_loop, request_bytes
 from inference import build_classifier
 
 from tenfold import load_dataset
-from tenfold.reader.load import READER_FOLDER, load_reader
+from tenfold.reader.line_reader import READER_FOLDER, load_reader
 
 CLIENTS = (1, 8, 32)
 PEERS = {"plain FastAPI": "plain", "LitServe": "litserve", "LitServe, tuned": "litserve-tuned"}

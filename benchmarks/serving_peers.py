@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from tenfold.reader.load import load_model
+from tenfold.reader.line_reader import load_model
 
 
 def serve_plain(route: str, port: int, folder: str) -> None:

@@ -34,7 +34,7 @@ from http_load import request_bytes
 from inference import build_classifier
 from serving import Task, resident, started
 
-from tenfold.reader.load import READER_FOLDER
+from tenfold.reader.line_reader import READER_FOLDER
 
 HALF_SENT = 1100  # connections
 SENDERS = 8  # of the largest bodies

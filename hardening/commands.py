@@ -105,7 +105,7 @@ def make_images(count: int) -> tuple[np.ndarray, np.ndarray]:
 def make_model() -> Classifier:
     """A linear one of 28 x 28 images with random weights: each image has an answer of its own."""
     from tenfold.classifier import Classifier, ModelCard
-    from tenfold.networks.initialise import initial_weights
+    from tenfold.networks.shapes import initial_weights
     from tenfold.recipes.load import change_recipe, get_recipe
 
     recipe = change_recipe(get_recipe("mlp-small"), {"network.layers": ["flatten", "linear classes"]})
@@ -116,8 +116,8 @@ def make_model() -> Classifier:
 
 def _draw_lines(base: Path) -> None:
     """Twelve handwritten digits, and the table of what they are."""
-    from tenfold.pens.glyphs import load_glyphs
-    from tenfold.pens.scenes import canvas_picture
+    from tenfold.synthesis.glyphs import load_glyphs
+    from tenfold.synthesis.scenes import canvas_picture
 
     glyphs = [glyph for glyph in load_glyphs() if glyph.label.isdigit()]
     rng = np.random.default_rng(0)
@@ -134,7 +134,7 @@ def _learn_in_one_step() -> None:
     """`tenfold adapt` learns but one step here: what it writes is attacked, not how well it reads."""
     few = {
         "tenfold.reader.adapt": ("AdaptSettings", {"steps": 1, "folds": 2}),
-        "tenfold.reader.memory": ("gather_memory", {"rehearsed": 6, "held": 4}),
+        "tenfold.reader.adaptation": ("gather_memory", {"rehearsed": 6, "held": 4}),
     }
     for module, (name, values) in few.items():
         names = vars(importlib.import_module(module))

@@ -18,20 +18,20 @@ from PIL import Image
 
 from hardening.commands import RECIPE, make_images, make_model
 from tenfold.cli import main
+from tenfold.data.batches import DataSummary
 from tenfold.data.idx import write_idx
-from tenfold.data.libsvm import parse_libsvm
 from tenfold.data.load import load_dataset
-from tenfold.data.summary import DataSummary
+from tenfold.data.ranges import parse_libsvm
 from tenfold.evaluation.evaluate import Evaluation
 from tenfold.evaluation.label_errors import LabelErrors
 from tenfold.evaluation.robustness import Robustness
-from tenfold.ink.open import open_picture
-from tenfold.reader.examples import label_pictures
-from tenfold.reader.load import READER_FOLDER, load_model
+from tenfold.pictures.open import open_picture
+from tenfold.reader.adapt import label_pictures
+from tenfold.reader.line_reader import READER_FOLDER, load_model
 from tenfold.recipes.load import get_recipe, parse_recipe, recipe_to_toml
 from tenfold.runs.folder import open_run
 from tenfold.runs.run import start_run
-from tenfold.schedules import learning_rate_at
+from tenfold.settings import learning_rate_at
 from tenfold.training.ensemble import train
 
 __all__ = ["KINDS", "QUICK", "Kind", "make_samples"]
@@ -197,7 +197,7 @@ def _make_study(place: Path) -> None:
 
 
 def _read_study(place: Path) -> None:
-    from tenfold.search.search import search_recipe
+    from tenfold.search.study import search_recipe
 
     recipe, dataset = get_recipe(place / "single.toml"), load_dataset(place / "data.npz")
     search_recipe(recipe, dataset, trials=1, journal=place / "study.journal", engine="numpy")

@@ -167,7 +167,7 @@ assert np.allclose(lesson.differences(lambda: loss_of(W, b, few, wanted), b, ran
 # The formula holds. tenfold's own engine must give the same numbers, for the same weights and images.
 
 # %%
-from tenfold.engines.base import EngineOptions
+from tenfold.networks.engine import EngineOptions
 from tenfold.numpy_engine.engine import NumpyEngine
 
 recipe = tenfold.get_recipe("softmax-gd")

@@ -128,8 +128,8 @@ def gradients(weights, x, y):
 # Check every tensor against central differences, and against tenfold's own engine.
 
 # %%
-from tenfold.engines.base import EngineOptions
-from tenfold.networks.initialise import initial_weights
+from tenfold.networks.engine import EngineOptions
+from tenfold.networks.shapes import initial_weights
 from tenfold.numpy_engine.gradcheck import network_gradients
 
 layers = [layer for layer in recipe.network.layers if not layer.startswith("dropout")]

@@ -61,7 +61,7 @@ assert np.allclose(centred @ W.T + b, unit @ (W / s).T + b - m / s * W.sum(axis=
 # differences; so do we, layer by layer.
 
 # %%
-from tenfold.networks.initialise import initial_weights
+from tenfold.networks.shapes import initial_weights
 from tenfold.numpy_engine.network import RunningNetwork
 from tenfold.numpy_engine.runtime.memory import ParameterStore
 
@@ -84,7 +84,7 @@ for layer in exact.layers:
 from tenfold.data.batches import iterate_batches
 from tenfold.numpy_engine.losses import CrossEntropy
 from tenfold.numpy_engine.optimisers import Adam
-from tenfold.schedules import learning_rate_at
+from tenfold.settings import learning_rate_at
 
 store = ParameterStore.of(network, weights, np.float64)
 layers, loss = RunningNetwork(network, store), CrossEntropy(recipe.loss)

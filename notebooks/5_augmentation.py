@@ -12,7 +12,7 @@ import numpy as np
 from scipy import ndimage
 
 import tenfold
-from tenfold.augmentation.draws import AugmentationDraws, draw_augmentation
+from tenfold.augmentation import AugmentationDraws, draw_augmentation
 from tenfold.numpy_engine.runtime.augment import augment
 from tenfold.settings import AugmentationSettings
 

@@ -14,9 +14,9 @@ import numpy as np
 from PIL import Image
 
 import tenfold
-from tenfold.pens.distort import vary
-from tenfold.pens.glyphs import DIGITS, load_glyphs
-from tenfold.pens.scenes import canvas_picture
+from tenfold.synthesis.distort import vary
+from tenfold.synthesis.glyphs import DIGITS, load_glyphs
+from tenfold.synthesis.scenes import canvas_picture
 
 lesson.style()
 SOURCE = "sample"  # or "mnist"
@@ -76,9 +76,8 @@ lesson.show_images(squeezed[:20], [f"{a} → {b}" for a, b in zip(labels[:20], s
 # same. Nothing is erased and nothing is cut into digits.
 
 # %%
-from tenfold.ink.lines import find_lines
-from tenfold.ink.open import open_picture, to_grey
-from tenfold.ink.strip import PAPER, make_strip
+from tenfold.pictures.lines import PAPER, find_lines, make_strip
+from tenfold.pictures.open import open_picture, to_grey
 
 grey = to_grey(open_picture(EXAMPLES / "note.jpg").pixels)
 box = find_lines(grey)[0]
@@ -176,7 +175,7 @@ assert digits_seen < len(answers) / 2
 # Some hands are unlike all others. Here is one that writes as in a mirror; the reader misreads it.
 
 # %%
-from tenfold.reader.examples import Example
+from tenfold.reader.adapt import Example
 from tenfold.synthesis.ink import Pen, draw_text
 from tenfold.synthesis.sources import Hand
 
@@ -195,7 +194,7 @@ lesson.show_images(mine, [reader.read(line).text for line in mine], columns=4, s
 
 # %%
 from tenfold.reader.adapt import AdaptSettings, adapt_reader
-from tenfold.reader.memory import gather_memory
+from tenfold.reader.adaptation import gather_memory
 
 examples = [Example(number, number, (make_strip(line),)) for number, line in zip(numbers, mine)]
 learned = adapt_reader(

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from tenfold import ImageDataset, load_dataset
-from tenfold.augmentation.draws import draw_augmentation
+from tenfold.augmentation import draw_augmentation
 from tenfold.data.idx import write_idx
 from tenfold.files import replace_file
 from tenfold.numpy_engine.runtime.augment import augment

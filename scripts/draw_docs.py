@@ -23,10 +23,10 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from tenfold.reader.explain import explain_reading
-from tenfold.reader.load import READER_FOLDER, load_reader
+from tenfold.reader.line_reader import READER_FOLDER, load_reader
 from tenfold.recipes.load import get_recipe
-from tenfold.report.write import write_report
 from tenfold.runs.run import start_run
+from tenfold.show.report import write_report
 
 __all__ = ["PICTURES", "digest_in", "digest_of", "draw"]
 

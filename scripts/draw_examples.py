@@ -10,11 +10,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from tenfold.pens.distort import vary
-from tenfold.pens.draw import draw_strokes
-from tenfold.pens.glyphs import load_glyphs
-from tenfold.pens.scenes import paper_picture
-from tenfold.pens.strokes import Drawing, normalise
+from tenfold.synthesis.distort import draw_strokes, vary
+from tenfold.synthesis.glyphs import Drawing, load_glyphs, normalise
+from tenfold.synthesis.scenes import paper_picture
 
 FOLDER = Path(__file__).parents[1] / "examples"
 NOTE_SEED = 11

@@ -13,8 +13,7 @@ import numpy as np
 
 from tenfold.reader.constraint import Constraint
 from tenfold.reader.decode import Decoded, Effort, decode
-from tenfold.reader.line_reader import LineReader
-from tenfold.reader.load import load_reader
+from tenfold.reader.line_reader import LineReader, load_reader
 
 __all__ = ["OnnxReader", "serving"]
 

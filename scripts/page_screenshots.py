@@ -23,7 +23,7 @@ import numpy as np
 from browser import Page, open_page
 from page_hand import Hand, in_a_row
 
-from tenfold.pens.glyphs import load_glyphs
+from tenfold.synthesis.glyphs import load_glyphs
 
 __all__ = ["prepare_page", "serve", "take_page_screenshots"]
 

@@ -17,14 +17,12 @@ import numpy as np
 from reader_strips import read_shard, shard_path
 from safetensors.numpy import load_file
 
-from tenfold.ink.strip import make_strip
-from tenfold.ink.views import find_views
-from tenfold.metrics import calibration_error
-from tenfold.numerics import log_softmax
+from tenfold.numerics import calibration_error, log_softmax
+from tenfold.pictures.lines import make_strip
+from tenfold.pictures.views import find_views
 from tenfold.reader.alphabet import DIGITS, OTHER
 from tenfold.reader.decode import decode
-from tenfold.reader.line_reader import LineReader, ReaderCard
-from tenfold.reader.load import read_recipe
+from tenfold.reader.line_reader import LineReader, ReaderCard, read_recipe
 from tenfold.synthesis.sources import RealStrip, load_sources
 
 MOST_WRONG = 0.03  # of the real numbers held out: may be answered wrong without "?"

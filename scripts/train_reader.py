@@ -20,16 +20,16 @@ from reader_strips import SHARD, read_shard, shard_path
 from safetensors.numpy import load_file, save_file
 
 from tenfold.arrays import Batch
-from tenfold.engines.base import Engine, EngineOptions
 from tenfold.engines.create import create_engine
 from tenfold.files import replace_file
-from tenfold.ink.strip import HEIGHT
-from tenfold.networks.initialise import initial_weights
+from tenfold.networks.engine import Engine, EngineOptions
+from tenfold.networks.shapes import initial_weights
+from tenfold.pictures.lines import HEIGHT
 from tenfold.reader.alphabet import OUTPUTS, encode_texts
-from tenfold.reader.load import read_recipe
+from tenfold.reader.line_reader import read_recipe
 from tenfold.recipes.schema import Recipe
-from tenfold.schedules import learning_rate_at
-from tenfold.synthesis.vary import bend, vary
+from tenfold.settings import learning_rate_at
+from tenfold.synthesis.paper import bend, vary
 
 BLOCK = 8  # shards that are gone through `PASSES` times before the next ones
 PASSES = 3

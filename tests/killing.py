@@ -123,7 +123,7 @@ def _serve(modules: list[str]) -> None:
     for module in (
         "tenfold.cli.app",
         "tenfold.runs.run",
-        "tenfold.report.write",
+        "tenfold.show.report",
         "matplotlib.figure",
         *modules,
     ):

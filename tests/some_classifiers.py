@@ -8,8 +8,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from tenfold.classifier import Classifier, ModelCard
-from tenfold.networks.initialise import initial_weights
-from tenfold.networks.shapes import Network
+from tenfold.networks.shapes import Network, initial_weights
 from tenfold.recipes.load import change_recipe, get_recipe
 from tenfold.recipes.schema import Recipe
 

@@ -160,7 +160,7 @@ def main() -> None:
     marks["training"] = trial.seconds()
     trial.end_epoch(lambda path: result.classifier.save(path), "", lambda: test(result))
     marks["saving"] = trial.epochs[0]["seconds_since_start"]
-    from tenfold.runs.environment import describe_environment
+    from tenfold.runs.folder import describe_environment
 
     if options.keep:
         result.classifier.save(options.keep)

@@ -14,54 +14,54 @@ if TYPE_CHECKING:  # what type checkers and editors see; the same names stand in
     from tenfold.arrays import ImageDataset as ImageDataset
     from tenfold.arrays import Prediction as Prediction
     from tenfold.classifier import Classifier as Classifier
+    from tenfold.data.batches import split_dataset as split_dataset
     from tenfold.data.load import load_dataset as load_dataset
-    from tenfold.data.split import split_dataset as split_dataset
+    from tenfold.doctor.examine import check_own_code as check_own_code
     from tenfold.doctor.examine import diagnose as diagnose
-    from tenfold.doctor.own_code import check_own_code as check_own_code
-    from tenfold.engines.preload import preload_engine as preload_engine
+    from tenfold.engines.create import preload_engine as preload_engine
     from tenfold.errors import TenfoldError as TenfoldError
     from tenfold.estimator.classifier import DigitClassifier as DigitClassifier
-    from tenfold.evaluation.corruptions import corrupt as corrupt
     from tenfold.evaluation.evaluate import Evaluation as Evaluation
     from tenfold.evaluation.evaluate import evaluate as evaluate
     from tenfold.evaluation.label_errors import LabelErrors as LabelErrors
     from tenfold.evaluation.label_errors import find_label_errors as find_label_errors
     from tenfold.evaluation.robustness import Robustness as Robustness
+    from tenfold.evaluation.robustness import corrupt as corrupt
     from tenfold.evaluation.robustness import measure_robustness as measure_robustness
     from tenfold.explain.explanation import explain_image as explain_image
     from tenfold.explore.duplicates import find_duplicates as find_duplicates
     from tenfold.explore.look import explore_dataset as explore_dataset
     from tenfold.export.onnx_file import export_onnx as export_onnx
     from tenfold.export.web import export_web as export_web
-    from tenfold.forms.filled import FilledForm as FilledForm
-    from tenfold.forms.many import read_forms as read_forms
+    from tenfold.forms.propose import FilledForm as FilledForm
     from tenfold.forms.propose import propose_form as propose_form
     from tenfold.forms.read import read_form as read_form
+    from tenfold.forms.read import read_forms as read_forms
     from tenfold.forms.template import Form as Form
     from tenfold.forms.template import load_form as load_form
-    from tenfold.ink.normalize import normalize_ink as normalize_ink
     from tenfold.numpy_engine.gradcheck import check_gradients as check_gradients
+    from tenfold.pictures.normalize import normalize_ink as normalize_ink
     from tenfold.reader.line_reader import LineReader as LineReader
-    from tenfold.reader.load import load_reader as load_reader
+    from tenfold.reader.line_reader import load_reader as load_reader
     from tenfold.reader.many import read_pictures as read_pictures
     from tenfold.reader.reading import Reading as Reading
     from tenfold.recipes.load import change_recipe as change_recipe
     from tenfold.recipes.load import get_recipe as get_recipe
     from tenfold.recipes.load import list_recipes as list_recipes
     from tenfold.recipes.schema import Recipe as Recipe
-    from tenfold.report.compare_page import write_comparison as write_comparison
-    from tenfold.report.write import write_report as write_report
     from tenfold.runs.folder import Run as Run
     from tenfold.runs.folder import list_runs as list_runs
     from tenfold.runs.train import train as train
     from tenfold.search.result import SearchResult as SearchResult
-    from tenfold.search.search import search_recipe as search_recipe
+    from tenfold.search.study import search_recipe as search_recipe
     from tenfold.serve.app import create_app as create_app
     from tenfold.serve.settings import ServeSettings as ServeSettings
-    from tenfold.training.compare_folds import compare_folds as compare_folds
+    from tenfold.show.compare import write_comparison as write_comparison
+    from tenfold.show.report import write_report as write_report
+    from tenfold.training.checkpoint import EpochRecord as EpochRecord
     from tenfold.training.folds import CrossValidation as CrossValidation
+    from tenfold.training.folds import compare_folds as compare_folds
     from tenfold.training.folds import cross_validate as cross_validate
-    from tenfold.training.history import EpochRecord as EpochRecord
     from tenfold.training.loop import TrainResult as TrainResult
     from tenfold.training.observers import TrainingObserver as TrainingObserver
     from tenfold.training.observers import TrainingPlan as TrainingPlan
@@ -72,9 +72,9 @@ _EXPORTS = {
     "Classifier": "tenfold.classifier",
     "CrossValidation": "tenfold.training.folds",
     "DigitClassifier": "tenfold.estimator.classifier",
-    "EpochRecord": "tenfold.training.history",
+    "EpochRecord": "tenfold.training.checkpoint",
     "Evaluation": "tenfold.evaluation.evaluate",
-    "FilledForm": "tenfold.forms.filled",
+    "FilledForm": "tenfold.forms.propose",
     "Form": "tenfold.forms.template",
     "ImageDataset": "tenfold.arrays",
     "LabelErrors": "tenfold.evaluation.label_errors",
@@ -92,9 +92,9 @@ _EXPORTS = {
     "TrainingPlan": "tenfold.training.observers",
     "change_recipe": "tenfold.recipes.load",
     "check_gradients": "tenfold.numpy_engine.gradcheck",
-    "check_own_code": "tenfold.doctor.own_code",
-    "compare_folds": "tenfold.training.compare_folds",
-    "corrupt": "tenfold.evaluation.corruptions",
+    "check_own_code": "tenfold.doctor.examine",
+    "compare_folds": "tenfold.training.folds",
+    "corrupt": "tenfold.evaluation.robustness",
     "create_app": "tenfold.serve.app",
     "cross_validate": "tenfold.training.folds",
     "diagnose": "tenfold.doctor.examine",
@@ -110,19 +110,19 @@ _EXPORTS = {
     "list_runs": "tenfold.runs.folder",
     "load_dataset": "tenfold.data.load",
     "load_form": "tenfold.forms.template",
-    "load_reader": "tenfold.reader.load",
+    "load_reader": "tenfold.reader.line_reader",
     "measure_robustness": "tenfold.evaluation.robustness",
-    "normalize_ink": "tenfold.ink.normalize",
-    "preload_engine": "tenfold.engines.preload",
+    "normalize_ink": "tenfold.pictures.normalize",
+    "preload_engine": "tenfold.engines.create",
     "propose_form": "tenfold.forms.propose",
     "read_form": "tenfold.forms.read",
-    "read_forms": "tenfold.forms.many",
+    "read_forms": "tenfold.forms.read",
     "read_pictures": "tenfold.reader.many",
-    "search_recipe": "tenfold.search.search",
-    "split_dataset": "tenfold.data.split",
+    "search_recipe": "tenfold.search.study",
+    "split_dataset": "tenfold.data.batches",
     "train": "tenfold.runs.train",
-    "write_comparison": "tenfold.report.compare_page",
-    "write_report": "tenfold.report.write",
+    "write_comparison": "tenfold.show.compare",
+    "write_report": "tenfold.show.report",
 }
 
 __all__ = ["__version__", *sorted(_EXPORTS)]

@@ -15,12 +15,11 @@ from tenfold.arguments import check_indices, checked, describe_value
 from tenfold.errors import DataError
 
 if TYPE_CHECKING:
-    from tenfold.augmentation.draws import AugmentationDraws
+    from tenfold.augmentation import AugmentationDraws
 
 __all__ = [
     "Batch",
     "ImageDataset",
-    "ImageRows",
     "Prediction",
     "Verdict",
     "WeightedDataset",

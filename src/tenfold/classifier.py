@@ -14,15 +14,15 @@ from safetensors.numpy import load_file, save
 
 from tenfold.arguments import checked, make_folder
 from tenfold.arrays import Prediction, Verdict
-from tenfold.engines.base import Engine, EngineOptions
 from tenfold.engines.create import refuse_infinite
 from tenfold.engines.ensemble import build_engine
 from tenfold.errors import DataError, ModelError, UsageError
 from tenfold.files import replace_together
-from tenfold.ink.background import Background
 from tenfold.limits import check_need
+from tenfold.networks.engine import Engine, EngineOptions
 from tenfold.networks.shapes import Network
 from tenfold.numerics import softmax
+from tenfold.pictures.paper import Background
 from tenfold.recipes.load import recipe_from_dict
 from tenfold.recipes.schema import Recipe
 from tenfold.records import pick, read_json, reading
@@ -66,7 +66,7 @@ class ModelCard:
     @property
     def reads_ink(self) -> bool:
         """Whether pictures are read as ink framed like MNIST's: light on dark, 28x28."""
-        from tenfold.ink.frame import SIDE  # imported lazily: only needed to open pictures
+        from tenfold.pictures.normalize import SIDE  # imported lazily: only needed to open pictures
 
         return self.background == "dark" and self.image_shape == (SIDE, SIDE)
 
@@ -269,7 +269,7 @@ class Classifier:
         The picture is brought to the training images' size and polarity; one of that size already is
         taken as it is.
         """
-        from tenfold.ink.normalize import fit_picture
+        from tenfold.pictures.normalize import fit_picture
 
         image = fit_picture(picture, self.card.image_shape, background=self.card.background)
         return self.predictions(image[None])[0]

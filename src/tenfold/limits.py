@@ -8,15 +8,7 @@ from typing import BinaryIO
 
 from tenfold.errors import DataError, TenfoldError, UsageError
 
-__all__ = [
-    "DEFAULT_BYTES",
-    "VARIABLE",
-    "check_need",
-    "most_bytes",
-    "raise_limit",
-    "read_at_most",
-    "scale_limit",
-]
+__all__ = ["check_need", "most_bytes", "raise_limit", "read_at_most", "scale_limit"]
 
 VARIABLE = "TENFOLD_MAX_BYTES"
 DEFAULT_BYTES = 2**30

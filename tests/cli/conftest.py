@@ -47,8 +47,8 @@ def trained(trained_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 def trained_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What `trained` copies."""
     from tenfold.recipes.load import change_recipe, parse_recipe
-    from tenfold.report.write import write_report
     from tenfold.runs.run import start_run
+    from tenfold.show.report import write_report
 
     folder = tmp_path_factory.mktemp("trained")
     data, recipe = write_npz(folder / "data.npz"), parse_recipe(RECIPE)

@@ -14,9 +14,9 @@ import pytest
 from cli_chain import Command
 from PIL import Image
 
-from tenfold.reader import adapt, memory
-from tenfold.reader.load import load_reader
-from tenfold.reader.memory import Memory
+from tenfold.reader import adapt, adaptation
+from tenfold.reader.adaptation import Memory
+from tenfold.reader.line_reader import load_reader
 
 sys.path.append(str(Path(__file__).parents[1] / "reader"))
 from hands import draw_line, small_memory, tiny_reader
@@ -39,7 +39,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch, few: Memory) -> None:
-    monkeypatch.setattr(memory, "gather_memory", lambda *, seed, data_dir: few)
+    monkeypatch.setattr(adaptation, "gather_memory", lambda *, seed, data_dir: few)
     monkeypatch.setattr(adapt, "AdaptSettings", partial(adapt.AdaptSettings, steps=4, batch_size=8, folds=2))
 
 

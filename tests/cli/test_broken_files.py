@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from cli_chain import Command
 
-import tenfold.data.summary as summary_module
+import tenfold.data.batches as summary_module
 import tenfold.evaluation.evaluate as evaluate_module
 import tenfold.evaluation.label_errors as label_errors_module
 import tenfold.evaluation.robustness as robustness_module
-from tenfold.data.summary import DataSummary
+from tenfold.data.batches import DataSummary
 from tenfold.errors import TenfoldError
 from tenfold.evaluation.evaluate import Evaluation, evaluate
 from tenfold.evaluation.label_errors import LabelErrors, find_label_errors

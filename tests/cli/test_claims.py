@@ -12,9 +12,18 @@ from pathlib import Path
 import pytest
 from cli_chain import RECIPE, Command, write_npz
 
-from tenfold.claims import LOCK, claim_folder, claim_free, claim_place, free_names, is_taken
 from tenfold.errors import UsageError
-from tenfold.files import fill_folder, hidden_beside, replace_together
+from tenfold.files import (
+    LOCK,
+    claim_folder,
+    claim_free,
+    claim_place,
+    fill_folder,
+    free_names,
+    hidden_beside,
+    is_taken,
+    replace_together,
+)
 
 SEARCH = '\n[search]\n"optimiser.learning_rate" = { low = 0.01, high = 0.5 }\n[data]\nvalidation = 0.2\n'
 

@@ -29,8 +29,7 @@ from cli_chain import (
 from PIL import Image
 from safetensors.numpy import load_file
 
-from tenfold.data.catalogue import CATALOGUE
-from tenfold.data.sample import find_sample
+from tenfold.data.catalogue import CATALOGUE, find_sample
 from tenfold.recipes.load import get_recipe, list_recipes, parse_recipe
 from tenfold.version import __version__
 

@@ -11,7 +11,7 @@ from cli_chain import Command
 from PIL import Image
 
 from tenfold.classifier import Classifier
-from tenfold.reader.load import READER_FOLDER, load_reader
+from tenfold.reader.line_reader import READER_FOLDER, load_reader
 
 onnxruntime = pytest.importorskip("onnxruntime")
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from cli_chain import Command, pictures, write_npz
 
-from tenfold.evaluation.corruptions import CORRUPTIONS
+from tenfold.evaluation.robustness import CORRUPTIONS
 from tenfold.runs.folder import open_run
 
 

@@ -18,7 +18,7 @@ import pytest
 from cli_chain import Command, Done
 from PIL import Image, ImageChops
 
-from tenfold.reader import load, many
+from tenfold.reader import line_reader, many
 from tenfold.reader.line_reader import LineReader
 
 for package in ("ink", "reader"):  # their helpers
@@ -33,9 +33,9 @@ from template_reader import template_reader, write  # noqa: E402
 def reader(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """In the place of the model that ships: printed digits, known without training."""
     card: dict[str, Any] = {}
-    shipped, load_reader = load.READER_FOLDER, load.load_reader
+    shipped, load_reader = line_reader.READER_FOLDER, line_reader.load_reader
     monkeypatch.setattr(
-        load,
+        line_reader,
         "load_reader",
         lambda path, engine: template_reader(**card) if path == shipped else load_reader(path, engine=engine),
     )
@@ -332,8 +332,8 @@ def test_a_pipe_that_is_closed(place: Path, tmp_path: Path) -> None:
         save(f"f/{number}.png", str(number))
     code = (
         f"import sys; sys.path.append({str(Path(__file__).parents[1] / 'reader')!r})\n"
-        "import tenfold.reader.load, template_reader\n"
-        "tenfold.reader.load.load_reader = lambda *_, **__: template_reader.template_reader()\n"
+        "import tenfold.reader.line_reader, template_reader\n"
+        "tenfold.reader.line_reader.load_reader = lambda *_, **__: template_reader.template_reader()\n"
         "from tenfold.cli import main\nsys.argv = ['tenfold', 'read', 'f', '--csv']\nmain()\n"
     )
     reading, writing = os.pipe()
@@ -455,7 +455,7 @@ def test_models(tenfold: Command, trained: Path) -> None:
     """The built-in one by its name, a saved reader, and a model of single images, which is for predict."""
     picture = save("a.png", "7")
     assert tenfold("read", picture, "--model", "reader").out == tenfold("read", picture).out
-    saved = load.LineReader.load(load.READER_FOLDER)
+    saved = line_reader.LineReader.load(line_reader.READER_FOLDER)
     saved.save("mine")
     assert tenfold("read", picture, "--model", "mine/model.safetensors").code == 0
     run = trained / "runs" / "one"
@@ -474,7 +474,7 @@ def test_the_reader_that_ships_reads_at_once(place: Path) -> None:
         "import sys\nfrom tenfold.cli import main\n"
         "sys.argv = ['tenfold', 'read', 'one.png', '--json', '--explain', 'sheets']\n"
         "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code\n"
-        "heavy = ['torch', 'matplotlib', 'jinja2', 'rich', 'scipy', 'tenfold.training', 'tenfold.report']\n"
+        "heavy = ['torch', 'matplotlib', 'jinja2', 'rich', 'scipy', 'tenfold.training', 'tenfold.show']\n"
         "assert not [name for name in heavy if name in sys.modules]\n"
     )
     done = subprocess.run(
@@ -526,7 +526,7 @@ def test_several_processes_answer_in_the_order_of_the_pictures(place: Path) -> N
 @pytest.fixture
 def shipped(monkeypatch: pytest.MonkeyPatch) -> None:
     """The model that comes with the package, instead of the one of printed letters."""
-    monkeypatch.setattr(load, "load_reader", lambda path, engine: LineReader.load(path, engine=engine))
+    monkeypatch.setattr(line_reader, "load_reader", lambda path, engine: LineReader.load(path, engine=engine))
 
 
 @pytest.mark.usefixtures("shipped")

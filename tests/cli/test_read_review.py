@@ -14,8 +14,8 @@ import pytest
 from cli_chain import Command
 from PIL import Image
 
-from tenfold.reader import load
-from tenfold.reader.examples import collect_examples, label_pictures
+from tenfold.reader import line_reader
+from tenfold.reader.adapt import collect_examples, label_pictures
 
 sys.path.append(str(Path(__file__).parents[1] / "reader"))  # its helpers
 
@@ -28,7 +28,7 @@ Asked = list[dict[str, Any]]
 @pytest.fixture(autouse=True)
 def reader(monkeypatch: pytest.MonkeyPatch) -> None:
     """In the place of the model that ships: printed digits, known without training."""
-    monkeypatch.setattr(load, "load_reader", lambda path, engine: template_reader())
+    monkeypatch.setattr(line_reader, "load_reader", lambda path, engine: template_reader())
 
 
 @pytest.fixture

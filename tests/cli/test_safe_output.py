@@ -12,7 +12,7 @@ from PIL import Image
 
 from tenfold.cli.output import plain_table, stdout
 from tenfold.errors import printable
-from tenfold.pages.paths import shown_command, shown_path
+from tenfold.files import shown_command, shown_path
 from tenfold.recipes.load import change_recipe, parse_recipe, recipe_to_toml
 
 EVIL = "\x1b]0;owned\x07\x9b2J\u202egnp.exe\x7f"

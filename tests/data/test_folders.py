@@ -5,8 +5,7 @@ import pytest
 from PIL import Image
 
 from tenfold.data import folders
-from tenfold.data.folders import class_folders, read_image_folder, split_folders
-from tenfold.data.workers import decode_pictures
+from tenfold.data.folders import class_folders, decode_pictures, read_image_folder, split_folders
 from tenfold.errors import DataError
 
 RNG = np.random.default_rng(0)
@@ -109,7 +108,7 @@ def test_progress(pictures, cache):
 
 
 def test_several_processes_give_the_same(pictures, monkeypatch):
-    monkeypatch.setattr("tenfold.data.workers.CHUNK", 7)
+    monkeypatch.setattr("tenfold.data.folders.CHUNK", 7)
     paths = [str(path) for path in sorted(pictures.glob("*/*.png"))]
     several = decode_pictures(paths, processes=2)
     for one, other in zip(decode_pictures(paths, processes=1), several, strict=True):
@@ -117,7 +116,7 @@ def test_several_processes_give_the_same(pictures, monkeypatch):
 
 
 def test_several_processes_name_the_first_file_that_is_broken(pictures, monkeypatch):
-    monkeypatch.setattr("tenfold.data.workers.CHUNK", 7)
+    monkeypatch.setattr("tenfold.data.folders.CHUNK", 7)
     for name in ("2/1.png", "9/5.png"):
         (pictures / name).write_bytes(b"no picture")
     with pytest.raises(DataError, match=r"2/1\.png"):

@@ -25,7 +25,7 @@ from tenfold.data.idx import parse_idx, read_payload
 from tenfold.data.load import load_dataset
 from tenfold.data.tables import read_csv, read_npz
 from tenfold.errors import ModelError, TenfoldError, UsageError
-from tenfold.ink.open import open_grey
+from tenfold.pictures.open import open_grey
 from tenfold.recipes.load import change_recipe, get_recipe
 from tenfold.training.ensemble import train
 

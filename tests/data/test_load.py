@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tenfold.data.catalogue import CATALOGUE
+from tenfold.data.catalogue import CATALOGUE, find_sample
 from tenfold.data.idx import write_idx
 from tenfold.data.load import find_dataset, load_dataset
-from tenfold.data.sample import find_sample
 from tenfold.errors import DataError, DataNotFoundError, TenfoldError, UsageError
 
 RNG = np.random.default_rng(0)
@@ -226,7 +225,7 @@ def test_the_sample_by_name(downloads):
 
 
 def test_neither_mnist_nor_the_sample(monkeypatch):
-    monkeypatch.setattr("tenfold.data.sample.find_sample", lambda: None)
+    monkeypatch.setattr("tenfold.data.catalogue.find_sample", lambda: None)
     with pytest.raises(DataNotFoundError) as error:
         load_dataset(offline=True)
     one_line(error, "TENFOLD_DATA_DIR", "tenfold[sample]")
@@ -372,6 +371,6 @@ def test_an_npz_that_would_unpickle_runs_nothing(tmp_path):
 
 def test_importing_is_cheap():
     heavy = ["torch", "PIL", "scipy", "matplotlib", "pydantic", "urllib.request", "mlxtend"]
-    code = f"import sys, tenfold.data.load, tenfold.data.summary; print(set({heavy}) & set(sys.modules))"
+    code = f"import sys, tenfold.data.load, tenfold.data.batches; print(set({heavy}) & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

@@ -13,14 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tenfold.arrays import ImageDataset, ImageRows, count_pixels, iterate_pieces
-from tenfold.data.batches import iterate_batches
+from tenfold.data.batches import iterate_batches, split_dataset, summarise
 from tenfold.data.catalogue import CATALOGUE
+from tenfold.data.download import local_file
 from tenfold.data.idx import parse_idx, read_idx, read_payload, write_idx
 from tenfold.data.load import load_dataset
-from tenfold.data.named import local_file
-from tenfold.data.split import split_dataset
-from tenfold.data.summary import summarise
-from tenfold.ink.background import find_background
+from tenfold.pictures.paper import find_background
 from tenfold.recipes.load import change_recipe, get_recipe
 from tenfold.settings import AugmentationSettings
 from tenfold.training.loop import train

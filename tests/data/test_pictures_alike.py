@@ -16,8 +16,8 @@ from PIL import Image
 
 from tenfold.arrays import ImageDataset
 from tenfold.classifier import Classifier
+from tenfold.data.folders import decode_pictures
 from tenfold.data.load import load_dataset
-from tenfold.data.workers import decode_pictures
 from tenfold.errors import DataError
 from tenfold.estimator.classifier import DigitClassifier
 from tenfold.estimator.pixels import flatten_pictures

@@ -12,15 +12,14 @@ import numpy as np
 import pytest
 
 from tenfold.classifier import Classifier, read_card
-from tenfold.cli.run_data import load_data_for
+from tenfold.cli.options import load_data_for
+from tenfold.data.catalogue import load_sample
 from tenfold.data.load import load_dataset, load_parts
 from tenfold.data.ranges import find_range, looks_wrapped
-from tenfold.data.sample import load_sample
 from tenfold.errors import DataError, TenfoldWarning
 from tenfold.evaluation.evaluate import evaluate
 from tenfold.recipes.load import change_recipe, get_recipe
-from tenfold.serve.images import parse_images
-from tenfold.serve.refusal import Refusal
+from tenfold.serve.images import Refusal, parse_images
 from tenfold.training.ensemble import train
 
 

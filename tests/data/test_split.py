@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tenfold.arrays import ImageDataset
-from tenfold.data.split import fold_indices, split_dataset, split_indices
+from tenfold.data.batches import fold_indices, split_dataset, split_indices
 from tenfold.errors import DataError, UsageError
 
 LABELS = st.lists(st.integers(0, 4), min_size=2, max_size=80).map(np.array)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tenfold.arrays import ImageDataset
-from tenfold.data.summary import DataSummary, summarise
+from tenfold.data.batches import DataSummary, summarise
 from tenfold.errors import DataError
 
 RNG = np.random.default_rng(0)

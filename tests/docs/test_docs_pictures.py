@@ -9,7 +9,7 @@ import pytest
 from draw_docs import DOCS, PICTURES, digest_in, digest_of
 from page_code import blocks_of
 
-from tenfold.data.sample import find_sample
+from tenfold.data.catalogue import find_sample
 
 
 @pytest.mark.parametrize("name", PICTURES)

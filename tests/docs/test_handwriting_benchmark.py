@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 from scipy.stats import binomtest
 
-from tenfold.metrics import edit_distance, wilson_interval
+from tenfold.numerics import edit_distance, wilson_interval
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 NAMES = (

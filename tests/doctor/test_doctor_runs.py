@@ -14,24 +14,21 @@ import pytest
 from browser import Page
 
 from tenfold.arrays import ImageDataset
-from tenfold.data.sample import find_sample, load_sample
+from tenfold.data.catalogue import find_sample, load_sample
 from tenfold.doctor import fix
-from tenfold.doctor.charts import Mark, draw_line
 from tenfold.doctor.checks_data import best_shift, check_data
-from tenfold.doctor.checks_learning import check_dead
-from tenfold.doctor.checks_run import check_claim, check_history
-from tenfold.doctor.diagnosis import Diagnosis
-from tenfold.doctor.examination import Examination
+from tenfold.doctor.checks_learning import check_claim, check_dead, check_history
+from tenfold.doctor.diagnosis import Diagnosis, Examination
 from tenfold.doctor.examine import diagnose
-from tenfold.doctor.fix import Comparison, compare_recipes, describe_changes, write_fixed
-from tenfold.doctor.page import write_page
-from tenfold.doctor.range_test import range_test
-from tenfold.doctor.readings import read_layers, saturation, view_inside
+from tenfold.doctor.fix import Comparison, compare_recipes, describe_changes, range_test, write_fixed
 from tenfold.doctor.recipe_under_test import prepare_recipe
+from tenfold.doctor.trials import read_layers, saturation, view_inside
 from tenfold.doctor.words import WORDS
 from tenfold.recipes.load import change_recipe, get_recipe
 from tenfold.recipes.schema import Recipe
-from tenfold.training.history import EpochRecord
+from tenfold.show.charts import Mark, draw_line
+from tenfold.show.diagnosis import write_page
+from tenfold.training.checkpoint import EpochRecord
 
 
 @pytest.fixture(scope="module")

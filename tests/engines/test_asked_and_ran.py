@@ -14,12 +14,11 @@ from tenfold.arrays import ImageDataset
 from tenfold.classifier import Classifier, ModelCard
 from tenfold.cli import main
 from tenfold.engines import create
-from tenfold.engines.base import EngineOptions
 from tenfold.engines.create import check_engine, choose_engine, create_engine
 from tenfold.errors import DataError, MissingDependencyError, ModelError, UsageError
-from tenfold.networks.initialise import initial_weights
-from tenfold.reader.line_reader import LineReader
-from tenfold.reader.load import load_reader
+from tenfold.networks.engine import EngineOptions
+from tenfold.networks.shapes import initial_weights
+from tenfold.reader.line_reader import LineReader, load_reader
 from tenfold.runs.run import start_run
 from tenfold.training.ensemble import train
 from tenfold.training.folds import cross_validate
@@ -168,7 +167,7 @@ def test_what_excludes_each_other_is_refused(
 
 @pytest.mark.parametrize(("name", "steps"), [("cnn", "min_steps = 600"), ("fast", "steps = 215")])
 def test_epochs_asked_for_are_epochs(name: str, steps: str, capsys: pytest.CaptureFixture[str]) -> None:
-    from tenfold.cli.recipe_changes import choose_recipe
+    from tenfold.cli.options import choose_recipe
     from tenfold.training.prepare import plan_steps
 
     for changes, short in (([], {"training.epochs": 1}), (["training.epochs=1"], {})):

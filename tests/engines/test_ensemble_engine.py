@@ -16,7 +16,7 @@ from tenfold.classifier import Classifier, ModelCard
 from tenfold.engines import ensemble
 from tenfold.engines.ensemble import MOVES, EnsembleEngine, move_images, split_members
 from tenfold.errors import ModelError, UsageError
-from tenfold.networks.initialise import initial_weights
+from tenfold.networks.shapes import initial_weights
 from tenfold.recipes.load import recipe_from_dict
 from tenfold.recipes.schema import Recipe
 

@@ -8,12 +8,11 @@ import torch
 
 from tenfold.arrays import Batch, ImageDataset, WeightedDataset
 from tenfold.data.batches import iterate_batches
-from tenfold.engines.base import Engine, EngineOptions
 from tenfold.engines.create import create_engine
 from tenfold.errors import DataError
-from tenfold.networks.initialise import initial_weights
+from tenfold.networks.engine import Engine, EngineOptions
 from tenfold.networks.layers import parse_layers
-from tenfold.networks.shapes import plan_network
+from tenfold.networks.shapes import initial_weights, plan_network
 from tenfold.numpy_engine.engine import NumpyEngine
 from tenfold.numpy_engine.losses import LOSSES
 from tenfold.recipes.load import change_recipe, get_recipe

@@ -9,12 +9,11 @@ import numpy as np
 import pytest
 
 from tenfold.arrays import Batch
-from tenfold.engines.base import EngineOptions
 from tenfold.engines.create import create_engine
 from tenfold.engines.ensemble import build_engine
-from tenfold.networks.initialise import initial_weights
+from tenfold.networks.engine import EngineOptions
 from tenfold.networks.layers import parse_layers
-from tenfold.networks.shapes import Network, plan_network
+from tenfold.networks.shapes import Network, initial_weights, plan_network
 from tenfold.numpy_engine.network import RunningNetwork
 from tenfold.numpy_engine.runtime.batches import AnsweringNetwork
 from tenfold.numpy_engine.runtime.memory import ParameterStore

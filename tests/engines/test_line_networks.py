@@ -8,13 +8,12 @@ import numpy as np
 import pytest
 
 from tenfold.arrays import Batch
-from tenfold.engines.base import EngineOptions
 from tenfold.engines.check import check_recipe
 from tenfold.engines.create import create_engine
 from tenfold.errors import RecipeError, UsageError
-from tenfold.networks.initialise import initial_weights
+from tenfold.networks.engine import EngineOptions
 from tenfold.networks.layers import parse_layers
-from tenfold.networks.shapes import Network, plan_network
+from tenfold.networks.shapes import Network, initial_weights, plan_network
 from tenfold.numpy_engine.runtime.answers import Winograd, transform_kernels
 from tenfold.recipes.load import recipe_from_dict
 from tenfold.settings import LossSettings, OptimiserSettings

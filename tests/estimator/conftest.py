@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tenfold.arrays import ImageDataset
-from tenfold.data.sample import load_sample
+from tenfold.data.catalogue import load_sample
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -14,7 +14,7 @@ from sklearn.metrics import log_loss
 from tenfold import Classifier, DigitClassifier, ImageDataset, get_recipe, train
 from tenfold.errors import RecipeError, TenfoldError
 from tenfold.estimator import learning
-from tenfold.estimator.progress import EpochLines
+from tenfold.estimator.learning import EpochLines
 from tenfold.recipes.load import change_recipe
 
 ENGINES = ["numpy", "torch"]

@@ -9,7 +9,7 @@ import pytest
 from scipy import ndimage
 
 from tenfold.errors import UsageError
-from tenfold.evaluation.corruptions import CORRUPTIONS, SEVERITIES, corrupt
+from tenfold.evaluation.robustness import CORRUPTIONS, SEVERITIES, corrupt
 
 NAMES = list(CORRUPTIONS)
 

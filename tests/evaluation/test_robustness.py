@@ -10,8 +10,7 @@ import pytest
 from tenfold.arrays import ImageDataset
 from tenfold.classifier import Classifier
 from tenfold.errors import DataError, ModelError, UsageError
-from tenfold.evaluation.corruptions import CORRUPTIONS, corrupt
-from tenfold.evaluation.robustness import Robustness, measure_robustness
+from tenfold.evaluation.robustness import CORRUPTIONS, Robustness, corrupt, measure_robustness
 from tenfold.recipes.load import change_recipe, get_recipe
 from tenfold.training.ensemble import train
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from tenfold.arrays import ImageDataset
 from tenfold.classifier import Classifier, ModelCard
-from tenfold.networks.initialise import initial_weights
+from tenfold.networks.shapes import initial_weights
 from tenfold.recipes.load import recipe_from_dict
 from tenfold.training.ensemble import train
 

@@ -17,8 +17,8 @@ from small_models import LINEAR, MLP, small_classifier, small_images
 from tenfold.arrays import ImageDataset
 from tenfold.errors import UsageError
 from tenfold.explain.explanation import Explanation, explain_predictions
-from tenfold.explain.shown import Shown, mark_boxes
-from tenfold.explain.write import check_target, write_explanation
+from tenfold.explain.subject import Shown, mark_boxes
+from tenfold.show.explanation import check_target, write_explanation
 
 LONG = tuple(f"a-class-with-a-rather-long-name-without-a-space-{k}" * 2 for k in range(14))
 CASES = ["digits", "linear", "long names", "nothing"]

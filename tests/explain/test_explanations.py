@@ -11,19 +11,25 @@ from small_models import KINKED, LINEAR, MLP, SMOOTH, small_classifier, small_im
 from tenfold.arrays import ImageDataset
 from tenfold.classifier import Classifier
 from tenfold.errors import DataError
-from tenfold.explain import neighbours as module
-from tenfold.explain.explanation import Explanation, explain_image, explain_predictions
-from tenfold.explain.neighbours import Neighbours, find_neighbours
-from tenfold.explain.terminal import draw_blocks, draw_marks
-from tenfold.explain.without import PLACES, split_ink
-from tenfold.explain.words import (
+from tenfold.explain import explanation as module
+from tenfold.explain.attributions import PLACES, split_ink
+from tenfold.explain.explanation import (
+    Explanation,
+    Neighbours,
+    explain_image,
+    explain_predictions,
+    find_neighbours,
+)
+from tenfold.show.components import difference
+from tenfold.show.explanation_words import (
+    draw_blocks,
+    draw_marks,
     explain_verdict,
     likeliest,
     percent,
     tell_neighbours,
     tell_runner_up,
 )
-from tenfold.pages.numbers import difference
 
 NAMES = ("a", "b", "c", "d")
 

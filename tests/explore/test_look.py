@@ -12,9 +12,8 @@ from looked_at import explorations, letters, noise
 
 from tenfold.arrays import ImageDataset
 from tenfold.errors import DataError, UsageError
-from tenfold.explore.look import explore_dataset
-from tenfold.explore.record import get_record
-from tenfold.explore.words import (
+from tenfold.explore.look import explore_dataset, get_record
+from tenfold.show.data_terminal import (
     count_of,
     duplicate_sentences,
     group_line,

@@ -14,19 +14,19 @@ from tenfold.arrays import ImageDataset
 from tenfold.classifier import Classifier
 from tenfold.errors import FigureNotMetError, MissingDependencyError, UsageError
 from tenfold.evaluation.evaluate import evaluate
-from tenfold.export import check, forms
+from tenfold.export import forms
 from tenfold.export.card import write_card
 from tenfold.export.forms import FORMS, Source, default_place, export_as
 from tenfold.export.onnx_file import export_onnx
 from tenfold.reader.alphabet import OUTPUTS
-from tenfold.reader.load import load_reader
+from tenfold.reader.line_reader import load_reader
 from tenfold.recipes.load import get_recipe
 
 pytest.importorskip("onnxruntime")
 
 
 def source_of(classifier: Classifier, **more: Any) -> Source:
-    images = check.check_images(classifier.card.image_shape, 30)
+    images = forms.check_images(classifier.card.image_shape, 30)
     return Source(classifier, "mine", "runs/mine", images, "made-up images", **more)
 
 
@@ -37,7 +37,7 @@ def source() -> Source:
 
 @pytest.fixture(scope="module")
 def reader_source() -> Source:
-    return Source(load_reader(), "mine", "", check.check_strips(2), "made-up strips")
+    return Source(load_reader(), "mine", "", forms.check_strips(2), "made-up strips")
 
 
 def content_of(place: Path) -> dict[str, bytes]:
@@ -108,12 +108,12 @@ def test_a_file_that_answers_otherwise_does_not_take_the_place(
 
 def test_agreement_sees_other_columns_of_strips(tmp_path: Path) -> None:
     """The bias of one character is raised: it becomes the likeliest in every column."""
-    reader, strips = load_reader(), check.check_strips(2)
+    reader, strips = load_reader(), forms.check_strips(2)
     weights = reader.engine.weights()
     (last,) = [name for name in weights if name.endswith(".bias") and weights[name].shape == (2 * OUTPUTS,)]
     weights[last][[3, OUTPUTS + 3]] += 200  # in both parts of a column
     reader.with_weights(weights).save(tmp_path / "three")
-    found = check.compare_saved(reader, tmp_path / "three", strips, "made-up strips")
+    found = forms.compare_saved(reader, tmp_path / "three", strips, "made-up strips")
     assert (found.images, found.differing) == (8, 8) and found.difference > 0.9
     with pytest.raises(FigureNotMetError, match="answers 8 of 8 made-up strips otherwise"):
         found.require()
@@ -123,22 +123,22 @@ def test_agreement_sees_probabilities_answers_and_refusals(tmp_path: Path) -> No
     """One network whose bias is moved: by hand, the softmax moves as its derivative says."""
     recipe = recipe_of(["flatten", "linear classes"])
     classifier = classifier_of(recipe, (4, 4), rejects=True, most_none=0.5)
-    images = check.check_images((4, 4), 200)
+    images = forms.check_images((4, 4), 200)
     classifier.save(tmp_path / "same")
-    assert check.compare_saved(classifier, tmp_path / "same", images, "").difference == 0
+    assert forms.compare_saved(classifier, tmp_path / "same", images, "").difference == 0
     weights = classifier.engine.weights()
     weights["linear1.bias"][-1] += 100
     classifier.with_weights(weights).save(tmp_path / "refusing")
-    found = check.compare_saved(classifier, tmp_path / "refusing", images, "")
+    found = forms.compare_saved(classifier, tmp_path / "refusing", images, "")
     assert found.differing == 200 and found.difference > 0.5
     with pytest.raises(FigureNotMetError, match="answers 200 of 200"):
         found.require()
 
 
 def test_made_up_images_are_always_the_same_and_not_all_alike() -> None:
-    images = check.check_images((9, 7), 40)
+    images = forms.check_images((9, 7), 40)
     assert images.shape == (40, 9, 7) and images.dtype == np.uint8
-    np.testing.assert_array_equal(images, check.check_images((9, 7), 40))
+    np.testing.assert_array_equal(images, forms.check_images((9, 7), 40))
     assert len({image.tobytes() for image in images}) == 40
     assert (images == 0).any() and (images == 255).any()
 
@@ -153,7 +153,7 @@ def card_of(classifier: Classifier, path: Path, **more: Any) -> str:
 def test_the_card_tells_figures_data_and_limits(tmp_path: Path) -> None:
     names = ("on|e", "two", "three")
     classifier = classifier_of(recipe_of(["flatten", "linear classes"]), (9, 8), class_names=names)
-    images = check.check_images((9, 8), 60)
+    images = forms.check_images((9, 8), 60)
     labels = np.arange(60) % 3
     evaluation = evaluate(classifier, ImageDataset(images, labels, names, "blobs"))
     data = {"name": "blobs", "train": 1200, "val": 0, "sha256": "abc", "note": ""}

@@ -25,18 +25,17 @@ from some_classifiers import (
 )
 
 from tenfold.classifier import Classifier, ModelCard
-from tenfold.engines.base import EngineOptions
 from tenfold.engines.create import create_engine
 from tenfold.errors import MissingDependencyError, UsageError
-from tenfold.export.onnx_file import export_onnx
-from tenfold.export.onnx_graph import Graph, add_layers
-from tenfold.ink.strip import make_strip
+from tenfold.export.onnx_file import Graph, add_layers, export_onnx
+from tenfold.networks.engine import EngineOptions
 from tenfold.networks.layers import LAYER_KINDS, parse_layers
 from tenfold.networks.shapes import plan_network
 from tenfold.numpy_engine.runtime.answers import fold_network
+from tenfold.pictures.lines import make_strip
 from tenfold.reader.alphabet import CHARACTERS
 from tenfold.reader.decode import decode
-from tenfold.reader.load import load_reader
+from tenfold.reader.line_reader import load_reader
 from tenfold.reader.reading import COLUMN_WIDTH
 from tenfold.recipes.load import get_recipe, list_recipes
 from tenfold.settings import LossSettings

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from tenfold.forms.checks import apply_checks, to_number
+from tenfold.forms.read import apply_checks, to_number
 from tenfold.forms.template import Check
 
 SUM = (Check("total", ("a", "b")),)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from tenfold.forms.outline import find_edge_outlines, find_outlines
+from tenfold.forms.register import find_edge_outlines, find_outlines
 
 CORNERS = np.array([(90, 60), (520, 95), (500, 400), (60, 370)], np.float64)
 

@@ -13,10 +13,9 @@ from typer.testing import CliRunner
 
 from tenfold.cli.app import app
 from tenfold.errors import DataError
-from tenfold.forms.many import read_forms
-from tenfold.forms.read import FormReader
+from tenfold.forms.read import FormReader, read_forms
 from tenfold.forms.template import load_form
-from tenfold.reader.load import load_reader
+from tenfold.reader.line_reader import load_reader
 
 VALUES = {"a": "27", "b": "45", "total": "72"}
 SUM = '[[check]]\nsum = "total = a + b"'

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tenfold.errors import DataError, TenfoldError
 from tenfold.forms.propose import propose_form, write_form
 from tenfold.forms.template import Check, Field, Form, load_form
-from tenfold.ink.open import open_picture
+from tenfold.pictures.open import open_picture
 
 SUM = '[[check]]\nsum = "total = a + b"'
 

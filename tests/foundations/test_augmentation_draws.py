@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter1d
 
-from tenfold.augmentation.draws import draw_augmentation
+from tenfold.augmentation import draw_augmentation
 from tenfold.settings import AugmentationSettings
 
 COUNT, SHAPE = 4000, (28, 20)

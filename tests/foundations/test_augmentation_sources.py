@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tenfold.augmentation.draws import AugmentationDraws, draw_augmentation
-from tenfold.augmentation.sources import find_sources
+from tenfold.augmentation import AugmentationDraws, draw_augmentation, find_sources
 from tenfold.settings import AugmentationSettings
 
 SHAPE = (7, 9, 6)  # N, H, W

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tenfold.schedules import factor_at, learning_rate_at
-from tenfold.settings import ScheduleSettings
+from tenfold.settings import ScheduleSettings, factor_at, learning_rate_at
 
 NAMES = ("constant", "cosine", "linear", "step", "one-cycle")
 

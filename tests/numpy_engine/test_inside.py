@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tenfold.engines.base import EngineOptions
-from tenfold.networks.initialise import initial_weights
+from tenfold.networks.engine import EngineOptions
 from tenfold.networks.layers import parse_layers
-from tenfold.networks.shapes import plan_network
+from tenfold.networks.shapes import initial_weights, plan_network
 from tenfold.numpy_engine.gradcheck import network_gradients
 from tenfold.numpy_engine.network import look_inside
 from tenfold.settings import LossSettings

@@ -10,10 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tenfold.arrays import Batch
-from tenfold.engines.base import EngineOptions
-from tenfold.networks.initialise import initial_weights
+from tenfold.networks.engine import EngineOptions
 from tenfold.networks.layers import LAYER_KINDS, parse_layers
-from tenfold.networks.shapes import Network, plan_network
+from tenfold.networks.shapes import Network, initial_weights, plan_network
 from tenfold.numpy_engine.engine import NumpyEngine
 from tenfold.numpy_engine.runtime.answers import fold_network
 from tenfold.numpy_engine.runtime.batches import CHUNK_NUMBERS, AnsweringNetwork

@@ -8,7 +8,7 @@ import torch
 from scipy import ndimage
 from torch.nn import functional as F
 
-from tenfold.augmentation.draws import AugmentationDraws, draw_augmentation
+from tenfold.augmentation import AugmentationDraws, draw_augmentation
 from tenfold.numpy_engine.runtime.augment import augment
 from tenfold.settings import AugmentationSettings
 

@@ -12,10 +12,9 @@ import torch
 from torch.nn import functional as F
 
 from tenfold.arrays import Batch
-from tenfold.engines.base import EngineOptions
-from tenfold.networks.initialise import initial_weights
+from tenfold.networks.engine import EngineOptions
 from tenfold.networks.layers import parse_layers
-from tenfold.networks.shapes import Network, plan_network
+from tenfold.networks.shapes import Network, initial_weights, plan_network
 from tenfold.numpy_engine.engine import NumpyEngine
 from tenfold.numpy_engine.runtime import batches, products
 from tenfold.numpy_engine.runtime.batches import learns_by_image

@@ -12,12 +12,11 @@ from torch import nn
 from torch.nn import functional as F
 
 from tenfold.arrays import Batch
-from tenfold.augmentation.draws import draw_augmentation
-from tenfold.engines.base import Engine, EngineOptions
+from tenfold.augmentation import draw_augmentation
 from tenfold.errors import ModelError
-from tenfold.networks.initialise import initial_weights
+from tenfold.networks.engine import Engine, EngineOptions
 from tenfold.networks.layers import parse_layers
-from tenfold.networks.shapes import Network, plan_network
+from tenfold.networks.shapes import Network, initial_weights, plan_network
 from tenfold.numpy_engine.engine import NumpyEngine
 from tenfold.numpy_engine.gradcheck import check_network_gradients, network_gradients
 from tenfold.numpy_engine.runtime.batches import CHUNK_NUMBERS

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from tenfold.engines.base import decays, group_factor
 from tenfold.errors import RecipeError
+from tenfold.networks.engine import decays, group_factor
 from tenfold.networks.shapes import Parameter
 from tenfold.numpy_engine import optimisers
 from tenfold.numpy_engine.optimisers import OPTIMISERS

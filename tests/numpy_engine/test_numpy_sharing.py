@@ -17,10 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tenfold.arrays import Batch
-from tenfold.engines.base import EngineOptions
-from tenfold.networks.initialise import initial_weights
+from tenfold.networks.engine import EngineOptions
 from tenfold.networks.layers import parse_layers
-from tenfold.networks.shapes import plan_network
+from tenfold.networks.shapes import initial_weights, plan_network
 from tenfold.numpy_engine.engine import NumpyEngine
 from tenfold.numpy_engine.network import build_layer
 from tenfold.numpy_engine.runtime import products, threads

@@ -14,7 +14,7 @@ from PIL import Image
 import tenfold
 from tenfold import Classifier, ImageDataset, LineReader, TenfoldError
 from tenfold.classifier import ModelCard
-from tenfold.networks.initialise import initial_weights
+from tenfold.networks.shapes import initial_weights
 from tenfold.recipes.load import recipe_from_dict
 
 TINY = recipe_from_dict({"name": "tiny", "network": {"layers": ["flatten", "linear classes"]}})

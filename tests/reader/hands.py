@@ -5,18 +5,16 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from tenfold.ink.strip import HEIGHT, make_strip
-from tenfold.ink.views import find_views
-from tenfold.networks.initialise import initial_weights
-from tenfold.pens.distort import vary
-from tenfold.pens.draw import draw_strokes
-from tenfold.pens.glyphs import load_glyphs
-from tenfold.pens.strokes import Drawing, normalise
+from tenfold.networks.shapes import initial_weights
+from tenfold.pictures.lines import HEIGHT, make_strip
+from tenfold.pictures.views import find_views
+from tenfold.reader.adapt import Example
+from tenfold.reader.adaptation import Memory, Strip
 from tenfold.reader.alphabet import DIGITS, OUTPUTS
-from tenfold.reader.examples import Example
 from tenfold.reader.line_reader import LineReader, ReaderCard
-from tenfold.reader.memory import Memory, Strip
 from tenfold.recipes.load import parse_recipe
+from tenfold.synthesis.distort import draw_strokes, vary
+from tenfold.synthesis.glyphs import Drawing, load_glyphs, normalise
 from tenfold.synthesis.sources import Hand, Sources
 from tenfold.synthesis.strips import Mixture, StripMaker
 

@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from tenfold.ink.strip import PAPER
+from tenfold.pictures.lines import PAPER
 from tenfold.reader.alphabet import BLANK, CHARACTERS, DIGITS, OTHER, OUTPUTS
-from tenfold.reader.line_reader import LineReader, ReaderCard
-from tenfold.reader.load import read_recipe
+from tenfold.reader.line_reader import LineReader, ReaderCard, read_recipe
 from tenfold.reader.reading import COLUMN_WIDTH, LEAD
 
 __all__ = ["template_reader", "write"]

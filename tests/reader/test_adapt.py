@@ -12,17 +12,23 @@ from hands import draw_hand, small_memory, tiny_reader
 from template_reader import template_reader, write
 
 from tenfold.errors import DataError, UsageError
-from tenfold.ink.strip import PAPER, make_strip
 from tenfold.numpy_engine.runtime.answers import fold_network
+from tenfold.pictures.lines import PAPER, make_strip
 from tenfold.reader import adapt
-from tenfold.reader.adapt import AdaptSettings, adapt_reader, unfold_weights
-from tenfold.reader.adaptation import Adaptation, Answer, Forgetting, Score, read_views, score
-from tenfold.reader.examples import Example
-from tenfold.reader.line_reader import LineReader
-from tenfold.reader.load import load_reader
-from tenfold.reader.memory import Memory, gather_memory
-from tenfold.synthesis import package
-from tenfold.synthesis.package import package_sources
+from tenfold.reader.adapt import AdaptSettings, Example, adapt_reader, unfold_weights
+from tenfold.reader.adaptation import (
+    Adaptation,
+    Answer,
+    Forgetting,
+    Memory,
+    Score,
+    gather_memory,
+    read_views,
+    score,
+)
+from tenfold.reader.line_reader import LineReader, load_reader
+from tenfold.synthesis import sources
+from tenfold.synthesis.sources import package_sources
 
 SHORT = AdaptSettings(steps=24, batch_size=8, folds=2)
 
@@ -227,7 +233,7 @@ def test_a_saved_reader_answers_the_same_and_nothing_is_replaced(tiny: LineReade
 
 
 def test_the_memory_is_drawn_anew_from_what_the_package_has(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(package, "find_dataset", lambda name, data_dir=None: None)
+    monkeypatch.setattr(sources, "find_dataset", lambda name, data_dir=None: None)
     one, two = (gather_memory(seed=1, rehearsed=12, held=12) for _ in range(2))
     assert len(one.rehearsed) == len(one.held) == 12
     for (strip, text), (same, again) in zip(one.rehearsed + one.held, two.rehearsed + two.held, strict=True):
@@ -237,7 +243,7 @@ def test_the_memory_is_drawn_anew_from_what_the_package_has(monkeypatch: pytest.
 
 
 def test_what_is_measured_is_of_glyphs_that_are_not_rehearsed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(package, "find_dataset", lambda name, data_dir=None: None)
+    monkeypatch.setattr(sources, "find_dataset", lambda name, data_dir=None: None)
     train, held = package_sources("train"), package_sources("held")
     (ours,), (theirs,) = train.hands, held.hands
     assert set(ours.glyphs) == set(theirs.glyphs) == set("0123456789")

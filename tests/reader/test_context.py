@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from tenfold.reader.constraint import Constraint, Length
-from tenfold.reader.context import drop_words, read_again
 from tenfold.reader.reading import Line
-from tenfold.reader.table import Cell
+from tenfold.reader.table import Cell, drop_words, read_again
 
 BOX = (0, 0, 1, 1)
 Found = tuple[Cell, Line | None]

@@ -10,7 +10,7 @@ from hands import draw_line
 from template_reader import template_reader, write
 
 from tenfold.errors import UsageError
-from tenfold.reader.examples import Labelled, collect_examples, label_pictures
+from tenfold.reader.adapt import Labelled, collect_examples, label_pictures
 
 
 def test_the_strips_are_those_that_the_reader_sees(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from template_reader import write
 
 from tenfold import LineReader, Reading, load_reader, read_pictures
 from tenfold.errors import DataError, UsageError
-from tenfold.ink.pdf import find_pages
+from tenfold.pictures.formats import find_pages
 from tenfold.reader import many
 
 

@@ -12,15 +12,14 @@ from template_reader import template_reader, write
 
 from tenfold.arrays import Prediction
 from tenfold.errors import UsageError
-from tenfold.explain.occlusion import saliency_map, winner_of
-from tenfold.explain.sheet import CARD, COLOURS, PAPER, WIDTH, bars, paragraph, stack
-from tenfold.ink.strip import PAPER as GROUND
+from tenfold.explain.attributions import saliency_map, winner_of
+from tenfold.pictures.drawing import CARD, COLOURS, PAPER, WIDTH, bars, paragraph, stack
+from tenfold.pictures.lines import PAPER as GROUND
 from tenfold.reader.alphabet import BLANK, CHARACTERS
 from tenfold.reader.explain import decisive_pixels, explain_reading
-from tenfold.reader.line_reader import LineReader
-from tenfold.reader.load import load_reader
+from tenfold.reader.line_reader import LineReader, load_reader
+from tenfold.reader.many import SheetFolder
 from tenfold.reader.reading import COLUMN_WIDTH
-from tenfold.reader.sheet_folder import SheetFolder
 
 READER = template_reader()
 

@@ -12,7 +12,7 @@ from scipy.special import softmax
 
 from tenfold.classifier import Classifier, ModelCard
 from tenfold.errors import ModelError
-from tenfold.networks.initialise import initial_weights
+from tenfold.networks.shapes import initial_weights
 from tenfold.recipes.load import get_recipe
 
 RECIPE = get_recipe("mlp-small")

@@ -11,16 +11,14 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 from tables_drawn import draw_table
 
-from tenfold.ink.open import open_picture, to_grey
-from tenfold.ink.strip import make_strip
-from tenfold.ink.views import find_views
+from tenfold.pictures.lines import make_strip
+from tenfold.pictures.open import open_picture, to_grey
+from tenfold.pictures.views import find_views
 from tenfold.reader import page as page_module
 from tenfold.reader.constraint import Length
 from tenfold.reader.decode import Decoded, Effort, decode
-from tenfold.reader.line_reader import LineReader
-from tenfold.reader.load import load_reader
-from tenfold.reader.troubles import TOO_MUCH
-from tenfold.reader.words import are_words, choose_evenly, holds_frame, is_number, split_line
+from tenfold.reader.line_reader import LineReader, load_reader
+from tenfold.reader.troubles import TOO_MUCH, are_words, choose_evenly, holds_frame, is_number, split_line
 
 FONT = f"{matplotlib.get_data_path()}/fonts/ttf/DejaVuSans.ttf"
 WORDS = [

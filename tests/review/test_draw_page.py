@@ -17,8 +17,7 @@ from PIL import Image
 
 from tenfold.errors import DataError, UsageError
 from tenfold.forms.template import Check, Field, write_form_text
-from tenfold.review.draw import draw_form
-from tenfold.review.form_file import Mistake, parse_form
+from tenfold.review.draw import Mistake, draw_form, parse_form
 
 NEVER = ("save", {"fields": [{"name": "end", "box": [0, 0, 1, 1]}]})  # ends a page that a test left open
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tenfold.ink.views import find_views
-from tenfold.reader.columns import make_form
+from tenfold.pictures.views import find_views
+from tenfold.reader.decode import make_form
 from tenfold.reader.reading import Reading
 from tenfold.review.items import items_of, with_texts
 

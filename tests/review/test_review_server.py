@@ -20,11 +20,10 @@ import pytest
 from local_pages import Running, crop, item, running
 
 from tenfold.errors import DataError, MissingDependencyError, UsageError
+from tenfold.reader.adapt import collect_examples, label_pictures
 from tenfold.reader.constraint import make_constraint
-from tenfold.reader.examples import collect_examples, label_pictures
-from tenfold.review.page import ReviewItem, review
-from tenfold.review.text import describe_form, fits, to_text, why_not_text
-from tenfold.serve.refusal import Refusal
+from tenfold.review.page import ReviewItem, describe_form, fits, review, to_text, why_not_text
+from tenfold.serve.images import Refusal
 
 FINISH = ("finish", {})
 

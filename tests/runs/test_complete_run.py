@@ -10,8 +10,8 @@ import pytest
 
 from tenfold.recipes.load import recipe_from_dict
 from tenfold.runs.folder import Run
-from tenfold.runs.measure import complete_run
 from tenfold.runs.run import start_run
+from tenfold.runs.train import complete_run
 
 
 @pytest.fixture(scope="module")

@@ -15,8 +15,8 @@ import pytest
 
 from tenfold import get_recipe, train
 from tenfold.arrays import ImageDataset
-from tenfold.claims import LOCK, claim_folder
 from tenfold.errors import UsageError
+from tenfold.files import LOCK, claim_folder
 from tenfold.recipes.load import change_recipe
 
 TRAIN = [
@@ -35,7 +35,7 @@ TRAIN = [
 HOLD = """
 import sys, time
 from pathlib import Path
-from tenfold.claims import claim_folder
+from tenfold.files import claim_folder
 with claim_folder(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)

@@ -8,7 +8,7 @@ from tenfold.arrays import ImageDataset
 from tenfold.recipes.load import recipe_from_dict
 from tenfold.recipes.schema import Recipe
 from tenfold.search.result import SearchResult
-from tenfold.search.search import search_recipe
+from tenfold.search.study import search_recipe
 
 SPACE: dict[str, Any] = {
     "optimiser.learning_rate": {"low": 1e-4, "high": 1.0, "log": True},

@@ -18,18 +18,18 @@ import pytest
 from searched import SPACE, run_search, searched
 
 from tenfold.arrays import ImageDataset
+from tenfold.data.batches import split_dataset
 from tenfold.data.load import load_dataset
-from tenfold.data.split import split_dataset
 from tenfold.errors import MissingDependencyError, ModelError, RecipeError, TenfoldError, UsageError
 from tenfold.recipes.load import change_recipe, get_recipe, recipe_to_toml
 from tenfold.recipes.schema import Recipe
-from tenfold.search import search as search_module
 from tenfold.search import study
+from tenfold.search import study as search_module
 from tenfold.search.result import SearchTrial, write_best
-from tenfold.search.trial import Bench, Score
+from tenfold.search.space import Bench, Score
+from tenfold.training.checkpoint import EpochRecord
 from tenfold.training.ensemble import train
 from tenfold.training.folds import cross_validate
-from tenfold.training.history import EpochRecord
 from tenfold.training.observers import TrainingObserver, TrainingPlan
 
 

@@ -16,8 +16,8 @@ from searched import SPACE, run_search, searched
 from tenfold.arrays import ImageDataset
 from tenfold.cli import main
 from tenfold.recipes.load import get_recipe, recipe_to_toml
-from tenfold.report.search_page import write_search_page
 from tenfold.search.space import check_space, own_picks
+from tenfold.show.search import write_search_page
 
 Command = Callable[..., tuple[Any, str, str]]
 

@@ -10,8 +10,7 @@ import pytest
 from serving import AppClient, make_classifier, open_client
 
 from tenfold.classifier import Classifier
-from tenfold.reader.line_reader import LineReader
-from tenfold.reader.load import AnyModel, load_reader
+from tenfold.reader.line_reader import AnyModel, LineReader, load_reader
 from tenfold.serve.settings import ServeSettings
 
 

@@ -23,13 +23,13 @@ from fastapi import FastAPI
 from PIL import Image
 
 from tenfold.classifier import Classifier, ModelCard
-from tenfold.networks.initialise import initial_weights
-from tenfold.pens.glyphs import load_glyphs
-from tenfold.pens.scenes import canvas_picture, paper_picture
-from tenfold.reader.load import AnyModel
+from tenfold.networks.shapes import initial_weights
+from tenfold.reader.line_reader import AnyModel
 from tenfold.recipes.load import change_recipe, get_recipe
 from tenfold.serve.app import create_app
 from tenfold.serve.settings import ServeSettings
+from tenfold.synthesis.glyphs import load_glyphs
+from tenfold.synthesis.scenes import canvas_picture, paper_picture
 
 __all__ = ["EXAMPLES", "AppClient", "Running", "base64_of", "canvases", "make_classifier", "numbers"]
 __all__ += ["open_client", "png_of", "running"]

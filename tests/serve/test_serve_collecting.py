@@ -7,7 +7,7 @@ import weakref
 
 import pytest
 
-from tenfold.serve.collecting import collect_rarely
+from tenfold.serve.settings import collect_rarely
 
 
 class Knot:

@@ -20,12 +20,10 @@ import uvicorn
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
-from tenfold.serve import connections, middleware
-from tenfold.serve.connections import Connections
-from tenfold.serve.hosts import client_of
-from tenfold.serve.middleware import Measures, Middleware
-from tenfold.serve.protocol import make_protocol
-from tenfold.serve.settings import ServeSettings
+from tenfold.serve import connections
+from tenfold.serve.bodies import make_protocol
+from tenfold.serve.connections import Connections, Measures, Middleware
+from tenfold.serve.settings import ServeSettings, client_of
 
 PATIENCE = 60.0  # seconds, on a busy machine
 LONG, SHORT = 30.0, 0.2  # deadlines that a test does not meet, and that it waits for
@@ -95,7 +93,7 @@ def watched(
     monkeypatch: pytest.MonkeyPatch, limit: int = 16, timeout: float = LONG, keep_alive: float = LONG
 ) -> Iterator[Watched]:
     made = Watched(limit, timeout, keep_alive)
-    for module in (connections, middleware):
+    for module in (connections, connections):
         monkeypatch.setattr(module, "write_line", made.lines.append)
     thread = threading.Thread(target=lambda: asyncio.run(made.run()))
     thread.start()

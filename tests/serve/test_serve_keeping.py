@@ -13,7 +13,7 @@ from serving import AppClient, base64_of
 
 from tenfold.errors import DataError
 from tenfold.serve.corrections import Correction, Corrections
-from tenfold.serve.refusal import Refusal
+from tenfold.serve.images import Refusal
 
 GIVEN = Correction("7", "1", bytes(1000))
 STRIP = {"image": base64_of(bytes(784)), "label": "7"}

@@ -19,9 +19,9 @@ from PIL import Image
 from serving import EXAMPLES, AppClient, base64_of, png_of
 
 from tenfold.errors import UsageError
-from tenfold.ink.open import open_picture
-from tenfold.ink.strip import make_strip
-from tenfold.reader.examples import label_pictures
+from tenfold.pictures.lines import make_strip
+from tenfold.pictures.open import open_picture
+from tenfold.reader.adapt import label_pictures
 from tenfold.serve import bodies
 from tenfold.serve.settings import ServeSettings
 

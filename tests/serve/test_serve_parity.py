@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw, ImageFont
 from serving import EXAMPLES, AppClient, base64_of, canvases, make_classifier, numbers, open_client, png_of
 
 from tenfold.classifier import Classifier
-from tenfold.explain.gradient import gradient_saliency
+from tenfold.explain.attributions import gradient_saliency
 from tenfold.reader.alphabet import BLANK, CHARACTERS
 from tenfold.reader.line_reader import LineReader
 from tenfold.reader.reading import LEAD, Line, Reading

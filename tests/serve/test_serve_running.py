@@ -21,7 +21,7 @@ from serving import EXAMPLES, Running, base64_of, numbers, running
 from tenfold.classifier import Classifier
 from tenfold.errors import DataError, UsageError
 from tenfold.reader.line_reader import LineReader
-from tenfold.serve.run import serve
+from tenfold.serve.app import serve
 from tenfold.serve.settings import ServeSettings
 
 PNG, RAW = {"Content-Type": "image/png"}, {"Content-Type": "application/octet-stream"}

@@ -18,13 +18,12 @@ from serving import EXAMPLES, AppClient, base64_of, make_classifier
 from tenfold.classifier import Classifier
 from tenfold.errors import DataError
 from tenfold.serve import bodies, images
+from tenfold.serve.answer import split_body
 from tenfold.serve.batches import Batches
 from tenfold.serve.bodies import Bodies
-from tenfold.serve.images import answer_images
+from tenfold.serve.images import Refusal, answer_images
 from tenfold.serve.pool import HEAVY, Reply, WorkerDiedError, WorkerPool
-from tenfold.serve.refusal import Refusal
 from tenfold.serve.settings import ServeSettings
-from tenfold.serve.split import split_body
 from tenfold.serve.worker import FRAME, _Worker, join_frame
 
 FIVE = (EXAMPLES / "five.png").read_bytes()

@@ -9,7 +9,7 @@ import matplotlib
 import numpy as np
 import pytest
 
-from tenfold.ink.strip import HEIGHT, make_strip
+from tenfold.pictures.lines import HEIGHT, make_strip
 from tenfold.reader.alphabet import CHARACTERS, DIGITS
 from tenfold.synthesis.ink import draw_glyph, draw_text, random_pen, slope_ink
 from tenfold.synthesis.paper import draw_rules, make_paper, photograph

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.ndimage import center_of_mass
 
-from tenfold.ink.strip import PAPER
-from tenfold.synthesis.vary import bend, vary
+from tenfold.pictures.lines import PAPER
+from tenfold.synthesis.paper import bend, vary
 
 
 def bar(width: int) -> np.ndarray:

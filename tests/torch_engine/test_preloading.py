@@ -53,7 +53,7 @@ def test_the_library_is_there_before_the_import() -> None:
     program = """
 import sys
 from pathlib import Path
-from tenfold.engines.preload import _open_library
+from tenfold.engines.create import _open_library
 _open_library()
 print("libtorch_cpu" in Path("/proc/self/maps").read_text(), "torch" in sys.modules)
 import torch

@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.ndimage import map_coordinates
 
-from tenfold.augmentation.draws import AugmentationDraws, draw_augmentation
+from tenfold.augmentation import AugmentationDraws, draw_augmentation
 from tenfold.settings import AugmentationSettings
 from tenfold.torch_engine.augment import augment
 

@@ -11,18 +11,16 @@ import torch
 from torch import nn
 
 from tenfold.arrays import Batch
-from tenfold.augmentation.draws import draw_augmentation
-from tenfold.engines.base import EngineOptions
+from tenfold.augmentation import draw_augmentation
 from tenfold.errors import ModelError, UsageError
-from tenfold.networks.initialise import initial_weights
+from tenfold.networks.engine import EngineOptions
 from tenfold.networks.layers import parse_layers
-from tenfold.networks.shapes import Network, plan_network
+from tenfold.networks.shapes import Network, initial_weights, plan_network
 from tenfold.settings import AugmentationSettings, LossSettings, OptimiserSettings, ParameterGroup
-from tenfold.torch_engine.autograd import autograd_gradients
-from tenfold.torch_engine.averaging import decay_at
 from tenfold.torch_engine.engine import TorchEngine
-from tenfold.torch_engine.machine import choose_device, describe, set_threads
-from tenfold.torch_engine.precision import choose_precision
+from tenfold.torch_engine.machine import choose_device, choose_precision, describe, set_threads
+from tenfold.torch_engine.modules import autograd_gradients
+from tenfold.torch_engine.optimisers import decay_at
 
 CNN = [
     "pixel-unshuffle 2", "conv 8 3x3 padding same no-bias", "batch-norm", "relu",

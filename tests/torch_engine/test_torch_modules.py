@@ -8,9 +8,8 @@ import torch
 from torch import nn
 
 from tenfold.errors import ModelError
-from tenfold.networks.initialise import initial_weights
 from tenfold.networks.layers import LAYER_KINDS, parse_layers
-from tenfold.networks.shapes import Network, plan_network
+from tenfold.networks.shapes import Network, initial_weights, plan_network
 from tenfold.torch_engine.modules import Dropout, Residual, build_module, load_weights
 
 

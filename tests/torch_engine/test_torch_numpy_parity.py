@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 
 from tenfold.arrays import Batch
-from tenfold.engines.base import EngineOptions
-from tenfold.networks.initialise import initial_weights
+from tenfold.networks.engine import EngineOptions
 from tenfold.networks.layers import parse_layers
-from tenfold.networks.shapes import plan_network
+from tenfold.networks.shapes import initial_weights, plan_network
 from tenfold.settings import LossSettings, OptimiserSettings, ParameterGroup
 from tenfold.torch_engine.engine import TorchEngine
 

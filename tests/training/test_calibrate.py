@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from tenfold.metrics import calibration_error
-from tenfold.training.calibrate import fit_temperature
+from tenfold.numerics import calibration_error
+from tenfold.training.prepare import fit_temperature
 
 
 @pytest.mark.parametrize("true_temperature", [0.5, 1.0, 4.0])

@@ -13,7 +13,7 @@ from scipy.special import softmax
 
 from tenfold.arrays import ImageDataset
 from tenfold.classifier import Classifier
-from tenfold.data.sample import find_sample, load_sample
+from tenfold.data.catalogue import find_sample, load_sample
 from tenfold.errors import DataError, ModelError, RecipeError
 from tenfold.recipes.load import change_recipe, get_recipe
 from tenfold.training.loop import train

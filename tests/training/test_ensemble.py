@@ -22,10 +22,10 @@ from tenfold.errors import RecipeError, TenfoldError
 from tenfold.recipes.schema import Recipe
 from tenfold.runs.run import resume_run, start_run
 from tenfold.training import loop
-from tenfold.training.calibrate import fit_temperature
+from tenfold.training.checkpoint import EpochRecord, read_history
 from tenfold.training.ensemble import has_checkpoint, train
-from tenfold.training.history import EpochRecord, read_history
 from tenfold.training.observers import TrainingObserver, TrainingPlan
+from tenfold.training.prepare import fit_temperature
 
 FIGURES = ("epoch", "steps", "train_loss", "train_accuracy", "val_loss", "val_accuracy")
 
@@ -129,7 +129,7 @@ def test_views_of_one_network(blobs: ImageDataset, engine: str, tmp_path: Path) 
 
 
 def test_one_temperature_for_all(blobs: ImageDataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tenfold.training.calibrate.LEAST_IMAGES", 100)
+    monkeypatch.setattr("tenfold.training.prepare.LEAST_IMAGES", 100)
     train_set, val_set = halves(blobs)
     result = train(ensemble_of(2, 5), train_set, val_set, engine="numpy")
     expected = fit_temperature(result.classifier.engine.logits(val_set.images), val_set.labels)

@@ -13,9 +13,8 @@ from tenfold.arrays import ImageDataset
 from tenfold.cli import main
 from tenfold.cli.output import emit_json
 from tenfold.errors import DivergedError
+from tenfold.training.checkpoint import EpochRecord, at_chance, find_failure
 from tenfold.training.ensemble import train
-from tenfold.training.history import EpochRecord
-from tenfold.training.outcome import at_chance, find_failure
 
 
 def test_chance_is_the_commonest_class_within_two_standard_errors() -> None:

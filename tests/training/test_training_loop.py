@@ -16,10 +16,9 @@ from sklearn.metrics import log_loss
 
 from tenfold.arrays import ImageDataset
 from tenfold.errors import DataError, ModelError, RecipeError, TenfoldError
-from tenfold.networks.initialise import initial_weights
-from tenfold.schedules import learning_rate_at
-from tenfold.training.checkpoint import read_checkpoint
-from tenfold.training.history import EpochRecord, read_history
+from tenfold.networks.shapes import initial_weights
+from tenfold.settings import learning_rate_at
+from tenfold.training.checkpoint import EpochRecord, read_checkpoint, read_history
 from tenfold.training.loop import CHECKPOINT, TrainResult, train
 from tenfold.training.observers import TrainingObserver, TrainingPlan
 from tenfold.training.prepare import input_scaling

@@ -12,7 +12,7 @@ from page_screenshots import serve
 from web_host import host
 
 from tenfold.export.web import export_web
-from tenfold.reader.load import load_reader
+from tenfold.reader.line_reader import load_reader
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ from web_host import host
 
 from tenfold.errors import UsageError
 from tenfold.export.web import export_web
-from tenfold.reader.load import load_reader
+from tenfold.reader.line_reader import load_reader
 from tenfold.recipes.load import get_recipe
 
 TWO = Path(__file__).parents[2] / "examples" / "two.png"

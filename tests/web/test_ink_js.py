@@ -13,13 +13,11 @@ from lab import Lab, open_lab
 from PIL import Image, ImageDraw, ImageFilter
 from scipy import ndimage
 
-from tenfold.ink.lift import lift_ink
-from tenfold.ink.lines import find_lines
-from tenfold.ink.normalize import fit_picture
-from tenfold.ink.open import open_picture
-from tenfold.ink.strip import make_strip
-from tenfold.pens.glyphs import DIGITS, load_glyphs
-from tenfold.pens.scenes import canvas_picture, paper_picture
+from tenfold.pictures.lines import find_lines, make_strip
+from tenfold.pictures.normalize import fit_picture, lift_ink
+from tenfold.pictures.open import open_picture
+from tenfold.synthesis.glyphs import DIGITS, load_glyphs
+from tenfold.synthesis.scenes import canvas_picture, paper_picture
 
 SHAPES = [(1, 1), (3, 40), (37, 52), (90, 7)]
 IMPORT = "const m = await import('/js/ink/{}.js'); "

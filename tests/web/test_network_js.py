@@ -16,12 +16,11 @@ from lab import Lab, open_lab
 from some_classifiers import classifier_of, ensemble_of, images_of, random_layers, recipe_of, trained_weights
 
 from tenfold.classifier import Classifier
-from tenfold.explain.gradient import gradient_saliency
-from tenfold.export.web_model import write_web_model
-from tenfold.ink.strip import HEIGHT, PAPER
+from tenfold.explain.attributions import gradient_saliency
+from tenfold.export.web import write_web_model
+from tenfold.pictures.lines import HEIGHT, PAPER
 from tenfold.reader.alphabet import OUTPUTS
-from tenfold.reader.line_reader import LineReader, ReaderCard
-from tenfold.reader.load import AnyModel, load_reader, read_recipe
+from tenfold.reader.line_reader import AnyModel, LineReader, ReaderCard, load_reader, read_recipe
 from tenfold.recipes.load import change_recipe, get_recipe, list_recipes
 
 TOLERANCE = 1e-5

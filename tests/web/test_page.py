@@ -19,10 +19,9 @@ from page_hand import Hand, Pointer, fit, in_a_row
 from page_hosts import Served
 from PIL import Image
 
-from tenfold.ink.strip import PAPER
-from tenfold.pens.glyphs import load_glyphs
-from tenfold.pens.strokes import Drawing, load_strokes
-from tenfold.reader.load import load_reader
+from tenfold.pictures.lines import PAPER
+from tenfold.reader.line_reader import load_reader
+from tenfold.synthesis.glyphs import Drawing, load_glyphs, load_strokes
 
 TWO = Path(__file__).parents[2] / "examples" / "two.png"
 MARKS = Path(__file__).parents[2] / "examples" / "marks.jpg"

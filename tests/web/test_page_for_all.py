@@ -14,7 +14,7 @@ from browser import Page
 from page_hand import Hand, in_a_row
 from page_hosts import Served
 
-from tenfold.pens.glyphs import load_glyphs
+from tenfold.synthesis.glyphs import load_glyphs
 
 AXE = (Path(axe_core_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
 GLYPHS = {glyph.label: glyph.strokes for glyph in reversed(load_glyphs())}

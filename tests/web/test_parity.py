@@ -18,7 +18,7 @@ from PIL import Image
 
 from tenfold.export.onnx_file import export_onnx
 from tenfold.export.web import export_web
-from tenfold.reader.load import load_reader
+from tenfold.reader.line_reader import load_reader
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 TOLERANCE = 1e-3  # of a probability

@@ -16,18 +16,17 @@ from lab import Lab, open_lab
 from PIL import Image, ImageDraw, ImageFilter
 from some_classifiers import classifier_of
 
-from tenfold.export.web_model import write_web_model
-from tenfold.ink.strip import HEIGHT
+from tenfold.export.web import write_web_model
 from tenfold.numerics import log_softmax
-from tenfold.pens.glyphs import DIGITS, load_glyphs
-from tenfold.pens.scenes import paper_picture
+from tenfold.pictures.lines import HEIGHT
 from tenfold.reader.alphabet import CHARACTERS, OUTPUTS
 from tenfold.reader.decode import decode
 from tenfold.reader.explain import decisive_pixels
-from tenfold.reader.line_reader import LineReader
-from tenfold.reader.load import load_reader
+from tenfold.reader.line_reader import LineReader, load_reader
 from tenfold.reader.reading import middle_of
 from tenfold.recipes.load import get_recipe
+from tenfold.synthesis.glyphs import DIGITS, load_glyphs
+from tenfold.synthesis.scenes import paper_picture
 
 TABLE, PAGES = "marks.jpg", ("sheet", "sudoku-page")  # of which the browser reads lines, not cells
 EXAMPLES = [

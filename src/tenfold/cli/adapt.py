@@ -13,11 +13,10 @@ from tenfold.cli.output import emit_json, percent, plain_table, progress_bar, st
 from tenfold.errors import UsageError
 
 if TYPE_CHECKING:
+    from tenfold.reader.adapt import Example
     from tenfold.reader.adaptation import Adaptation, Score
-    from tenfold.reader.examples import Example
     from tenfold.reader.line_reader import LineReader
 
-__all__ = ["adapt_command"]
 
 LeftOut = list[tuple[str, str]]  # pictures that gave no example, each with the reason
 
@@ -60,9 +59,8 @@ def adapt_command(
     """
     from tenfold.errors import FigureNotMetError
     from tenfold.reader.adapt import adapt_reader
-    from tenfold.reader.adaptation import check_free
-    from tenfold.reader.load import load_reader
-    from tenfold.reader.memory import gather_memory
+    from tenfold.reader.adaptation import check_free, gather_memory
+    from tenfold.reader.line_reader import load_reader
 
     started = time.perf_counter()
     if out:
@@ -95,8 +93,7 @@ def adapt_command(
 
 def _save(adaptation: Adaptation, out: Path | None, about: dict[str, str]) -> Path:
     """Into the folder asked for, else into the first free one of my-reader, my-reader-2, ..."""
-    from tenfold.claims import LOCK, free_names
-    from tenfold.files import hidden_beside
+    from tenfold.files import LOCK, free_names, hidden_beside
 
     if out is not None:
         return adaptation.save(out, about)
@@ -113,7 +110,7 @@ def _save(adaptation: Adaptation, out: Path | None, about: dict[str, str]) -> Pa
 def _collect(pictures: list[str], labels: str | None, progress: Any) -> tuple[list[Example], LeftOut]:
     """At least one example, or a DataError that says why there is none."""
     from tenfold.errors import DataError
-    from tenfold.reader.examples import collect_examples, label_pictures
+    from tenfold.reader.adapt import collect_examples, label_pictures
 
     examples, left_out = collect_examples(label_pictures(pictures, labels), progress=progress)
     if not examples:

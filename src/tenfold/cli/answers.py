@@ -15,20 +15,11 @@ from tenfold.errors import printable
 from tenfold.files import csv_line
 
 if TYPE_CHECKING:
-    from tenfold.ink.pdf import PdfPage
+    from tenfold.pictures.formats import PdfPage
     from tenfold.reader.reading import Reading
     from tenfold.reader.table import Table
     from tenfold.review.page import ReviewItem
 
-__all__ = [
-    "Answer",
-    "Answers",
-    "find_pages",
-    "find_pictures",
-    "open_answers",
-    "standard_input",
-    "tell_reading",
-]
 
 _MOST_DOUBTS = 3  # characters that an answer names
 _NTH = ["first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth"]
@@ -51,7 +42,7 @@ class Answer(NamedTuple):
     @property
     def source(self) -> str | PdfPage:
         """What the picture is opened by."""
-        from tenfold.ink.pdf import PdfPage
+        from tenfold.pictures.formats import PdfPage
 
         return self.path if self.page is None else PdfPage(self.path, self.page)
 
@@ -209,12 +200,12 @@ def standard_input() -> BinaryIO:
 def find_pages(given: str) -> list[tuple[str | PdfPage, str]]:
     """As `find_pictures`, with PDF documents among them, each as its pages."""
     from tenfold.errors import DataError
-    from tenfold.ink import pdf
+    from tenfold.pictures import formats
 
     found: list[tuple[str | PdfPage, str]] = []
     for path, error in find_pictures(given, besides=(".pdf",)):
         try:
-            pages = [] if error or path == "-" or not pdf.is_pdf(path) else pdf.find_pages(path)
+            pages = [] if error or path == "-" or not formats.is_pdf(path) else formats.find_pages(path)
             found += [(page, "") for page in pages] or [(path, error)]
         except DataError as wrong:
             found.append((path, str(wrong)))

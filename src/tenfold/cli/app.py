@@ -7,28 +7,25 @@ from typing import Annotated
 import typer
 
 from tenfold.cli.adapt import adapt_command
-from tenfold.cli.compare import compare_command
 from tenfold.cli.crossval import crossval_command
 from tenfold.cli.data import app as data_app
 from tenfold.cli.doctor import doctor_command
 from tenfold.cli.evaluate import evaluate_command
 from tenfold.cli.explain import explain_command
 from tenfold.cli.export import export_command
-from tenfold.cli.form import form_command
+from tenfold.cli.form_answers import form_command
 from tenfold.cli.gradcheck import gradcheck_command
 from tenfold.cli.label_errors import label_errors_command
+from tenfold.cli.models import app as recipes_app
 from tenfold.cli.predict import predict_command
 from tenfold.cli.read import read_command
-from tenfold.cli.recipes import app as recipes_app
-from tenfold.cli.report import report_command
 from tenfold.cli.robustness import robustness_command
 from tenfold.cli.runs import app as runs_app
+from tenfold.cli.runs import compare_command, report_command
 from tenfold.cli.search import search_command
 from tenfold.cli.serve import serve_command
 from tenfold.cli.train import train_command
 from tenfold.version import __version__
-
-__all__ = ["app"]
 
 app = typer.Typer(
     name="tenfold",

@@ -20,10 +20,7 @@ from tenfold.cli.options import (
 from tenfold.cli.output import emit_json, percent, plain_table, progress_bar, stderr, stdout
 
 if TYPE_CHECKING:
-    from tenfold.training.compare_folds import FoldComparison
-    from tenfold.training.folds import CrossValidation
-
-__all__ = ["crossval_command"]
+    from tenfold.training.folds import CrossValidation, FoldComparison
 
 
 def crossval_command(
@@ -44,13 +41,11 @@ def crossval_command(
     quiet: Quiet = False,
 ) -> None:
     """Evaluate recipes by k-fold cross-validation: mean, spread, and whether differences are significant."""
-    from tenfold.cli.recipe_changes import choose_recipes
+    from tenfold.cli.options import choose_recipes
     from tenfold.cli.training_progress import FoldProgress
     from tenfold.data.load import load_dataset
-    from tenfold.engines.create import check_engine
-    from tenfold.engines.preload import preload_engine
-    from tenfold.training.compare_folds import compare_folds
-    from tenfold.training.folds import cross_validate
+    from tenfold.engines.create import check_engine, preload_engine
+    from tenfold.training.folds import compare_folds, cross_validate
 
     chosen = choose_recipes(recipes, changes)
     for each in chosen:
@@ -84,7 +79,7 @@ def crossval_command(
 
 
 def _show(results: list[CrossValidation], comparisons: list[FoldComparison], *, quiet: bool) -> None:
-    from tenfold.training.outcome import POINTER
+    from tenfold.training.checkpoint import POINTER
 
     console, first = stdout(), results[0]
     console.print(f"{first.dataset}: {len(first.fold):,} images in {len(first.scores)} folds", markup=False)

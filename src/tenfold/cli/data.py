@@ -11,10 +11,8 @@ from tenfold.cli.options import DataDir, Json, Offline, Quiet, Seed
 from tenfold.cli.output import emit_json, plain_table, progress_bar, stdout
 
 if TYPE_CHECKING:
-    from tenfold.explore.look import Exploration
-    from tenfold.explore.record import Record
+    from tenfold.explore.look import Exploration, Record
 
-__all__ = ["app"]
 
 app = typer.Typer(help="List the named data sets, inspect one, or download one.", invoke_without_command=True)
 
@@ -50,8 +48,8 @@ def info_command(
     quiet: Quiet = False,
 ) -> None:
     """Check a data set and summarise it."""
+    from tenfold.data.batches import pixel_moments
     from tenfold.data.load import load_dataset
-    from tenfold.data.summary import pixel_moments
 
     with progress_bar(quiet=quiet) as progress:
         dataset = load_dataset(source, split=split, data_dir=data_dir, offline=offline, progress=progress)
@@ -102,8 +100,7 @@ def show_command(
 ) -> None:
     """Inspect a data set: classes, mean images, examples, pixels, and duplicates."""
     from tenfold.data.load import load_parts
-    from tenfold.explore.look import explore_dataset
-    from tenfold.explore.record import get_record
+    from tenfold.explore.look import explore_dataset, get_record
 
     with progress_bar(quiet=quiet) as progress:
         parts = load_parts(source, split=split, data_dir=data_dir, offline=offline, progress=progress)
@@ -118,7 +115,7 @@ def show_command(
     elif written:
         stdout().print("\n".join(f"{kind}: {path}" for kind, path in written.items()), markup=False)
     else:
-        from tenfold.explore.terminal import print_exploration
+        from tenfold.show.data_terminal import print_exploration
 
         print_exploration(exploration, stdout())
 
@@ -127,7 +124,7 @@ def _show_record(record: Record, as_json: bool) -> None:
     if as_json:
         emit_json(record.to_dict())
         return
-    from tenfold.explore.terminal import print_record
+    from tenfold.show.data_terminal import print_record
 
     print_record(record, stdout())
 
@@ -137,11 +134,11 @@ def _write_pages(
 ) -> dict[str, str]:
     written = {}
     if html is not None:
-        from tenfold.explore.page import write_page
+        from tenfold.show.data_page import write_page
 
         written["page"] = str(write_page(exploration, html, record=record))
     if png is not None:
-        from tenfold.explore.poster import write_poster
+        from tenfold.show.data_page import write_poster
 
         written["picture"] = str(write_poster(exploration, png))
     return written

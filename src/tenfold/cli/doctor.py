@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from tenfold.doctor.diagnosis import Diagnosis, Finding
     from tenfold.doctor.fix import Comparison
 
-__all__ = ["doctor_command"]
 
 _FAULT_FOUND = 3  # exit code
 _COLOURS = {"fault": "red", "warning": "yellow", "note": "cyan"}
@@ -41,7 +40,7 @@ def doctor_command(
     """
     from tenfold.doctor.examine import examine_target
     from tenfold.doctor.fix import compare_recipes, write_fixed
-    from tenfold.doctor.page import write_page
+    from tenfold.show.diagnosis import write_page
 
     with progress_bar(quiet=quiet) as progress:
         diagnosis, dataset = examine_target(

@@ -8,14 +8,21 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tenfold.cli.models import find_model
-from tenfold.cli.options import DataDir, DataSource, EngineName, Json, Offline, Quiet
+from tenfold.cli.options import (
+    DataDir,
+    DataSource,
+    EngineName,
+    Json,
+    Offline,
+    Quiet,
+    keeps_scores,
+    load_data_for,
+)
 from tenfold.cli.output import emit_json, percent, plain_table, progress_bar, stderr, stdout
-from tenfold.cli.run_data import keeps_scores, load_data_for
 
 if TYPE_CHECKING:
     from tenfold.evaluation.evaluate import Evaluation
 
-__all__ = ["evaluate_command"]
 
 _MOST_CLASSES = 20  # of a confusion matrix that a terminal can show
 
@@ -41,8 +48,7 @@ def evaluate_command(
 ) -> None:
     """Evaluate a model: accuracy with its interval, per class, calibration, the worst misses."""
     from tenfold.classifier import Classifier
-    from tenfold.evaluation.evaluate import evaluate
-    from tenfold.evaluation.require import check_required, parse_required
+    from tenfold.evaluation.evaluate import check_required, evaluate, parse_required
 
     bounds = [parse_required(text) for text in require or []]
     path = find_model(model, quiet=quiet)
@@ -61,8 +67,8 @@ def evaluate_command(
 
 def _keep(evaluation: Evaluation, folder: Path) -> None:
     """In the run's folder, unless another process writes there, which is said."""
-    from tenfold.claims import claim_folder
     from tenfold.errors import UsageError
+    from tenfold.files import claim_folder
 
     try:
         with claim_folder(folder):

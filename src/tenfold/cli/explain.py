@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from tenfold.reader.line_reader import LineReader
     from tenfold.runs.folder import Run
 
-__all__ = ["explain_command"]
-
 
 def explain_command(
     picture: Annotated[
@@ -63,7 +61,7 @@ def explain_command(
     """
     from tenfold.classifier import Classifier
     from tenfold.explain.explanation import explain_predictions
-    from tenfold.explain.write import check_target, write_explanation
+    from tenfold.show.explanation import check_target, write_explanation
 
     if out:
         check_target(out)
@@ -117,7 +115,7 @@ def _explain_lines(
     from tenfold.cli.answers import tell_reading
     from tenfold.errors import UsageError
     from tenfold.reader.explain import explain_reading
-    from tenfold.reader.sheet_folder import write_sheet
+    from tenfold.reader.many import write_sheet
 
     if picture is None or data is not None:
         raise UsageError(
@@ -182,7 +180,7 @@ def _learned(
     if run is None:
         return None, None, ["No training images came with this model: name some with --data for neighbours."]
     from tenfold.errors import DataError, ModelError
-    from tenfold.runs.learned import load_learned
+    from tenfold.runs.train import load_learned
 
     try:
         return *load_learned(run, **where), []
@@ -191,8 +189,14 @@ def _learned(
 
 
 def _tell(found: list[Explanation], notes: list[str], path: Path) -> None:
-    from tenfold.explain.terminal import draw_blocks, draw_marks
-    from tenfold.explain.words import explain_verdict, likeliest, tell_neighbours, tell_runner_up
+    from tenfold.show.explanation_words import (
+        draw_blocks,
+        draw_marks,
+        explain_verdict,
+        likeliest,
+        tell_neighbours,
+        tell_runner_up,
+    )
 
     out = stdout()
     for number, each in enumerate(found, start=1):

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from tenfold.classifier import Classifier
     from tenfold.export.forms import Exported, Source
 
-__all__ = ["export_command"]
 
 _CHECKED = 1000  # images that what was written is asked about
 
@@ -57,7 +56,7 @@ def export_command(
 def _source(path: Path) -> Source:
     from tenfold.classifier import Classifier
     from tenfold.export.forms import Source
-    from tenfold.reader.load import is_line_reader
+    from tenfold.reader.line_reader import is_line_reader
     from tenfold.runs.folder import Run, is_run
 
     folder = path if path.is_dir() else path.parent
@@ -81,9 +80,8 @@ def _source(path: Path) -> Source:
 
 
 def _reader_source(path: Path, told: str) -> Source:
-    from tenfold.export.check import check_strips
-    from tenfold.export.forms import Source
-    from tenfold.reader.load import READER_FOLDER, load_reader
+    from tenfold.export.forms import Source, check_strips
+    from tenfold.reader.line_reader import READER_FOLDER, load_reader
 
     built_in = path == READER_FOLDER
     name, saved = ("reader", "") if built_in else (_name_of(path), str(path))
@@ -109,7 +107,7 @@ def _test_images(run: Any, classifier: Classifier) -> tuple[np.ndarray, str]:
 
 
 def _some_images(classifier: Classifier) -> tuple[np.ndarray, str]:
-    from tenfold.export.check import check_images
+    from tenfold.export.forms import check_images
 
     return check_images(classifier.card.image_shape, _CHECKED), "made-up images"
 

@@ -7,21 +7,22 @@ import sys
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
+
+import typer
 
 from tenfold.cli.answers import Answer, Answers, standard_input
 from tenfold.errors import DataError, UsageError, printable
 from tenfold.files import csv_line
 
 if TYPE_CHECKING:
-    from tenfold.forms.filled import FilledForm
+    from tenfold.forms.propose import FilledForm
     from tenfold.forms.template import Form
-    from tenfold.ink.pdf import PdfPage
+    from tenfold.pictures.formats import PdfPage
     from tenfold.reader.line_reader import LineReader
-    from tenfold.reader.sheet_folder import SheetFolder
+    from tenfold.reader.many import SheetFolder
     from tenfold.review.page import ReviewItem
 
-__all__ = ["answer_forms", "open_form", "open_form_answers"]
 
 _EXPLAINED = {"unfit": "nothing of its form", "sum": "its sum is wrong", "doubtful": "doubtful"}
 
@@ -134,9 +135,8 @@ def answer_forms(
     timeout: float | None,
 ) -> Generator[Answer]:
     """paths: as `find_pages` gives them. Sheets are drawn one after another, in this process."""
-    from tenfold.forms.many import read_forms
-    from tenfold.forms.read import read_form
-    from tenfold.forms.sheet import explain_form
+    from tenfold.forms.crops import explain_form
+    from tenfold.forms.read import read_form, read_forms
 
     files = [] if sheets else [path for path, error in paths if not error and path != "-"]
     with closing(read_forms(reader, files, form, workers=workers, timeout=timeout)) as readings:
@@ -157,3 +157,61 @@ def answer_forms(
             if sheets:
                 sheets.add_sheet(str(path), explain_form(found, str(path)))
             yield answer._replace(reading=found)
+
+
+# `tenfold form`: a template of the fields that are found in an example of a form, or drawn over it.
+
+
+def form_command(
+    picture: Annotated[Path, typer.Argument(help="A scan or a photo of the form, blank or filled.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="The new file (default: the picture's name with .toml)."),
+    ] = None,
+    names: Annotated[
+        str | None, typer.Option(help="Names of the fields, from the top: a,b,c; - leaves a field out.")
+    ] = None,
+    draw: Annotated[
+        bool, typer.Option("--draw", help="Draw and name the fields on a page in the browser.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="With --draw: replace the file.")] = False,
+) -> None:
+    """Write a template of a form: the ruled cells, boxes or lines of an example, as named fields.
+
+    Unnamed fields are called field_1, field_2, ... in reading order. With --draw, a
+    local page shows them over the picture; change them with mouse, pen, finger or
+    keyboard; Ctrl-C ends without saving. Otherwise edit the TOML: names, boxes,
+    patterns, sums. The example is copied beside it. Read forms with
+    `tenfold read --form`.
+    """
+    from tenfold.forms.propose import propose_form, write_form
+
+    path, given = output or picture.with_suffix(".toml"), [] if names is None else names.split(",")
+    if draw:
+        _draw(picture, path, given, force=force)
+        return
+    if force:
+        raise UsageError("--force replaces what was drawn", remedy="add --draw, or name another --output")
+    form = propose_form(picture, name=path.stem, names=given)
+    write_form(form, path)
+    told = f"{path}: {len(form.fields)} fields, {form.fields[0].name} to {form.fields[-1].name}"
+    sys.stdout.write(f"{told}; name them there, then: tenfold read --form {path} SCANS --csv\n")
+
+
+def _draw(picture: Path, path: Path, names: list[str], *, force: bool) -> None:
+    from tenfold.forms.propose import propose_form
+    from tenfold.review.draw import draw_form
+
+    try:
+        fields = propose_form(picture, name=path.stem, names=names).fields
+    except DataError:  # no field is found; draw_form refuses what is not a picture
+        fields = ()
+
+    def announce(address: str) -> None:
+        sys.stderr.write(f"tenfold: draw the fields on {address} (Ctrl-C ends it without saving)\n")
+        sys.stderr.flush()
+
+    if not draw_form(picture, path, announce=announce, fields=fields, replace=force):
+        sys.stderr.write("tenfold: interrupted, nothing is saved\n")
+        raise typer.Exit(130)
+    sys.stdout.write(f"{printable(str(path))}\n")

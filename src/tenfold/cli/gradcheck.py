@@ -10,8 +10,6 @@ import typer
 from tenfold.cli.options import Json, Seed
 from tenfold.cli.output import emit_json, plain_table, stdout
 
-__all__ = ["gradcheck_command"]
-
 
 def gradcheck_command(
     recipe: Annotated[str, typer.Argument(help="A recipe's name or file.")] = "mlp-120-84",
@@ -21,7 +19,8 @@ def gradcheck_command(
     as_json: Json = False,
 ) -> None:
     """Compare the hand-written gradients with central differences, and with autograd."""
-    from tenfold.engines.check import TOLERANCE, check_recipe
+    from tenfold.engines.check import check_recipe
+    from tenfold.numpy_engine.gradcheck import TOLERANCE
     from tenfold.recipes.load import get_recipe
 
     rows = check_recipe(get_recipe(recipe), image_shape=(size, size), samples=samples, seed=seed)

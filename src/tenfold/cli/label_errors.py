@@ -7,9 +7,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tenfold.cli.options import Changes, DataDir, EngineName, Json, Offline, Quiet, Seed
+from tenfold.cli.options import (
+    Changes,
+    DataDir,
+    EngineName,
+    Json,
+    Offline,
+    Quiet,
+    Seed,
+    hold_folder,
+    load_data_for,
+    renew_report,
+)
 from tenfold.cli.output import emit_json, percent, plain_table, progress_bar, stdout
-from tenfold.cli.run_data import hold_folder, load_data_for, renew_report
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -17,7 +27,6 @@ if TYPE_CHECKING:
     from tenfold.arrays import ImageDataset
     from tenfold.evaluation.label_errors import LabelErrors
 
-__all__ = ["label_errors_command"]
 
 _LISTED, _PICTURED = 20, 10  # suspects as lines of text, as pictures
 _SIDE = 16  # of a picture, in characters
@@ -46,11 +55,11 @@ def label_errors_command(
 
     For a run, in its training data; its folder keeps the result for its report.
     """
-    from tenfold.cli.recipe_changes import choose_recipe
+    from tenfold.cli.options import choose_recipe
     from tenfold.cli.training_progress import FoldProgress
     from tenfold.errors import UsageError
     from tenfold.runs.folder import is_run
-    from tenfold.runs.label_search import search_labels, suspect_rows
+    from tenfold.runs.train import search_labels, suspect_rows
 
     if changes and recipe is None:
         raise UsageError("--set changes a recipe, and none is named", remedy="name one with --recipe")
@@ -86,17 +95,17 @@ def label_errors_command(
 
 def _write(found: LabelErrors, dataset: ImageDataset, out: Path) -> None:
     if out.suffix == ".html":
-        from tenfold.report.label_errors_page import write_label_errors_page
+        from tenfold.show.scores import write_label_errors_page
 
         write_label_errors_page(found, dataset, out)
     else:
-        from tenfold.runs.label_search import write_suspects
+        from tenfold.runs.train import write_suspects
 
         write_suspects(found, dataset.class_names, out)
 
 
 def _show(found: LabelErrors, dataset: ImageDataset, *, quiet: bool) -> None:
-    from tenfold.runs.label_search import suspect_rows
+    from tenfold.runs.train import suspect_rows
 
     console = stdout()
     share = percent(len(found) / found.n)
@@ -120,8 +129,8 @@ def _print_pictures(found: LabelErrors, dataset: ImageDataset, console: Console)
     from rich.columns import Columns
     from rich.text import Text
 
-    from tenfold.explore.blocks import shrink
-    from tenfold.pages.blocks import half_blocks
+    from tenfold.show.components import half_blocks
+    from tenfold.show.data_terminal import shrink
 
     grey, names, cells = console.color_system in ("truecolor", "256"), dataset.class_names, []
     for index, given, suggested in list(zip(found.index, found.given, found.suggested, strict=True))[

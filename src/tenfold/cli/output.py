@@ -16,8 +16,6 @@ if TYPE_CHECKING:  # rich takes 25 ms, which JSON and a line of help need not wa
     from rich.console import Console
     from rich.table import Table
 
-__all__ = ["emit_json", "percent", "plain_table", "progress_bar", "stderr", "stdout"]
-
 
 _PLAIN_WIDTH = 240  # columns where there is no terminal: nothing is folded in a pipe or a file
 

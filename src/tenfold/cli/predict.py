@@ -16,8 +16,6 @@ from tenfold.files import csv_line
 if TYPE_CHECKING:
     from tenfold.classifier import Classifier
 
-__all__ = ["predict_command"]
-
 
 def predict_command(
     pictures: Annotated[list[str], typer.Argument(help="Pictures of one thing each, or folders of them.")],

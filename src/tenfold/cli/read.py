@@ -19,13 +19,12 @@ from tenfold.errors import UsageError
 if TYPE_CHECKING:
     from tenfold.cli.reviewing import Reviewing
     from tenfold.forms.template import Form
-    from tenfold.ink.pdf import PdfPage
-    from tenfold.reader.columns import Columns
+    from tenfold.pictures.formats import PdfPage
     from tenfold.reader.constraint import Constraint
+    from tenfold.reader.decode import Columns
     from tenfold.reader.line_reader import LineReader
-    from tenfold.reader.sheet_folder import SheetFolder
+    from tenfold.reader.many import SheetFolder
 
-__all__ = ["read_command"]
 
 _OPTIONS = {"least": "min", "most": "max"}  # what they are called on the command line
 
@@ -170,14 +169,14 @@ def _to_the_end(answers: Answers, *, opened: bool) -> Iterator[None]:
 
 def _check(form: dict[str, Any]) -> Constraint | Columns | None:
     """Raises UsageError for a wrong pattern or range."""
-    from tenfold.reader.columns import make_form
+    from tenfold.reader.decode import make_form
 
     return make_form(**form)
 
 
 def _load(model: Path | None, engine: str) -> LineReader:
     from tenfold.cli.models import find_model
-    from tenfold.reader.load import READER_FOLDER, is_line_reader, load_reader
+    from tenfold.reader.line_reader import READER_FOLDER, is_line_reader, load_reader
 
     path = READER_FOLDER if model is None else find_model(model)
     if path.exists() and not is_line_reader(path):
@@ -250,6 +249,6 @@ def _open_review(
 
 
 def _open_sheets(folder: Path) -> SheetFolder:
-    from tenfold.reader.sheet_folder import SheetFolder
+    from tenfold.reader.many import SheetFolder
 
     return SheetFolder(folder)

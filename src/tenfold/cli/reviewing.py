@@ -12,11 +12,9 @@ from tenfold.errors import TenfoldError, printable
 if TYPE_CHECKING:
     from tenfold.cli.answers import Answer, Answers
     from tenfold.forms.template import Form
-    from tenfold.reader.columns import Columns
     from tenfold.reader.constraint import Constraint
+    from tenfold.reader.decode import Columns
     from tenfold.review.page import ReviewItem
-
-__all__ = ["Reviewing"]
 
 
 Progress = Callable[[str, int, int], None]
@@ -27,7 +25,7 @@ class Reviewing:
     MissingDependencyError and DataError, before anything is read, where there can be no review."""
 
     def __init__(self, form: Constraint | Columns | Form | None, collect: Path | None) -> None:
-        from tenfold.review.keeping import Keeper
+        from tenfold.review.page import Keeper
 
         if collect is not None:
             Keeper(collect)

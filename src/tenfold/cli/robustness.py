@@ -8,14 +8,23 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tenfold.cli.models import find_model
-from tenfold.cli.options import DataDir, DataSource, EngineName, Json, Offline, Quiet, Seed
+from tenfold.cli.options import (
+    DataDir,
+    DataSource,
+    EngineName,
+    Json,
+    Offline,
+    Quiet,
+    Seed,
+    hold_folder,
+    keeps_scores,
+    load_data_for,
+    renew_report,
+)
 from tenfold.cli.output import emit_json, percent, plain_table, progress_bar, stdout
-from tenfold.cli.run_data import hold_folder, keeps_scores, load_data_for, renew_report
 
 if TYPE_CHECKING:
     from tenfold.evaluation.robustness import Robustness
-
-__all__ = ["robustness_command"]
 
 
 def robustness_command(

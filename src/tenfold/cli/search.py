@@ -17,14 +17,13 @@ from tenfold.cli.options import (
     Offline,
     Quiet,
     Seed,
+    hold_folder,
 )
 from tenfold.cli.output import emit_json, percent, plain_table, progress_bar, stderr, stdout
-from tenfold.cli.run_data import hold_folder
 
 if TYPE_CHECKING:
     from tenfold.search.result import SearchResult, SearchTrial
 
-__all__ = ["search_command"]
 
 _LISTED = 5  # trials in the table
 
@@ -60,14 +59,13 @@ def search_command(
     quiet: Quiet = False,
 ) -> None:
     """Search a recipe's best hyper-parameters on validation images. Repeat to continue."""
-    from tenfold.cli.recipe_changes import choose_recipe
+    from tenfold.cli.options import choose_recipe
     from tenfold.cli.training_progress import TrialProgress
     from tenfold.data.load import load_dataset
-    from tenfold.engines.create import check_engine
-    from tenfold.engines.preload import preload_engine
+    from tenfold.engines.create import check_engine, preload_engine
     from tenfold.files import remove_parts
-    from tenfold.search.search import check_plan, search_recipe
-    from tenfold.training.outcome import POINTER
+    from tenfold.search.study import check_plan, search_recipe
+    from tenfold.training.checkpoint import POINTER
 
     chosen = choose_recipe(recipe, changes)
     check_engine(chosen, engine, device)
@@ -100,8 +98,8 @@ def search_command(
 
 
 def _write(result: SearchResult, folder: Path) -> dict[str, str]:
-    from tenfold.report.search_page import write_search_page
     from tenfold.search.result import write_best
+    from tenfold.show.search import write_search_page
 
     best = write_best(result, folder / "best.toml")
     return {"best": str(best), "page": str(write_search_page(result, folder / "search.html"))}

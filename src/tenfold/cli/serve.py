@@ -10,8 +10,6 @@ import typer
 
 from tenfold.cli.options import Quiet, ReaderEngineName
 
-__all__ = ["serve_command"]
-
 _MIB = 2**20
 
 
@@ -57,8 +55,8 @@ def serve_command(
     accepted. GET /openapi.json describes the API.
     """
     from tenfold.cli.models import find_model
-    from tenfold.reader.load import READER_FOLDER, load_model
-    from tenfold.serve.run import serve
+    from tenfold.reader.line_reader import READER_FOLDER, load_model
+    from tenfold.serve.app import serve
     from tenfold.serve.settings import ServeSettings
 
     folder = find_model(model) if model else READER_FOLDER

@@ -27,8 +27,6 @@ from tenfold.cli.output import emit_json, percent, progress_bar, stderr, stdout
 if TYPE_CHECKING:
     from tenfold.runs.run import RunOutcome
 
-__all__ = ["train_command"]
-
 
 def train_command(
     context: typer.Context,
@@ -62,11 +60,12 @@ def train_command(
     quiet: Quiet = False,
 ) -> None:
     """Train a recipe, evaluate it once on the test set, and write the report."""
-    from tenfold.cli.recipe_changes import choose_recipe
-    from tenfold.cli.training_progress import TrainingProgress
+    from tenfold.cli.options import choose_recipe
     from tenfold.runs.run import resume_run, start_run
 
     console = stderr() if as_json else stdout()
+    from tenfold.cli.training_progress import TrainingProgress
+
     callbacks = [] if quiet else [TrainingProgress(console)]
     if resume is not None:
         _refuse_with_resume(context)
@@ -132,7 +131,7 @@ def _on_command_line(context: typer.Context, name: str) -> bool:
 def _finish(outcome: RunOutcome, *, report: bool, as_json: bool) -> None:
     report_path = None
     if report and outcome.status != "interrupted":
-        from tenfold.report.write import write_report
+        from tenfold.show.report import write_report
 
         report_path = write_report(outcome.run)
     if as_json:

@@ -8,10 +8,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from tenfold.cli.output import percent
-from tenfold.training.history import EpochRecord
+from tenfold.training.checkpoint import EpochRecord
 from tenfold.training.observers import TrainingObserver, TrainingPlan
-
-__all__ = ["FoldProgress", "TrainingProgress", "TrialProgress"]
 
 
 class TrainingProgress(TrainingObserver):

@@ -7,14 +7,28 @@ batches as one that was never stopped.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
-from tenfold.arrays import Batch, ImageDataset, WeightedDataset
-from tenfold.augmentation.draws import draw_augmentation
+from tenfold.arguments import checked
+from tenfold.arrays import Batch, ImageDataset, WeightedDataset, count_pixels, iterate_pieces
+from tenfold.augmentation import draw_augmentation
+from tenfold.errors import DataError, UsageError
+from tenfold.records import check_arrays, pick, read_arrays, read_json, reading, write_record
 from tenfold.settings import AugmentationSettings
 
-__all__ = ["count_batches", "iterate_batches"]
+__all__ = [
+    "DataSummary",
+    "count_batches",
+    "fold_indices",
+    "iterate_batches",
+    "pixel_moments",
+    "split_dataset",
+    "split_indices",
+    "summarise",
+]
 
 _ORDER, _AUGMENTATION = 1, 2  # random streams of an epoch
 
@@ -56,3 +70,151 @@ def _rows(images: np.ndarray, chosen: slice | np.ndarray) -> np.ndarray:
         return images[chosen]
     rows = images.reshape(len(images), -1).take(chosen, axis=0)
     return rows.reshape(-1, *images.shape[1:])
+
+
+# Seeded splits: the same data, share and seed always give the same parts.
+
+
+@checked
+def split_dataset(
+    dataset: ImageDataset, share: float, *, seed: int, stratified: bool = True
+) -> tuple[ImageDataset, ImageDataset]:
+    """(rest, held out): `share` (0..1) of all images is held out, rounded half up.
+
+    stratified: each class gives its share, rounded up or down. Both parts keep the order of the
+    data set. Raises UsageError when either part would be empty.
+    """
+    classes = dataset.labels if stratified else np.zeros(len(dataset), np.int64)
+    rest, held = split_indices(classes, share, seed=seed)
+    return dataset.subset(rest), dataset.subset(held)
+
+
+def split_indices(labels: np.ndarray, share: float, *, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """(rest, held out): ascending indices into labels (N,), `share` of each class held out."""
+    total = int(share * len(labels) + 0.5) if 0 < share < 1 else 0
+    if not 0 < total < len(labels):
+        raise UsageError(
+            f"a share of {share} of {len(labels)} images is {total}",
+            expected="images on both sides of the split",
+            remedy="choose a share between 0 and 1, or take more images",
+        )
+    rng = np.random.default_rng(seed)
+    counts = _shares(np.bincount(labels), share, total)
+    held = [rng.permutation(np.flatnonzero(labels == k))[:count] for k, count in enumerate(counts)]
+    chosen = np.zeros(len(labels), dtype=bool)
+    chosen[np.concatenate(held)] = True
+    return np.flatnonzero(~chosen), np.flatnonzero(chosen)
+
+
+def fold_indices(labels: np.ndarray, folds: int, *, seed: int) -> list[np.ndarray]:
+    """The indices held out in each fold: disjoint, together all, as even as can be in size and class.
+
+    Raises UsageError for fewer than two folds, DataError for more folds than images.
+    """
+    if folds < 2:
+        raise UsageError(f"{folds} folds", expected="at least 2")
+    if folds > len(labels):
+        raise DataError(f"{folds} folds of {len(labels)} images", expected="at least one image per fold")
+    order = np.random.default_rng(seed).permutation(len(labels))
+    by_class = order[np.argsort(labels[order], kind="stable")]
+    return [np.sort(by_class[fold::folds]) for fold in range(folds)]
+
+
+def _shares(counts: np.ndarray, share: float, total: int) -> np.ndarray:
+    """Whole numbers that sum to `total`, each within one of share * counts (largest remainders)."""
+    wanted = share * counts
+    given = np.floor(wanted + 1e-9).astype(np.int64)  # 0.2 * 15 is a hair below 3
+    missing = total - int(given.sum())
+    given[np.argsort(given - wanted, kind="stable")[:missing]] += 1
+    return given
+
+
+# What a data set looks like, small enough to keep with a run: counts, moments, means, examples.
+
+FILE = "data_summary"
+PLAIN = {
+    "name": "str", "note": "str", "count": "int", "image_shape": "ints", "class_names": "strs",
+    "pixel_mean": "float", "pixel_std": "float", "sha256": "str",
+}  # fmt: skip
+FORMS = {"class_counts": "i K", "class_means": "u K H W", "examples": "u K E H W"}  # see check_arrays
+
+
+@dataclass(frozen=True, eq=False)
+class DataSummary:
+    """class_counts: int64 (K,). pixel_mean, pixel_std: in 0..1, of all pixels.
+    class_means: uint8 (K, H, W). examples: uint8 (K, n, H, W), repeated where a class has fewer
+    than n images. A class without any is black. sha256: ImageDataset.sha256().
+    """
+
+    name: str
+    note: str
+    count: int
+    image_shape: tuple[int, int]
+    class_names: tuple[str, ...]
+    class_counts: np.ndarray
+    pixel_mean: float
+    pixel_std: float
+    sha256: str
+    class_means: np.ndarray
+    examples: np.ndarray
+
+    def save(self, folder: str | Path) -> None:
+        """Writes data_summary.json and data_summary.npz, each beside and renamed."""
+        plain = {key: getattr(self, key) for key in PLAIN}
+        write_record(Path(folder), FILE, plain, {key: getattr(self, key) for key in FORMS})
+
+    @classmethod
+    def load(cls, folder: str | Path) -> DataSummary:
+        """Raises DataError naming the folder when the files are not there or broken."""
+        what, remedy = f"{Path(folder, FILE)}.json with its .npz", "delete it: a report does without"
+        with reading(what, expected="a summary of the data", remedy=remedy, kind=DataError):
+            plain = pick(read_json(Path(folder, f"{FILE}.json")), PLAIN)
+            height, width = plain["image_shape"]
+            sizes = {"K": len(plain["class_names"]), "H": height, "W": width}
+            return cls(**plain, **check_arrays(read_arrays(Path(folder, f"{FILE}.npz")), FORMS, sizes))
+
+
+def summarise(dataset: ImageDataset, *, examples: int = 10, seed: int = 0) -> DataSummary:
+    """Counts, moments, class means, and `examples` images per class chosen at random."""
+    members = [np.flatnonzero(dataset.labels == k) for k in range(len(dataset.class_names))]
+    rng = np.random.default_rng(seed)
+    mean, std = pixel_moments(dataset.images)
+    return DataSummary(
+        name=dataset.name,
+        note=dataset.note,
+        count=len(dataset),
+        image_shape=dataset.image_shape,
+        class_names=dataset.class_names,
+        class_counts=dataset.class_counts(),
+        pixel_mean=mean,
+        pixel_std=std,
+        sha256=dataset.sha256(),
+        class_means=_class_means(dataset),
+        examples=np.stack([_examples(dataset.images, chosen, examples, rng) for chosen in members]),
+    )
+
+
+def pixel_moments(images: np.ndarray) -> tuple[float, float]:
+    """Mean and standard deviation of pixel / 255, from exact sums."""
+    counts, values = count_pixels(images), np.arange(256)
+    total, squares = int(counts @ values), int(counts @ values**2)
+    mean = total / images.size
+    return mean / 255, float(np.sqrt(max(squares / images.size - mean**2, 0.0))) / 255
+
+
+def _class_means(dataset: ImageDataset) -> np.ndarray:
+    """uint8 (K, H, W), rounded; black for a class without images."""
+    classes = len(dataset.class_names)
+    sums, start = np.zeros((classes, *dataset.image_shape)), 0  # whole numbers, exact in float64
+    for piece in iterate_pieces(dataset.images):
+        labels = dataset.labels[start : start + len(piece)]
+        for label in np.unique(labels):
+            sums[label] += piece[labels == label].sum(axis=0, dtype=np.uint64)
+        start += len(piece)
+    return np.rint(sums / np.maximum(dataset.class_counts(), 1)[:, None, None]).astype(np.uint8)
+
+
+def _examples(images: np.ndarray, chosen: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    if not len(chosen):
+        return np.zeros((count, *images.shape[1:]), np.uint8)
+    return images[np.resize(rng.permutation(chosen), count)]

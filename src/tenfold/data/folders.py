@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -12,21 +13,63 @@ from typing import NamedTuple
 import numpy as np
 
 from tenfold.arrays import ImageDataset
-from tenfold.data.places import cache_folder
-from tenfold.data.progress import Progress
+from tenfold.data.download import Progress, cache_folder
 from tenfold.data.tables import natural_key
-from tenfold.data.workers import decode_pictures
 from tenfold.errors import DataError, printable
 from tenfold.files import is_special, replace_file
-from tenfold.ink.heic import HEAD, is_heic
+from tenfold.helpers import MOST_HELPERS, NO_ANSWER, ask_helpers, count_cores, serve_questions
+from tenfold.limits import check_need
+from tenfold.pictures.formats import HEAD, is_heic
+from tenfold.pictures.open import open_grey
 
-__all__ = [
-    "SUFFIXES",
-    "class_folders",
-    "looks_like_picture",
-    "read_image_folder",
-    "split_folders",
-]
+__all__ = ["SUFFIXES", "looks_like_picture"]
+
+# Many pictures decoded by several processes.
+
+CHUNK = 250  # pictures a question
+WORTH_A_PROCESS = 1500  # pictures; fewer are decoded before another process has started
+
+
+def decode_pictures(
+    paths: Sequence[str], *, progress: Progress | None = None, processes: int | None = None
+) -> list[np.ndarray]:
+    """Grey images, uint8 (H, W) each, in the order of `paths`.
+
+    processes: None chooses by the number of pictures and cores. Raises the DataError of the first
+    file that is not a picture, and where they need more memory than one data set may.
+    """
+    if processes is None:
+        processes = min(count_cores(), MOST_HELPERS, len(paths) // WORTH_A_PROCESS)
+    if paths:
+        check_need(len(paths) * open_grey(paths[0]).size, f"{len(paths):,} pictures like {paths[0]}")
+    chunks = [paths[start : start + CHUNK] for start in range(0, len(paths), CHUNK)]
+    images: list[np.ndarray] = []
+    total = 0
+    if processes > 1:
+        asked = ask_helpers("tenfold.data.folders", chunks, processes)
+    else:
+        asked = ((chunk, NO_ANSWER) for chunk in chunks)
+    for chunk, decoded in asked:
+        images += _decode(chunk) if decoded is NO_ANSWER else decoded
+        total += sum(image.size for image in images[-len(chunk) :])
+        check_need(total, f"the first {len(images):,} of {len(paths):,} pictures")
+        if progress:
+            progress("pictures", len(images), len(paths))
+    return images
+
+
+def _decode(chunk: Sequence[str]) -> list[np.ndarray]:
+    images, total = [], 0
+    for path in chunk:
+        images.append(open_grey(path))
+        total += images[-1].size
+        check_need(total, f"pictures up to {path}")
+    return images
+
+
+if __name__ == "__main__":
+    serve_questions(lambda _: _decode)
+
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".heic", ".heif")
 TRAIN_NAMES = ("train", "training")

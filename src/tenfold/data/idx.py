@@ -24,20 +24,6 @@ from tenfold.errors import DataError, DataNotFoundError
 from tenfold.files import is_special, replace_file
 from tenfold.limits import check_need, most_bytes, read_at_most
 
-__all__ = [
-    "check_digest",
-    "check_images",
-    "check_sha256",
-    "label_column",
-    "open_payload",
-    "parse_idx",
-    "read_idx",
-    "read_idx_pair",
-    "read_payload",
-    "refuse_special",
-    "write_idx",
-]
-
 DTYPES: dict[int, np.dtype] = {
     0x08: np.dtype("u1"),
     0x09: np.dtype("i1"),

@@ -15,7 +15,7 @@ from tenfold.data.ranges import FULL, find_range, tell_range
 from tenfold.errors import DataError, DataNotFoundError
 from tenfold.limits import check_need
 
-__all__ = ["class_labels", "natural_key", "parse_numbers", "read_csv", "read_npz", "to_pixels"]
+__all__ = ["natural_key", "to_pixels"]
 
 NPZ_NAMES = ("images", "labels", "x_train", "y_train", "x_test", "y_test")
 LABEL_NAMES = ("label", "target", "class", "y")

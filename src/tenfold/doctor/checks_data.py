@@ -12,13 +12,10 @@ from tenfold.doctor.checks_sets import (
     check_test,
     check_wraps,
 )
-from tenfold.doctor.diagnosis import Severity
-from tenfold.doctor.examination import Examination
-from tenfold.doctor.reference import Reference
+from tenfold.doctor.diagnosis import Examination, Severity
+from tenfold.doctor.trials import Reference
 from tenfold.explore.duplicates import find_duplicates
-from tenfold.metrics import wilson_interval
-
-__all__ = ["check_data"]
+from tenfold.numerics import wilson_interval
 
 _IMBALANCE = 10  # times as many of the largest class as of the smallest
 _LEAKED, _LEAKED_BADLY = 0.002, 0.01  # of the test images; MNIST itself has none
@@ -181,8 +178,8 @@ def _check_reader(examination: Examination, whole: ImageDataset) -> None:
 
 def _read_digits(images: np.ndarray) -> np.ndarray:
     """uint8 (N, H, W) of one digit each -> int64 (N,); -1 where not exactly one digit is read."""
-    from tenfold.ink.strip import make_strip
-    from tenfold.reader.load import load_reader
+    from tenfold.pictures.lines import make_strip
+    from tenfold.reader.line_reader import load_reader
 
     reader = load_reader()
     texts = [reader.read_strip(make_strip(image))[0].text or "" for image in images]

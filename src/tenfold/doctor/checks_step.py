@@ -7,19 +7,16 @@ from dataclasses import replace
 import numpy as np
 
 from tenfold.arrays import Batch
-from tenfold.doctor.diagnosis import Severity
-from tenfold.doctor.examination import Examination
+from tenfold.doctor.diagnosis import Examination, Severity
 from tenfold.doctor.recipe_under_test import RecipeUnderTest
 from tenfold.doctor.trials import without_regularisers
-from tenfold.networks.initialise import initial_weights
+from tenfold.networks.shapes import initial_weights
 from tenfold.numpy_engine.engine import NumpyEngine
 from tenfold.numpy_engine.losses import LOSSES
 from tenfold.numpy_engine.network import look_inside
 from tenfold.recipes.load import change_recipe
 from tenfold.recipes.schema import Recipe
 from tenfold.settings import LossSettings
-
-__all__ = ["check_inputs", "check_loss", "check_step", "judge_derivative"]
 
 _FAR, _NEAR = 3.0, 0.02  # of mean and spread of the inputs
 _IMAGES = 32

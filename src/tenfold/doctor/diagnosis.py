@@ -8,10 +8,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from tenfold.recipes.load import toml_value
+from tenfold.doctor.recipe_under_test import RecipeUnderTest
+from tenfold.doctor.words import WORDS
+from tenfold.recipes.load import change_recipe, toml_value
 from tenfold.recipes.schema import Recipe
 
-__all__ = ["SEVERITIES", "Check", "Diagnosis", "Finding", "LayerReading", "RangeTest", "Severity"]
+__all__ = ["Diagnosis", "Finding", "LayerReading"]
 
 Severity = Literal["fault", "warning", "note"]
 SEVERITIES: tuple[Severity, ...] = ("fault", "warning", "note")
@@ -164,3 +166,62 @@ class Diagnosis:
 def finite(value: float) -> float | None:
     """For JSON, which has no infinity."""
     return float(value) if np.isfinite(value) else None
+
+
+# What is known so far, while a recipe is examined: one check after another writes into it.
+
+
+def make_finding(
+    code: str, severity: Severity, seen: str, changes: Mapping[str, Any] | None = None, **details: str
+) -> Finding:
+    """A finding in the words kept for `code`; details fill their braces."""
+    words = WORDS[code]
+    title, remedy = words.title.format(**details), words.remedy.format(**details)
+    return Finding(code, severity, title, seen, words.why, remedy, changes or {})
+
+
+@dataclass
+class Examination:
+    """under_test: who is examined. changes: what faults and warnings so far would
+    change (a note only remarks); `recipe` is the recipe with
+    them, so that no later check blames a number that only looks wrong because of an earlier fault.
+    references: models from elsewhere whose answers were used, one line each."""
+
+    under_test: RecipeUnderTest
+    findings: list[Finding] = field(default_factory=list)
+    checks: list[Check] = field(default_factory=list)
+    changes: dict[str, Any] = field(default_factory=dict)
+    references: list[str] = field(default_factory=list)
+
+    @property
+    def recipe(self) -> Recipe:
+        return change_recipe(self.under_test.recipe, self.changes)
+
+    @property
+    def faulty(self) -> bool:
+        return any(finding.severity == "fault" for finding in self.findings)
+
+    def passed(self, name: str, seen: str, expected: str) -> None:
+        self.checks.append(Check(name, seen, expected, True))
+
+    def found(
+        self,
+        code: str,
+        severity: Severity,
+        seen: str,
+        *,
+        expected: str,
+        changes: Mapping[str, Any] | None = None,
+        **details: str,
+    ) -> None:
+        """Writes a finding down, in the words kept for `code`; details fill their braces."""
+        words = WORDS[code]
+        changes = dict(changes or {})
+        if severity != "note":
+            self.changes |= changes
+        self.checks.append(Check(words.check, seen, expected, False))
+        self.findings.append(make_finding(code, severity, seen, changes, **details))
+
+    def ordered(self) -> tuple[Finding, ...]:
+        """The gravest first; among equals in the order of looking, which goes from causes to symptoms."""
+        return tuple(sorted(self.findings, key=lambda finding: SEVERITIES.index(finding.severity)))

@@ -8,14 +8,11 @@ from math import ceil, prod
 import numpy as np
 
 from tenfold.arrays import ImageDataset
-from tenfold.data.batches import count_batches
-from tenfold.data.split import split_dataset
+from tenfold.data.batches import count_batches, split_dataset
 from tenfold.networks.shapes import Layer, Network
 from tenfold.recipes.load import change_recipe
 from tenfold.recipes.schema import Recipe
 from tenfold.training.prepare import Setup, prepare_training
-
-__all__ = ["RecipeUnderTest", "Sizing", "prepare_recipe", "size_trials"]
 
 MOST_IMAGES, HELD_OUT = 2000, 500  # to train on, and to answer for
 _PRODUCTS = 12e9  # multiplications of a trial: about a second of one core

@@ -9,23 +9,15 @@ import numpy as np
 
 from tenfold.arrays import Batch, ImageDataset
 from tenfold.data.batches import iterate_batches
+from tenfold.doctor.diagnosis import LayerReading
 from tenfold.doctor.recipe_under_test import RecipeUnderTest
-from tenfold.engines.base import Engine
-from tenfold.metrics import accuracy
+from tenfold.networks.engine import Engine
+from tenfold.numerics import accuracy
+from tenfold.numpy_engine.layers import sigmoid
+from tenfold.numpy_engine.network import InsideView, LayerView, look_inside
+from tenfold.recipes.load import change_recipe
 from tenfold.recipes.schema import Recipe
-from tenfold.schedules import learning_rate_at
-from tenfold.settings import AugmentationSettings, ScheduleSettings
-
-__all__ = [
-    "Trial",
-    "batches_of",
-    "overfit_batch",
-    "run_trial",
-    "smooth",
-    "train_steps",
-    "without_dropout",
-    "without_regularisers",
-]
+from tenfold.settings import AugmentationSettings, ScheduleSettings, learning_rate_at
 
 _TAIL = 0.2  # of the steps: what the mean of the last losses is taken over
 _BATCH = 16  # images to memorise
@@ -195,3 +187,141 @@ def _updates(before: dict[str, np.ndarray], after: dict[str, np.ndarray]) -> dic
         for name, value in before.items()
         if not name.endswith(("running_mean", "running_var"))
     }
+
+
+# Images answered by their nearest training images (Cover & Hart 1967): a reference that needs no recipe and
+# no training, so that data can be judged apart from the network that is to learn them.
+
+_NEIGHBOURS = 15
+_SIDE = 32  # pixels: larger images are averaged down to about this
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """labels (M,): what most neighbours are. support (M,): share of the neighbours that are. nearest (M,):
+    the label of the nearest image alone. likeness (M,): correlation with it, -1 to 1."""
+
+    labels: np.ndarray
+    support: np.ndarray
+    nearest: np.ndarray
+    likeness: np.ndarray
+
+
+class Reference:
+    """Answers from the training images. Images are compared by the correlation of their pixels, so that
+    brightness and contrast make no difference."""
+
+    def __init__(self, train: ImageDataset) -> None:
+        self.labels, self.classes = train.labels, len(train.class_names)
+        self.vectors = _describe(train.images)
+        self.neighbours = max(1, min(_NEIGHBOURS, len(train) // (2 * self.classes)))
+
+    def answer(self, images: np.ndarray) -> Answers:
+        """images: uint8 (M, H, W), of the training images' size."""
+        return self._answer(_describe(images) @ self.vectors.T)
+
+    def answer_training(self) -> Answers:
+        """For each training image what the others say."""
+        likeness = self.vectors @ self.vectors.T
+        np.fill_diagonal(likeness, -2.0)
+        return self._answer(likeness)
+
+    def _answer(self, likeness: np.ndarray) -> Answers:
+        rows = np.arange(len(likeness))
+        near = np.argpartition(-likeness, self.neighbours - 1, axis=1)[:, : self.neighbours]
+        votes = np.zeros((len(likeness), self.classes))
+        for column in near.T:
+            votes[rows, self.labels[column]] += 1
+        first = likeness.argmax(axis=1)
+        votes[rows, self.labels[first]] += 0.5  # of equally many the class of the nearest
+        answers = votes.argmax(axis=1)
+        support = np.floor(votes[rows, answers]) / self.neighbours
+        return Answers(answers, support, self.labels[first], likeness[rows, first])
+
+
+def _describe(images: np.ndarray) -> np.ndarray:
+    """float32 (M, P): pixels of mean 0 and length 1, so that a product of two is their correlation."""
+    pixels = np.asarray(images, dtype=np.float32)
+    for axis in (1, 2):
+        step = pixels.shape[axis] // _SIDE
+        if step > 1:
+            starts = np.arange(0, pixels.shape[axis], step)
+            pixels = np.add.reduceat(pixels, starts, axis=axis)
+    vectors = pixels.reshape(len(pixels), -1)
+    vectors -= vectors.mean(axis=1, keepdims=True)
+    vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6)
+    return vectors
+
+
+def guessing(labels: np.ndarray) -> float:
+    """The accuracy of always answering with the most frequent class."""
+    return float(np.bincount(labels).max() / len(labels))
+
+
+def lucky(guess: float, images: int) -> float:
+    """What guessing does not reach: three standard deviations above it."""
+    return guess + 3 * float(np.sqrt(guess * (1 - guess) / images)) + 0.03
+
+
+# What stands in the layers at one moment, in a few numbers each.
+
+FLAT = 0.05  # of the largest derivative: below it a sigmoid or tanh counts as saturated
+_IMAGES, _BINS = 128, 40
+_SHOWN = ("linear", "conv", "batch-norm", "relu", "sigmoid", "tanh")
+
+
+def view_inside(
+    under_test: RecipeUnderTest, recipe: Recipe, weights: dict[str, np.ndarray] | None = None
+) -> InsideView:
+    """A batch of the training images in the NumPy engine, whichever engine trains; without dropout, whose
+    chance would blur what is read. weights: by default the first ones of `recipe`."""
+    plain = change_recipe(recipe, {"network.layers": without_dropout(recipe.network.layers)})
+    engine = under_test.setup(plain).engine
+    few = under_test.train.subset(
+        np.random.default_rng(under_test.seed).permutation(len(under_test.train))[:_IMAGES]
+    )
+    with np.errstate(all="ignore"):
+        return look_inside(
+            engine.network, weights or engine.weights(), engine.options, few.images, few.labels
+        )
+
+
+def read_layers(view: InsideView) -> tuple[LayerReading, ...]:
+    """Of the layers that compute something: linear, convolution, batch-norm and activations."""
+    return tuple(_read(layer) for layer in view.layers if layer.kind in _SHOWN)
+
+
+def _read(layer: LayerView) -> LayerReading:
+    values = layer.outputs[np.isfinite(layer.outputs)].astype(np.float64)
+    low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
+    counts, edges = np.histogram(values, bins=_BINS, range=(low, high) if high > low else (low, low + 1))
+    with np.errstate(all="ignore"):
+        back = 0.0 if layer.gradient is None else float(np.sqrt(np.square(layer.gradient).mean()))
+        spread = float(np.sqrt(np.square(layer.outputs.astype(np.float64)).mean()))
+    return LayerReading(
+        name=layer.name,
+        kind=layer.kind,
+        outputs_std=spread,
+        gradient_std=back,
+        dead=_dead(layer) if layer.kind == "relu" else 0.0,
+        saturated=saturation(layer.kind, layer.outputs),
+        histogram=counts / max(counts.sum(), 1),
+        edges=edges,
+    )
+
+
+def _dead(layer: LayerView) -> float:
+    """A channel of a picture counts as one unit: it is dead where it is dark in all places."""
+    units = layer.outputs.reshape(-1, layer.outputs.shape[-1])
+    return float((units <= 0).all(axis=0).mean())
+
+
+def saturation(kind: str, outputs: np.ndarray) -> float:
+    """Share of outputs where the curve is flat. "logits": before the sigmoids of the sigmoid loss."""
+    if kind == "logits":
+        kind, outputs = "sigmoid", sigmoid(outputs)
+    if kind == "sigmoid":
+        return float((4 * outputs * (1 - outputs) < FLAT).mean())
+    if kind == "tanh":
+        return float((1 - outputs**2 < FLAT).mean())
+    return 0.0

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from tenfold.doctor.words_data import DATA_WORDS, Words
 
-__all__ = ["WORDS", "Words"]
-
 WORDS = DATA_WORDS | {
     # the recipe as it will run
     "schedule-early": Words(

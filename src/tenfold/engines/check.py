@@ -8,14 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from tenfold.engines.base import EngineOptions
-from tenfold.networks.initialise import initial_weights
+from tenfold.networks.engine import EngineOptions
 from tenfold.networks.layers import LayerSpec, parse_layers
-from tenfold.networks.shapes import Network, plan_network
+from tenfold.networks.shapes import Network, initial_weights, plan_network
 from tenfold.numpy_engine.gradcheck import TOLERANCE, check_network_gradients, network_gradients
 from tenfold.recipes.schema import Recipe
 
-__all__ = ["TOLERANCE", "check_recipe"]
+__all__ = ["check_recipe"]
 
 _IMAGES = 8
 
@@ -81,7 +80,7 @@ def _against_autograd(
     """Largest difference a parameter, relative to its largest gradient; dropout left out."""
     if find_spec("torch") is None:
         return {}
-    from tenfold.torch_engine.autograd import autograd_gradients
+    from tenfold.torch_engine.modules import autograd_gradients
 
     network = plan_network(_without_dropout(parse_layers(recipe.network.layers)), image_shape, classes)
     ours = network_gradients(network, weights, options, images, labels)

@@ -9,13 +9,13 @@ from typing import NoReturn
 
 import numpy as np
 
-from tenfold.engines.base import Engine, EngineOptions, output_weights
 from tenfold.engines.create import create_engine
 from tenfold.errors import ModelError, UsageError
+from tenfold.networks.engine import Engine, EngineOptions, output_weights
 from tenfold.networks.shapes import Network
 from tenfold.numerics import log_softmax
 
-__all__ = ["MOVES", "EnsembleEngine", "build_engine", "combine_engines", "move_images", "split_members"]
+__all__ = ["MOVES", "EnsembleEngine", "build_engine", "combine_engines", "split_members"]
 
 # (rows, columns) that an image is moved by: the first 1, 5 or 9 are a recipe's views
 MOVES = ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1), (-1, -1), (-1, 1), (1, -1), (1, 1))

@@ -14,13 +14,23 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from tenfold.arrays import WeightedDataset
 from tenfold.classifier import Classifier
-from tenfold.data.split import split_indices
-from tenfold.estimator.choices import check_parameters, choose_recipe
-from tenfold.estimator.keeping import KeptClassifier, keep_classifier
-from tenfold.estimator.learning import begin_classifier, learn_once
-from tenfold.estimator.mistakes import EstimatorDataError
-from tenfold.estimator.pixels import PixelMap, check_meaning, flatten_pictures, learn_pixels
-from tenfold.estimator.progress import EpochLines
+from tenfold.data.batches import split_indices
+from tenfold.estimator.learning import (
+    EpochLines,
+    KeptClassifier,
+    begin_classifier,
+    check_parameters,
+    choose_recipe,
+    keep_classifier,
+    learn_once,
+)
+from tenfold.estimator.pixels import (
+    EstimatorDataError,
+    PixelMap,
+    check_meaning,
+    flatten_pictures,
+    learn_pixels,
+)
 from tenfold.numerics import log_softmax
 from tenfold.recipes.schema import Recipe
 from tenfold.training.ensemble import train

@@ -12,10 +12,14 @@ from typing import Any
 import numpy as np
 
 from tenfold.data.ranges import FULL, looks_wrapped, whitest
-from tenfold.errors import TenfoldWarning
-from tenfold.estimator.mistakes import EstimatorDataError
+from tenfold.errors import DataError, TenfoldWarning
 
-__all__ = ["PixelMap", "check_meaning", "flatten_pictures", "learn_pixels"]
+# Mistakes in what an estimator is given, as scikit-learn's tools expect them.
+
+
+class EstimatorDataError(DataError, ValueError):
+    """A DataError that is a ValueError too, which is what scikit-learn's own estimators raise."""
+
 
 _MNIST_MEAN, _MNIST_STD = 0.1307, 0.3081  # of pixel / 255
 _TAILS = 3.0  # ranges that are so much wider than the spread suggests are not pixels'
@@ -92,7 +96,7 @@ def _is_picture(value: Any) -> bool:
 
 
 def _open_pictures(pictures: Sequence[Any]) -> np.ndarray:
-    from tenfold.ink.open import open_grey
+    from tenfold.pictures.open import open_grey
 
     opened = [open_grey(picture) for picture in pictures]
     sizes = {f"{grey.shape[1]}x{grey.shape[0]}" for grey in opened}

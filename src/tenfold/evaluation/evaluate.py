@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import time
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tenfold import metrics
+from tenfold import numerics
 from tenfold.arguments import checked, make_folder
 from tenfold.arrays import ImageDataset, image_place, pack_files, unpack_files
 from tenfold.classifier import Classifier
 from tenfold.data.ranges import is_alike
-from tenfold.errors import DataError, TenfoldWarning
+from tenfold.errors import DataError, FigureNotMetError, TenfoldWarning, UsageError, nearest
 from tenfold.numerics import log_softmax
 from tenfold.numpy_engine.losses import measure_loss
 from tenfold.records import check_arrays, pick, read_arrays, read_json, reading, write_record
 
-__all__ = ["Evaluation", "evaluate"]
+__all__ = ["Evaluation", "check_required", "evaluate", "parse_required"]
 
 _SHOWN_MISSES, _FIRST_MISSES, _SHOWN_HITS = 100, 10, 30
 _CELL_PICTURES, _ALL_CELLS, _CELL_BYTES = 12, 1000, 4 << 20
@@ -92,7 +93,7 @@ class Evaluation:
 
     def per_class(self) -> list[dict[str, Any]]:
         """A row per class: name, precision, recall, f1, each with its 95 % interval, and support."""
-        columns, intervals = metrics.per_class(self.confusion), metrics.class_intervals(self.confusion)
+        columns, intervals = numerics.per_class(self.confusion), numerics.class_intervals(self.confusion)
         return [
             {"class": name}
             | {key: values[i].item() for key, values in columns.items()}
@@ -232,11 +233,11 @@ def evaluate(classifier: Classifier, test_set: ImageDataset) -> Evaluation:
         class_names=test_set.class_names,
         loss=measure_loss(logits.astype(np.float64), labels, classifier.card.recipe.loss),
         accuracy=float(right.mean()),
-        interval=metrics.wilson_interval(int(right.sum()), len(labels)),
-        calibration_error=metrics.calibration_error(confidence, right),
+        interval=numerics.wilson_interval(int(right.sum()), len(labels)),
+        calibration_error=numerics.calibration_error(confidence, right),
         seconds=seconds,
-        confusion=metrics.confusion_matrix(predicted, labels, len(test_set.class_names)),
-        calibration_bins=metrics.calibration_bins(confidence, right),
+        confusion=numerics.confusion_matrix(predicted, labels, len(test_set.class_names)),
+        calibration_bins=numerics.calibration_bins(confidence, right),
         labels=labels,
         probs=classifier.to_probs(logits),
         files=test_set.files,
@@ -302,3 +303,29 @@ def _cells(test_set: ImageDataset, predicted: np.ndarray, confidence: np.ndarray
         "cell_confidence": confidence[kept],
         "cell_images": test_set.images[kept],
     }
+
+
+# Figures that must be met: for scripts and CI.
+
+_HIGHER_IS_BETTER = {"accuracy": True, "loss": False, "calibration_error": False, "misses": False}
+
+
+def parse_required(text: str) -> tuple[str, float]:
+    """ "accuracy=0.99" -> ("accuracy", 0.99). Raises UsageError."""
+    name, _, value = text.partition("=")
+    if name not in _HIGHER_IS_BETTER:
+        raise UsageError(f"--require {text!r}: unknown figure", remedy=nearest(name, _HIGHER_IS_BETTER))
+    try:
+        return name, float(value)
+    except ValueError as error:
+        raise UsageError(f"--require {text!r}", expected=f"a number, such as {name}=0.99") from error
+
+
+def check_required(evaluation: Evaluation, bounds: Sequence[tuple[str, float]]) -> None:
+    """accuracy is a least value, the others are greatest ones. Raises FigureNotMetError."""
+    for name, bound in bounds:
+        value = getattr(evaluation, name)
+        met = value >= bound if _HIGHER_IS_BETTER[name] else value <= bound
+        if not met:
+            side = "at least" if _HIGHER_IS_BETTER[name] else "at most"
+            raise FigureNotMetError(f"{name} is {value:.6g}", expected=f"{side} {bound:g}")

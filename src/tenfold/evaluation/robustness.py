@@ -2,20 +2,250 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tenfold.arguments import checked, make_folder
+from tenfold.arguments import check_images, checked, make_folder
 from tenfold.arrays import ImageDataset
+from tenfold.augmentation import AugmentationDraws, draw_augmentation
 from tenfold.classifier import Classifier
-from tenfold.errors import DataError, UsageError
-from tenfold.evaluation.corruptions import CORRUPTIONS, SEVERITIES, corrupt
+from tenfold.errors import DataError, UsageError, nearest
+from tenfold.numpy_engine.runtime.augment import augment
 from tenfold.records import check_arrays, pick, read_arrays, read_json, reading, write_record
+from tenfold.settings import AugmentationSettings
 
-__all__ = ["Robustness", "measure_robustness"]
+__all__ = ["Robustness", "corrupt", "measure_robustness"]
+
+# Fifteen ways in which pictures get worse, five severities each: whole batches, uint8 in and out.
+#
+# The choice follows MNIST-C (Mu & Gilmer 2019: MNIST-C: A Robustness Benchmark for Computer Vision) and
+# ImageNet-C (Hendrycks & Dietterich 2019: Benchmarking Neural Network Robustness to Common Corruptions
+# and Perturbations); the elastic one is that of Simard et al. 2003. Severity 1 is mild; 5 is hard, but a
+# person still reads it. Lengths are of pictures of 28 pixels per side, and grow with the picture.
+
+SEVERITIES = 5
+_SIDE = 28  # pixels, of the pictures whose lengths are named here
+_MOST_STROKE = 2.0  # pixels by which a stroke can change at once
+Change = Callable[[np.ndarray, float, np.random.Generator], np.ndarray]
+
+
+@dataclass(frozen=True)
+class _Corruption:
+    """change: (images uint8 (N, H, W) with light ink, amount, rng) -> float or uint8, any range."""
+
+    change: Change
+    amounts: tuple[float, float, float, float, float]
+
+
+@checked
+def corrupt(images: np.ndarray, name: str, severity: int, *, seed: int = 0) -> np.ndarray:
+    """uint8 (N, H, W) -> uint8 (N, H, W), each picture changed in its own way; the same for a seed.
+
+    severity: 1 to 5; with the same seed a higher one does more of the same to a picture. A picture
+    whose border is light is taken for dark ink on light paper. Raises UsageError for an unknown name
+    or severity, DataError for other images.
+    """
+    if name not in CORRUPTIONS:
+        raise UsageError(f"no corruption is called {name!r}", remedy=nearest(name, CORRUPTIONS))
+    if not 1 <= severity <= SEVERITIES:
+        raise UsageError(f"severity {severity}", expected=f"1 to {SEVERITIES}")
+    check_images(images)
+    corruption = CORRUPTIONS[name]
+    rng = np.random.default_rng([seed, *name.encode()])
+    flips = _light_ground(images) * np.uint8(255)
+    changed = corruption.change(images ^ flips, corruption.amounts[severity - 1], rng)
+    return np.clip(np.rint(changed), 0, 255).astype(np.uint8) ^ flips
+
+
+def _light_ground(images: np.ndarray) -> np.ndarray:
+    """bool (N, 1, 1): more than half of the border is light."""
+    sides = [images[:, 0], images[:, -1], images[:, :, 0], images[:, :, -1]]
+    light: np.ndarray = np.mean(np.concatenate(sides, axis=1) >= 128, axis=1) > 0.5
+    return light[:, None, None]
+
+
+def _length(images: np.ndarray, amount: float) -> float:
+    """Pixels of a 28x28 picture -> pixels of these."""
+    return amount * min(images.shape[1:]) / _SIDE
+
+
+def _signs(rng: np.random.Generator, count: int) -> np.ndarray:
+    return rng.choice(np.array([-1.0, 1.0]), count)
+
+
+# what a bad sensor or transmission does
+
+
+def _noise(images: np.ndarray, deviation: float, rng: np.random.Generator) -> np.ndarray:
+    """deviation: of white noise, as a share of the range."""
+    return images + 255 * deviation * rng.standard_normal(images.shape, dtype=np.float32)
+
+
+def _salt_and_pepper(images: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
+    """share: of the pixels that become black or white."""
+    chance = rng.random(images.shape, dtype=np.float32)
+    return np.where(chance < share, np.where(chance < share / 2, 0, 255), images)
+
+
+def _blur(images: np.ndarray, sigma: float, _rng: np.random.Generator) -> np.ndarray:
+    """sigma: pixels."""
+    from scipy.ndimage import gaussian_filter
+
+    width = _length(images, sigma)
+    return np.asarray(gaussian_filter(images.astype(np.float32), (0, width, width), mode="nearest"))
+
+
+def _motion_blur(images: np.ndarray, length: float, rng: np.random.Generator) -> np.ndarray:
+    """length: pixels of a straight movement, in a direction that differs from picture to picture."""
+    reach, angles = _length(images, length), rng.uniform(0, np.pi, len(images))
+    way = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    steps = np.linspace(-reach / 2, reach / 2, int(np.ceil(reach)) + 1)
+    total = np.zeros(images.shape, np.float32)
+    for step in steps:
+        total += _move(images, way * step)
+    return total / len(steps)
+
+
+def _pixelate(images: np.ndarray, factor: float, _rng: np.random.Generator) -> np.ndarray:
+    """factor: a side of the new pixels, in old ones; each takes the mean of what it covers."""
+    down, across = (_coarse(side, factor * side / _SIDE) for side in images.shape[1:])
+    return np.asarray(down @ images.astype(np.float32) @ across.T)
+
+
+def _coarse(side: int, factor: float) -> np.ndarray:
+    """float32 (side, side): row i averages the old pixels under the new pixel that covers pixel i."""
+    cells = max(1, round(side / factor))
+    edges = np.linspace(0, side, cells + 1)
+    places = np.arange(side)
+    low, high = np.maximum(edges[:-1, None], places), np.minimum(edges[1:, None], places + 1)
+    means = np.maximum(high - low, 0) / (side / cells)
+    over = np.minimum(((places + 0.5) * cells / side).astype(int), cells - 1)
+    return np.asarray(means[over], dtype=np.float32)
+
+
+# how it lies on the paper
+
+
+def _affine(matrices: np.ndarray, images: np.ndarray) -> np.ndarray:
+    """matrices: (N, 2, 3), output pixel from the picture's middle -> input pixel; black outside."""
+    return augment(images, AugmentationDraws(affine=matrices.astype(np.float32)))
+
+
+def _identity(count: int) -> np.ndarray:
+    return np.tile(np.eye(2, 3), (count, 1, 1))
+
+
+def _move(images: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+    """pixels: (N, 2), x to the right and y down."""
+    matrices = _identity(len(images))
+    matrices[:, :, 2] = -pixels
+    return _affine(matrices, images)
+
+
+def _shift(images: np.ndarray, distance: float, rng: np.random.Generator) -> np.ndarray:
+    """distance: pixels, in any direction."""
+    angles = rng.uniform(0, 2 * np.pi, len(images))
+    return _move(images, _length(images, distance) * np.stack([np.cos(angles), np.sin(angles)], axis=1))
+
+
+def _rotate(images: np.ndarray, degrees: float, rng: np.random.Generator) -> np.ndarray:
+    """degrees: to either side."""
+    angles = np.deg2rad(degrees) * _signs(rng, len(images))
+    matrices = _identity(len(images))
+    matrices[:, 0, 0] = matrices[:, 1, 1] = np.cos(angles)
+    matrices[:, 0, 1], matrices[:, 1, 0] = np.sin(angles), -np.sin(angles)
+    return _affine(matrices, images)
+
+
+def _scale(images: np.ndarray, change: float, rng: np.random.Generator) -> np.ndarray:
+    """change: half of the pictures shrink to 1 / (1 + change), half grow by half as much."""
+    matrices = _identity(len(images))
+    matrices[:, :, :2] *= np.where(_signs(rng, len(images)) > 0, 1 + change, 1 / (1 + change / 2))[
+        :, None, None
+    ]
+    return _affine(matrices, images)
+
+
+def _shear(images: np.ndarray, slope: float, rng: np.random.Generator) -> np.ndarray:
+    """slope: pixels to the left or right for each pixel down."""
+    matrices = _identity(len(images))
+    matrices[:, 0, 1] = slope * _signs(rng, len(images))
+    return _affine(matrices, images)
+
+
+# how it was written
+
+
+def _elastic(images: np.ndarray, displacement: float, rng: np.random.Generator) -> np.ndarray:
+    """displacement: pixels (standard deviation), smooth over four pixels."""
+    settings = AugmentationSettings(
+        elastic=_length(images, displacement), elastic_smoothness=_length(images, 4.0)
+    )
+    draws = draw_augmentation(settings, len(images), (images.shape[1], images.shape[2]), rng)
+    return images if draws is None else augment(images, draws)
+
+
+def _stroke(images: np.ndarray, pixels: float, _rng: np.random.Generator) -> np.ndarray:
+    """pixels by which each side of a stroke grows, or shrinks where below 0."""
+    left = abs(_length(images, pixels))
+    while left > 0:
+        width = np.full(len(images), np.copysign(min(left, _MOST_STROKE), pixels), np.float32)
+        images = np.rint(augment(images, AugmentationDraws(stroke=width))).astype(np.uint8)
+        left -= _MOST_STROKE
+    return images
+
+
+# what lies upon it
+
+
+def _occlude(images: np.ndarray, side: float, rng: np.random.Generator) -> np.ndarray:
+    """side: pixels of a grey square, whose middle lies in the inner half of the picture."""
+    height, width = images.shape[1:]
+    half = _length(images, side) / 2
+    middle = rng.uniform(0.25, 0.75, (2, len(images), 1)) * np.array([height, width])[:, None, None]
+    rows = np.abs(np.arange(height) + 0.5 - middle[0]) <= half
+    columns = np.abs(np.arange(width) + 0.5 - middle[1]) <= half
+    return np.where(rows[:, :, None] & columns[:, None, :], 128, images)
+
+
+def _contrast(images: np.ndarray, share: float, _rng: np.random.Generator) -> np.ndarray:
+    """share: of the distance from each picture's mean that is left."""
+    mean = images.mean(axis=(1, 2), keepdims=True, dtype=np.float32)
+    return np.asarray(mean + share * (images - mean))
+
+
+def _fog(images: np.ndarray, density: float, rng: np.random.Generator) -> np.ndarray:
+    """density: of a light, uneven cloud that lies over the picture."""
+    from scipy.ndimage import zoom
+
+    height, width = images.shape[1:]
+    patches = rng.random((len(images), 4, 4), dtype=np.float32)
+    cloud = zoom(patches, (1, height / 4, width / 4), order=1, grid_mode=True, mode="nearest")
+    return np.asarray(images * (1 - density) + 255 * density * cloud)
+
+
+CORRUPTIONS: dict[str, _Corruption] = {
+    "noise": _Corruption(_noise, (0.12, 0.2, 0.28, 0.36, 0.44)),
+    "salt and pepper": _Corruption(_salt_and_pepper, (0.03, 0.06, 0.1, 0.15, 0.2)),
+    "blur": _Corruption(_blur, (0.6, 0.9, 1.2, 1.5, 1.8)),
+    "motion blur": _Corruption(_motion_blur, (2.5, 3.5, 4.5, 5.5, 6.5)),
+    "pixelate": _Corruption(_pixelate, (1.4, 1.75, 2.15, 2.55, 2.8)),
+    "shift": _Corruption(_shift, (1.5, 2.5, 3.5, 4.5, 5.5)),
+    "rotation": _Corruption(_rotate, (8, 15, 22, 30, 40)),
+    "scale": _Corruption(_scale, (0.15, 0.3, 0.5, 0.7, 1.0)),
+    "shear": _Corruption(_shear, (0.15, 0.3, 0.45, 0.6, 0.75)),
+    "elastic": _Corruption(_elastic, (0.5, 0.8, 1.1, 1.4, 1.7)),
+    "thicker": _Corruption(_stroke, (0.5, 0.9, 1.3, 1.6, 1.9)),
+    "thinner": _Corruption(_stroke, (-0.2, -0.35, -0.5, -0.6, -0.7)),
+    "occlusion": _Corruption(_occlude, (4, 6, 8, 9.5, 11)),
+    "contrast": _Corruption(_contrast, (0.6, 0.4, 0.3, 0.2, 0.15)),
+    "fog": _Corruption(_fog, (0.2, 0.35, 0.45, 0.55, 0.65)),
+}
+
 
 _FILE = "robustness"
 

@@ -7,16 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from tenfold.classifier import Classifier
-from tenfold.explain.gradient import (
+from tenfold.explain.attributions import (
     gradient_map,
     gradient_times_ink,
     integrated_gradients,
     paper_of,
+    saliency_map,
     smooth_gradient,
 )
-from tenfold.explain.occlusion import saliency_map
-
-__all__ = ["Map", "draw_maps"]
 
 _LEAST_FALL = 1e-3  # of probability: the full colour stands for at least this much
 

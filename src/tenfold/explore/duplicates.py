@@ -4,15 +4,124 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
+from math import ceil
 
 import numpy as np
 
 from tenfold.arguments import check_images, checked
 from tenfold.arrays import iterate_pieces
 from tenfold.errors import DataError
-from tenfold.explore.likeness import NEAR, describe_images, link_near
 
-__all__ = ["DuplicateGroup", "Duplicates", "find_duplicates"]
+__all__ = ["NEAR", "DuplicateGroup", "find_duplicates"]
+
+# How alike two images are, and which of many are as alike as copies.
+
+# Between what different people wrote and what was copied; `python benchmarks/explore.py` counts both. On
+# MNIST only straight ones by different hands reach it, while copies that were moved, made fainter, saved as
+# JPEG or given a little noise do.
+NEAR = 0.985
+_SIDE = 32  # pixels per side that are compared; larger images are made smaller
+_AXES = 128  # principal axes of the first look
+_SAMPLE = 5_000  # images from which these are found
+_BLOCK = 2_048  # rows per side of the products that are looked at together
+_CHUNK = 16_384  # pairs that are compared exactly at a time
+_SLACK = 1e-5  # of float32 products
+
+
+def describe_images(images: np.ndarray) -> np.ndarray:
+    """float32 (N, D) of length 1, whose products are the likeness of two images; 0 for a blank image.
+
+    images: uint8 (N, H, W). Each is moved, by fractions of a pixel, so that what stands out from its
+    border's median lies in the middle (weighted with its square, so that faint noise weighs little), made
+    smaller where a side exceeds 32 pixels, and its mean taken away. The product of two is therefore their
+    normalised correlation (J. P. Lewis: Fast Normalized Cross-Correlation, 1995): it does not change with
+    place, brightness or contrast.
+    """
+    parts = [_describe(piece.astype(np.float32)) for piece in iterate_pieces(images)]
+    return np.concatenate(parts)
+
+
+def _describe(images: np.ndarray) -> np.ndarray:
+    border = [images[:, 0], images[:, -1], images[:, :, 0], images[:, :, -1]]
+    raised = images - np.median(np.concatenate(border, axis=1), axis=1)[:, None, None]
+    energy = raised**2
+    rows = _resampling(energy.sum(axis=2), max(images.shape[1:]))
+    columns = _resampling(energy.sum(axis=1), max(images.shape[1:]))
+    vectors = (rows @ raised @ columns.transpose(0, 2, 1)).reshape(len(images), -1)
+    vectors -= vectors.mean(axis=1, keepdims=True)
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    blank = lengths < 1e-3  # rounding of an image of one value
+    vectors /= np.where(blank, 1, lengths)
+    return np.where(blank, 0, vectors).astype(np.float32)
+
+
+def _resampling(weights: np.ndarray, longest: int) -> np.ndarray:
+    """float32 (N, n, L) that puts the centre of weights (N, L) into the middle and shrinks L to n pixels.
+
+    Band-limited (sinc), which unlike linear interpolation blurs nothing: what is left of an image does not
+    depend on the fraction of a pixel by which it was moved."""
+    length = weights.shape[1]
+    factor = max(1.0, longest / _SIDE)
+    places, total = np.arange(length), weights.sum(axis=1)
+    middle = (length - 1) / 2
+    centre = np.where(total > 0, weights @ places / np.where(total > 0, total, 1), middle)
+    count = ceil(length / factor)
+    wanted = (np.arange(count) - (count - 1) / 2) * factor + centre[:, None]
+    return (np.sinc((wanted[:, :, None] - places) / factor) / factor).astype(np.float32)
+
+
+def link_near(vectors: np.ndarray, threshold: float = NEAR) -> np.ndarray:
+    """int64 (N,): the same number for rows that are linked by products of at least `threshold`.
+
+    vectors: float32 (N, D), each of length 1 or 0. No pair is missed: the first look, at a few principal
+    axes and the length of what they leave over, never says less than the product (Cauchy-Schwarz), and
+    every pair that it lets through is compared in full.
+    """
+    looks = _first_look(vectors)
+    links = np.arange(len(vectors))
+    for top in range(0, len(vectors), _BLOCK):
+        for left in range(top, len(vectors), _BLOCK):
+            bounds = looks[top : top + _BLOCK] @ looks[left : left + _BLOCK].T
+            found = np.flatnonzero(bounds >= threshold - _SLACK)
+            ones, others = np.divmod(found, bounds.shape[1])
+            links = _link_pairs(vectors, links, ones + top, others + left, threshold)
+    return links
+
+
+def _first_look(vectors: np.ndarray) -> np.ndarray:
+    """(N, axes + 1): the parts along the principal axes of a sample, and the length of the rest."""
+    if vectors.shape[1] <= _AXES:
+        return vectors
+    sample = vectors[:: max(1, len(vectors) // _SAMPLE)]
+    axes = np.linalg.eigh(sample.T @ sample)[1][:, -_AXES:]
+    parts = vectors @ axes
+    rest = np.einsum("nd,nd->n", vectors, vectors) - np.einsum("nd,nd->n", parts, parts)
+    return np.column_stack([parts, np.sqrt(np.maximum(rest, 0))])
+
+
+def _link_pairs(
+    vectors: np.ndarray, links: np.ndarray, ones: np.ndarray, others: np.ndarray, threshold: float
+) -> np.ndarray:
+    """`links` joined where rows `ones` and `others` are near; those that are linked already are not asked,
+    so that a thousand copies of one image cost no million comparisons."""
+    for start in range(0, len(ones), _CHUNK):
+        one, other = ones[start : start + _CHUNK], others[start : start + _CHUNK]
+        apart = links[one] != links[other]
+        one, other = one[apart], other[apart]
+        near = np.einsum("nd,nd->n", vectors[one], vectors[other]) >= threshold
+        if near.any():
+            links = _join(links, one[near], other[near])
+    return links
+
+
+def _join(links: np.ndarray, ones: np.ndarray, others: np.ndarray) -> np.ndarray:
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    edges = (np.ones(len(ones), np.int8), (links[ones], links[others]))
+    size = len(links)
+    joined = connected_components(coo_array(edges, shape=(size, size)), directed=False)[1]
+    return np.asarray(joined[links], dtype=np.int64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +174,7 @@ def find_duplicates(
 
     images, others: uint8 (N, H, W) and (M, H, W), such as training and test images. Equal images are found
     by hash (BLAKE2b, 128 bits). near: also those whose normalised correlation, once both are centred, is
-    at least NEAR (see `tenfold.explore.likeness`): copies that were moved, made brighter or fainter,
+    at least NEAR (see `tenfold.explore.duplicates`): copies that were moved, made brighter or fainter,
     compressed or made noisy. Raises DataError where the two sides have different sizes.
     """
     sides = [images] if others is None else [images, others]

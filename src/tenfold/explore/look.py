@@ -13,7 +13,7 @@ from tenfold.arrays import ImageDataset, count_pixels, image_place, iterate_piec
 from tenfold.errors import DataError, UsageError
 from tenfold.explore.duplicates import DuplicateGroup, Duplicates, find_duplicates
 
-__all__ = ["ClassLook", "Exploration", "PixelStatistics", "explore_dataset"]
+__all__ = ["ClassLook", "Exploration", "PixelStatistics", "Record", "explore_dataset", "get_record"]
 
 _SOON = 15_000  # images among which near duplicates are found within about a second
 
@@ -254,3 +254,41 @@ def _likeness_to(mean: np.ndarray, images: np.ndarray) -> np.ndarray:
         sizes = np.sqrt(np.einsum("nd,nd->n", rows, rows) * (wanted @ wanted))
         found.append(np.where(sizes > 1e-3, rows @ wanted.astype(np.float32) / np.maximum(sizes, 1e-3), 0))
     return np.concatenate(found)
+
+
+# One image of a data set: its numbers, its label, and where it stands.
+
+
+@dataclass(frozen=True, eq=False)
+class Record:
+    """split, index: the part and the place in there. image: uint8 (H, W). file: where it came from one."""
+
+    dataset: str
+    split: str
+    index: int
+    label: str
+    image: np.ndarray
+    file: str = ""
+
+    @property
+    def title(self) -> str:
+        return f"{self.dataset} ({self.split}), {self.file or f'image {self.index}'}"
+
+    def to_dict(self) -> dict[str, Any]:
+        known = {"name": self.dataset, "split": self.split, "index": self.index, "label": self.label}
+        if self.file:
+            known["file"] = self.file
+        return known | {"image_shape": list(self.image.shape), "pixels": self.image.tolist()}
+
+
+def get_record(parts: Mapping[str, ImageDataset], number: int) -> Record:
+    """Image `number` of all parts, one after the other. Raises UsageError where there are not so many."""
+    row = number
+    for split, part in parts.items():
+        if 0 <= row < len(part):
+            image, label = part[row]
+            file = part.files[row] if part.files else ""
+            return Record(part.name, split, row, part.class_names[label], np.asarray(image), file)
+        row -= len(part)
+    count = sum(map(len, parts.values()))
+    raise UsageError(f"image {number} of {count:,}", expected=f"0 to {count - 1}")

@@ -9,15 +9,11 @@ from typing import Any
 
 from tenfold.classifier import Classifier, ModelCard
 from tenfold.engines.ensemble import split_members
-from tenfold.files import write_text
-from tenfold.ink.strip import HEIGHT
-from tenfold.pages.paths import shown_path
+from tenfold.files import shown_path, write_text
+from tenfold.pictures.lines import HEIGHT
 from tenfold.reader.alphabet import CHARACTERS, OUTPUTS
-from tenfold.reader.line_reader import LineReader
-from tenfold.reader.load import AnyModel
+from tenfold.reader.line_reader import AnyModel, LineReader
 from tenfold.version import __version__
-
-__all__ = ["CARD_MARK", "write_card"]
 
 CARD_MARK = "<!-- model card by tenfold -->"
 _HTML = re.compile(r"<(?=[A-Za-z/!?])")

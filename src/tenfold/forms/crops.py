@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+from PIL import Image, ImageDraw
 from scipy import ndimage
 
+from tenfold.forms.propose import FilledForm
 from tenfold.forms.register import Registration
+from tenfold.pictures import drawing
 
-__all__ = ["FieldCut", "cut_field"]
+__all__ = ["explain_form"]
 
 _MARGIN = 0.2  # around a field, of its height: rules of its frame are seen there
 _SMALLEST, _TALLEST, _WIDEST = 12, 320, 2400  # pixels of a cut
@@ -132,3 +136,39 @@ def _find_again(profile: np.ndarray, band: Band, most: int) -> Band:
     sums = [float(profile[low + move : end + move].sum()) - 0.002 * abs(move) for move in moves]
     move = moves[int(np.argmax(sums))]
     return low + move, end + move
+
+
+# How a form was read, as a picture: its fields over the photo, with what was read.
+
+_INNER = drawing.WIDTH - 2 * drawing.MARGIN
+_LONGEST = 1400  # pixels of the photo's height on the sheet
+
+
+def explain_form(found: FilledForm, path: str) -> Image.Image:
+    """A sheet, RGB, 800 pixels wide. found: with its picture. path: of the photo."""
+    title = "standard input" if path == "-" else Path(path).name
+    told = f"{found.form}: {len(found.fields)} fields, {len(found.doubtful)} of them to be looked at"
+    blocks = [
+        drawing.paragraph(title, 28, _INNER, colour=drawing.GREY),
+        drawing.paragraph(told, 20, _INNER, colour=drawing.GREY),
+        _draw(found),
+    ]
+    content = drawing.stack(blocks)
+    whole = Image.new("RGB", (drawing.WIDTH, content.height + 2 * drawing.MARGIN), drawing.PAPER)
+    whole.paste(content, (drawing.MARGIN, drawing.MARGIN))
+    return whole
+
+
+def _draw(found: FilledForm) -> Image.Image:
+    if found.picture is None:
+        return Image.new("RGB", (_INNER, 1), drawing.PAPER)
+    photo = Image.fromarray(found.picture.pixels)
+    ratio = min(_INNER / photo.width, _LONGEST / photo.height)
+    photo = photo.resize((max(1, round(photo.width * ratio)), max(1, round(photo.height * ratio))))
+    draw, scale = ImageDraw.Draw(photo), ratio / found.picture.scale
+    for each in found.fields:
+        colour = drawing.AMBER if each.doubtful else drawing.GREY if each.reason else drawing.GREEN
+        corners = [(x * scale, y * scale) for x, y in each.corners]
+        draw.polygon(corners, outline=colour, width=2)
+        draw.text(corners[0], f"{each.name} {each.text}", fill=colour, anchor="lb", font=drawing.font(14))
+    return photo

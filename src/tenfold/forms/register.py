@@ -9,19 +9,223 @@ in the fields does not count.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from tenfold.forms.align import Level, Warp, correlate, improve, likeness, make_level, sample, shrink_ink
-from tenfold.forms.outline import find_edge_outlines, find_outlines
-from tenfold.forms.starts import between_corners, search_starts
-from tenfold.ink.open import to_grey
+from tenfold.forms.align import (
+    Level,
+    Warp,
+    between_corners,
+    correlate,
+    improve,
+    likeness,
+    make_level,
+    sample,
+    search_starts,
+    shrink_ink,
+)
+from tenfold.pictures.open import to_grey
 
-__all__ = ["Example", "Registration", "measure_ink", "prepare_example", "register"]
+# Where sheets of paper may lie in a picture, by their edges: quadrilaterals of long straight lines.
+#
+# A shadow across the sheet changes its grey, not its edges. Lines are found by a Hough transform in which
+# each edge pixel votes for the direction of its own slope (Ballard 1981).
+
+_EDGES = 0.08  # share of pixels that are edges
+_TURN = 2.0  # degrees of a bin, and pixels of the other one
+_LINES = 14  # that are combined
+_PARALLEL, _ACROSS = 32.0, 50.0  # degrees between opposite sides at most, and between neighbours at least
+_OUTSIDE = 0.12  # of the picture's sides: corners may lie as far outside of it
+_LEAST = 0.1  # of the picture that a sheet covers
+_NEAR = 2.0  # pixels from a side to the edge pixels that support it
+_SUPPORTED = 0.35  # of a side, at least
+
+
+def find_quadrilaterals(grey: np.ndarray, most: int) -> list[np.ndarray]:
+    """float32 (h, w), some 240 pixels long -> float (4, 2) each: x and y of corners, in order around; those
+    whose sides are best supported by edges first."""
+    smooth = ndimage.gaussian_filter(grey, 1.0)
+    down, along = np.gradient(smooth)
+    steep = np.hypot(down, along)
+    y, x = np.nonzero(steep > max(1.0, float(np.quantile(steep, 1 - _EDGES))))
+    if len(x) < 40:
+        return []
+    angles = np.arctan2(down[y, x], along[y, x]) % np.pi
+    lines = _find_lines(x, y, angles, grey.shape)
+    near = ndimage.distance_transform_edt(~_mark(x, y, grey.shape)) <= _NEAR
+    found = []
+    for corners in _combine(lines, grey.shape):
+        support = min(_support(near, one, other) for one, other in zip(corners, np.roll(corners, -1, axis=0)))
+        if support > _SUPPORTED:
+            found.append((support, corners))
+    found.sort(key=lambda each: -each[0])
+    return [corners for _, corners in found[:most]]
+
+
+def _mark(x: np.ndarray, y: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    mask = np.zeros(shape, bool)
+    mask[y, x] = True
+    return mask
+
+
+def _find_lines(
+    x: np.ndarray, y: np.ndarray, angles: np.ndarray, shape: tuple[int, ...]
+) -> list[tuple[float, float]]:
+    """(angle of the normal, distance from the origin) of the lines with the most votes."""
+    turns = round(180 / _TURN)
+    reach = int(np.hypot(shape[0], shape[1])) + 1
+    votes = np.zeros((turns, 2 * reach // int(_TURN) + 2))
+    own = np.rint(angles / np.pi * turns).astype(int)
+    for off in (-2, -1, 0, 1, 2):
+        turn = own + off
+        normal = turn * (np.pi / turns)
+        far = x * np.cos(normal) + y * np.sin(normal)
+        far = np.where((turn < 0) | (turn >= turns), -far, far)
+        np.add.at(votes, (turn % turns, np.rint((far + reach) / _TURN).astype(int)), 1)
+    votes = ndimage.gaussian_filter(votes, 0.7)
+    lines = []
+    for _ in range(_LINES):
+        turn, place = np.unravel_index(votes.argmax(), votes.shape)
+        if votes[turn, place] < 8:
+            break
+        lines.append((float(turn * np.pi / turns), float(place * _TURN - reach)))
+        votes[max(0, turn - 4) : turn + 5, max(0, place - 3) : place + 4] = 0
+    return lines
+
+
+def _combine(lines: list[tuple[float, float]], shape: tuple[int, ...]) -> Iterator[np.ndarray]:
+    """Corners of each quadrilateral of two pairs of lines that may be a sheet, in order around."""
+    pairs = [pair for pair in combinations(lines, 2) if _apart(pair[0][0], pair[1][0]) < _PARALLEL]
+    low = -_OUTSIDE * np.array([shape[1], shape[0]])
+    high = (1 + _OUTSIDE) * np.array([shape[1], shape[0]])
+    for one, other in combinations(pairs, 2):
+        if min(_apart(a[0], b[0]) for a in one for b in other) < _ACROSS:
+            continue
+        corners = np.array([_cross(one[i], other[j]) for i, j in ((0, 0), (0, 1), (1, 1), (1, 0))])
+        if (corners < low).any() or (corners > high).any():
+            continue
+        sides = np.roll(corners, -1, axis=0) - corners
+        after = np.roll(sides, -1, axis=0)
+        turns = sides[:, 0] * after[:, 1] - sides[:, 1] * after[:, 0]
+        if find_area(corners) > _LEAST * shape[0] * shape[1] and (np.sign(turns) == np.sign(turns[0])).all():
+            yield corners if turns[0] > 0 else corners[::-1]
+
+
+def find_area(corners: np.ndarray) -> float:
+    """Of a polygon, float (N, 2), in order around; 0 where it has fewer than four corners."""
+    if len(corners) < 4:
+        return 0.0
+    x, y = corners.T
+    return abs(float(x @ np.roll(y, -1) - y @ np.roll(x, -1))) / 2
+
+
+def _apart(one: float, other: float) -> float:
+    """Degrees between two directions of lines, 0 to 90."""
+    apart = abs(np.degrees(one - other)) % 180
+    return float(min(apart, 180 - apart))
+
+
+def _cross(one: tuple[float, float], other: tuple[float, float]) -> np.ndarray:
+    normals = np.array([(np.cos(each[0]), np.sin(each[0])) for each in (one, other)])
+    return np.linalg.solve(normals, np.array([one[1], other[1]]))
+
+
+def _support(near: np.ndarray, one: np.ndarray, other: np.ndarray) -> float:
+    """The share of a side, inside of the picture, along which edge pixels lie."""
+    count = max(8, int(np.hypot(*(other - one).tolist()) / 2))
+    points = np.rint(one + np.linspace(0, 1, count)[:, None] * (other - one)).astype(int)
+    inside = ((points >= 0) & (points < near.shape[::-1])).all(axis=1)
+    x, y = points[inside].T
+    return float(near[y, x].mean()) if inside.sum() >= count / 2 else 0.0
+
+
+# Where sheets of paper may lie in a picture: quadrilaterals around what is light and has no colour, and
+# quadrilaterals of straight edges.
+
+_LONGEST_OUTLINE = 240  # pixels in which they are looked for
+_LEVELS = (-0.12, 0.0, 0.12)  # around Otsu's threshold, of the picture's span: shadows, light desks
+_LEAST_OUTLINE, _FULL = 0.12, 0.97  # of the picture: less is not the sheet, more is all of it
+_FILLED = 0.8  # of the quadrilateral that is paper
+_DIRECTIONS = 72  # in which the outline's corners are looked for
+
+
+def find_outlines(pixels: np.ndarray) -> list[np.ndarray]:
+    """uint8 (H, W, 3) -> quadrilaterals float (4, 2): x and y of their corners in pixels, clockwise from the
+    upper left one. None where the sheet fills the picture."""
+    grey, ratio = _without_writing(pixels)
+    span = float(np.ptp(grey))
+    middle = _otsu(grey)
+    found: list[np.ndarray] = []
+    for level in _LEVELS:
+        corners = _largest(grey > middle + level * span)
+        if corners is not None and all(np.abs(corners - other).max() > 4 for other in found):
+            found.append(corners)
+    return [corners * ratio for corners in found]
+
+
+def find_edge_outlines(pixels: np.ndarray, most: int) -> list[np.ndarray]:
+    """As `find_outlines`, by straight edges, the likeliest first: what a shadow does not hide."""
+    grey, ratio = _without_writing(pixels)
+    return [_from_upper_left(corners + 0.5) * ratio for corners in find_quadrilaterals(grey, most)]
+
+
+def _without_writing(pixels: np.ndarray) -> tuple[np.ndarray, tuple[float, float]]:
+    """float32 (h, w), at most 240 pixels long, and pixels of the picture per pixel of it, along x and y."""
+    scale = max(1.0, max(pixels.shape[:2]) / _LONGEST_OUTLINE)
+    size = max(1, round(pixels.shape[1] / scale)), max(1, round(pixels.shape[0] / scale))
+    small = np.asarray(Image.fromarray(pixels.min(axis=2)).resize(size, Image.Resampling.BOX))
+    grey = ndimage.grey_closing(small, (7, 7)).astype(np.float32)
+    return grey, (pixels.shape[1] / size[0], pixels.shape[0] / size[1])
+
+
+def _otsu(grey: np.ndarray) -> float:
+    """The level that splits the grey values into the two most different halves (Otsu 1979)."""
+    counts = np.bincount(grey.astype(np.intp).ravel(), minlength=256).astype(np.float64)
+    below, sums = np.cumsum(counts), np.cumsum(counts * np.arange(256))
+    above = below[-1] - below
+    with np.errstate(invalid="ignore", divide="ignore"):
+        apart = below * above * (sums / below - (sums[-1] - sums) / above) ** 2
+    return float(np.nan_to_num(apart).argmax()) + 0.5
+
+
+def _largest(mask: np.ndarray) -> np.ndarray | None:
+    labels, count = ndimage.label(ndimage.binary_opening(mask, np.ones((3, 3), bool)))
+    if not count:
+        return None
+    own = labels == 1 + int(np.bincount(labels.ravel())[1:].argmax())
+    own = ndimage.binary_fill_holes(own)
+    share = float(own.mean())
+    if not _LEAST_OUTLINE <= share <= _FULL:
+        return None
+    y, x = np.nonzero(own ^ ndimage.binary_erosion(own, border_value=0))
+    corners = _widest_quadrilateral(np.stack([x + 0.5, y + 0.5], axis=1))
+    area = find_area(corners)
+    return _from_upper_left(corners) if area > 0 and own.sum() >= _FILLED * area else None
+
+
+def _widest_quadrilateral(points: np.ndarray) -> np.ndarray:
+    """float (N, 2) -> four of the outermost, in order around, with the largest area."""
+    angles = np.arange(_DIRECTIONS) * (2 * np.pi / _DIRECTIONS)
+    far = points @ np.stack([np.cos(angles), np.sin(angles)])
+    hull = points[far.argmax(axis=0)]
+    start, end = np.triu_indices(_DIRECTIONS, 2)
+    along = hull[end] - hull[start]
+    away = hull[None] - hull[start][:, None]
+    side = along[:, :1] * away[:, :, 1] - along[:, 1:] * away[:, :, 0]
+    best = int((side.max(axis=1) - side.min(axis=1)).argmax())
+    one, other = side[best].argmax(), side[best].argmin()
+    return np.array([hull[i] for i in sorted({int(start[best]), int(end[best]), int(one), int(other)})])
+
+
+def _from_upper_left(corners: np.ndarray) -> np.ndarray:
+    """Angles grow clockwise where y points down."""
+    return np.roll(corners, -int(corners.sum(axis=1).argmin()), axis=0)
+
 
 _LONGEST = 900  # pixels in which ink is measured
 _WINDOW = 17  # pixels: wider than a stroke or a rule; what is wider is paper or desk

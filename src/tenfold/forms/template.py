@@ -14,11 +14,11 @@ from typing import Any
 from tenfold.arguments import checked
 from tenfold.errors import DataError, UsageError, nearest, printable
 from tenfold.files import is_special, write_text
-from tenfold.ink.open import Picture, open_picture
+from tenfold.pictures.open import Picture, open_picture
 from tenfold.reader.constraint import Constraint, make_constraint
 from tenfold.recipes.load import toml_value
 
-__all__ = ["Check", "Field", "Form", "load_form", "write_form_text"]
+__all__ = ["Check", "Field", "Form", "Share", "load_form", "write_form_text"]
 
 MOST_FIELDS = 500
 _MOST_CHECKS = 100

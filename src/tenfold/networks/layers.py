@@ -24,7 +24,7 @@ from typing import Any
 
 from tenfold.errors import RecipeError, nearest
 
-__all__ = ["LAYER_KINDS", "LayerSpec", "change_layers", "layer_numbers", "parse_layers"]
+__all__ = ["LayerSpec", "change_layers", "layer_numbers", "parse_layers"]
 
 LAYER_KINDS = (
     "flatten", "linear", "relu", "sigmoid", "tanh", "dropout", "conv", "batch-norm", "max-pool",

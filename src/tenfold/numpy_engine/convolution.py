@@ -18,8 +18,6 @@ from tenfold.numpy_engine.layers import Layer
 from tenfold.numpy_engine.runtime.memory import ParameterStore, from_parameters
 from tenfold.numpy_engine.runtime.products import Windows, column_sums, largest
 
-__all__ = ["AveragePool", "Convolution", "MaxPool", "PixelUnshuffle"]
-
 
 class _Windowed(Layer):
     def places(self, shape: tuple[int, ...]) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""The NumPy engine: the verbs of `tenfold.engines.base` on layers written by hand."""
+"""The NumPy engine: the verbs of `tenfold.networks.engine` on layers written by hand."""
 
 from __future__ import annotations
 
@@ -7,19 +7,14 @@ from dataclasses import replace
 import numpy as np
 
 from tenfold.arrays import Batch
-from tenfold.engines.base import EngineOptions, StepResult, output_weights, refuse_lines
 from tenfold.errors import ModelError
+from tenfold.networks.engine import EngineOptions, StepResult, output_weights, refuse_lines
 from tenfold.networks.shapes import Network
 from tenfold.numpy_engine.losses import LOSSES, move_labels
 from tenfold.numpy_engine.network import RunningNetwork, scale_pixels
 from tenfold.numpy_engine.optimisers import OPTIMISERS
 from tenfold.numpy_engine.runtime.batches import AnsweringNetwork, BlockGradients, learns_by_image
-from tenfold.numpy_engine.runtime.memory import (
-    ParameterStore,
-    Space,
-    pack_random_state,
-    unpack_random_state,
-)
+from tenfold.numpy_engine.runtime.memory import ParameterStore, Space, pack_random_state, unpack_random_state
 from tenfold.numpy_engine.runtime.threads import own_threads
 
 __all__ = ["NumpyEngine"]

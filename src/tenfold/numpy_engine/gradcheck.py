@@ -14,20 +14,13 @@ import numpy as np
 
 from tenfold.arguments import checked
 from tenfold.arrays import Batch
-from tenfold.engines.base import EngineOptions
+from tenfold.networks.engine import EngineOptions
 from tenfold.networks.shapes import Network
 from tenfold.numpy_engine.engine import NumpyEngine
 from tenfold.numpy_engine.layers import Layer, walk
 from tenfold.numpy_engine.losses import move_labels
 
-__all__ = [
-    "TOLERANCE",
-    "GradientCheck",
-    "GradientRow",
-    "check_gradients",
-    "check_network_gradients",
-    "network_gradients",
-]
+__all__ = ["TOLERANCE", "check_gradients", "check_network_gradients", "network_gradients"]
 
 STEP = 1e-5
 # Below this share of the largest gradient of its array, a gradient counts as that large: rounding in

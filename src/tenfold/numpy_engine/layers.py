@@ -26,33 +26,9 @@ import numpy as np
 
 from tenfold.networks.shapes import Layer as LayerPlan
 from tenfold.numpy_engine.runtime.memory import ParameterStore, Space, from_parameters
-from tenfold.numpy_engine.runtime.products import (
-    column_means,
-    column_sums,
-    outer_sum,
-    per_channel,
-    product,
-)
+from tenfold.numpy_engine.runtime.products import column_means, column_sums, outer_sum, per_channel, product
 
-__all__ = [
-    "EPSILON",
-    "BatchNorm",
-    "Columns",
-    "Dropout",
-    "Flatten",
-    "Layer",
-    "Linear",
-    "ReLU",
-    "Residual",
-    "Sigmoid",
-    "Tanh",
-    "backward_all",
-    "forward_all",
-    "pull_back_all",
-    "scale_and_shift",
-    "sigmoid",
-    "walk",
-]
+__all__ = ["EPSILON", "scale_and_shift", "sigmoid"]
 
 
 class Layer(ABC):

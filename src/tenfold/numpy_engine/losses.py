@@ -14,16 +14,7 @@ from tenfold.numerics import best_paths, log_softmax, one_hot, shifted_columns
 from tenfold.numpy_engine.layers import sigmoid
 from tenfold.settings import LossSettings
 
-__all__ = [
-    "LOSSES",
-    "ConnectionistTemporal",
-    "CrossEntropy",
-    "Loss",
-    "MeanSquaredError",
-    "SigmoidDistance",
-    "measure_loss",
-    "move_labels",
-]
+__all__ = ["LOSSES", "measure_loss"]
 
 
 class Loss(ABC):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tenfold.engines.base import EngineOptions
+from tenfold.networks.engine import EngineOptions
 from tenfold.networks.shapes import Layer as LayerPlan
 from tenfold.networks.shapes import Network
 from tenfold.numpy_engine.convolution import AveragePool, Convolution, MaxPool, PixelUnshuffle
@@ -31,15 +31,7 @@ from tenfold.numpy_engine.losses import LOSSES, move_labels
 from tenfold.numpy_engine.runtime.memory import ParameterStore, Space
 from tenfold.numpy_engine.runtime.threads import own_threads
 
-__all__ = [
-    "LAYERS",
-    "InsideView",
-    "LayerView",
-    "RunningNetwork",
-    "build_layer",
-    "look_inside",
-    "scale_pixels",
-]
+__all__ = ["InsideView", "LayerView", "look_inside"]
 
 LAYERS: dict[str, type[Layer]] = {
     "flatten": Flatten,

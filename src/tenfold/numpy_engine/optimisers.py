@@ -18,8 +18,6 @@ from tenfold.networks.shapes import Parameter
 from tenfold.numpy_engine.runtime.memory import cut_pieces
 from tenfold.settings import OptimiserSettings
 
-__all__ = ["OPTIMISERS", "SGD", "Adam", "AdamW", "Optimiser", "clip_gradients"]
-
 
 @dataclass(slots=True)
 class Part:

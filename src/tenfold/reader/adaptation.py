@@ -10,25 +10,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tenfold.claims import claim_place, is_taken
 from tenfold.errors import UsageError
-from tenfold.files import fill_folder, write_text
-from tenfold.metrics import edit_distance, wilson_interval
+from tenfold.files import claim_place, fill_folder, is_taken, write_text
+from tenfold.numerics import edit_distance, wilson_interval
 from tenfold.reader.alphabet import DIGITS, OTHER
 from tenfold.reader.line_reader import LineReader
 from tenfold.reader.reading import describe_line
+from tenfold.synthesis.sources import Split, package_sources
+from tenfold.synthesis.strips import Mixture, StripMaker
 
-__all__ = [
-    "MOST_ANSWERED",
-    "MOST_FORGOTTEN",
-    "Adaptation",
-    "Answer",
-    "Forgetting",
-    "Score",
-    "check_free",
-    "read_views",
-    "score",
-]
+__all__ = ["Adaptation", "Score", "check_free", "gather_memory"]
 
 MOST_FORGOTTEN = 0.03  # of the digits of others: what a hand may cost
 MOST_ANSWERED = 0.2  # of words and blanks: may be answered with a number that were not before
@@ -213,3 +204,41 @@ def _digits(text: str) -> str:
 def _told(measured: Score) -> str:
     lines, digits = f"{measured.right} of {measured.n}", f"{measured.digits_right} of {measured.digits}"
     return f"{lines} lines and {digits} digits right, {measured.refused} refused"
+
+
+# What a reader must not forget while it learns one person's hand: numbers and words of others.
+#
+# Nothing is downloaded: the strips are drawn from what the package has (see `package_sources`).
+
+Strip = tuple[np.ndarray, str]  # uint8 (32, W), and the text that it spells; "?" stands for words
+
+_MIXTURE = Mixture(real=0, real_words=0, words=0.2)
+_WIDEST = 192  # pixels: wider ones cost much time, and teach nothing else
+
+
+@dataclass(frozen=True, eq=False)
+class Memory:
+    """rehearsed: strips that are learned again. held: strips of other glyphs and images, on which forgetting
+    is measured; name: what these show."""
+
+    rehearsed: tuple[Strip, ...]
+    held: tuple[Strip, ...]
+    name: str = "drawn numbers"
+
+
+def gather_memory(
+    *, seed: int = 0, rehearsed: int = 300, held: int = 150, data_dir: str | Path | None = None
+) -> Memory:
+    """So many strips each, in about five seconds."""
+    return Memory(_draw("train", rehearsed, seed, data_dir), _draw("held", held, seed, data_dir))
+
+
+def _draw(split: Split, count: int, seed: int, data_dir: str | Path | None) -> tuple[Strip, ...]:
+    maker = StripMaker(package_sources(split, data_dir=data_dir), _MIXTURE)
+    rng = np.random.default_rng([seed, *b"memory", *split.encode()])
+    strips: list[Strip] = []
+    while len(strips) < count:
+        strip, text = maker.make(rng)
+        if strip.shape[1] <= _WIDEST:
+            strips.append((strip, text))
+    return tuple(strips)

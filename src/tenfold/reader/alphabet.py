@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-__all__ = ["BLANK", "CHARACTERS", "DIGITS", "OTHER", "OUTPUTS", "encode_texts"]
+__all__ = ["CHARACTERS", "DIGITS", "OTHER", "OUTPUTS"]
 
 DIGITS = "0123456789"
 OTHER = "?"  # letters, words and scribbles: one for all that are connected

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 from tenfold.errors import UsageError
 from tenfold.reader.alphabet import CHARACTERS, DIGITS, OTHER
 
-__all__ = ["LONGEST_PATTERN", "Constraint", "Length", "Pattern", "make_constraint"]
+__all__ = ["LONGEST_PATTERN", "Both", "Constraint", "Length", "Pattern", "Range", "make_constraint"]
 
 State = Hashable
 

@@ -11,9 +11,9 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from tenfold.arrays import Prediction
-from tenfold.explain import sheet
-from tenfold.explain.overlay import lay_over
-from tenfold.ink.strip import HEIGHT, PAPER
+from tenfold.pictures import drawing
+from tenfold.pictures.drawing import lay_over
+from tenfold.pictures.lines import HEIGHT, PAPER
 from tenfold.reader.alphabet import BLANK, CHARACTERS, OTHER, OUTPUTS
 from tenfold.reader.line_reader import LineReader
 from tenfold.reader.reading import COLUMN_WIDTH, Line, Reading, middle_of
@@ -21,9 +21,9 @@ from tenfold.reader.troubles import explain_verdict, percent
 
 __all__ = ["decisive_pixels", "explain_reading"]
 
-_INNER = sheet.WIDTH - 2 * sheet.MARGIN
+_INNER = drawing.WIDTH - 2 * drawing.MARGIN
 _PADDING = 12
-_WHOLE, _HALF = _INNER - 2 * _PADDING, (_INNER - sheet.GAP) // 2 - 2 * _PADDING  # pixels inside a card
+_WHOLE, _HALF = _INNER - 2 * _PADDING, (_INNER - drawing.GAP) // 2 - 2 * _PADDING  # pixels inside a card
 _MOST_CARDS, _MOST_LINES = 40, 12
 _MOST_TEXT = 6  # lines in large letters
 _LETTERS, _SPIKES = 28, 40  # pixels above a strip for its characters, and below it for the scores
@@ -54,9 +54,9 @@ def explain_reading(
         blocks.append(_small(f"… and {hidden} more characters, not shown"))
     if cards:
         blocks.append(_small("What decides: orange supports the answer, blue the runner-up."))
-    content = sheet.stack(blocks)
-    whole = Image.new("RGB", (sheet.WIDTH, content.height + 2 * sheet.MARGIN), sheet.PAPER)
-    whole.paste(content, (sheet.MARGIN, sheet.MARGIN))
+    content = drawing.stack(blocks)
+    whole = Image.new("RGB", (drawing.WIDTH, content.height + 2 * drawing.MARGIN), drawing.PAPER)
+    whole.paste(content, (drawing.MARGIN, drawing.MARGIN))
     return whole
 
 
@@ -74,61 +74,66 @@ def decisive_pixels(reader: LineReader, line: Line, logs: np.ndarray) -> np.ndar
 
 
 def _small(text: str) -> Image.Image:
-    return sheet.paragraph(text, 20, _INNER, colour=sheet.GREY)
+    return drawing.paragraph(text, 20, _INNER, colour=drawing.GREY)
 
 
 def _card(content: Image.Image, width: int, height: int = 0) -> Image.Image:
     width, height = (side + 2 * _PADDING for side in (width, height or content.height))
-    return sheet.card(content, width, height, padding=_PADDING)
+    return drawing.card(content, width, height, padding=_PADDING)
 
 
 def _side_by_side(contents: Sequence[Image.Image]) -> Image.Image:
     height = max(content.height for content in contents)
-    return sheet.row([_card(each, _HALF, height) for each in contents])
+    return drawing.row([_card(each, _HALF, height) for each in contents])
 
 
 def _header(reading: Reading, name: str) -> list[Image.Image]:
     """The picture's name, the text in large letters, how sure it is, and the troubles."""
     parts = [_small(name)] if name else []
-    parts.append(_text(reading.lines) if reading.lines else sheet.paragraph("Nothing found", 48, _INNER))
+    parts.append(_text(reading.lines) if reading.lines else drawing.paragraph("Nothing found", 48, _INNER))
     if reading.confidence is not None:
         sure = "the least sure line: " if len(reading.lines) > 1 else ""
         parts.append(_small(f"{sure}{percent(reading.confidence)} sure"))
-    parts += [sheet.paragraph(text, 22, _INNER, colour=sheet.COLOURS["unsure"]) for text in reading.troubles]
-    return [sheet.stack(parts, gap=6)]
+    parts += [
+        drawing.paragraph(text, 22, _INNER, colour=drawing.COLOURS["unsure"]) for text in reading.troubles
+    ]
+    return [drawing.stack(parts, gap=6)]
 
 
 def _text(lines: Sequence[Line]) -> Image.Image:
     """Each character in the colour of its verdict."""
     size = 72 if max(len(line.characters) for line in lines) <= 16 else 40
-    most = int(_INNER // sheet.font(size).getlength("0"))
-    image = Image.new("RGB", (_INNER, len(lines[:_MOST_TEXT]) * round(size * 1.1)), sheet.PAPER)
+    most = int(_INNER // drawing.font(size).getlength("0"))
+    image = Image.new("RGB", (_INNER, len(lines[:_MOST_TEXT]) * round(size * 1.1)), drawing.PAPER)
     draw = ImageDraw.Draw(image)
     for number, line in enumerate(lines[:_MOST_TEXT]):
         at = 0.0
         for letter, character in zip(line.text[:most], line.characters, strict=False):
             shown = letter.translate(_PLAIN)
-            colour = sheet.INK if character.verdict == "digit" else sheet.COLOURS[character.verdict]
-            draw.text((at, number * size * 1.1), shown, colour, sheet.font(size))
-            at += sheet.font(size).getlength(shown)
+            colour = drawing.INK if character.verdict == "digit" else drawing.COLOURS[character.verdict]
+            draw.text((at, number * size * 1.1), shown, colour, drawing.font(size))
+            at += drawing.font(size).getlength(shown)
     return image
 
 
 def _found(reading: Reading) -> Image.Image:
     """The picture, with a box around each line and a numbered one around each character."""
     assert reading.picture is not None
-    image = sheet.enlarge(Image.fromarray(reading.picture.pixels).convert("RGB"), _WHOLE, 420)
+    image = drawing.enlarge(Image.fromarray(reading.picture.pixels).convert("RGB"), _WHOLE, 420)
     draw = ImageDraw.Draw(image)
     ratio = image.width / reading.picture.size[0]
     for cell in (cell for row in reading.table.rows for cell in row) if reading.table else ():
-        draw.polygon([(ratio * x, ratio * y) for x, y in cell.corners], outline=sheet.COLOURS["unsure"])
+        draw.polygon([(ratio * x, ratio * y) for x, y in cell.corners], outline=drawing.COLOURS["unsure"])
     for line in () if reading.table else reading.seen:
-        draw.rectangle(_place(line.box, ratio, image, 3), outline=sheet.GREY)
+        draw.rectangle(_place(line.box, ratio, image, 3), outline=drawing.GREY)
     size = 20 if len(reading.characters) <= 20 else 14
     for number, character in enumerate(reading.characters, start=1):
-        box, colour = _place(character.box or (0, 0, 0, 0), ratio, image, 0), sheet.COLOURS[character.verdict]
+        box, colour = (
+            _place(character.box or (0, 0, 0, 0), ratio, image, 0),
+            drawing.COLOURS[character.verdict],
+        )
         draw.rectangle(box, outline=colour, width=2)
-        tag = sheet.number_tag(number, colour, size)
+        tag = drawing.number_tag(number, colour, size)
         above = box[1] - tag.height + 1
         image.paste(tag, (min(box[0], image.width - tag.width), above if above >= 0 else box[1]))
     return _card(_titled("As found", image, _WHOLE), _WHOLE)
@@ -144,12 +149,12 @@ def _place(box: tuple[int, ...], ratio: float, image: Image.Image, margin: int) 
 
 
 def _titled(title: str, image: Image.Image, width: int) -> Image.Image:
-    return _joined(sheet.paragraph(title, 20, width, colour=sheet.GREY, ground=sheet.CARD), image)
+    return _joined(drawing.paragraph(title, 20, width, colour=drawing.GREY, ground=drawing.CARD), image)
 
 
 def _joined(*blocks: Image.Image) -> Image.Image:
     """One below the other, inside a card."""
-    return sheet.stack(blocks, gap=5, ground=sheet.CARD)
+    return drawing.stack(blocks, gap=5, ground=drawing.CARD)
 
 
 def _line(line: Line, logs: np.ndarray, reader: LineReader) -> Image.Image:
@@ -161,19 +166,19 @@ def _line(line: Line, logs: np.ndarray, reader: LineReader) -> Image.Image:
         told += f"; below {100 * least:.0f} % its weakest character is ?" * (line.confidence < least)
     scale = min(_WHOLE / line.strip.shape[1], 4.0)
     strip = _enlarged(line.strip, scale)
-    image = Image.new("RGB", (_WHOLE, _LETTERS + strip.height + _SPIKES), sheet.CARD)
+    image = Image.new("RGB", (_WHOLE, _LETTERS + strip.height + _SPIKES), drawing.CARD)
     image.paste(strip, (0, _LETTERS))
     draw, step, base = ImageDraw.Draw(image), COLUMN_WIDTH * scale, image.height - 1
     for column, best in enumerate(np.exp(logs[:, :BLANK].max(axis=1)).tolist()):
         left, top = column * step, base - round(best * (_SPIKES - 6))
-        draw.rectangle((left, top, max(left, left + step - 2), base), fill=sheet.GREY)
+        draw.rectangle((left, top, max(left, left + step - 2), base), fill=drawing.GREY)
     for character, place in zip(line.characters, line.places, strict=True):
-        middle, colour = (place + 0.5) * step, sheet.COLOURS[character.verdict]
+        middle, colour = (place + 0.5) * step, drawing.COLOURS[character.verdict]
         draw.line((middle, _LETTERS, middle, base), fill=colour, width=2)
         letter = character.label.translate(_PLAIN)
-        draw.text((middle, _LETTERS / 2), letter, colour, sheet.font(22), anchor="mm")
+        draw.text((middle, _LETTERS / 2), letter, colour, drawing.font(22), anchor="mm")
     title = "The strip that the network sees, and the best score of each of its columns"
-    return _joined(sheet.paragraph(told, 24, _WHOLE, ground=sheet.CARD), _titled(title, image, _WHOLE))
+    return _joined(drawing.paragraph(told, 24, _WHOLE, ground=drawing.CARD), _titled(title, image, _WHOLE))
 
 
 def _enlarged(pixels: np.ndarray, scale: float) -> Image.Image:
@@ -184,13 +189,13 @@ def _enlarged(pixels: np.ndarray, scale: float) -> Image.Image:
 
 def _character(number: int, character: Prediction, place: int, decisive: np.ndarray) -> Image.Image:
     """Its number and verdict, its window, what decided there, and the three likeliest answers."""
-    colour = sheet.COLOURS[character.verdict]
-    head = Image.new("RGB", (_HALF, 44), sheet.CARD)
-    tag = sheet.number_tag(number, colour)
+    colour = drawing.COLOURS[character.verdict]
+    head = Image.new("RGB", (_HALF, 44), drawing.CARD)
+    tag = drawing.number_tag(number, colour)
     head.paste(tag, (0, 10))
     words = explain_verdict(character) or f"{character.label}, {percent(character.confidence)}"
     at = tag.width + 12, 22
-    ImageDraw.Draw(head).text(at, words.translate(_PLAIN), colour, sheet.font(24), anchor="lm")
+    ImageDraw.Draw(head).text(at, words.translate(_PLAIN), colour, drawing.font(24), anchor="lm")
     side = 116
     seen = np.full((HEIGHT, HEIGHT), PAPER, np.uint8) if character.image is None else character.image
     middle = middle_of(place)
@@ -198,10 +203,10 @@ def _character(number: int, character: Prediction, place: int, decisive: np.ndar
     departure = np.minimum(2 * np.abs(seen.astype(np.int16) - PAPER), 255).astype(np.uint8)
     likeliest = character.alternatives(3)
     names, values = [name.translate(_PLAIN) for name, _ in likeliest], [value for _, value in likeliest]
-    colours = [colour if name == character.label else sheet.GREY for name, _ in likeliest]
+    colours = [colour if name == character.label else drawing.GREY for name, _ in likeliest]
     pictures = [
         _titled("Sees", _enlarged(seen, side / HEIGHT), side),
         _titled("Decides", lay_over(departure, near, side), side),
-        sheet.bars(values, names, colours, _HALF - 2 * (side + sheet.GAP), side + 30),
+        drawing.bars(values, names, colours, _HALF - 2 * (side + drawing.GAP), side + 30),
     ]
-    return _joined(head, sheet.row(pictures, ground=sheet.CARD))
+    return _joined(head, drawing.row(pictures, ground=drawing.CARD))

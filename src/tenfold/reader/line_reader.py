@@ -13,27 +13,35 @@ import numpy as np
 from safetensors.numpy import load_file, save
 
 from tenfold.arguments import checked, make_folder
-from tenfold.classifier import check_answers
-from tenfold.engines.base import Engine, EngineOptions
+from tenfold.classifier import Classifier, ModelCard, check_answers
 from tenfold.engines.create import create_engine, refuse_infinite
 from tenfold.errors import DataError, ModelError, UsageError, nearest
 from tenfold.files import replace_together
-from tenfold.ink.open import Picture, open_picture
-from tenfold.ink.strip import HEIGHT
 from tenfold.limits import check_need
+from tenfold.networks.engine import Engine, EngineOptions
 from tenfold.networks.shapes import Network
 from tenfold.numerics import log_softmax
+from tenfold.pictures.lines import HEIGHT
+from tenfold.pictures.open import Picture, open_picture
 from tenfold.reader.alphabet import CHARACTERS, OUTPUTS
-from tenfold.reader.columns import Columns, make_form
 from tenfold.reader.constraint import Constraint
-from tenfold.reader.decode import Decoded, Effort, decode, digits_of
+from tenfold.reader.decode import Columns, Decoded, Effort, decode, digits_of, make_form
 from tenfold.reader.page import read_page
 from tenfold.reader.reading import Reading
-from tenfold.recipes.load import recipe_from_dict
+from tenfold.recipes.load import get_recipe, recipe_from_dict
 from tenfold.recipes.schema import Recipe
 from tenfold.records import pick, read_json, reading
 
-__all__ = ["LineReader", "ReaderCard"]
+__all__ = [
+    "READER_FOLDER",
+    "AnyModel",
+    "LineReader",
+    "ReaderCard",
+    "build_model",
+    "is_line_reader",
+    "load_model",
+    "load_reader",
+]
 
 _FORMAT = 2
 _KIND = "line reader"
@@ -217,7 +225,7 @@ class LineReader:
         if strip.dtype != np.uint8 or strip.ndim != 2 or len(strip) != HEIGHT or not strip.size:
             raise DataError(
                 f"a strip is {strip.dtype} of shape {strip.shape}",
-                expected=f"uint8 of shape ({HEIGHT}, W), as tenfold.ink.strip.make_strip gives it",
+                expected=f"uint8 of shape ({HEIGHT}, W), as tenfold.pictures.lines.make_strip gives it",
             )
         if effort:
             effort.pixels -= strip.shape[1] + _STARTING
@@ -256,3 +264,55 @@ class LineReader:
             digits: sum(each.shares.get(digits, 0.0) for each, _ in read) / len(read) for digits in known
         }
         return best, replace(decoded, shares=shares), logs
+
+
+# Models: the one that comes with the package, and saved ones of either kind.
+
+READER_FOLDER = Path(__file__).parent / "model"
+
+AnyModel = LineReader | Classifier
+"""What reads lines in pictures, or classifies single images; "kind" in `model.json` says which."""
+
+
+@checked
+def load_reader(path: str | Path | None = None, *, engine: str = "numpy") -> LineReader:
+    """The line reader that comes with the package, or one that was adapted and saved in the folder `path`.
+
+    It needs neither a network connection nor torch. Raises ModelError.
+    """
+    return LineReader.load(READER_FOLDER if path is None else path, engine=engine)
+
+
+def load_model(path: str | Path | None = None, *, engine: str = "numpy") -> AnyModel:
+    """A line reader or a classifier: a folder, or a model.safetensors with its model.json beside it.
+
+    None: the line reader that comes with the package. Raises ModelError.
+    """
+    if path is None or is_line_reader(path):
+        return load_reader(path, engine=engine)
+    return Classifier.load(path, engine=engine)
+
+
+def is_line_reader(path: str | Path) -> bool:
+    """Whether it is a line reader that is saved there; False where its card cannot be read."""
+    folder = Path(path) if Path(path).is_dir() else Path(path).parent
+    try:
+        card = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(card, dict) and "kind" in card
+
+
+def build_model(
+    card: Mapping[str, Any], weights: dict[str, np.ndarray], *, engine: str, device: str, precision: str
+) -> AnyModel:
+    """A model from what `card.to_dict()` and `engine.weights()` gave. Raises ModelError."""
+    options = {"engine": engine, "device": device, "precision": precision}
+    if "kind" in card:
+        return LineReader.from_weights(ReaderCard.from_dict(card, "the model"), weights, **options)
+    return Classifier.from_weights(ModelCard.from_dict(card, "the model"), weights, **options)
+
+
+def read_recipe() -> Recipe:
+    """The network of the line reader and how it is trained."""
+    return get_recipe(Path(__file__).with_name("recipe.toml"))

@@ -8,21 +8,20 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from tenfold.ink.lines import Box
-from tenfold.ink.open import Picture, to_grey
-from tenfold.ink.strip import make_strip
-from tenfold.ink.views import find_views, looks_ruled
+from tenfold.pictures.lines import Box, make_strip
+from tenfold.pictures.open import Picture, to_grey
+from tenfold.pictures.views import find_views, looks_ruled
 from tenfold.reader.alphabet import OTHER
-from tenfold.reader.columns import Columns
 from tenfold.reader.constraint import Constraint
-from tenfold.reader.decode import Decoded, Effort
+from tenfold.reader.decode import Columns, Decoded, Effort
 from tenfold.reader.reading import Line, Reading, describe_line, unturn_box
-from tenfold.reader.troubles import TOO_MUCH, find_troubles
-from tenfold.reader.words import (
+from tenfold.reader.troubles import (
     MANY,
     NARROW,
+    TOO_MUCH,
     are_words,
     choose_evenly,
+    find_troubles,
     holds_frame,
     is_letter,
     is_number,
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
     from tenfold.reader.line_reader import LineReader
     from tenfold.reader.table import Table
 
-__all__ = ["read_page"]
 
 _LEAST_SIDE = 100  # pixels: a smaller picture is not a page
 _SURE, _DOUBTED = 0.5, 0.8  # shares of lines read without doubt: of a page taken, of one tried otherwise
@@ -198,7 +196,7 @@ class _Page:
         )  # fmt: skip
 
     def read_table(self) -> _Found | None:
-        from tenfold.ink.grid import find_grid  # SciPy's filters take longer to import than a line to read
+        from tenfold.pictures.grid import find_grid
         from tenfold.reader.table import find_turn, read_table
 
         grid = find_grid(self.grey)

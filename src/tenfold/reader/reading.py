@@ -9,17 +9,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tenfold.arrays import Prediction, Verdict
-from tenfold.ink.lines import Box
-from tenfold.ink.open import Picture
-from tenfold.ink.strip import HEIGHT, MARGIN, PAPER
 from tenfold.numerics import softmax
+from tenfold.pictures.lines import HEIGHT, MARGIN, PAPER, Box
+from tenfold.pictures.open import Picture
 from tenfold.reader.alphabet import BLANK, CHARACTERS, DIGITS, OTHER
 from tenfold.reader.decode import Decoded
 
 if TYPE_CHECKING:
     from tenfold.reader.table import Table
 
-__all__ = ["COLUMN_WIDTH", "LEAD", "Line", "Reading", "describe_line", "is_digit", "middle_of", "unturn_box"]
+__all__ = ["COLUMN_WIDTH", "Line", "Reading", "middle_of"]
 
 COLUMN_WIDTH = 2  # pixels of a strip
 LEAD = (

@@ -21,7 +21,6 @@ __all__ = [
     "get_recipe",
     "list_recipes",
     "parse_change",
-    "parse_recipe",
     "recipe_from_dict",
     "recipe_to_toml",
     "toml_value",

@@ -28,17 +28,7 @@ from tenfold.settings import (
     Share,
 )
 
-__all__ = [
-    "NOT_TRAINED",
-    "DataSettings",
-    "EnsembleSettings",
-    "NetworkSettings",
-    "Published",
-    "PublishedEpoch",
-    "Recipe",
-    "SearchRange",
-    "TrainingSettings",
-]
+__all__ = ["NOT_TRAINED", "EnsembleSettings", "PublishedEpoch", "Recipe", "SearchRange", "TrainingSettings"]
 
 _LONGEST = 200  # characters of a wrong value that a message repeats
 

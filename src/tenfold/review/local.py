@@ -16,12 +16,10 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from tenfold.serve.hosts import check_origin
-from tenfold.serve.middleware import Measures, Middleware
-from tenfold.serve.refusal import Refusal
-from tenfold.serve.run import open_socket
-
-__all__ = ["Answer", "LocalPage"]
+from tenfold.serve.app import open_socket
+from tenfold.serve.connections import Measures, Middleware
+from tenfold.serve.images import Refusal
+from tenfold.serve.settings import check_origin
 
 Answer = Callable[[Any], Response | dict[str, Any]]
 """A request's document, None of a GET -> what is answered; a dict becomes JSON."""

@@ -15,7 +15,12 @@ report.html
 
 from __future__ import annotations
 
+import json
+import platform
+import resource
+import sys
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -24,15 +29,22 @@ import numpy as np
 
 from tenfold.arguments import checked
 from tenfold.classifier import Classifier, ModelCard, read_model
-from tenfold.data.summary import DataSummary
+from tenfold.data.batches import DataSummary
+from tenfold.engines.create import describe_engine
 from tenfold.errors import ModelError
 from tenfold.evaluation.evaluate import Evaluation
 from tenfold.evaluation.label_errors import LabelErrors
 from tenfold.evaluation.robustness import Robustness
+from tenfold.files import write_text
+from tenfold.helpers import count_cores
+from tenfold.numpy_engine.runtime.threads import describe_blas
 from tenfold.recipes.load import get_recipe
 from tenfold.recipes.schema import Recipe
 from tenfold.records import pick, read_json, reading
-from tenfold.training.history import EpochRecord, read_history
+from tenfold.training.checkpoint import EpochRecord, read_history
+from tenfold.version import __version__
+
+__all__ = ["Run", "is_run", "list_runs", "open_run"]
 
 _RECORD = {  # kinds of what the record of a run may hold, see `pick`
     "engine": "str", "device": "str", "precision": "str?", "status": "str", "command": "str", "seed": "int",
@@ -43,8 +55,6 @@ _DATA = {
     "name": "str?", "source": "str?", "data_dir": "str?", "note": "str?", "sha256": "str", "train": "int",
     "val": "int",
 }  # fmt: skip
-
-__all__ = ["Run", "is_run", "list_runs", "open_run"]
 
 
 @dataclass(frozen=True, init=False)
@@ -158,3 +168,43 @@ def list_runs(root: str | Path = "runs") -> list[Run]:
     folder = Path(root)
     found = [path for path in folder.iterdir() if is_run(path)] if folder.is_dir() else []
     return [Run(path) for path in sorted(found, key=lambda path: (path / "environment.json").stat().st_mtime)]
+
+
+# What a run must remember of where it happened, to be done again.
+
+
+def describe_environment(engine: str, device: str = "cpu") -> dict[str, Any]:
+    """Versions, cores and threads; and what the engine says of itself. Raises UsageError for a device that
+    is not there."""
+    return {
+        "tenfold": __version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "blas": describe_blas(),
+        "system": platform.system(),
+        "machine": platform.machine(),
+        "processor": _processor(),
+        "cores": count_cores(),
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "engine": engine,
+    } | describe_engine(engine, device)
+
+
+def _processor() -> str:
+    """The processor's name where the system tells it, else its architecture."""
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def peak_memory_mib() -> float:
+    """Of this process so far (macOS counts bytes, Linux KiB)."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1 << 20 if sys.platform == "darwin" else 1 << 10)
+
+
+def write_environment(folder: Path, values: dict[str, Any]) -> None:
+    write_text(folder / "environment.json", json.dumps(values, indent=2) + "\n")

@@ -11,26 +11,28 @@ from pathlib import Path
 from typing import Any
 
 from tenfold.arrays import ImageDataset
-from tenfold.claims import LOCK, claim_folder, claim_free, is_taken
+from tenfold.data.batches import split_dataset, summarise
 from tenfold.data.catalogue import CATALOGUE
 from tenfold.data.load import find_dataset, load_dataset
-from tenfold.data.split import split_dataset
-from tenfold.data.summary import summarise
-from tenfold.engines.create import check_engine, choose_engine, preferred_engine
-from tenfold.engines.preload import preload_engine
+from tenfold.engines.create import check_engine, choose_engine, preferred_engine, preload_engine
 from tenfold.errors import DataError, ModelError, TenfoldError, UsageError
 from tenfold.evaluation.evaluate import Evaluation, evaluate
-from tenfold.files import write_text
+from tenfold.files import LOCK, claim_folder, claim_free, is_taken, write_text
 from tenfold.recipes.load import recipe_to_toml
 from tenfold.recipes.schema import Recipe
-from tenfold.runs.environment import describe_environment, peak_memory_mib, write_environment
-from tenfold.runs.folder import Run, is_run, open_run
+from tenfold.runs.folder import (
+    Run,
+    describe_environment,
+    is_run,
+    open_run,
+    peak_memory_mib,
+    write_environment,
+)
+from tenfold.training.checkpoint import EpochRecord, at_chance
 from tenfold.training.ensemble import has_checkpoint, train
-from tenfold.training.history import EpochRecord
 from tenfold.training.observers import TrainingObserver, TrainingPlan
-from tenfold.training.outcome import at_chance
 
-__all__ = ["RunOutcome", "load_for_run", "resume_run", "start_run", "write_start"]
+__all__ = ["RunOutcome", "load_for_run", "resume_run", "start_run"]
 
 Progress = Callable[[str, int, int], None] | None
 

@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from tenfold.errors import RecipeError
+import numpy as np
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler, TPESampler
+from optuna.study import Study
+from optuna.trial import FrozenTrial
+
+from tenfold.arrays import ImageDataset
+from tenfold.data.batches import split_dataset
+from tenfold.errors import RecipeError, UsageError
 from tenfold.recipes.load import change_recipe, toml_value, value_at
 from tenfold.recipes.schema import NOT_TRAINED, Recipe, SearchRange
+from tenfold.training.checkpoint import EpochRecord
+from tenfold.training.ensemble import train
+from tenfold.training.folds import FoldScore, cross_validate
+from tenfold.training.observers import TrainingObserver, TrainingPlan
+from tenfold.training.prepare import prepare_validation, validate
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
-__all__ = ["Pick", "check_space", "distribution", "own_picks", "values_of"]
 
 Pick = str | int | float
 # Of these nothing can be found out on validation images: they make no difference, or choose the images.
@@ -93,3 +108,131 @@ def _ends(place: SearchRange) -> tuple[float, float]:
 def values_of(recipe: Recipe, picks: Mapping[str, Pick]) -> dict[str, Any]:
     """Dotted key -> value, in the recipe's order."""
     return {key: _value_of(place, picks[key]) for key, place in recipe.search.items() if key in picks}
+
+
+# What to try next: Optuna's TPE, whose choice depends on the trials before it and on nothing else.
+
+
+class TrialSampler(BaseSampler):
+    """TPE (Bergstra et al. 2011), seeded anew for each trial from the search's seed and the trial's number.
+
+    A search that was stopped and goes on tries what it would have tried, and processes that share a study
+    never try the same. own: what the first trial takes, so that the recipe as it is takes part.
+    """
+
+    def __init__(self, seed: int, own: Mapping[str, Pick]) -> None:
+        self.own = own
+        self._sampler = lru_cache(maxsize=1)(lambda number: _tpe(seed, number))
+
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        if trial.number == 0:
+            return {}
+        return self._sampler(trial.number).infer_relative_search_space(study, trial)
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        return self._sampler(trial.number).sample_relative(study, trial, search_space)
+
+    def sample_independent(
+        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        if trial.number == 0 and param_name in self.own:
+            return self.own[param_name]
+        return self._sampler(trial.number).sample_independent(study, trial, param_name, param_distribution)
+
+
+def _tpe(seed: int, number: int) -> TPESampler:
+    """constant_liar: what other processes are trying counts as bad, so that they spread."""
+    state = int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Optuna 4 calls both options experimental
+        return TPESampler(seed=state, multivariate=True, constant_liar=True)
+
+
+# One trial: a recipe trained once, or once per fold, and judged on images that it was not trained on.
+
+MARKS = 10  # of a training's length, at which trials are compared while they run
+Report = Callable[[int, float], None]
+
+
+@dataclass(frozen=True)
+class Score:
+    """accuracy (a share), loss (the recipe's, without label smoothing); seconds: of training."""
+
+    accuracy: float
+    loss: float
+    seconds: float
+
+
+class _Reporter(TrainingObserver):
+    """Reports (mark from 1 to MARKS, score) as a training reaches each mark.
+
+    Trials of 5 and of 30 epochs are compared at the same share of their length, not at the same epoch: a
+    learning rate that is still high then makes a long training look worse than it will be.
+    """
+
+    def __init__(self, metric: str, report: Report) -> None:
+        self.metric, self.report = metric, report
+        self.epochs, self.mark = 1, 0
+
+    def on_start(self, plan: TrainingPlan) -> None:
+        self.epochs = plan.epochs
+
+    def on_epoch(self, record: EpochRecord) -> None:
+        mark = MARKS * record.epoch // self.epochs
+        score = record.val_accuracy if self.metric == "accuracy" else record.val_loss
+        if mark > self.mark and score is not None:
+            self.mark = mark
+            self.report(mark, score)
+
+
+@dataclass(frozen=True, eq=False)
+class Bench:
+    """What all trials of a search have in common: images, seed, engine, and what they are judged by.
+
+    The same seed splits the images, starts the weights and shuffles the batches of every trial, so that what
+    differs is the setting alone.
+    """
+
+    dataset: ImageDataset
+    folds: int
+    metric: str
+    seed: int
+    engine: str
+    device: str
+    callbacks: Sequence[TrainingObserver] = ()
+
+    def run(self, recipe: Recipe, report: Report) -> Score:
+        """report: gets (mark, score so far); what it raises ends the trial, as Ctrl-C (KeyboardInterrupt)."""
+        return self._run_folds(recipe, report) if self.folds else self._run_once(recipe, report)
+
+    def _run_once(self, recipe: Recipe, report: Report) -> Score:
+        train_set, val_set = split_dataset(
+            self.dataset, recipe.data.validation, seed=self.seed, stratified=recipe.data.stratified
+        )
+        callbacks = [*self.callbacks, _Reporter(self.metric, report)]
+        result = train(
+            recipe, train_set, val_set, seed=self.seed, engine=self.engine, device=self.device,
+            callbacks=callbacks,
+        )  # fmt: skip
+        if result.status == "interrupted":
+            raise KeyboardInterrupt
+        held_out = prepare_validation(recipe, val_set, seed=self.seed)
+        loss, accuracy = validate(result.classifier.engine, recipe, held_out)
+        if loss is None or accuracy is None:
+            raise UsageError(f"{recipe.name} holds out no images")
+        return Score(accuracy, loss, result.seconds)
+
+    def _run_folds(self, recipe: Recipe, report: Report) -> Score:
+        scores: list[float] = []
+
+        def after_fold(fold: FoldScore) -> None:
+            scores.append(fold.val_accuracy if self.metric == "accuracy" else fold.val_loss)
+            report(len(scores), sum(scores) / len(scores))
+
+        found = cross_validate(
+            recipe, self.dataset, folds=self.folds, seed=self.seed, engine=self.engine, device=self.device,
+            stratified=recipe.data.stratified, callbacks=self.callbacks, after_fold=after_fold,
+        )  # fmt: skip
+        return Score(found.mean, found.loss, sum(score.seconds for score in found.scores))

@@ -12,11 +12,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from time import perf_counter
 
+from tenfold.serve.images import busy
 from tenfold.serve.pool import HEAVY, Worker, WorkerDiedError, WorkerPool
-from tenfold.serve.refusal import busy
 from tenfold.serve.settings import ServeSettings
-
-__all__ = ["Batches"]
 
 Answer = tuple[int, bytes]
 

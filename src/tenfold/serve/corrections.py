@@ -23,22 +23,13 @@ from PIL import Image
 from tenfold.classifier import Classifier
 from tenfold.errors import DataError
 from tenfold.files import csv_line, replace_file
-from tenfold.ink.strip import HEIGHT, MARGIN, WIDEST
+from tenfold.pictures.lines import HEIGHT, MARGIN, WIDEST
 from tenfold.reader.alphabet import CHARACTERS, OTHER
-from tenfold.reader.load import AnyModel
-from tenfold.serve.images import check_counts, parse_images, parse_json
-from tenfold.serve.refusal import Refusal
-from tenfold.serve.split import as_shown, check_keys, decode_base64
+from tenfold.reader.line_reader import AnyModel
+from tenfold.serve.answer import as_shown, check_keys, decode_base64
+from tenfold.serve.images import Refusal, check_counts, parse_images, parse_json
 
-__all__ = [
-    "LINES",
-    "LINE_LENGTH",
-    "NOT_A_DIGIT",
-    "Correction",
-    "Corrections",
-    "may_be_label",
-    "read_correction",
-]
+__all__ = ["LINES", "Correction", "Corrections"]
 
 _MOST = 10_000  # kept in one folder: clients must not fill the server's disk
 NOT_A_DIGIT = "not a digit"

@@ -6,8 +6,6 @@ from bisect import bisect_left
 from collections.abc import Callable
 from typing import TypeVar
 
-__all__ = ["Counter", "Gauge", "Histogram", "Registry"]
-
 Labels = tuple[str, ...]
 
 

@@ -6,6 +6,7 @@ What a body claims is checked, and its parts are counted, before anything is mad
 from __future__ import annotations
 
 import io
+import json
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -16,18 +17,45 @@ from pydantic_core import from_json, to_json
 from tenfold.classifier import Classifier
 from tenfold.data.ranges import FULL
 from tenfold.data.tables import to_pixels
-from tenfold.errors import DataError, nearest
-from tenfold.serve.refusal import Refusal
+from tenfold.errors import DataError, TenfoldError, nearest
 
-__all__ = [
-    "MarkCounter",
-    "Marks",
-    "answer_images",
-    "check_counts",
-    "parse_images",
-    "parse_json",
-    "predict_marks",
-]
+__all__ = ["Refusal"]
+
+# Why a request is refused: a status, and a message in three parts (found, expected, remedy).
+
+
+class Refusal(TenfoldError):
+    """An error with its HTTP status, and the headers that belong to it."""
+
+    def __init__(
+        self,
+        status: int,
+        found: str,
+        *,
+        expected: str = "",
+        remedy: str = "",
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(found, expected=expected, remedy=remedy)
+        self.status, self.headers = status, headers or {}
+
+    def to_bytes(self) -> bytes:
+        return json.dumps({"error": to_document(self)}).encode()
+
+
+def to_document(error: TenfoldError) -> dict[str, Any]:
+    """The same form everywhere: what was found, what was expected, and the remedy."""
+    return {"found": error.found, "expected": error.expected, "remedy": error.remedy}
+
+
+def busy(found: str) -> Refusal:
+    return Refusal(503, found, remedy="try again after a second", headers={"Retry-After": "1"})
+
+
+def too_much(found: str) -> Refusal:
+    """Of one client, where others would still be served."""
+    return Refusal(429, found, remedy="send fewer requests at a time", headers={"Retry-After": "1"})
+
 
 Marks = tuple[tuple[bytes, int, str], ...]
 """Bytes of which a body may hold so many, and what they are called."""

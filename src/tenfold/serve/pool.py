@@ -19,12 +19,10 @@ import numpy as np
 from safetensors.numpy import save
 
 from tenfold.helpers import ONE_CORE
-from tenfold.reader.load import AnyModel
-from tenfold.serve.refusal import Refusal, busy
+from tenfold.reader.line_reader import AnyModel
+from tenfold.serve.images import Refusal, busy
 from tenfold.serve.settings import ServeSettings
 from tenfold.serve.worker import FRAME, join_frame
-
-__all__ = ["HEAVY", "Reply", "Worker", "WorkerDiedError", "WorkerPool"]
 
 Reply = tuple[dict[str, Any], bytes]
 

@@ -13,25 +13,27 @@ from fastapi import FastAPI, Request
 from fastapi.responses import Response
 
 from tenfold.classifier import Classifier
-from tenfold.reader.load import AnyModel
-from tenfold.serve.about import describe_model
-from tenfold.serve.answer import EMPTY, includes_of
+from tenfold.reader.line_reader import AnyModel
+from tenfold.serve.answer import (
+    EMPTY,
+    FORM,
+    GivenPicture,
+    as_shown,
+    check_query,
+    includes_of,
+    parse_query,
+    read_marks,
+    split_body,
+)
 from tenfold.serve.batches import Batches
 from tenfold.serve.bodies import Bodies, Reservation, media_type
-from tenfold.serve.collecting import collect_rarely
-from tenfold.serve.connections import Connections
+from tenfold.serve.connections import Connections, Measures
 from tenfold.serve.corrections import Correction, Corrections
 from tenfold.serve.counters import Gauge
-from tenfold.serve.hosts import check_origin
-from tenfold.serve.images import predict_marks
-from tenfold.serve.middleware import Measures
+from tenfold.serve.images import Refusal, predict_marks
 from tenfold.serve.pool import HEAVY, Reply, WorkerPool
-from tenfold.serve.query import check_query, parse_query
-from tenfold.serve.refusal import Refusal
-from tenfold.serve.settings import ServeSettings
-from tenfold.serve.split import FORM, GivenPicture, as_shown, read_marks, split_body
-
-__all__ = ["Server"]
+from tenfold.serve.schema import describe_model
+from tenfold.serve.settings import ServeSettings, check_origin, collect_rarely
 
 _KINDS = {"application/json": "json", "application/octet-stream": "raw", "application/x-npy": "npy"}
 _NPY = b"\x93NUMPY"

@@ -18,10 +18,8 @@ import traceback
 from typing import Any, BinaryIO
 
 from tenfold.errors import DataError
-from tenfold.serve.collecting import collect_rarely
-from tenfold.serve.refusal import Refusal
-
-__all__ = ["FRAME", "join_frame", "main"]
+from tenfold.serve.images import Refusal
+from tenfold.serve.settings import collect_rarely
 
 FRAME = struct.Struct(">II")
 _LONGEST_ERROR = 4000  # characters of an error in the log
@@ -66,7 +64,7 @@ class _Worker:
     def __init__(self, header: dict[str, Any], weights: bytes) -> None:
         from safetensors.numpy import load
 
-        from tenfold.reader.load import build_model
+        from tenfold.reader.line_reader import build_model
 
         options = {key: header[key] for key in ("engine", "device", "precision")}
         self.model: Any = build_model(header["card"], load(weights), **options)
@@ -113,7 +111,7 @@ class _Worker:
 
     def _split(self, header: dict[str, Any], data: bytes) -> bytes:
         """A large body -> the pictures in it."""
-        from tenfold.serve.split import split_body
+        from tenfold.serve.answer import split_body
 
         pictures = split_body(header["type"], data, self.max_pictures)
         told = [(picture.name, len(picture.data)) for picture in pictures]

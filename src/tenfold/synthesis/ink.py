@@ -11,12 +11,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
+from tenfold.synthesis.paper import SIGNS, STYLES, polyline
 from tenfold.synthesis.sources import Glyph, Hand, Strokes
-from tenfold.synthesis.styles import SIGNS, STYLES, polyline
-
-__all__ = [
-    "Pen", "draw_glyph", "draw_print", "draw_scribble", "draw_text", "random_pen", "slope_ink", "soften_ink",
-]  # fmt: skip
 
 _FINE = 3  # strokes are drawn this many times larger, and averaged
 _SLASHED = 0.05  # share of zeros

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from tenfold.ink.strip import make_strip
+from tenfold.pictures.lines import make_strip
 from tenfold.synthesis.ink import (
     Pen,
     draw_glyph,
@@ -21,7 +21,7 @@ from tenfold.synthesis.ink import (
 from tenfold.synthesis.paper import draw_rules, make_paper, photograph
 from tenfold.synthesis.sources import Hand, RealStrip, Sources
 
-__all__ = ["Mixture", "StripMaker", "random_text"]
+__all__ = ["Mixture", "StripMaker"]
 
 _OTHER = "?"
 _WIDEST = 480  # pixels: longer strips are drawn anew

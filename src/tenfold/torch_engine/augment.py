@@ -1,6 +1,6 @@
 """Applies AugmentationDraws to a whole batch at once, on its device.
 
-The order and the meaning are those of `tenfold.augmentation.draws`.
+The order and the meaning are those of `tenfold.augmentation`.
 """
 
 from __future__ import annotations
@@ -9,10 +9,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from tenfold.augmentation.draws import AugmentationDraws
-from tenfold.augmentation.sources import Sources, find_sources
-
-__all__ = ["augment"]
+from tenfold.augmentation import AugmentationDraws, Sources, find_sources
 
 # Pixels in a piece, on a processor: 512 images of 28x28. What is made of more does not fit the cache, and
 # is memory that the system takes back each time.

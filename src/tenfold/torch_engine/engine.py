@@ -1,4 +1,4 @@
-"""The verbs of tenfold.engines.base on PyTorch."""
+"""The verbs of tenfold.networks.engine on PyTorch."""
 
 from __future__ import annotations
 
@@ -11,19 +11,15 @@ import torch
 from torch import nn
 
 from tenfold.arrays import Batch
-from tenfold.augmentation.draws import AugmentationDraws
-from tenfold.engines.base import EngineOptions, StepResult, output_weights, refuse_lines
+from tenfold.augmentation import AugmentationDraws
 from tenfold.errors import ModelError, UsageError
+from tenfold.networks.engine import EngineOptions, StepResult, output_weights, refuse_lines
 from tenfold.networks.shapes import Layer, Network
 from tenfold.torch_engine.augment import augment
-from tenfold.torch_engine.averaging import WeightAverage
 from tenfold.torch_engine.losses import compute_loss, restore_columns
-from tenfold.torch_engine.machine import choose_device
+from tenfold.torch_engine.machine import choose_device, choose_precision
 from tenfold.torch_engine.modules import build_module, load_weights, named_arrays
-from tenfold.torch_engine.optimisers import Optimiser
-from tenfold.torch_engine.precision import choose_precision
-
-__all__ = ["TorchEngine"]
+from tenfold.torch_engine.optimisers import Optimiser, WeightAverage
 
 # Of one layer's float32 output in `logits`; beyond 32 MB an allocation goes to the kernel each time.
 _CHUNK_BYTES = 8 << 20

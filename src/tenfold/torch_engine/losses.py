@@ -9,8 +9,6 @@ from torch.nn import functional
 
 from tenfold.settings import LossSettings
 
-__all__ = ["LossResult", "compute_loss", "restore_columns"]
-
 
 class LossResult(NamedTuple):
     """objective: differentiated; the mean over the batch, or the sum. mean: reported, detached.

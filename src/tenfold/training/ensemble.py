@@ -10,20 +10,16 @@ from pathlib import Path
 import numpy as np
 
 from tenfold.arrays import ImageDataset
-from tenfold.claims import claim_folder
 from tenfold.classifier import Classifier
 from tenfold.engines.ensemble import combine_engines, split_members
 from tenfold.errors import UsageError
-from tenfold.files import remove_parts
+from tenfold.files import claim_folder, remove_parts
 from tenfold.recipes.schema import EnsembleSettings, Recipe
 from tenfold.training import loop
-from tenfold.training.calibrate import calibrate
-from tenfold.training.checkpoint import read_checkpoint
-from tenfold.training.history import EpochRecord, write_history
-from tenfold.training.interrupt import stop_on_interrupt
+from tenfold.training.checkpoint import EpochRecord, read_checkpoint, write_history
 from tenfold.training.loop import CHECKPOINT, TrainResult
-from tenfold.training.observers import TrainingObserver, TrainingPlan, tell_of_failure
-from tenfold.training.validate import prepare_validation
+from tenfold.training.observers import TrainingObserver, TrainingPlan, stop_on_interrupt, tell_of_failure
+from tenfold.training.prepare import calibrate, prepare_validation
 
 __all__ = ["has_checkpoint", "train"]
 

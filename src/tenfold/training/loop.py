@@ -17,17 +17,26 @@ from tenfold.engines.ensemble import combine_engines
 from tenfold.errors import DivergedError, RecipeError
 from tenfold.files import remove_parts
 from tenfold.recipes.schema import NOT_TRAINED, Recipe
-from tenfold.schedules import learning_rate_at
-from tenfold.training.calibrate import calibrate
-from tenfold.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
-from tenfold.training.history import EpochRecord, write_history
-from tenfold.training.interrupt import StopRequest, stop_on_interrupt
-from tenfold.training.observers import TrainingObserver, TrainingPlan, tell_of_failure
-from tenfold.training.outcome import POINTER, find_failure
-from tenfold.training.prepare import Setup, prepare_training
-from tenfold.training.validate import prepare_validation, validate
+from tenfold.settings import learning_rate_at
+from tenfold.training.checkpoint import (
+    POINTER,
+    Checkpoint,
+    EpochRecord,
+    find_failure,
+    read_checkpoint,
+    write_checkpoint,
+    write_history,
+)
+from tenfold.training.observers import (
+    StopRequest,
+    TrainingObserver,
+    TrainingPlan,
+    stop_on_interrupt,
+    tell_of_failure,
+)
+from tenfold.training.prepare import Setup, calibrate, prepare_training, prepare_validation, validate
 
-__all__ = ["CHECKPOINT", "TrainResult", "train"]
+__all__ = ["TrainResult"]
 
 CHECKPOINT = Path("checkpoint") / "latest.safetensors"
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 
-from tenfold.training.history import EpochRecord
+from tenfold.training.checkpoint import EpochRecord
 
-__all__ = ["TrainingObserver", "TrainingPlan", "tell_of_failure"]
+__all__ = ["TrainingObserver", "TrainingPlan", "stop_on_interrupt"]
 
 
 @dataclass(frozen=True)
@@ -62,3 +65,42 @@ def tell_of_failure(callbacks: Sequence[TrainingObserver]) -> Iterator[None]:
         for callback in callbacks:
             callback.on_end("failed")
         raise
+
+
+# Ctrl-C asks the loop to stop after the step it is in; a second one stops at once.
+
+
+class StopRequest:
+    """Truthy once a stop was asked for; it is the handler of the signal itself."""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def __bool__(self) -> bool:
+        return self.asked
+
+    def __call__(self, _number: int, _frame: FrameType | None) -> None:
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
+
+
+@contextmanager
+def stop_on_interrupt() -> Iterator[StopRequest]:
+    """Turns the first SIGINT into a StopRequest. Outside the main thread it never becomes true.
+
+    Within another `stop_on_interrupt` the request is that one's: who asks stops the whole.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield StopRequest()
+        return
+    before = signal.getsignal(signal.SIGINT)
+    if isinstance(before, StopRequest):
+        yield before
+        return
+    request = StopRequest()
+    signal.signal(signal.SIGINT, request)
+    try:
+        yield request
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -8,18 +8,19 @@ from math import ceil
 import numpy as np
 
 from tenfold.arrays import ImageDataset, WeightedDataset, count_pixels
-from tenfold.classifier import ModelCard, read_model
+from tenfold.augmentation import draw_augmentation
+from tenfold.classifier import Classifier, ModelCard, read_model
 from tenfold.data.batches import count_batches
-from tenfold.engines.base import Engine, EngineOptions
 from tenfold.engines.create import create_engine, preferred_engine
 from tenfold.engines.ensemble import split_members
 from tenfold.errors import DataError, RecipeError
-from tenfold.ink.background import find_background
-from tenfold.networks.initialise import initial_weights
-from tenfold.networks.shapes import Network
+from tenfold.networks.engine import Engine, EngineOptions
+from tenfold.networks.shapes import Network, initial_weights
+from tenfold.numerics import accuracy, cross_entropy, log_softmax
+from tenfold.pictures.paper import find_background
 from tenfold.recipes.schema import Recipe, TrainingSettings
 
-__all__ = ["Setup", "input_scaling", "plan_steps", "prepare_training"]
+__all__ = ["Setup", "plan_steps", "prepare_training", "prepare_validation", "validate"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,3 +151,75 @@ def _first_weights(recipe: Recipe, network: Network, seed: int, *, transfer: boo
             expected="a model whose first layers are the same",
         )
     return weights | taken
+
+
+# The temperature that makes probabilities mean what they say.
+
+LEAST_IMAGES = 500  # validation images below which chance, not the network, would be fitted
+_LOG_RANGE = (-1.0, 3.0)
+
+
+def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
+    """The temperature T of the lowest cross-entropy of softmax(logits / T), between 0.37 and 20.
+
+    logits: (N, K) on images that were not trained on; labels: (N,). No prediction changes.
+    (Guo et al. 2017: On Calibration of Modern Neural Networks.)
+    """
+    from scipy.optimize import minimize_scalar
+
+    exact = logits.astype(np.float64)
+
+    def loss(log_temperature: float) -> float:
+        return cross_entropy(log_softmax(exact / np.exp(log_temperature)), labels)
+
+    return float(np.exp(minimize_scalar(loss, bounds=_LOG_RANGE, method="bounded").x))
+
+
+def calibrate(classifier: Classifier, val_set: ImageDataset | None) -> Classifier:
+    """With the temperature of the validation images, where there are enough of them."""
+    recipe = classifier.card.recipe
+    if val_set is None or not _fits(recipe, len(val_set)):
+        return classifier
+    logits = classifier.engine.logits(val_set.images)  # their pixels may be float32
+    return classifier.with_temperature(fit_temperature(logits, val_set.labels))
+
+
+def suitable_temperature(recipe: Recipe, logits: np.ndarray, labels: np.ndarray) -> float:
+    """What `fit_temperature` gives; 1 where there are too few images, or no softmax was trained."""
+    return fit_temperature(logits, labels) if _fits(recipe, len(labels)) else 1.0
+
+
+def _fits(recipe: Recipe, images: int) -> bool:
+    return images >= LEAST_IMAGES and recipe.loss.name == "cross-entropy"
+
+
+# The validation images, and what the network makes of them.
+
+
+def prepare_validation(recipe: Recipe, val_set: ImageDataset | None, *, seed: int) -> ImageDataset | None:
+    """As they are; or augmented once, where the recipe says so (data.augment)."""
+    if val_set is None or not recipe.data.augment:
+        return val_set
+    rng = np.random.default_rng([seed, *b"validation"])
+    draws = draw_augmentation(recipe.augmentation, len(val_set), val_set.image_shape, rng)
+    if draws is None:
+        return val_set
+    from tenfold.numpy_engine.runtime.augment import augment
+
+    images = np.rint(augment(val_set.images, draws)).astype(np.uint8)
+    return ImageDataset(
+        images, val_set.labels, val_set.class_names, val_set.name, val_set.note, files=val_set.files
+    )
+
+
+def validate(
+    engine: Engine, recipe: Recipe, val_set: ImageDataset | None
+) -> tuple[float | None, float | None]:
+    """The recipe's loss, without label smoothing, and the accuracy."""
+    if val_set is None:
+        return None, None
+    from tenfold.numpy_engine.losses import measure_loss  # who validates nothing need not wait for it
+
+    logits = engine.logits(val_set.images)
+    loss = measure_loss(logits, val_set.labels, recipe.loss)
+    return loss, accuracy(logits.argmax(axis=1), val_set.labels)

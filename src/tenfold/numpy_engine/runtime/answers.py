@@ -25,15 +25,7 @@ from tenfold.numpy_engine.network import LAYERS
 from tenfold.numpy_engine.runtime.memory import ParameterStore, Space
 from tenfold.numpy_engine.runtime.products import largest, view_windows
 
-__all__ = [
-    "TILE",
-    "Kernels",
-    "QuickConvolution",
-    "Winograd",
-    "build_answering_layers",
-    "fold_network",
-    "transform_kernels",
-]
+__all__ = ["fold_network"]
 
 Values = dict[str, np.ndarray]
 # By the name of a convolution: in the order of its products.

@@ -1,4 +1,4 @@
-"""Changing a whole batch of images at once, as the draws of `tenfold.augmentation.draws` say.
+"""Changing a whole batch of images at once, as the draws of `tenfold.augmentation` say.
 
 A few images at a time, in kept arrays that fit the processor's cache; large batches on as many threads
 as NumPy's matrix products would take, because NumPy releases the GIL while it computes.
@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tenfold.augmentation.draws import AugmentationDraws
-from tenfold.augmentation.sources import Sources, find_sources
+from tenfold.augmentation import AugmentationDraws, Sources, find_sources
 from tenfold.numpy_engine.runtime.memory import Space
 from tenfold.numpy_engine.runtime.threads import limit_workers, one_blas_thread, share_out
 

@@ -14,7 +14,7 @@ from math import prod
 import numpy as np
 from numpy.typing import DTypeLike
 
-from tenfold.engines.base import EngineOptions
+from tenfold.networks.engine import EngineOptions
 from tenfold.networks.shapes import Layer as LayerPlan
 from tenfold.networks.shapes import Network
 from tenfold.numpy_engine.layers import Flatten, Linear, walk
@@ -24,8 +24,6 @@ from tenfold.numpy_engine.runtime.answers import Kernels, build_answering_layers
 from tenfold.numpy_engine.runtime.memory import ParameterStore, Space
 from tenfold.numpy_engine.runtime.products import column_sums, outer_sum, product
 from tenfold.numpy_engine.runtime.threads import even_parts, limit_workers, one_blas_thread, share_out
-
-__all__ = ["BLOCK_NUMBERS", "CHUNK_NUMBERS", "AnsweringNetwork", "BlockGradients", "learns_by_image"]
 
 # Numbers in the largest array between two layers: 512 Ki of float32 are 2 MiB.
 CHUNK_NUMBERS = 1 << 19

@@ -12,20 +12,10 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import DTypeLike
 
-from tenfold.engines.base import decays, group_factor
 from tenfold.errors import ModelError
+from tenfold.networks.engine import decays, group_factor
 from tenfold.networks.shapes import Network, Parameter
 from tenfold.settings import OptimiserSettings
-
-__all__ = [
-    "ParameterStore",
-    "Piece",
-    "Space",
-    "cut_pieces",
-    "from_parameters",
-    "pack_random_state",
-    "unpack_random_state",
-]
 
 # Numbers in a piece of the flat array: 64 Ki of float32 are 256 KiB, which stay in the processor's cache.
 # With fewer, the calls of NumPy cost more than the cache saves.

@@ -22,19 +22,6 @@ from tenfold.numpy_engine.runtime.threads import (
     share_out,
 )
 
-__all__ = [
-    "Windows",
-    "add_up_outer",
-    "column_means",
-    "column_sums",
-    "largest",
-    "multiply_rows",
-    "outer_sum",
-    "per_channel",
-    "product",
-    "view_windows",
-]
-
 # OpenBLAS first copies both matrices into an order of its own; where one of them is narrow, as in a layer
 # of few units, that costs as much as the product. On processors with AVX-512 it leaves the copy out for
 # products below 100^3 multiplications (and right below that bound it is uneven), and one call of NumPy does

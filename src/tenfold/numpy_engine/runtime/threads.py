@@ -27,18 +27,7 @@ from numpy.linalg import _umath_linalg
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
-__all__ = [
-    "blas_threads",
-    "count_workers",
-    "describe_blas",
-    "even_parts",
-    "limit_workers",
-    "most_threads",
-    "multiplies_in_place",
-    "one_blas_thread",
-    "own_threads",
-    "share_out",
-]
+__all__ = ["describe_blas"]
 
 # what OpenBLAS calls its functions in NumPy's wheels, in older ones, and in distributions
 _NAMES = ("scipy_openblas_{}64_", "openblas_{}64_", "openblas_{}")

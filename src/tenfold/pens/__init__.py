@@ -1,1 +1,0 @@
-"""Pen strokes become pictures of handwriting, as people draw and photograph it."""

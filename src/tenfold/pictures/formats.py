@@ -1,0 +1,203 @@
+"""HEIC photos, as phones take them: opened by pillow-heif where it is installed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from tenfold.errors import DataError, printable
+
+__all__ = ["HEAD", "PdfPage", "find_pages", "is_heic", "is_pdf"]
+
+HEAD = 64  # bytes of a file that say so
+_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1")
+
+
+def is_heic(head: bytes) -> bool:
+    """The first bytes of a file -> whether it is a HEIC photo. AVIF, which shares the container, is not."""
+    if head[4:8] != b"ftyp" or head[8:12] not in _BRANDS:
+        return False
+    listed = head[16 : min(len(head), int.from_bytes(head[:4], "big"))]
+    return b"avif" not in [listed[start : start + 4] for start in range(0, len(listed), 4)]
+
+
+def open_heic(stream: BinaryIO, name: str) -> Image.Image:
+    """Not decoded yet; upright once it is: the container's rotation is applied, and EXIF's taken out."""
+    try:
+        from pillow_heif import HeifImageFile
+    except ImportError as error:
+        raise DataError(
+            f"{name} is a HEIC photo, for which the package pillow-heif is not installed",
+            expected="that package, or another kind of picture",
+            remedy='pip install "tenfold[heic]", or save it as JPEG',
+        ) from error
+    image: Image.Image = HeifImageFile(stream)
+    return image
+
+
+# Pages of PDF documents as pictures, rendered by PDFium where pypdfium2 is installed.
+
+_MOST_PAGES = 1000
+_DOTS = 200 / 72  # pixels per point: 200 dpi, of which a stroke of a pen has three or four
+_LONGEST = 4000  # pixels: a larger page is rendered with fewer dots
+_LEAST = 1.0  # points: of a page's side
+_PASSWORD = 4  # FPDF_ERR_PASSWORD
+
+
+class PdfPage(NamedTuple):
+    """A page of a document, counted from 1: what `open_picture` takes."""
+
+    path: str
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.path}#page={self.number}"
+
+
+def is_pdf(path: str | Path) -> bool:
+    """Whether a regular file begins as PDF documents do."""
+    try:
+        if not Path(path).is_file():
+            return False
+        with Path(path).open("rb") as file:
+            return b"%PDF-" in file.read(1024)
+    except (OSError, ValueError):
+        return False
+
+
+def find_pages(path: str | Path) -> list[PdfPage]:
+    """The pages of a document, at most 1,000. Raises DataError, in one line."""
+    with _open(str(path)) as document:
+        count = len(document)
+    name = printable(str(path))
+    if count > _MOST_PAGES:
+        raise DataError(
+            f"{name} has {count:,} pages", expected=f"at most {_MOST_PAGES:,}", remedy="split the document"
+        )
+    if not count:
+        raise DataError(f"{name} has no pages", expected="at least one")
+    return [PdfPage(str(path), number) for number in range(1, count + 1)]
+
+
+def render_page(page: PdfPage) -> Image.Image:
+    """RGB, on white paper, at 200 dpi, at most 4000 pixels long. Raises DataError."""
+    with _open(page.path) as document:
+        if not 1 <= page.number <= len(document):
+            raise DataError(
+                f"{printable(page.path)} has no page {page.number}", expected=f"1 to {len(document)}"
+            )
+        loaded = document[page.number - 1]
+        width, height = loaded.get_size()
+        if not (_LEAST <= width < float("inf") and _LEAST <= height < float("inf")):
+            raise DataError(
+                f"{printable(str(page))} has {width:g} x {height:g} points", expected="at least one"
+            )
+        scale = min(_DOTS, _LONGEST / max(width, height))
+        bitmap = loaded.render(scale=scale, prefer_bgrx=False, rev_byteorder=True)
+        image: Image.Image = bitmap.to_pil().convert("RGB")
+    return image
+
+
+@contextmanager
+def _open(path: str) -> Iterator[Any]:
+    """A PdfDocument. Raises DataError for one that is encrypted or damaged."""
+    name = printable(path)
+    try:
+        import pypdfium2
+    except ImportError as error:
+        raise DataError(
+            f"{name} is a PDF document, for which the package pypdfium2 is not installed",
+            expected="that package, or a picture",
+            remedy='pip install "tenfold[pdf]", or export its pages as PNG',
+        ) from error
+    try:
+        document = pypdfium2.PdfDocument(path)
+        try:
+            document.init_forms()  # what was typed into fields is drawn, too
+            yield document
+        finally:
+            document.close()
+    except FileNotFoundError as error:
+        raise DataError(f"{name} is not there", expected="a PDF document") from error
+    except pypdfium2.PdfiumError as error:
+        if getattr(error, "err_code", None) == _PASSWORD:
+            raise DataError(
+                f"{name} is encrypted",
+                expected="a document that opens without a password",
+                remedy="save it without one",
+            ) from error
+        raise DataError(
+            f"{name} cannot be read as PDF ({error})",
+            expected="a whole document",
+            remedy="it may be damaged or cut short: copy or save it again",
+        ) from error
+
+
+# An array of any numbers -> the eight bits per channel that the rest of the package works with.
+
+# The whitest value of what scanners, cameras and programs write: 8, 10, 12, 14 and 16 bits.
+_TOPS = (255.0, 1023.0, 4095.0, 16383.0, 65535.0)
+_SLACK = 1.05  # a resampled picture of 0..1 may overshoot a little
+
+
+def check_array(array: np.ndarray, name: str) -> None:
+    """Raises DataError unless it is a finite picture: (H, W) or (H, W, 1|3|4) of numbers or bools."""
+    shape = array.shape
+    is_picture = array.ndim == 2 or (array.ndim == 3 and shape[2] in (1, 3, 4))
+    if not is_picture or not array.size or array.dtype.kind not in "buif" or array.dtype.itemsize > 8:
+        raise DataError(
+            f"{name} has the shape {shape} and the type {array.dtype}",
+            expected="a finite picture (H, W[, 1|3|4]) of numbers",
+            remedy="give one picture at a time, its colours last",
+        )
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise DataError(
+            f"{name} has values that are not finite (NaN or infinity)",
+            expected="a finite picture",
+            remedy="replace them, as with numpy.nan_to_num",
+        )
+
+
+def to_eight_bits(values: np.ndarray, white: float | None = None) -> np.ndarray:
+    """Finite numbers of any type -> uint8 of the same shape; uint8 comes back as it is.
+
+    0 stays black. White is the largest value of the depth that the picture uses: 1, or 8, 10, 12, 14
+    or 16 bits, the first that holds its maximum, so that a 12-bit scan in a 16-bit file is as light as
+    it was. What lies outside (negative, or above 16 bits) is stretched from its least to its largest.
+    white: the largest value of the depth, where it is known.
+    """
+    if values.dtype == np.uint8:
+        return values
+    if values.dtype == np.bool_:
+        return values.astype(np.uint8) * np.uint8(255)
+    bottom, top = _range(float(values.min()), float(values.max()))
+    if white is not None and 0 <= bottom <= top <= white:
+        bottom, top = 0.0, white
+    if values.dtype == np.uint16:  # a look-up spares the floats
+        table = _scaled(np.arange(65536, dtype=np.float64), bottom, top)
+        return table[values]
+    deep = bottom < 0 or top > _TOPS[-1] or values.dtype.itemsize > 4
+    return _scaled(values.astype(np.float64 if deep else np.float32), bottom, top)
+
+
+def _range(low: float, high: float) -> tuple[float, float]:
+    """The values that become black and white."""
+    if low < 0 or high > _TOPS[-1]:
+        return min(low, 0.0) if high > 0 else low, high
+    if high <= _SLACK:
+        return 0.0, 1.0
+    return 0.0, next(top for top in _TOPS if high <= top)
+
+
+def _scaled(values: np.ndarray, bottom: float, top: float) -> np.ndarray:
+    """In place, but for the last step: values are a copy already. Halves keep the span finite."""
+    values /= 2
+    values -= bottom / 2
+    values *= 255 / ((top / 2 - bottom / 2) or 1.0)
+    np.clip(values, 0, 255, out=values)
+    return np.rint(values, out=values).astype(np.uint8)

@@ -1,0 +1,143 @@
+"""A picture of one thing -> the grey image of fixed size that a network was trained on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from tenfold.pictures.lines import distance_to_outside, find_writing, grow_labels
+from tenfold.pictures.open import open_grey, open_picture, to_grey
+from tenfold.pictures.paper import Background, find_background
+
+__all__ = ["SIDE", "fit_picture", "normalize_ink"]
+
+# One mark's ink -> the 28x28 image that the network was trained on: the one documented place.
+#
+# MNIST's makers (LeCun et al. 1998) fitted each digit, aspect kept, into 20x20 pixels with anti-aliased
+# greys and laid its centre of mass on the centre of 28x28. Here the same, after the strokes were brought
+# to one width, because a hair line and a marker are the same digit. What the reader was trained on, what
+# it reads, and what an export does before the network go through `frame_ink`.
+
+BOX, SIDE = 20, 28  # pixels: MNIST's box for the digit, and its picture
+STROKE = (1.9, 3.0)  # pixels of 28: strokes are brought into this range
+_CENTRE = 14.5  # pixels from the border: MNIST's centres of mass lie on the middle of pixel 14
+_FINE = 4  # the work is done on pixels this many times finer
+_EDGE = 0.5  # strength at which ink begins
+
+
+def stroke_width(strength: np.ndarray) -> float:
+    """Mean width in pixels of the strokes in float (H, W) 0..1; 0 without ink.
+
+    A stroke of length L and width w has the area L w and the outline 2 L; the outline of a soft mask is
+    its total variation.
+    """
+    padded = np.pad(strength, 1)
+    down, right = np.diff(padded, axis=0)[:, :-1], np.diff(padded, axis=1)[:-1]
+    outline = float(np.sqrt(down**2 + right**2).sum())
+    return 2 * float(strength.sum()) / outline if outline else 0.0
+
+
+def frame_ink(strength: np.ndarray) -> np.ndarray:
+    """float32 (H, W) 0..1, the ink of one mark -> uint8 (28, 28), light ink on black."""
+    cut = _cut_out(strength)
+    if cut is None:
+        return np.zeros((SIDE, SIDE), np.uint8)
+    fine = _fit(cut, BOX * _FINE)
+    distance = _distance(fine)
+    distance += _widen_by(distance)
+    soft = _cut_out(np.clip(0.5 + distance / _FINE, 0, 1), 0.01)  # an edge as soft as one pixel of 28
+    return _lay_centred(_fit(cut if soft is None else soft, BOX * _FINE))
+
+
+def _cut_out(strength: np.ndarray, least: float = _EDGE / 2) -> np.ndarray | None:
+    rows, columns = (
+        np.flatnonzero((strength > least).any(axis=1)),
+        np.flatnonzero((strength > least).any(axis=0)),
+    )
+    if not len(rows):
+        return None
+    return strength[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+
+
+def _fit(ink: np.ndarray, box: int) -> np.ndarray:
+    """Resized, anti-aliased, so that the longer side is `box` pixels; the shorter at least one."""
+    ratio = box / max(ink.shape)
+    size = (max(1, round(ink.shape[1] * ratio)), max(1, round(ink.shape[0] * ratio)))
+    method = Image.Resampling.BOX if ratio < 0.5 else Image.Resampling.BICUBIC
+    return np.asarray(Image.fromarray(np.ascontiguousarray(ink, np.float32)).resize(size, method))
+
+
+def _distance(fine: np.ndarray) -> np.ndarray:
+    """To the ink's edge in fine pixels, positive inside; a margin of one stroke is added."""
+    inside = np.pad(fine, 3 * _FINE) >= _EDGE
+    inner, outer = distance_to_outside(inside), distance_to_outside(~inside, 3 * _FINE)
+    return np.where(inside, inner - 0.5, 0.5 - outer)
+
+
+def _widen_by(distance: np.ndarray) -> float:
+    """Fine pixels by which each edge moves out, so that strokes come into the range."""
+    low, high = STROKE
+    now = stroke_width((distance > 0).astype(np.float32)) / _FINE
+    return (float(np.clip(now, low, high)) - now) * _FINE / 2
+
+
+def _lay_centred(fine: np.ndarray) -> np.ndarray:
+    """Into 28x28 with the centre of mass at MNIST's centre, as far as it stays inside."""
+    side = SIDE * _FINE
+    canvas = np.zeros((side, side), np.float32)
+    corner = []
+    for axis in (0, 1):
+        mass = fine.sum(axis=1 - axis)
+        centre = float((mass * (np.arange(len(mass)) + 0.5)).sum() / mass.sum())
+        corner.append(int(np.clip(round(_CENTRE * _FINE - centre), 0, side - len(mass))))
+    canvas[corner[0] : corner[0] + fine.shape[0], corner[1] : corner[1] + fine.shape[1]] = fine
+    small = canvas.reshape(SIDE, _FINE, SIDE, _FINE).mean(axis=(1, 3))
+    return np.rint(np.clip(small / max(float(small.max()), 1e-6), 0, 1) * 255).astype(np.uint8)
+
+
+# The ink of one thing in a picture, for networks that know images of light ink on a dark ground.
+
+_PAPER, _INK = 0.2, 0.8  # of full ink: what becomes 0 and what becomes 1
+
+
+def lift_ink(grey: np.ndarray) -> np.ndarray:
+    """uint8 (H, W), ink of either polarity on any paper -> float32 (h, w), 0 paper to 1 full ink.
+
+    Rules, frames, specks and the edges of a sheet are left out. h and w are H and W, or less of pictures of
+    more than 800 pixels.
+    """
+    departure, labels, kept, _ = find_writing(grey)
+    if not len(kept):
+        return np.zeros(departure.levels.shape, np.float32)
+    strength = (departure.levels / np.float32(departure.full) - _PAPER) / (_INK - _PAPER)
+    own = np.isin(
+        grow_labels(np.where(np.isin(labels, kept), labels, 0)), kept
+    )  # its soft edge belongs to it
+    return np.where(own, np.clip(strength, 0, 1), 0).astype(np.float32)
+
+
+def fit_picture(picture: Any, image_shape: tuple[int, int], *, background: Background) -> np.ndarray:
+    """Any picture -> uint8 (H, W) of the training images' size and polarity.
+
+    A picture of that size already is only turned round. Digits-like ones (light ink on a dark
+    ground, 28x28) of another size go through `normalize_ink`; others are resized.
+    """
+    grey = open_grey(picture)
+    if grey.shape != image_shape and background == "dark" and image_shape == (SIDE, SIDE):
+        return normalize_ink(picture)
+    if background != "any" and find_background(grey[None]) not in (background, "any"):
+        grey = 255 - grey
+    if grey.shape == image_shape:
+        return grey
+    resized = Image.fromarray(grey).resize(image_shape[::-1], Image.Resampling.BOX, reducing_gap=None)
+    return np.asarray(resized)
+
+
+def normalize_ink(picture: Any) -> np.ndarray:
+    """One digit in a picture of any kind -> uint8 (28, 28), light ink on black; a blank is all black.
+
+    All marks of the picture are taken for that digit: lifted from its paper, framed like MNIST's.
+    """
+    return frame_ink(lift_ink(to_grey(open_picture(picture).pixels)))

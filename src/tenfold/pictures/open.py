@@ -1,0 +1,377 @@
+"""Any file, bytes, PIL image or array -> upright RGB pixels of a size that is quick to work on.
+
+Decoding is PIL's. What is added here: limits that hold before anything is decoded, one line for every
+mistake, deep greys stretched by the range they use, ink that stands in the alpha channel alone, and
+large photographs reduced while they are decoded.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import io
+import logging
+import stat
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from tenfold.errors import DataError, UsageError, printable
+from tenfold.limits import most_bytes, raise_limit, read_at_most, scale_limit
+from tenfold.pictures.formats import (
+    HEAD,
+    PdfPage,
+    check_array,
+    is_heic,
+    open_heic,
+    render_page,
+    to_eight_bits,
+)
+from tenfold.pictures.paper import lay_on_paper
+
+__all__ = ["Picture", "open_grey", "open_image", "open_picture", "to_grey"]
+
+_FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF")  # no PostScript, which runs a program
+MAX_PIXELS = 64_000_000  # this and the next two unless TENFOLD_MAX_BYTES says otherwise
+_FORMAT_PIXELS = {
+    "WEBP": 50_000_000,
+    "HEIF": 50_000_000,
+}  # decoders that take 18 bytes per pixel, under 1 GiB
+_MAX_BYTES = 512 * 2**20  # of a file: 64 megapixels of eight bytes each, uncompressed
+_KNOWN = "a picture (PNG, JPEG, HEIC, WebP, BMP, GIF or TIFF)"
+
+_UPPER_TOPS = (3, 15, 63)  # 10, 12 and 14 bits, less the lower eight of 16
+
+_Turn = Image.Transpose
+_TURNS = {
+    2: _Turn.FLIP_LEFT_RIGHT,
+    3: _Turn.ROTATE_180,
+    4: _Turn.FLIP_TOP_BOTTOM,
+    5: _Turn.TRANSPOSE,
+    6: _Turn.ROTATE_270,
+    7: _Turn.TRANSVERSE,
+    8: _Turn.ROTATE_90,
+}
+
+# PIL also logs what it finds odd, and without a handler Python prints that to stderr.
+logging.getLogger("PIL").addHandler(logging.NullHandler())
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A picture as a person sees it: turned upright, nothing transparent, at most so many pixels.
+
+    pixels: uint8 (H, W, 3), RGB. size: (width, height) in pixels of the upright original.
+    scale: original pixels per pixel of `pixels`, at least 1.
+    """
+
+    pixels: np.ndarray
+    size: tuple[int, int]
+    scale: float
+
+
+def open_picture(picture: Any, *, longest: int = 1600) -> Picture:
+    """A path, bytes, binary file, PIL image, array or PdfPage -> a Picture. Raises DataError, in one line.
+
+    Its longer side is reduced to `longest` pixels where it is longer, with anti-aliasing; a smaller
+    picture keeps its size. Of an animation the first frame is taken. An array is (H, W) or
+    (H, W, 1|3|4), of bools, integers or floats. What is transparent is laid over white where the
+    visible is dark, over black where it is light. At most 64 megapixels (WebP, HEIC: 50).
+    """
+    if longest < 1:
+        raise UsageError(f"longest={longest}", expected="a number of pixels, at least 1")
+    image, size = _open(picture, longest)
+    pixels = np.asarray(_to(image, "RGB"))
+    return Picture(pixels, size, max(1.0, max(size) / max(image.size)))
+
+
+def open_grey(picture: Any) -> np.ndarray:
+    """As `open_picture`, in its full size and grey: uint8 (H, W), ITU-R 601 luma. Raises DataError."""
+    return np.asarray(_to(_open(picture, None)[0], "L"))
+
+
+def to_grey(pixels: np.ndarray) -> np.ndarray:
+    """uint8 (H, W, 3) of a Picture -> uint8 (H, W), ITU-R 601 luma as Pillow rounds it."""
+    return np.asarray(Image.fromarray(pixels).convert("L"))
+
+
+def _open(picture: Any, longest: int | None) -> tuple[Image.Image, tuple[int, int]]:
+    """Upright, L or RGB, and the size of the upright original."""
+    name = _name(picture)
+    try:
+        with _quiet():
+            if isinstance(picture, np.ndarray):
+                return _settle(_from_array(picture), longest, name)
+            if isinstance(picture, Image.Image):
+                return _settle(picture, longest, name)
+            if isinstance(picture, PdfPage):
+                return _settle(render_page(picture), longest, name)
+            with _stream(picture, name) as stream:
+                return _decode(stream, longest, name)
+    except DataError:
+        raise
+    except Exception as error:  # PIL's readers raise a dozen kinds on broken bytes
+        reason = "it needs more memory than available" if isinstance(error, MemoryError) else str(error)
+        raise DataError(
+            f"{name} cannot be read ({reason or type(error).__name__})",
+            expected="a whole picture",
+            remedy="it may be damaged or cut short: copy or save it again",
+        ) from error
+
+
+def _name(picture: Any) -> str:
+    """What messages call it; a path's unprintable characters are escaped."""
+    named = getattr(picture, "name", None) if hasattr(picture, "read") else picture
+    if isinstance(named, str | Path | PdfPage):
+        return printable(str(named)) or "''"
+    if isinstance(picture, np.ndarray):
+        return "the array"
+    return "the picture" if isinstance(picture, Image.Image) else "the picture's data"
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """PIL's warnings are about files; what matters of them is raised here, as an error.
+
+    Where threads leave this in another order than they came, the filter of PIL's may stay: no harm.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"PIL\b")
+        yield
+
+
+@contextmanager
+def _stream(picture: Any, name: str) -> Iterator[BinaryIO]:
+    if isinstance(picture, str | Path):
+        with _open_file(Path(picture), name) as file:
+            yield file
+        return
+    data = picture
+    if hasattr(picture, "read"):
+        with suppress(TypeError):  # of a text file, which is refused below
+            data = read_at_most(picture, scale_limit(_MAX_BYTES) + 1)
+    if not isinstance(data, bytes | bytearray | memoryview):
+        raise DataError(
+            f"{type(picture).__name__} is nothing that a picture can be read from",
+            expected="a path, bytes, a binary file, a PIL image or an array",
+        )
+    _check_bytes(memoryview(data).nbytes, name)
+    with io.BytesIO(data) as file:
+        yield file
+
+
+def _open_file(path: Path, name: str) -> BinaryIO:
+    """Opened as a file, not by its name: PIL would map some formats, and a cut file then kills."""
+    try:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            folder = stat.S_ISDIR(found.st_mode)
+            raise DataError(
+                f"{name} is {'a folder' if folder else 'no regular file, but a pipe or a device'}",
+                expected="a picture",
+                remedy="name the pictures in it" if folder else "save the picture as a file first",
+            )
+        _check_bytes(found.st_size, name)
+        return path.open("rb")
+    except FileNotFoundError as error:
+        gone = "is a link to a file that is not there" if path.is_symlink() else "is not there"
+        raise DataError(f"{name} {gone}", expected="a picture", remedy="check its spelling") from error
+    except PermissionError as error:
+        raise DataError(
+            f"{name} may not be read",
+            expected="permission to read it",
+            remedy="grant it, for example with chmod u+r",
+        ) from error
+    except OSError as error:  # a circle of links, a name that is too long, a broken disk
+        raise DataError(f"{name} cannot be opened ({error.strerror})", expected="a picture's file") from error
+
+
+def _check_bytes(count: int, name: str) -> None:
+    if not count:
+        raise DataError(f"{name} is empty (0 bytes)", expected=_KNOWN, remedy="copy or save it again")
+    most = scale_limit(_MAX_BYTES)
+    if count > most:
+        remedy = f"make it smaller; {raise_limit(most_bytes() * count // most)}"
+        raise DataError(f"{name} has {count:,} bytes", expected=f"at most {most:,}", remedy=remedy)
+
+
+def _decode(stream: BinaryIO, longest: int | None, name: str) -> tuple[Image.Image, tuple[int, int]]:
+    try:
+        _let_pil_open(scale_limit(MAX_PIXELS))
+        with open_image(stream, name) as image:
+            if image.format == "TIFF":
+                _silence_libtiff()
+            return _settle(image, longest, name, draft=image.format != "HEIF")
+    except UnidentifiedImageError as error:
+        stream.seek(0)
+        found, remedy = _describe(stream.read(1024))
+        raise DataError(f"{name} {found}", expected=_KNOWN, remedy=remedy) from error
+    except Image.DecompressionBombError as error:
+        raise _too_large(
+            f"{name} has far too many pixels", 2 * scale_limit(MAX_PIXELS), MAX_PIXELS
+        ) from error
+
+
+def open_image(stream: BinaryIO, name: str = "the picture's data") -> Image.Image:
+    """A picture of a known format, not decoded yet. Raises PIL's errors, and DataError for a HEIC photo where
+    pillow-heif is not installed."""
+    head = stream.read(HEAD)
+    stream.seek(0)
+    return open_heic(stream, name) if is_heic(head) else Image.open(stream, formats=_FORMATS)
+
+
+def _let_pil_open(pixels: int) -> None:
+    """PIL has a limit of its own, of about 179 million: it grows where the user's is larger."""
+    own = Image.MAX_IMAGE_PIXELS
+    if own is not None and pixels > 2 * own:
+        Image.MAX_IMAGE_PIXELS = pixels
+
+
+@cache
+def _silence_libtiff() -> None:
+    """libtiff prints what it finds broken straight to stderr; PIL raises for it too, and has no switch."""
+    with suppress(OSError, AttributeError):  # PIL built without it, or with its symbols hidden
+        ctypes.CDLL(Image.core.__file__).TIFFSetErrorHandler(None)
+
+
+def _describe(head: bytes) -> tuple[str, str]:
+    """The first bytes of what PIL did not know -> what it is, and what to do."""
+    start = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if head[4:8] == b"ftyp":
+        return "is an AVIF photo or a film", "save it as JPEG"
+    if start.startswith(b"<svg") or (start.startswith(b"<?xml") and b"<svg" in start):
+        return "is an SVG drawing", "export it as PNG"
+    if start.startswith(b"%pdf"):
+        return "is a PDF document", "`tenfold read` reads its pages; elsewhere, export the page as PNG"
+    if head.startswith((b"\x89PNG", b"\xff\xd8", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"RIFF")):
+        return "is a damaged picture", "copy or save it again"
+    if not any(byte < 9 for byte in head) and _is_utf8(head):
+        return "is not a picture: it is a text file", "name a picture, or move it out of their folder"
+    return "is not a picture that can be opened", "save it as PNG or JPEG"
+
+
+def _is_utf8(head: bytes) -> bool:
+    """The last character may be cut."""
+    return "�" not in head.decode("utf-8", errors="replace")[:-1]
+
+
+def _settle(
+    image: Image.Image, longest: int | None, name: str, *, draft: bool = False
+) -> tuple[Image.Image, tuple[int, int]]:
+    """Size checked, decoded, reduced, laid on paper and turned, in this order: few pixels are moved."""
+    size = image.size
+    _check_pixels(size, name, _FORMAT_PIXELS.get(image.format or "", MAX_PIXELS))
+    deep_colours = _has_deep_colours(image)
+    target = _target(size, longest)
+    if draft:
+        image.draft("", target)  # a JPEG is decoded at 1/2, 1/4 or 1/8, never below the target
+    image.load()
+    if image.format == "HEIF":
+        _check_decoded(image, size, name)
+    turn = _TURNS.get(_orientation(image))
+    image = _simplify(_stretch_deep(image) if deep_colours else image, name)
+    if image.size != target:
+        image = image.resize(target, Image.Resampling.BILINEAR, reducing_gap=2.0)
+    if image.mode == "RGBa":
+        image = lay_on_paper(np.asarray(image))
+    if turn is not None:
+        image = image.transpose(turn)
+    if turn in (_Turn.TRANSPOSE, _Turn.TRANSVERSE, _Turn.ROTATE_90, _Turn.ROTATE_270):
+        size = size[::-1]
+    return image, size
+
+
+def _check_pixels(size: tuple[int, int], name: str, most: int = MAX_PIXELS) -> None:
+    width, height = size
+    if width * height > scale_limit(most):
+        raise _too_large(f"{name} has {width:,} x {height:,} pixels", width * height, most)
+    if not width * height:
+        raise DataError(f"{name} has {width} x {height} pixels", expected="at least one")
+
+
+def _check_decoded(image: Image.Image, size: tuple[int, int], name: str) -> None:
+    if image.size != size:
+        found = "{} says {:,} x {:,} pixels, and has {:,} x {:,}".format(name, *size, *image.size)
+        raise DataError(found, expected="a whole picture", remedy="copy or save it again")
+
+
+def _too_large(found: str, pixels: int, most: int) -> DataError:
+    need = most_bytes() * pixels // scale_limit(most)
+    remedy = f"make it smaller; {raise_limit(need)}"
+    return DataError(found, expected=f"at most {scale_limit(most):,} in all", remedy=remedy)
+
+
+def _target(size: tuple[int, int], longest: int | None) -> tuple[int, int]:
+    if longest is None or max(size) <= longest:
+        return size
+    ratio = longest / max(size)
+    return max(1, round(size[0] * ratio)), max(1, round(size[1] * ratio))
+
+
+def _orientation(image: Image.Image) -> Any:
+    """EXIF's 1 to 8. 1 where the EXIF is broken."""
+    try:
+        return image.getexif().get(0x0112, 1)
+    except Exception:  # PIL's readers again
+        return 1
+
+
+def _simplify(image: Image.Image, name: str) -> Image.Image:
+    """Any mode -> L, RGB or RGBa (colours multiplied by alpha, so that resizing mixes them rightly)."""
+    if image.mode.startswith("I;16") or image.mode in ("I", "F"):
+        image = _from_deep(image, name)
+    if image.mode == "La":  # PIL knows no way from here to colour
+        image = image.convert("LA")
+    if image.has_transparency_data:
+        return image if image.mode == "RGBa" else _to(image, "RGBA").convert("RGBa")
+    return _to(image, "L" if image.mode in ("1", "L") else "RGB")
+
+
+def _to(image: Image.Image, mode: str) -> Image.Image:
+    """PIL copies what is of this mode already; here it is taken as it is."""
+    return image if image.mode == mode else image.convert(mode)
+
+
+def _from_deep(image: Image.Image, name: str) -> Image.Image:
+    """16 or 32 bits of grey -> L; LA where the file names a grey that is transparent."""
+    values = np.asarray(image)
+    check_array(values, name)
+    grey = Image.fromarray(to_eight_bits(values, _white_of(image)))
+    hidden = image.info.get("transparency")
+    if isinstance(hidden, int):
+        grey.putalpha(Image.fromarray(to_eight_bits(values != hidden)))
+    return grey
+
+
+def _white_of(image: Image.Image) -> float | None:
+    """The whitest value that a TIFF's own depth allows, where that is less than its pixels' type: 4095."""
+    depth = getattr(image, "tag_v2", {}).get(258)
+    bits = depth[0] if isinstance(depth, tuple) and depth else depth
+    return float(2**bits - 1) if isinstance(bits, int) and 8 < bits < 16 else None
+
+
+def _has_deep_colours(image: Image.Image) -> bool:
+    """Whether the file has 16 bits per channel, of which PIL keeps the upper eight; before it is decoded."""
+    return any(";16" in str(tile[3]) for tile in getattr(image, "tile", ()))
+
+
+def _stretch_deep(image: Image.Image) -> Image.Image:
+    """Of 10, 12 or 14 bits in 16 the upper eight use few levels, 0 to 3, 15 or 63: 0 to 255 here."""
+    if image.mode not in ("RGB", "RGBA", "LA"):
+        return image
+    values = np.asarray(image)
+    top = next((top for top in _UPPER_TOPS if values.max() <= top), 255)
+    return Image.fromarray(np.rint(values * (255 / top)).astype(np.uint8)) if top < 255 else image
+
+
+def _from_array(array: np.ndarray) -> Image.Image:
+    check_array(array, "the array")
+    _check_pixels((array.shape[1], array.shape[0]), "the array")
+    flat = array[..., 0] if array.shape[2:] == (1,) else array
+    return Image.fromarray(np.ascontiguousarray(to_eight_bits(np.asarray(flat))))

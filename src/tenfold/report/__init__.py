@@ -1,1 +1,0 @@
-"""The one-file HTML report of a run."""

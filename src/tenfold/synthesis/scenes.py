@@ -1,0 +1,253 @@
+"""Drawings -> the pictures that people send: a canvas drawn on with a mouse or a finger, and paper
+written on with a pen and photographed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, get_args
+
+import numpy as np
+from PIL import Image
+
+from tenfold.synthesis.distort import draw_strokes
+from tenfold.synthesis.glyphs import Drawing, box, normalise
+from tenfold.synthesis.pen_paper import (
+    Page,
+    compress,
+    grain,
+    lay_page,
+    light_on,
+    rule_page,
+    sheet_mask,
+    soften,
+)
+
+CanvasStyle = Literal["black-on-white", "white-on-black", "colour", "transparent"]
+Box = tuple[int, int, int, int]  # x0, y0, x1, y1 in pixels, the last two outside
+
+_CANVASES = ((28, 28), (64, 64), (90, 120), (280, 280), (400, 400), (300, 500), (480, 320), (800, 1000))
+_PHOTOS = ((300, 300), (480, 480), (640, 480), (480, 640), (900, 900))
+_INKS = np.array(
+    [(32, 48, 140), (25, 40, 110), (50, 70, 170), (28, 28, 32), (45, 45, 50), (20, 22, 50), (170, 35, 40),
+     (80, 80, 84), (105, 105, 108), (25, 95, 60), (95, 45, 120)],
+    dtype=np.float32,
+)  # fmt: skip
+_INK_ODDS = (0.17, 0.12, 0.08, 0.14, 0.08, 0.07, 0.13, 0.1, 0.05, 0.03, 0.03)
+_SHARES = np.linspace(0, 1, 256)[:, None]
+_GREY = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
+
+
+def canvas_picture(
+    drawing: Drawing, rng: np.random.Generator, *, style: CanvasStyle | None = None
+) -> Image.Image:
+    """A drawing on a plain canvas of 28 x 28 to 1000 x 800 pixels, mode RGB, L or RGBA.
+
+    The transparent style holds dark ink that only its alpha channel shows. Ink and paper differ by at
+    least 70 grey levels of 255. Without `style` each comes up now and then.
+    """
+    if style is None:
+        style = get_args(CanvasStyle)[rng.choice(4, p=[0.35, 0.2, 0.22, 0.23])]
+    size = _canvas_size(rng)
+    coverage = _canvas_coverage(normalise(drawing), size, rng)
+    if style == "transparent":
+        return _transparent(coverage, rng)
+    ink, paper = _canvas_colours(style, rng)
+    image = _coloured(coverage, paper + _SHARES * (ink - paper))
+    if style != "colour" and rng.random() < 0.15:
+        return image.convert("L")
+    return compress(image, int(rng.integers(60, 96))) if rng.random() < 0.08 and min(size) > 60 else image
+
+
+def paper_picture(
+    drawings: Sequence[Drawing], rng: np.random.Generator, *, size: tuple[int, int] | None = None
+) -> tuple[Image.Image, list[Box]]:
+    """A photograph of one drawing, or of several in a row, on paper; and each drawing's box in it.
+
+    `size` is (H, W) in pixels; without it, one drawing gets 300 x 300 to 900 x 900 and several a wide
+    field that their row fits into. A box is cut off at the picture's edges; the image's mode is RGB.
+    """
+    drawings = [normalise(drawing) for drawing in drawings]
+    rows, size, unit = _lay_out(drawings, rng, size)
+    page = lay_page(size, rng)
+    width = max(unit * min(np.exp(rng.normal(-2.95, 0.42)), 0.15), 1.1)
+    ink, boxes = _ink_on(page.size, [tuple(map(page.to_picture, strokes)) for strokes in rows], width, rng)
+    return _photograph(page, ink, unit, rng), boxes
+
+
+def _canvas_size(rng: np.random.Generator) -> tuple[int, int]:
+    if rng.random() < 0.6:
+        return _CANVASES[rng.choice(len(_CANVASES), p=[0.16, 0.14, 0.12, 0.2, 0.12, 0.1, 0.1, 0.06])]
+    short = np.exp(rng.uniform(np.log(28), np.log(420)))
+    long = short * (1 if rng.random() < 0.4 else rng.uniform(1, 2.2))
+    return (round(short), round(long)) if rng.random() < 0.65 else (round(long), round(short))
+
+
+def _canvas_coverage(drawing: Drawing, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    """The drawing somewhere on the canvas, small to filling, hair-thin to marker-thick."""
+    _, extent = box(drawing.strokes)
+    space = float(np.min(np.array(size[::-1]) / np.maximum(extent, 0.05)))
+    length = space * (rng.uniform(0.3, 0.98) if rng.random() < 0.9 else rng.uniform(0.98, 1.01))
+    length = max(length, min(17.0, 0.9 * space))
+    width = max(length * min(np.exp(rng.normal(-2.75, 0.5)), 0.17), rng.uniform(0.8, 1.6))
+    free = np.array(size[::-1]) - extent * length
+    # an edge may cut into the line, but never takes a stroke away (a 5 is none without its hat)
+    margin = min(width / 2, 0.04 * length) if rng.random() < 0.8 else -0.25 * width
+    place = rng.uniform(np.minimum(margin, free / 2), np.maximum(free - margin, free / 2))
+    strokes = [stroke * np.float32(length) + place for stroke in drawing.strokes]
+    wobble = rng.uniform(0.02, 0.1) if rng.random() < 0.35 else 0.0
+    coverage = draw_strokes(strokes, size, width, rng, pressure=rng.random() < 0.15, wobble=wobble)
+    return (coverage > 0.5).astype(np.float32) if rng.random() < 0.2 and width > 1.3 else coverage
+
+
+def _canvas_colours(style: str, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    dark, light = np.zeros(3), np.full(3, 255.0)
+    if style != "colour":
+        if rng.random() < 0.15:  # nearly
+            dark, light = dark + rng.uniform(0, 40), light - rng.uniform(0, 25)
+        return (dark, light) if style == "black-on-white" else (light, dark)
+    for _ in range(40):
+        ink, paper = rng.uniform(0, 255, (2, 3))
+        if rng.random() < 0.5:
+            paper = paper + (255 - paper) * 0.6  # paper is rather pale
+        if abs((ink - paper) @ _GREY) >= 70:
+            return ink, paper
+    return dark, light
+
+
+def _transparent(coverage: np.ndarray, rng: np.random.Generator) -> Image.Image:
+    """Most programs leave black under zero alpha; some the ink's colour, some white."""
+    ink = np.zeros(3) if rng.random() < 0.7 else rng.uniform(0, 110, 3)
+    under = (ink, ink, np.zeros(3), np.full(3, 255.0))[rng.integers(4)]
+    colours = np.concatenate([np.where(_SHARES > 0, ink, under), 255 * _SHARES], axis=1)
+    return _coloured(coverage, colours)
+
+
+def _coloured(coverage: np.ndarray, colours: np.ndarray) -> Image.Image:
+    """Each pixel gets the colour, of 256, that stands for its coverage."""
+    table = np.rint(colours).astype(np.uint8)
+    return Image.fromarray(table[np.rint(coverage * 255).astype(np.uint8)])
+
+
+def _lay_out(
+    drawings: list[Drawing], rng: np.random.Generator, size: tuple[int, int] | None
+) -> tuple[list[list[np.ndarray]], tuple[int, int], float]:
+    """Strokes in the sheet's pixels, one list a drawing; the picture's size; a drawing's height in pixels."""
+    gap, wave = _spacing(rng), rng.uniform(0, 0.05)
+    rows, x = [], 0.0
+    for drawing in drawings:
+        scale = np.exp(rng.normal(0, 0.06)) if len(drawings) > 1 else 1.0
+        _, extent = box(drawing.strokes)
+        lift = np.array([x, -extent[1] * scale + rng.normal(0, wave)])
+        rows.append([stroke * scale + lift for stroke in drawing.strokes])
+        x += max(extent[0] * scale, 0.08) + gap + abs(rng.normal(0, 0.3)) * max(gap, 0.03)
+    low, high = box(tuple(stroke for row in rows for stroke in row))
+    extent = np.maximum(high - low, 0.1)
+    size, unit = _photo_size(extent, len(drawings), rng, size)
+    free = np.array(size[::-1]) - extent * unit
+    place = free * rng.uniform(0.25, 0.75, 2) if len(drawings) == 1 else free * rng.uniform(0.35, 0.65, 2)
+    return [[(stroke - low) * unit + place for stroke in row] for row in rows], size, unit
+
+
+def _spacing(rng: np.random.Generator) -> float:
+    """Between neighbours, as a share of a digit's height: touching now and then, mostly not."""
+    return float(rng.uniform(-0.04, 0.06) if rng.random() < 0.2 else rng.uniform(0.06, 0.6))
+
+
+def _photo_size(
+    extent: np.ndarray, count: int, rng: np.random.Generator, size: tuple[int, int] | None
+) -> tuple[tuple[int, int], float]:
+    if size is None and count > 1:
+        unit = np.exp(rng.uniform(np.log(60), np.log(220)))
+        margins = unit * rng.uniform((0.5, 0.6), (2.0, 1.8))
+        wide, high = np.rint(extent * unit + margins)
+        return (int(high), int(wide)), float(unit)
+    if size is None:
+        size = _PHOTOS[rng.choice(len(_PHOTOS), p=[0.3, 0.25, 0.18, 0.17, 0.1])]
+    space = float(np.min(np.array(size[::-1]) / extent))
+    return size, space * float(rng.uniform(0.35, 0.85) if count == 1 else rng.uniform(0.6, 0.88))
+
+
+def _ink_on(
+    size: tuple[int, int], rows: list[tuple[np.ndarray, ...]], width: float, rng: np.random.Generator
+) -> tuple[np.ndarray, list[Box]]:
+    """The coverage of all drawings, float32 (H, W), and each one's box."""
+    wobble = rng.uniform(0.02, 0.09) if rng.random() < 0.4 else 0.0
+    pressure = bool(rng.random() < 0.3)
+    ink, boxes = np.zeros(size, dtype=np.float32), []
+    for strokes in rows:
+        low, high = box(strokes)
+        corner = np.floor(low - width - 2)
+        extent = np.ceil(high + width + 2 - corner).astype(int)
+        drawn = draw_strokes(
+            [stroke - corner for stroke in strokes],
+            (int(extent[1]), int(extent[0])),
+            width,
+            rng,
+            pressure=pressure,
+            wobble=wobble,
+        )
+        boxes.append(_stamp(ink, drawn, int(corner[0]), int(corner[1])))
+    return ink, boxes
+
+
+def _stamp(ink: np.ndarray, drawn: np.ndarray, x: int, y: int) -> Box:
+    """Lays one drawing's coverage at (x, y), cut off at the edges; the box of what is left."""
+    x0, y0 = max(x, 0), max(y, 0)
+    x1, y1 = min(x + drawn.shape[1], ink.shape[1]), min(y + drawn.shape[0], ink.shape[0])
+    if x0 >= x1 or y0 >= y1:
+        return (x0, y0, x0, y0)
+    seen = drawn[y0 - y : y1 - y, x0 - x : x1 - x]
+    np.maximum(ink[y0:y1, x0:x1], seen, out=ink[y0:y1, x0:x1])
+    columns, lines = np.flatnonzero(seen.any(axis=0)), np.flatnonzero(seen.any(axis=1))
+    if not len(columns):
+        return (x0, y0, x0, y0)
+    return (int(x0 + columns[0]), int(y0 + lines[0]), int(x0 + columns[-1] + 1), int(y0 + lines[-1] + 1))
+
+
+def _photograph(page: Page, ink: np.ndarray, unit: float, rng: np.random.Generator) -> Image.Image:
+    x, y = page.from_picture()
+    mask = sheet_mask(page, x, y)
+    kind = str(rng.choice(["none", "lines", "grid"], p=[0.45, 0.3, 0.25]))
+    rules, rule_colour = None, page.paper
+    if kind != "none":
+        rules, rule_colour = rule_page(page, x, y, kind, max(unit * rng.uniform(0.25, 1.1), 9.0), rng)
+    colour = np.clip(_INKS[rng.choice(len(_INKS), p=_INK_ODDS)] + rng.normal(0, 8, 3), 0, 255)
+    opacity = rng.uniform(0.35, 0.75) if colour.min() > 70 else rng.uniform(0.72, 1.0)
+    noise = grain(page.size, rng)
+    planes = [plane for plane in (ink, rules, mask) if plane is not None]
+    radius = abs(rng.normal(0, 0.0022)) * min(page.size) if rng.random() < 0.8 else 0.0
+    move_down, move_right = (rng.integers(-1, 2, 2) * (rng.random() < 0.15)).tolist()
+    planes = soften(planes, min(radius, 0.02 * unit + 0.3), (move_down, move_right))
+    ink = planes[0] * np.float32(opacity)
+    if colour.min() > 70 and rng.random() < 0.7:  # pencil skips the paper's valleys
+        ink = ink * np.clip(1 + np.float32(0.3) * noise, 0, 1)
+    rules = planes[1] if rules is not None else None
+    mask = planes[-1] if mask is not None else None
+    light = light_on(page.size, rng)
+    noise *= np.float32(np.exp(rng.uniform(np.log(0.8), np.log(9))))
+    tint = 1 + rng.normal(0, 0.025, 3)
+    pixels = np.empty((*page.size, 3), dtype=np.uint8)
+    for channel in range(3):
+        plane = _channel(channel, page, ink, colour, rules, rule_colour, mask)
+        plane = plane * (light * np.float32(tint[channel]))
+        plane += noise
+        pixels[..., channel] = np.clip(plane, 0, 255, out=plane)
+    return compress(Image.fromarray(pixels), int(rng.integers(30, 96)))
+
+
+def _channel(
+    channel: int,
+    page: Page,
+    ink: np.ndarray,
+    colour: np.ndarray,
+    rules: np.ndarray | None,
+    rule_colour: np.ndarray,
+    mask: np.ndarray | None,
+) -> np.ndarray:
+    paper = page.paper[channel]
+    plane = paper if rules is None else paper + rules * np.float32(rule_colour[channel] - paper)
+    plane = plane + ink * (np.float32(colour[channel]) - plane)
+    if mask is None:
+        return plane
+    return page.around[channel] + mask * (plane - page.around[channel])
