@@ -29,6 +29,14 @@ self.addEventListener("fetch", (event) => {
 
 async function answer(request) {
   const cache = await caches.open(MINE + VERSION);
-  const wanted = request.mode === "navigate" ? self.registration.scope : request;
-  return (await cache.match(wanted, { ignoreSearch: true })) ?? fetch(request);
+  const { href } = new URL(request.url.split(/[?#]/)[0]);
+  const names = href.endsWith("/") ? [href, `${href}index.html`] : [href];
+  if (request.mode === "navigate") names.push(self.registration.scope);
+  for (const name of names) {
+    const kept = await cache.match(name);
+    if (kept) return kept;
+  }
+  const answered = await fetch(request);
+  if (href.includes("/lab/") && answered.ok) await cache.put(href, answered.clone()); // kept when it is first used
+  return answered;
 }

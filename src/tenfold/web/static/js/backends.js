@@ -37,52 +37,13 @@ function tellError(error, answer) {
 export async function connect() {
   const config = await asked("config.json");
   const backend = config.backend === "local" ? new LocalBackend() : new ServerBackend(config);
+  backend.lab = Boolean(config.lab);
   await backend.start();
   return backend;
 }
 
-class ServerBackend {
-  where = "answers from this server";
-  api = true;
-
-  constructor(config) {
-    this.collects = Boolean(config.collect);
-  }
-
-  async start() {
-    this.model = await asked("v1/model");
-    this.classes = this.model.class_names;
-  }
-
-  async read(source, { explain }) {
-    const body = await blobOf(source);
-    const started = performance.now();
-    const document = await askedAgain(`v1/read?include=image,strip${explain ? ",saliency" : ""}`, {
-      method: "POST", body, headers: { "Content-Type": body.type || "application/octet-stream" },
-    });
-    const [picture] = document.pictures;
-    const [, across] = this.model.preprocessing.image_shape;
-    const characters = picture.characters.map((each) => ({ ...each, image: fromBase64(each.image), across }));
-    const lines = await Promise.all(picture.lines.map(async (line) => ({ ...line, strip: await decoded(line.strip) })));
-    return { ...picture, characters, lines, milliseconds: performance.now() - started };
-  }
-
-  /** It comes with the reading, where that was asked to explain. */
-  async explain({ saliency }) {
-    return saliency ?? null;
-  }
-
-  /** Keeps what is really written in a picture, a Blob. Gives {kept}: how many are kept. */
-  async correct({ picture, read, label }) {
-    const body = JSON.stringify({ picture: await toBase64(picture), read, label });
-    return asked("v1/corrections", { method: "POST", body, headers: { "Content-Type": "application/json" } });
-  }
-}
-
-class LocalBackend {
-  where = "answers on this device, nothing is sent";
-  collects = false;
-
+/** The model in a worker beside the page. */
+class ModelWorker {
   constructor() {
     this.waiting = new Map();
     this.next = 0;
@@ -91,20 +52,8 @@ class LocalBackend {
     this.worker.addEventListener("error", (event) => this.fail(event.message || "the worker did not start"));
   }
 
-  async start() {
-    const { card } = await this.ask({ load: new URL("../model/", import.meta.url).href });
-    this.model = { name: card.recipe.name };
-    this.classes = card.class_names ?? [...card.characters.replace("?", "")];
-    navigator.serviceWorker?.register("sw.js").catch(() => {}); // only for reading offline
-  }
-
-  async read(source) {
-    const { data, width, height } = pixelsOf(source);
-    return this.ask({ read: data.buffer, width, height }, [data.buffer]);
-  }
-
-  async explain({ label, verdict, image, place, line }) {
-    return (await this.ask({ explain: { label, verdict, image, place }, strip: line?.strip })).saliency;
+  load() {
+    return this.ask({ load: new URL("../model/", import.meta.url).href });
   }
 
   ask(message, moved = []) {
@@ -125,6 +74,81 @@ class LocalBackend {
   fail(why) {
     for (const { reject } of this.waiting.values()) reject(new Error(why));
     this.waiting.clear();
+  }
+}
+
+class ServerBackend {
+  where = "answers from this server";
+  api = true;
+
+  constructor(config) {
+    this.collects = Boolean(config.collect);
+  }
+
+  async start() {
+    this.model = await asked("v1/model");
+    this.classes = this.model.class_names;
+    this.lines = this.model.kind === "line reader";
+  }
+
+  async read(source, { explain }) {
+    const body = await blobOf(source);
+    const started = performance.now();
+    const document = await askedAgain(`v1/read?include=image,strip${explain ? ",saliency" : ""}`, {
+      method: "POST", body, headers: { "Content-Type": body.type || "application/octet-stream" },
+    });
+    const [picture] = document.pictures;
+    const [, across] = this.model.preprocessing.image_shape;
+    const characters = picture.characters.map((each) => ({ ...each, image: fromBase64(each.image), across }));
+    const lines = await Promise.all(picture.lines.map(async (line) => ({ ...line, strip: await decoded(line.strip) })));
+    return { ...picture, characters, lines, milliseconds: performance.now() - started };
+  }
+
+  /** It comes with the reading, where that was asked to explain. */
+  async explain({ saliency }) {
+    return saliency ?? null;
+  }
+
+  /** The server does not tell what happens inside: its model is loaded into this page when somebody looks. */
+  async inside(action, more) {
+    this.loading ??= (this.worker = new ModelWorker()).load();
+    await this.loading;
+    return this.worker.ask({ inside: action, ...more });
+  }
+
+  /** Keeps what is really written in a picture, a Blob. Gives {kept}: how many are kept. */
+  async correct({ picture, read, label }) {
+    const body = JSON.stringify({ picture: await toBase64(picture), read, label });
+    return asked("v1/corrections", { method: "POST", body, headers: { "Content-Type": "application/json" } });
+  }
+}
+
+class LocalBackend {
+  where = "answers on this device, nothing is sent";
+  collects = false;
+
+  worker = new ModelWorker();
+
+  async start() {
+    const { card } = await this.worker.load();
+    this.lines = Boolean(card.characters);
+    this.model = { name: card.recipe.name };
+    this.classes = card.class_names ?? [...card.characters.replace("?", "")];
+    navigator.serviceWorker?.register("sw.js").catch(() => {}); // only for reading offline
+  }
+
+  async read(source) {
+    const { data, width, height } = pixelsOf(source);
+    return this.worker.ask({ read: data.buffer, width, height }, [data.buffer]);
+  }
+
+  async explain({ label, verdict, image, place, line }) {
+    return (await this.worker.ask({ explain: { label, verdict, image, place }, strip: line?.strip })).saliency;
+  }
+
+  /** What happens inside the network for a strip, see inside.js; null of a model that reads no lines. */
+  async inside(action, more) {
+    return this.lines ? this.worker.ask({ inside: action, ...more }) : null;
   }
 }
 

@@ -47,7 +47,13 @@ class Network {
   constructor(card, weights) {
     this.card = card;
     const numbers = ([start, length]) => weights.subarray(start, start + length);
+    this.numbers = numbers;
     this.members = card.members.map((layers) => new Chain(makeLayers(layers, numbers)));
+  }
+
+  /** The weight of a layer of the first network. */
+  numbersOf(layer) {
+    return { weight: this.numbers(this.card.members[0][layer].weight) };
   }
 
   /** Pixels 0..255 as the network takes them. */
@@ -63,11 +69,32 @@ export class LineModel extends Network {
   /** Log-probabilities of each column of the strip: Float32Arrays of a number per character, the blank's last. */
   logs(strip) {
     const { data, channels } = this.members[0].forward(this.scale(strip.data, strip.width));
+    return this.toLogs(data, channels);
+  }
+
+  /** Of the logits, row by row. */
+  toLogs(data, channels) {
     const { temperature } = this.card;
     return Array.from({ length: data.length / channels }, (_, place) => {
       const row = data.subarray(place * channels, (place + 1) * channels);
       return logSoftmax(row.map((logit) => logit / temperature));
     });
+  }
+
+  /** What each layer gives for a strip: [{kind, data, height, width, channels}], the logits last. */
+  layersOf(strip) {
+    let values = this.scale(strip.data, strip.width);
+    return this.members[0].layers.map((layer, i) => {
+      values = layer.forward(values);
+      return { ...values, kind: this.card.members[0][i].kind };
+    });
+  }
+
+  /** The gradient of a weighted sum of a layer's outputs with respect to the strip's pixels, after `layersOf`. */
+  slopeOf(layer, weights) {
+    const before = this.members[0].layers.slice(0, layer + 1);
+    const back = before.reduceRight((gradient, each) => each.backward(gradient), weights);
+    return back.map((gradient) => gradient / (255 * this.card.input.std));
   }
 
   /**

@@ -17,7 +17,8 @@ export class Pad extends EventTarget {
     this.strokes = [];
     this.picture = null; // {bitmap, blob}
     this.penWidth = 24;
-    this.past = [];
+    this.past = []; // what undo goes back to
+    this.undone = []; // what redo brings again
     this.sheet = 0; // grows when something that was there is there no more
     this.growing = null;
     this.pressed = null; // {id, x, y}: a pointer on a picture, which may be a click
@@ -42,6 +43,8 @@ export class Pad extends EventTarget {
     for (const name of ["pointerup", "pointercancel"]) {
       canvas.addEventListener(name, (event) => this.end(event));
     }
+    // A page that is selected (Ctrl+A) would be dragged as a whole, and the stroke would end.
+    canvas.parentElement.addEventListener("dragstart", (event) => event.preventDefault());
     canvas.addEventListener("keydown", (event) => this.key(event));
     canvas.addEventListener("blur", () => this.liftKeyPen());
     canvas.addEventListener("focus", () => this.showPlace(canvas.matches(":focus-visible")));
@@ -51,6 +54,7 @@ export class Pad extends EventTarget {
   remember() {
     this.past.push({ strokes: [...this.strokes], picture: this.picture });
     this.past.splice(0, this.past.length - LONGEST_UNDO);
+    this.undone = [];
   }
 
   /** Before a stroke: a picture is replaced. */
@@ -62,6 +66,7 @@ export class Pad extends EventTarget {
 
   begin(event) {
     if (event.button !== 0 || this.growing || this.pressed) return;
+    getSelection()?.removeAllRanges();
     this.canvas.setPointerCapture(event.pointerId);
     this.liftKeyPen();
     this.showPlace(false);
@@ -172,8 +177,18 @@ export class Pad extends EventTarget {
   }
 
   undo() {
-    const before = this.past.pop();
-    if (!before || this.growing) return;
+    this.goTo(this.past, this.undone);
+  }
+
+  redo() {
+    this.goTo(this.undone, this.past);
+  }
+
+  /** To the last state of one list; what is there now goes onto the other. */
+  goTo(from, onto) {
+    if (this.growing || !from.length) return;
+    const before = from.pop();
+    onto.push({ strokes: [...this.strokes], picture: this.picture });
     this.cursor.stroke = null;
     this.sheet += 1;
     ({ strokes: this.strokes, picture: this.picture } = before);

@@ -2,6 +2,7 @@
 
 import { connect } from "./backends.js";
 import { Pad, blobOf } from "./pad.js";
+import { InsideView } from "./inside-view.js";
 import { listenForPictures } from "./pictures.js";
 import { $, Result, barsOf, element, inWords } from "./result.js";
 import { showTable } from "./table.js";
@@ -11,6 +12,7 @@ const MOST_CHARACTERS = 32; // of a correction
 
 export const pad = new Pad($("pad"), $("pen-place"));
 const result = new Result(choose);
+const inside = new InsideView((action, more) => backend.inside(action, more), say);
 let backend = null;
 let reading = null; // the last answer
 let chosen = 0;
@@ -35,6 +37,7 @@ async function start() {
   say(`ready; ${backend.where}`);
   $("about").textContent = `Model: ${backend.model.name}, which knows ${brief(backend.classes)}.`;
   $("tables").hidden = backend.api;
+  $("lab").hidden = !backend.lab;
   $("keeps").textContent = backend.collects
     ? "This server stores corrections; it stores a picture only if you correct it."
     : "Nothing that you write or show is stored.";
@@ -102,13 +105,22 @@ function show(number) {
   chosen = number;
   result.show(reading, pad.pictureBox(), chosen);
   showTable(reading, chosen, choose);
+  showInside();
   $("invitation").hidden = !pad.empty;
   $("undo").disabled = !pad.past.length;
+  $("redo").disabled = !pad.undone.length;
   $("clear").disabled = pad.empty;
   $("correct").hidden = !(backend?.collects && (reading || $("corrections").children.length));
   for (const id of ["keep", "none"]) $(id).disabled = !reading?.settled;
   const which = reading?.lines.length > 1 ? "in this line" : "there";
   $("asked").textContent = `Wrong? What is written ${which}:`;
+}
+
+/** Of the chosen character's line, with the character's number in it. */
+function showInside() {
+  const character = reading?.characters[chosen], line = character?.line;
+  const own = reading?.characters.filter((each) => each.line === line) ?? [];
+  inside.show(backend?.lines ? line : null, own.indexOf(character));
 }
 
 /** Keeps the whole picture, or of several lines the chosen one. */
@@ -150,6 +162,10 @@ $("undo").addEventListener("click", () => {
   pad.undo();
   if ($("undo").disabled) $("pad").focus({ preventScroll: true });
 });
+$("redo").addEventListener("click", () => {
+  pad.redo();
+  if ($("redo").disabled) $("pad").focus({ preventScroll: true });
+});
 $("clear").addEventListener("click", () => {
   pad.clear();
   $("pad").focus({ preventScroll: true });
@@ -168,9 +184,11 @@ $("correct").addEventListener("submit", (event) => {
 $("none").addEventListener("click", () => correct("not a digit"));
 document.addEventListener("keydown", (event) => {
   if (event.target.matches("#right")) return;
-  if ((event.ctrlKey || event.metaKey) && !event.shiftKey && event.key.toLowerCase() === "z") {
+  const key = event.key.toLowerCase();
+  if ((event.ctrlKey || event.metaKey) && (key === "z" || key === "y")) {
     event.preventDefault();
-    pad.undo();
+    if (key === "y" || event.shiftKey) pad.redo();
+    else pad.undo();
   } else if (event.key === "Delete" && !event.target.matches("input")) pad.clear();
 });
 listenForPictures(

@@ -164,7 +164,7 @@ function drawSeen(canvas, { image, across, saliency }, explained) {
 }
 
 /** Grey bytes as ImageData; map: a number for each pixel, which colours it. */
-function coloured(bytes, width, map) {
+export function coloured(bytes, width, map) {
   const pixels = new ImageData(width, bytes.length / width);
   const most = map ? map.reduce((high, value) => Math.max(high, Math.abs(value)), 1e-9) : 1;
   bytes.forEach((grey, i) => {

@@ -1,4 +1,4 @@
-// What makes an answer doubtful, in plain words, each with what to do about it: as in reader/troubles.py.
+// What makes an answer doubtful, in plain words, each with what to do about it: as in reader/reading.py.
 
 import { countValues, median, roundEven, valueAt } from "./ink/numbers.js";
 import { crop } from "./ink/plane.js";
