@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from tenfold.show.components import ACCENT, BAD, GOOD, INK, LINE, MUTED, chart_style
+from tenfold.show.charts import ACCENT, BAD, GOOD, INK, LINE, MUTED, chart_style
 
 __all__ = ["draw_ablation"]
 

@@ -28,7 +28,7 @@ from scipy import ndimage
 
 from tenfold import get_recipe, load_dataset
 from tenfold.augmentation import AugmentationDraws, draw_augmentation
-from tenfold.numpy_engine.runtime.augment import augment as augment_in_numpy
+from tenfold.numpy_engine.runtime.batches import augment as augment_in_numpy
 from tenfold.numpy_engine.runtime.memory import Space
 from tenfold.settings import AugmentationSettings
 from tenfold.torch_engine.augment import augment as augment_in_torch

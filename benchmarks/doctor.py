@@ -20,7 +20,6 @@ from tenfold import Recipe, evaluate, get_recipe, list_recipes, load_dataset, tr
 from tenfold.arrays import ImageDataset
 from tenfold.doctor.diagnosis import Diagnosis
 from tenfold.doctor.examine import diagnose
-from tenfold.doctor.fix import describe_changes
 
 SIGMOID_LOSS = "sigmoid-500-published"
 
@@ -65,7 +64,7 @@ def main() -> None:
         examined[name] = {
             "found": diagnosis.codes,
             "seconds": seconds,
-            "changes": describe_changes(diagnosis),
+            "changes": diagnosis.changed_values(),
         }
         print("  ".join(rows[-1]), flush=True)
         if name == SIGMOID_LOSS:

@@ -32,7 +32,7 @@ from tenfold.networks.shapes import initial_weights, plan_network
 from tenfold.numpy_engine.engine import NumpyEngine
 from tenfold.numpy_engine.network import build_layer
 from tenfold.numpy_engine.runtime.memory import ParameterStore
-from tenfold.numpy_engine.runtime.threads import own_threads
+from tenfold.numpy_engine.runtime.products import own_threads
 
 Epoch = Callable[[], object]
 BATCH, RATE = 128, 1e-3

@@ -31,7 +31,7 @@ from form_scenes import SCENES, fill, make_values, photograph_form, scan
 from PIL import Image
 
 from tenfold.errors import DataError
-from tenfold.forms.propose import FilledForm
+from tenfold.forms.fields import FilledForm
 from tenfold.forms.read import FormReader
 from tenfold.forms.template import Check, Field, Form
 from tenfold.pictures.open import open_picture

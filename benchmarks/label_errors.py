@@ -25,7 +25,7 @@ from common import RESULTS, markdown_table, publish, spread
 from scipy.stats import spearmanr
 
 from tenfold import ImageDataset, cross_validate, find_label_errors, load_dataset
-from tenfold.runs.train import quick_recipe
+from tenfold.training.folds import quick_recipe
 
 IMAGES, FLIPPED, LOOKED_AT, FOLDS, REPEATS = 10_000, 300, 350, 5, 5
 Judge = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]  # -> quality (N,), suspects (M,)

@@ -13,7 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Annotation
 
-from tenfold.show.components import ACCENT, INK, MUTED, SECOND, chart_style
+from tenfold.show.charts import ACCENT, INK, MUTED, SECOND, chart_style
 
 __all__ = ["draw_ladder", "place_labels"]
 

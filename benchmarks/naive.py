@@ -24,7 +24,7 @@ from torch.nn import functional
 
 from tenfold import load_dataset
 from tenfold.arrays import ImageDataset
-from tenfold.data.download import cache_folder
+from tenfold.data.catalogue import cache_folder
 
 __all__ = ["NAIVE_MODEL", "Naive", "load_naive", "naive_image"]
 

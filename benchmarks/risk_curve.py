@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from tenfold.show.components import ACCENT, SECOND, chart_style
+from tenfold.show.charts import ACCENT, SECOND, chart_style
 
 __all__ = ["draw_curves"]
 

@@ -20,7 +20,7 @@ from common import RESULTS, machine, markdown_table, publish, spread
 
 from tenfold import Recipe, TrainResult, evaluate, get_recipe, load_dataset, split_dataset, train
 from tenfold.arrays import ImageDataset
-from tenfold.training.checkpoint import EpochRecord
+from tenfold.training.progress import EpochRecord
 
 
 @dataclass(frozen=True)

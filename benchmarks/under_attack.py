@@ -191,7 +191,7 @@ def image_requests() -> list[bytes]:
 
 
 def picture_requests() -> list[bytes]:
-    from tenfold.serve.answer import warming_picture
+    from tenfold.serve.worker import warming_picture
 
     return [request_bytes("/v1/read", warming_picture(), "image/png")]
 

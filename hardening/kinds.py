@@ -20,7 +20,7 @@ from hardening.commands import RECIPE, make_images, make_model
 from tenfold.cli import main
 from tenfold.data.batches import DataSummary
 from tenfold.data.idx import write_idx
-from tenfold.data.load import load_dataset
+from tenfold.data.load import DataRequest, load_dataset
 from tenfold.data.ranges import parse_libsvm
 from tenfold.evaluation.evaluate import Evaluation
 from tenfold.evaluation.label_errors import LabelErrors
@@ -32,7 +32,7 @@ from tenfold.recipes.load import get_recipe, parse_recipe, recipe_to_toml
 from tenfold.runs.folder import open_run
 from tenfold.runs.run import start_run
 from tenfold.settings import learning_rate_at
-from tenfold.training.ensemble import train
+from tenfold.training.loop import train
 
 __all__ = ["KINDS", "QUICK", "Kind", "make_samples"]
 
@@ -106,7 +106,7 @@ def _make_table(place: Path) -> None:
 
 
 def _read_npy(place: Path) -> None:
-    from tenfold.serve.images import parse_images
+    from tenfold.serve.requests import parse_images
 
     parse_images("npy", (place / "images.npy").read_bytes(), (14, 14), 64)
 
@@ -129,7 +129,10 @@ def _make_run(place: Path) -> None:
     np.savez(place / "data.npz", images=images, labels=labels)
     (place / "single.toml").write_text(RECIPE.format(members=1))
     outcome = start_run(
-        get_recipe(place / "single.toml"), source=place / "data.npz", run_dir=place / "run", engine="numpy"
+        get_recipe(place / "single.toml"),
+        DataRequest(place / "data.npz"),
+        run_dir=place / "run",
+        engine="numpy",
     )
     with contextlib.redirect_stdout(io.StringIO()):
         for words in ("label-errors {} --folds 2 --recipe {}/recipe.toml --quiet", "robustness {} --quiet"):

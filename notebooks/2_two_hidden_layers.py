@@ -130,7 +130,7 @@ def gradients(weights, x, y):
 # %%
 from tenfold.networks.engine import EngineOptions
 from tenfold.networks.shapes import initial_weights
-from tenfold.numpy_engine.gradcheck import network_gradients
+from tenfold.numpy_engine.gradcheck import look_inside
 
 layers = [layer for layer in recipe.network.layers if not layer.startswith("dropout")]
 plain = tenfold.change_recipe(recipe, {"network.layers": layers}).plan((28, 28), 10)
@@ -143,7 +143,8 @@ chosen = np.random.default_rng(0).permutation(len(train_set))[:64]
 x = train_set.images[chosen].reshape(-1, 784) / 255
 y = np.eye(10)[train_set.labels[chosen]]
 own = gradients(weights, x, y)
-theirs = network_gradients(plain, start, EngineOptions(), train_set.images[chosen], train_set.labels[chosen])
+options = EngineOptions(precision="float64")
+theirs = look_inside(plain, start, options, train_set.images[chosen], train_set.labels[chosen]).gradients
 
 # %%
 rng = np.random.default_rng(1)

@@ -13,7 +13,7 @@ from scipy import ndimage
 
 import tenfold
 from tenfold.augmentation import AugmentationDraws, draw_augmentation
-from tenfold.numpy_engine.runtime.augment import augment
+from tenfold.numpy_engine.runtime.batches import augment
 from tenfold.settings import AugmentationSettings
 
 lesson.style()

@@ -14,8 +14,7 @@ import numpy as np
 from PIL import Image
 
 import tenfold
-from tenfold.synthesis.distort import vary
-from tenfold.synthesis.glyphs import DIGITS, load_glyphs
+from tenfold.synthesis.glyphs import DIGITS, load_glyphs, vary
 from tenfold.synthesis.scenes import canvas_picture
 
 lesson.style()
@@ -98,7 +97,7 @@ assert np.abs(pale.astype(int) - strip).mean() < 4
 
 # %%
 from tenfold.numerics import log_softmax, softmax
-from tenfold.reader.alphabet import BLANK, CHARACTERS
+from tenfold.reader.decode import BLANK, CHARACTERS
 
 reader = tenfold.load_reader()
 logits = reader.engine.logits(strip[None])[0]

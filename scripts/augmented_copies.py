@@ -21,7 +21,7 @@ from tenfold import ImageDataset, load_dataset
 from tenfold.augmentation import draw_augmentation
 from tenfold.data.idx import write_idx
 from tenfold.files import replace_file
-from tenfold.numpy_engine.runtime.augment import augment
+from tenfold.numpy_engine.runtime.batches import augment
 from tenfold.settings import AugmentationSettings
 
 AUGMENTATION = AugmentationSettings(rotation=10, shift=2, scale=0.1)  # degrees, pixels, share

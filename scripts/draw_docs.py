@@ -22,6 +22,7 @@ from page_screenshots import prepare_page, serve
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from tenfold.data.load import DataRequest
 from tenfold.reader.explain import explain_reading
 from tenfold.reader.line_reader import READER_FOLDER, load_reader
 from tenfold.recipes.load import get_recipe
@@ -56,12 +57,25 @@ document.querySelectorAll('body *').forEach(each => {
 """
 REPORT = (1100, 1610)  # pixels, width and height
 KEY = "drawn from"
+LAB = "mlp-120-84"  # what the lab trains
+LAB_PARTS = """
+document.querySelectorAll('.seen details').forEach((part, i) => { part.hidden = i === 0 || i > 2 });
+document.querySelector('.draw').hidden = true; document.querySelector('footer').hidden = true;
+"""
+LAB_TRAINED = """new Promise((done) => {
+  document.querySelector('#run').click();
+  const state = document.querySelector('#state');
+  const look = () => state.textContent.startsWith('Trained') ? done() : setTimeout(look, 50);
+  look();
+})"""
 
+_LAB = ROOT / "src" / "tenfold" / "web" / "static" / "lab"
 _READER = (READER_FOLDER / "model.safetensors", READER_FOLDER / "model.json")
 # name -> what it is drawn from
 PICTURES: dict[str, Sequence[Path]] = {
     "page.png": _READER,
     "reading.png": (*_READER, NOTE),
+    "lab.png": (_LAB / "index.html", _LAB / "lab.css", _LAB / "views.js"),
     "report.png": (ROOT / "src" / "tenfold" / "recipes" / f"{RECIPE}.toml",),
 }
 
@@ -87,6 +101,8 @@ def draw(name: str, run: Path | None = None) -> None:
             image = _draw_reading()
         elif name == "page.png":
             image = _draw_page()
+        elif name == "lab.png":
+            image = _draw_lab()
         else:
             image = _draw_report(run or _train(Path(folder)))
     told = PngInfo()
@@ -112,8 +128,20 @@ def _draw_page() -> Image.Image:
         return Image.open(io.BytesIO(page.screenshot()))
 
 
+def _draw_lab() -> Image.Image:
+    ready = "new Promise((done) => { const look = () => document.documentElement.matches('[data-ready]')"
+    ready += " ? done() : setTimeout(look, 50); look(); })"
+    with serve("--timeout", "120") as address, open_page() as page:
+        page.show(f"{address}/lab/", width=1280, height=800)
+        page.evaluate(ready)
+        page.evaluate(LAB_TRAINED)
+        page.evaluate(LAB_PARTS)
+        image = Image.open(io.BytesIO(page.screenshot()))
+        return image.crop((0, 0, 1280, min(image.height, 1500)))
+
+
 def _train(folder: Path) -> Path:
-    return start_run(get_recipe(RECIPE), source="mnist", run_dir=folder / f"{RECIPE}-0").run.folder
+    return start_run(get_recipe(RECIPE), data=DataRequest("mnist"), run_dir=folder / f"{RECIPE}-0").run.folder
 
 
 def _draw_report(run: Path) -> Image.Image:

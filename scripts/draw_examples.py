@@ -10,8 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from tenfold.synthesis.distort import draw_strokes, vary
-from tenfold.synthesis.glyphs import Drawing, load_glyphs, normalise
+from tenfold.synthesis.glyphs import Drawing, draw_strokes, load_glyphs, normalise, vary
 from tenfold.synthesis.scenes import paper_picture
 
 FOLDER = Path(__file__).parents[1] / "examples"

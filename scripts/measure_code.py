@@ -4,7 +4,8 @@
 
 Lines, files and public names (those of `__all__`) of src/tenfold; the functions of tenfold, and their files,
 that `tenfold read`, `tenfold train` and `DigitClassifier.fit` enter; and hops: functions of tenfold on the
-stack when the first matrix product of the network is computed.
+stack when the first matrix product of the network is computed and, for `tenfold read`, when the network
+(`NumpyEngine.logits`) is entered, that one included.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import numpy as np
 import tenfold
 
 SOURCE = Path(__file__).resolve().parents[1] / "src" / "tenfold"
+NETWORK = "NumpyEngine.logits"
 NOTE = Path(__file__).resolve().parents[1] / "examples" / "note.jpg"
 
 
@@ -55,14 +57,17 @@ def public_names(path: Path) -> list[str]:
 
 
 def trace(work: Callable[[Path], Any]) -> dict[str, int]:
-    """Functions and files of tenfold that are entered, and hops to the first product of matrices."""
+    """Functions and files of tenfold that are entered, and hops to the network and the first product."""
     entered: set[tuple[str, str]] = set()
     hops: list[int] = []
+    network: list[int] = []
     matmul = np.matmul
 
     def look(frame: FrameType, event: str, _: Any) -> None:
         if event == "call" and is_ours(frame):
             entered.add((frame.f_code.co_filename, frame.f_code.co_qualname))
+            if frame.f_code.co_qualname == NETWORK and not network:
+                network.append(depth_of(frame))
 
     def count(*operands: Any, **options: Any) -> Any:
         if not hops:
@@ -75,11 +80,10 @@ def trace(work: Callable[[Path], Any]) -> dict[str, int]:
             work(Path(folder))
         finally:
             sys.setprofile(None)
-    return {
-        "functions": len(entered),
-        "files": len({file for file, _ in entered}),
-        "hops to the first product": hops[0] if hops else 0,
-    }
+    found = {"functions": len(entered), "files": len({file for file, _ in entered})}
+    if work is read:
+        found["hops to the network"] = network[0] if network else 0
+    return found | {"hops to the first product": hops[0] if hops else 0}
 
 
 def is_ours(frame: FrameType) -> bool:

@@ -8,11 +8,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
-from tenfold.reader.constraint import Constraint
-from tenfold.reader.decode import Decoded, Effort, decode
+from tenfold.networks.engine import Engine
 from tenfold.reader.line_reader import LineReader, load_reader
 
 __all__ = ["OnnxReader", "serving"]
@@ -34,14 +34,20 @@ class OnnxReader(LineReader):
     """What the columns of a strip hold comes from the ONNX file."""
 
     def __init__(self, path: Path) -> None:
+        own = load_reader()
+        super().__init__(cast(Engine, _OnnxEngine(path, own)), own.card)
+
+
+class _OnnxEngine:
+    name = "onnx"
+
+    def __init__(self, path: Path, reader: LineReader) -> None:
         import onnxruntime
 
-        own = load_reader()
-        super().__init__(own.engine, own.card)
         self.session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        self.network, self.temperature = reader.network, np.float32(reader.card.temperature)
 
-    def read_strip(
-        self, strip: np.ndarray, constraint: Constraint | None = None, effort: Effort | None = None
-    ) -> tuple[Decoded, np.ndarray]:
-        (logs,) = self.session.run(["log_probabilities"], {"strips": strip[None]})
-        return decode(logs[0], constraint, effort), logs[0]
+    def logits(self, strips: np.ndarray) -> np.ndarray:
+        """The log-probabilities, for a temperature that the reader divides by once more."""
+        (logs,) = self.session.run(["log_probabilities"], {"strips": strips})
+        return np.asarray(logs * self.temperature)

@@ -18,11 +18,10 @@ from reader_strips import read_shard, shard_path
 from safetensors.numpy import load_file
 
 from tenfold.numerics import calibration_error, log_softmax
-from tenfold.pictures.lines import make_strip
-from tenfold.pictures.views import find_views
-from tenfold.reader.alphabet import DIGITS, OTHER
-from tenfold.reader.decode import decode
+from tenfold.pictures.lines import find_views, make_strip
+from tenfold.reader.decode import DIGITS, OTHER, decode
 from tenfold.reader.line_reader import LineReader, ReaderCard, read_recipe
+from tenfold.reader.reading import read_line
 from tenfold.synthesis.sources import RealStrip, load_sources
 
 MOST_WRONG = 0.03  # of the real numbers held out: may be answered wrong without "?"
@@ -83,8 +82,8 @@ def read_real(reader: LineReader, real: list[RealStrip]) -> tuple[np.ndarray, np
     """The confidence of each real number, read as a picture, and whether its digits are right."""
     confidence, right = [], []
     for strip in real:
-        boxes = find_views(strip.grey)[0]
-        _, decoded, _ = reader.read_views([make_strip(strip.grey[y0:y1, x0:x1]) for x0, y0, x1, y1 in boxes])
+        views = [make_strip(strip.grey, box) for box in find_views(strip.grey)[0]]
+        decoded = read_line(reader, views).decoded
         confidence.append(decoded.confidence)
         right.append(only_digits(decoded.text or "") == only_digits(strip.text))
     return np.array(confidence), np.array(right)

@@ -25,7 +25,7 @@ from tenfold.files import replace_file
 from tenfold.networks.engine import Engine, EngineOptions
 from tenfold.networks.shapes import initial_weights
 from tenfold.pictures.lines import HEIGHT
-from tenfold.reader.alphabet import OUTPUTS, encode_texts
+from tenfold.reader.decode import OUTPUTS, encode_texts
 from tenfold.reader.line_reader import read_recipe
 from tenfold.recipes.schema import Recipe
 from tenfold.settings import learning_rate_at

@@ -76,7 +76,7 @@ def learn(recipe: Recipe) -> TrainResult:
 
 def observer() -> Any:
     """Notes when the engine stood, when the first step was done, and the last."""
-    from tenfold.training.observers import TrainingObserver, TrainingPlan
+    from tenfold.training.progress import TrainingObserver, TrainingPlan
 
     class Marks(TrainingObserver):
         def on_start(self, plan: TrainingPlan) -> None:  # noqa: ARG002
@@ -91,10 +91,9 @@ def observer() -> Any:
 
 def profiled(recipe: Recipe) -> tuple[TrainResult, list[dict[str, Any]]]:
     """The training again, with what each operation took: seconds and calls."""
-    from tenfold.engines.create import choose_engine, preferred_engine
+    from tenfold.engines.create import check_engine
 
-    network = recipe.plan((28, 28), 10)
-    engine = choose_engine(preferred_engine(options.engine, recipe, "cpu"), network)
+    engine = check_engine(recipe, options.engine)
     return profiled_layers(recipe) if engine == "numpy" else profiled_operations(recipe)
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; the same names stand in
     from tenfold.classifier import Classifier as Classifier
     from tenfold.data.batches import split_dataset as split_dataset
     from tenfold.data.load import load_dataset as load_dataset
-    from tenfold.doctor.examine import check_own_code as check_own_code
+    from tenfold.doctor.checks_step import check_own_code as check_own_code
     from tenfold.doctor.examine import diagnose as diagnose
     from tenfold.engines.create import preload_engine as preload_engine
     from tenfold.errors import TenfoldError as TenfoldError
@@ -33,8 +33,8 @@ if TYPE_CHECKING:  # what type checkers and editors see; the same names stand in
     from tenfold.explore.look import explore_dataset as explore_dataset
     from tenfold.export.onnx_file import export_onnx as export_onnx
     from tenfold.export.web import export_web as export_web
-    from tenfold.forms.propose import FilledForm as FilledForm
-    from tenfold.forms.propose import propose_form as propose_form
+    from tenfold.forms.fields import FilledForm as FilledForm
+    from tenfold.forms.fields import propose_form as propose_form
     from tenfold.forms.read import read_form as read_form
     from tenfold.forms.read import read_forms as read_forms
     from tenfold.forms.template import Form as Form
@@ -51,20 +51,20 @@ if TYPE_CHECKING:  # what type checkers and editors see; the same names stand in
     from tenfold.recipes.schema import Recipe as Recipe
     from tenfold.runs.folder import Run as Run
     from tenfold.runs.folder import list_runs as list_runs
-    from tenfold.runs.train import train as train
+    from tenfold.runs.run import train as train
     from tenfold.search.result import SearchResult as SearchResult
     from tenfold.search.study import search_recipe as search_recipe
     from tenfold.serve.app import create_app as create_app
     from tenfold.serve.settings import ServeSettings as ServeSettings
-    from tenfold.show.compare import write_comparison as write_comparison
+    from tenfold.show.pages import write_comparison as write_comparison
     from tenfold.show.report import write_report as write_report
-    from tenfold.training.checkpoint import EpochRecord as EpochRecord
     from tenfold.training.folds import CrossValidation as CrossValidation
     from tenfold.training.folds import compare_folds as compare_folds
     from tenfold.training.folds import cross_validate as cross_validate
     from tenfold.training.loop import TrainResult as TrainResult
-    from tenfold.training.observers import TrainingObserver as TrainingObserver
-    from tenfold.training.observers import TrainingPlan as TrainingPlan
+    from tenfold.training.progress import EpochRecord as EpochRecord
+    from tenfold.training.progress import TrainingObserver as TrainingObserver
+    from tenfold.training.progress import TrainingPlan as TrainingPlan
 
 # name -> the module that defines it
 _EXPORTS = {
@@ -72,9 +72,9 @@ _EXPORTS = {
     "Classifier": "tenfold.classifier",
     "CrossValidation": "tenfold.training.folds",
     "DigitClassifier": "tenfold.estimator.classifier",
-    "EpochRecord": "tenfold.training.checkpoint",
+    "EpochRecord": "tenfold.training.progress",
     "Evaluation": "tenfold.evaluation.evaluate",
-    "FilledForm": "tenfold.forms.propose",
+    "FilledForm": "tenfold.forms.fields",
     "Form": "tenfold.forms.template",
     "ImageDataset": "tenfold.arrays",
     "LabelErrors": "tenfold.evaluation.label_errors",
@@ -88,11 +88,11 @@ _EXPORTS = {
     "ServeSettings": "tenfold.serve.settings",
     "TenfoldError": "tenfold.errors",
     "TrainResult": "tenfold.training.loop",
-    "TrainingObserver": "tenfold.training.observers",
-    "TrainingPlan": "tenfold.training.observers",
+    "TrainingObserver": "tenfold.training.progress",
+    "TrainingPlan": "tenfold.training.progress",
     "change_recipe": "tenfold.recipes.load",
     "check_gradients": "tenfold.numpy_engine.gradcheck",
-    "check_own_code": "tenfold.doctor.examine",
+    "check_own_code": "tenfold.doctor.checks_step",
     "compare_folds": "tenfold.training.folds",
     "corrupt": "tenfold.evaluation.robustness",
     "create_app": "tenfold.serve.app",
@@ -114,14 +114,14 @@ _EXPORTS = {
     "measure_robustness": "tenfold.evaluation.robustness",
     "normalize_ink": "tenfold.pictures.normalize",
     "preload_engine": "tenfold.engines.create",
-    "propose_form": "tenfold.forms.propose",
+    "propose_form": "tenfold.forms.fields",
     "read_form": "tenfold.forms.read",
     "read_forms": "tenfold.forms.read",
     "read_pictures": "tenfold.reader.many",
     "search_recipe": "tenfold.search.study",
     "split_dataset": "tenfold.data.batches",
-    "train": "tenfold.runs.train",
-    "write_comparison": "tenfold.show.compare",
+    "train": "tenfold.runs.run",
+    "write_comparison": "tenfold.show.pages",
     "write_report": "tenfold.show.report",
 }
 

@@ -18,7 +18,7 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 from tenfold import files
 from tenfold.errors import DataError, UsageError
 
-__all__ = ["check_argument", "check_images", "check_indices", "checked", "describe_value", "make_folder"]
+__all__ = ["check_argument", "check_images", "checked", "describe_value", "make_folder"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -31,10 +31,7 @@ _PLAIN: dict[Any, tuple[str, Callable[[Any], bool]]] = {
     NoneType: ("None", lambda value: value is None),
     bool: ("True or False", lambda value: _is_bool(value)),
     int: ("a whole number", lambda value: isinstance(value, Integral) and not _is_bool(value)),
-    float: (
-        "a number",
-        lambda value: isinstance(value, Real) and not _is_bool(value) and not isnan(value),
-    ),
+    float: ("a number", lambda value: isinstance(value, Real) and not _is_bool(value) and not isnan(value)),
     str: ("a text", lambda value: isinstance(value, str)),
     Path: ("a path", lambda value: isinstance(value, Path)),
     # ImageRows of a memory-mapped file stand for an array, too
@@ -171,26 +168,6 @@ def check_images(images: np.ndarray, name: str = "images") -> None:
             f"{name} are {images.dtype} of shape {images.shape}",
             expected="uint8 of shape (N, height, width), at least one image",
         )
-
-
-def check_indices(indices: np.ndarray | Sequence[int] | slice, count: int, name: str) -> Any:
-    """Whole numbers or bools (n,), or a slice, as an array of `count` images takes them. Raises DataError.
-
-    name: of the data set, for the message.
-    """
-    if isinstance(indices, slice):
-        return indices
-    given = np.asarray(indices)
-    if given.size == 0 or given.ndim != 1 or given.dtype.kind not in "iub":
-        raise DataError(
-            f"{name}: indices are {describe_value(given)}",
-            expected=f"whole numbers (n,) from 0 to {count - 1}, or {count} bools",
-        )
-    mask = given.dtype == bool
-    if len(given) != count if mask else not -count <= given.min() <= given.max() < count:
-        found = f"{len(given)} bools" if mask else f"{given.min()} to {given.max()}"
-        raise DataError(f"{name}: indices are {found}", expected=f"for {count} images")
-    return given
 
 
 def describe_value(value: Any) -> str:

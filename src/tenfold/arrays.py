@@ -6,12 +6,12 @@ import hashlib
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast
 
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
-from tenfold.arguments import check_indices, checked, describe_value
+from tenfold.arguments import checked, describe_value
 from tenfold.errors import DataError
 
 if TYPE_CHECKING:
@@ -102,33 +102,31 @@ class ImageDataset:
 
     def __post_init__(self) -> None:
         _check_types(self)
-        images, labels = self.images, self.labels
+        images, labels, names, files = self.images, self.labels, self.class_names, self.files
+        found = expected = ""
         if images.ndim != 3 or images.dtype not in self.pixel_types:
-            raise DataError(
-                f"{self.name}: images are {images.dtype} of shape {images.shape}",
-                expected=f"{' or '.join(t.__name__ for t in self.pixel_types)} of shape (N, height, width)",
-            )
-        if labels.shape != images.shape[:1] or not np.issubdtype(labels.dtype, np.integer):
-            raise DataError(
-                f"{self.name}: {len(images)} images but labels of shape {labels.shape}, {labels.dtype}",
-                expected="one integer label per image",
-            )
-        if not len(images) or not images.size:
-            raise DataError(f"{self.name}: no images", expected="at least one image")
-        if len(self.class_names) < 2:
-            raise DataError(f"{self.name}: {len(self.class_names)} class", expected="at least two classes")
-        if len(set(self.class_names)) < len(self.class_names):
-            raise DataError(f"{self.name}: two classes have the same name", expected="a name for each")
-        low, high = int(labels.min()), int(labels.max())
-        if low < 0 or high >= len(self.class_names):
-            raise DataError(
-                f"{self.name}: labels from {low} to {high}",
-                expected=f"0 to {len(self.class_names) - 1} for {len(self.class_names)} classes",
-            )
+            found = f"images are {images.dtype} of shape {images.shape}"
+            expected = f"{' or '.join(t.__name__ for t in self.pixel_types)} of shape (N, height, width)"
+        elif labels.shape != images.shape[:1] or not np.issubdtype(labels.dtype, np.integer):
+            found = f"{len(images)} images but labels of shape {labels.shape}, {labels.dtype}"
+            expected = "one integer label per image"
+        elif not images.size:
+            found, expected = "no images", "at least one image"
+        elif len(names) < 2:
+            found, expected = f"{len(names)} class", "at least two classes"
+        elif len(set(names)) < len(names):
+            found, expected = "two classes have the same name", "a name for each"
+        elif labels.min() < 0 or labels.max() >= len(names):
+            found = f"labels from {labels.min()} to {labels.max()}"
+            expected = f"0 to {len(names) - 1} for {len(names)} classes"
+        elif files and len(files) != len(images):
+            found, expected = f"{len(images)} images but {len(files)} files", "one per image, or none"
+        if found:
+            raise DataError(f"{self.name}: {found}", expected=expected)
         object.__setattr__(self, "labels", _read_only(labels.astype(np.int64, copy=False)))
         object.__setattr__(self, "images", _read_only(images))
-        object.__setattr__(self, "class_names", tuple(self.class_names))
-        object.__setattr__(self, "files", _check_files(self))
+        object.__setattr__(self, "class_names", tuple(names))
+        object.__setattr__(self, "files", tuple(files))
 
     def __len__(self) -> int:
         return len(self.images)
@@ -157,21 +155,28 @@ class ImageDataset:
         return np.bincount(self.labels, minlength=len(self.class_names))
 
     @checked
-    def subset(self, indices: np.ndarray | Sequence[int] | slice, *, name: str | None = None) -> ImageDataset:
+    def subset(self, indices: np.ndarray | Sequence[int] | slice, *, name: str | None = None) -> Self:
         """The images at `indices`, in that order: copies, or where they are memory-mapped not yet read.
 
         indices: whole numbers, a bool for each image, or a slice. Raises DataError for others.
         """
-        chosen = check_indices(indices, len(self), self.name)
-        return ImageDataset(
-            _subset(self.images, chosen),
-            self.labels[chosen],
-            self.class_names,
-            name or self.name,
-            self.note,
-            files=_subset_files(self.files, chosen),
-            value_range=self.value_range,
-        )
+        chosen = _check_indices(indices, len(self), self.name)
+        images: Any = self.images
+        if isinstance(images, np.memmap):
+            images = ImageRows(images, np.arange(len(images)))
+        rows: dict[str, Any] = {"labels": self.labels[chosen]}
+        rows["images"] = images.subset(chosen) if isinstance(images, ImageRows) else images[chosen]
+        rows["files"] = tuple(np.array(self.files, dtype=object)[chosen]) if self.files else ()
+        weights = getattr(self, "image_weights", None)
+        if weights is not None:
+            rows["image_weights"] = weights[chosen]
+        return replace(self, name=name or self.name, **rows)
+
+    def pixel_moments(self) -> tuple[float, float]:
+        """Mean and standard deviation of pixel / 255."""
+        counts, values = count_pixels(self.images).astype(np.float64), np.arange(256) / 255
+        mean = float(counts @ values / counts.sum())
+        return mean, float(np.sqrt(counts @ (values - mean) ** 2 / counts.sum()))
 
     def sha256(self) -> str:
         """Of shape, images and labels: the same pictures in the same order give the same figure."""
@@ -197,31 +202,16 @@ class WeightedDataset(ImageDataset):
     def __post_init__(self) -> None:
         super().__post_init__()
         weights = self.image_weights
-        if weights is None:
-            return
-        if weights.shape != self.labels.shape or not np.isfinite(weights).all() or weights.min() < 0:
-            raise DataError(
-                f"{self.name}: weights of shape {weights.shape} for {len(self)} images",
-                expected="one finite number per image, none below 0",
-            )
-        object.__setattr__(self, "image_weights", _read_only(weights))
-
-    @checked
-    def subset(
-        self, indices: np.ndarray | Sequence[int] | slice, *, name: str | None = None
-    ) -> WeightedDataset:
-        chosen = check_indices(indices, len(self), self.name)
-        return replace(
-            self,
-            images=_subset(self.images, chosen),
-            labels=self.labels[chosen],
-            name=name or self.name,
-            files=_subset_files(self.files, chosen),
-            image_weights=None if self.image_weights is None else self.image_weights[chosen],
-        )
+        if weights is not None:
+            if weights.shape != self.labels.shape or not np.isfinite(weights).all() or weights.min() < 0:
+                raise DataError(
+                    f"{self.name}: weights of shape {weights.shape} for {len(self)} images",
+                    expected="one finite number per image, none below 0",
+                )
+            object.__setattr__(self, "image_weights", _read_only(weights))
 
     def pixel_moments(self) -> tuple[float, float]:
-        """Mean and standard deviation of the pixels; an image of weight 2 counts twice."""
+        """As ImageDataset has it; an image of weight 2 counts twice."""
         sums = [
             (piece.sum(axis=(1, 2)), np.square(piece).sum(axis=(1, 2)))
             for piece in (piece.astype(np.float64) for piece in iterate_pieces(self.images))
@@ -231,7 +221,7 @@ class WeightedDataset(ImageDataset):
             float(np.average(np.concatenate(part), weights=self.image_weights)) / pixels
             for part in zip(*sums)
         )
-        return mean, max(square - mean**2, 0.0) ** 0.5
+        return mean / 255, max(square - mean**2, 0.0) ** 0.5 / 255
 
 
 @dataclass(frozen=True, eq=False)
@@ -330,39 +320,34 @@ def count_pixels(images: np.ndarray) -> np.ndarray:
 
 
 def _check_types(dataset: ImageDataset) -> None:
-    for name in ("images", "labels"):
-        value = getattr(dataset, name)
-        if not isinstance(value, np.ndarray | ImageRows):
+    for name, value in vars(dataset).items():
+        if name in ("images", "labels") and not isinstance(value, np.ndarray | ImageRows):
             raise DataError(f"{name} are {describe_value(value)}", expected="a NumPy array: np.asarray(...)")
-    for name in ("class_names", "files"):
-        value = getattr(dataset, name)
         listed = isinstance(value, list | tuple) and all(isinstance(each, str) for each in value)
-        if not listed:
+        if name in ("class_names", "files") and not listed:
             raise DataError(f"{name} are {describe_value(value)}", expected="a tuple of texts")
-    for name in ("name", "note"):
-        if not isinstance(value := getattr(dataset, name), str):
+        if name in ("name", "note") and not isinstance(value, str):
             raise DataError(f"{name} is {describe_value(value)}", expected="a text")
 
 
-def _subset(images: np.ndarray | ImageRows, indices: np.ndarray) -> np.ndarray:
-    if isinstance(images, ImageRows):
-        return cast(np.ndarray, images.subset(indices))
-    if isinstance(images, np.memmap):
-        return cast(np.ndarray, ImageRows(images, np.arange(len(images))[indices]))
-    return images[indices]
+def _check_indices(indices: np.ndarray | Sequence[int] | slice, count: int, name: str) -> Any:
+    """Whole numbers or bools (n,), or a slice, as an array of `count` images takes them. Raises DataError.
 
-
-def _subset_files(files: tuple[str, ...], indices: np.ndarray) -> tuple[str, ...]:
-    return tuple(np.array(files, dtype=object)[indices]) if files else ()
-
-
-def _check_files(dataset: ImageDataset) -> tuple[str, ...]:
-    files = tuple(dataset.files)
-    if files and len(files) != len(dataset):
+    name: of the data set, for the message.
+    """
+    if isinstance(indices, slice):
+        return indices
+    given = np.asarray(indices)
+    if given.size == 0 or given.ndim != 1 or given.dtype.kind not in "iub":
         raise DataError(
-            f"{dataset.name}: {len(dataset)} images but {len(files)} files", expected="one per image, or none"
+            f"{name}: indices are {describe_value(given)}",
+            expected=f"whole numbers (n,) from 0 to {count - 1}, or {count} bools",
         )
-    return files
+    mask = given.dtype == bool
+    if len(given) != count if mask else not -count <= given.min() <= given.max() < count:
+        found = f"{len(given)} bools" if mask else f"{given.min()} to {given.max()}"
+        raise DataError(f"{name}: indices are {found}", expected=f"for {count} images")
+    return given
 
 
 def _read_only(array: np.ndarray | ImageRows) -> np.ndarray:

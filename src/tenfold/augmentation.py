@@ -11,7 +11,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from tenfold.settings import AugmentationSettings
 
-__all__ = ["AugmentationDraws", "Sources", "draw_augmentation", "find_sources"]
+__all__ = ["AugmentationDraws", "Sources", "draw_augmentation"]
 
 # AugmentationSettings + a random generator -> the numbers that say how to change each image.
 #
@@ -41,6 +41,26 @@ class AugmentationDraws:
         """Those of some of the images."""
         arrays = {field.name: getattr(self, field.name) for field in fields(self)}
         return AugmentationDraws(**{k: None if v is None else v[chosen] for k, v in arrays.items()})
+
+    def find_sources(self, shape: tuple[int, ...]) -> Sources | None:
+        """Where the pixels of pictures come from, of shape (N, H, W); None where nothing moves."""
+        affine, displacement, crop = self.affine, self.displacement, self.crop
+        if affine is None and displacement is None and crop is None:
+            return None
+        count, height, width = shape
+        reach = (0, 0) if crop is None else tuple(int(far) for far in np.abs(crop).max(axis=0, initial=0))
+        borders = min(reach[0], height), min(reach[1], width)
+        grid = _grid(height, width, *borders)
+        rows = np.zeros((2, count, len(grid)), np.float32)
+        rows[:, :, :3] = np.eye(2, 3)[:, None] if affine is None else affine.transpose(1, 0, 2)
+        if crop is not None:
+            rows[:, :, 2] += rows[:, :, 0] * crop[:, 1] + rows[:, :, 1] * crop[:, 0]
+            rows[0, :, 3:] = _beyond(crop, *borders)
+        rows[:, :, 2] += np.array([[(width - 1) / 2], [(height - 1) / 2]], np.float32)
+        if displacement is not None:
+            displacement = displacement.transpose(1, 0, 2, 3)
+            displacement = displacement if crop is None else _cropped(displacement, crop)
+        return Sources(rows, grid, displacement)
 
 
 def draw_augmentation(
@@ -148,27 +168,6 @@ class Sources(NamedTuple):
     rows: np.ndarray
     grid: np.ndarray
     displacement: np.ndarray | None
-
-
-def find_sources(draws: AugmentationDraws, shape: tuple[int, ...]) -> Sources | None:
-    """For pictures of shape (N, H, W); None where nothing moves."""
-    affine, displacement, crop = draws.affine, draws.displacement, draws.crop
-    if affine is None and displacement is None and crop is None:
-        return None
-    count, height, width = shape
-    reach = (0, 0) if crop is None else tuple(int(far) for far in np.abs(crop).max(axis=0, initial=0))
-    borders = min(reach[0], height), min(reach[1], width)
-    grid = _grid(height, width, *borders)
-    rows = np.zeros((2, count, len(grid)), np.float32)
-    rows[:, :, :3] = np.eye(2, 3)[:, None] if affine is None else affine.transpose(1, 0, 2)
-    if crop is not None:
-        rows[:, :, 2] += rows[:, :, 0] * crop[:, 1] + rows[:, :, 1] * crop[:, 0]
-        rows[0, :, 3:] = _beyond(crop, *borders)
-    rows[:, :, 2] += np.array([[(width - 1) / 2], [(height - 1) / 2]], np.float32)
-    if displacement is not None:
-        displacement = displacement.transpose(1, 0, 2, 3)
-        displacement = displacement if crop is None else _cropped(displacement, crop)
-    return Sources(rows, grid, displacement)
 
 
 @cache

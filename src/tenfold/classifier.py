@@ -14,20 +14,19 @@ from safetensors.numpy import load_file, save
 
 from tenfold.arguments import checked, make_folder
 from tenfold.arrays import Prediction, Verdict
-from tenfold.engines.create import refuse_infinite
-from tenfold.engines.ensemble import build_engine
+from tenfold.engines.create import create_engine, refuse_infinite
 from tenfold.errors import DataError, ModelError, UsageError
 from tenfold.files import replace_together
 from tenfold.limits import check_need
 from tenfold.networks.engine import Engine, EngineOptions
 from tenfold.networks.shapes import Network
 from tenfold.numerics import softmax
-from tenfold.pictures.paper import Background
+from tenfold.pictures.normalize import Background
 from tenfold.recipes.load import recipe_from_dict
 from tenfold.recipes.schema import Recipe
 from tenfold.records import pick, read_json, reading
 
-__all__ = ["Classifier", "ModelCard", "check_answers", "read_card", "read_model"]
+__all__ = ["Classifier", "ModelCard", "check_answers", "read_model"]
 
 _FORMAT = 1
 _REMEDY = "train or export the model anew"
@@ -92,6 +91,13 @@ class ModelCard:
         }
 
     @classmethod
+    def load(cls, path: str | Path) -> ModelCard:
+        """Of a run's folder or a `model.safetensors`. Raises ModelError."""
+        card_path = _find_files(path)[1]
+        with reading(str(card_path), expected="a model saved by tenfold", remedy=_REMEDY):
+            return cls.from_dict(read_json(card_path), str(card_path))
+
+    @classmethod
     def from_dict(cls, values: Mapping[str, Any], where: str) -> ModelCard:
         if isinstance(values, Mapping) and "kind" in values:
             raise ModelError(
@@ -127,16 +133,17 @@ class ModelCard:
         """Raises ValueError for what would make nonsense of every answer."""
         if len(self.class_names) < 2 or min(self.image_shape) < 1:
             raise ValueError(f"{len(self.class_names)} classes, images of {self.image_shape}")
-        if self.background not in get_args(Background):
-            raise ValueError(f"background {self.background!r}")
-        for name in ("least_confidence", "most_none"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} {getattr(self, name)}")
-        for name in ("std", "temperature"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise ValueError(f"{name} {getattr(self, name)}")
-        if not math.isfinite(self.mean):
-            raise ValueError(f"mean {self.mean}")
+        sound = {
+            "background": self.background in get_args(Background),
+            "least_confidence": 0 <= self.least_confidence <= 1,
+            "most_none": 0 <= self.most_none <= 1,
+            "std": 0 < self.std < math.inf,
+            "temperature": 0 < self.temperature < math.inf,
+            "mean": math.isfinite(self.mean),
+        }
+        for name in sound:
+            if not sound[name]:
+                raise ValueError(f"{name} {getattr(self, name)!r}")
 
 
 def _read_range(ends: Any) -> tuple[float, float]:
@@ -179,7 +186,7 @@ class Classifier:
             mean=card.mean, std=card.std, loss=card.recipe.loss, device=device, precision=precision
         )
         views = card.recipe.ensemble.views
-        return cls(build_engine(engine, network, weights, options, views=views), card)
+        return cls(create_engine(engine, network, weights, options, views=views), card)
 
     @classmethod
     @checked
@@ -209,8 +216,9 @@ class Classifier:
     @checked
     def with_weights(self, weights: dict[str, np.ndarray]) -> Classifier:
         """The same network, or networks, with other weights, in an engine of the same kind."""
-        name, options, views = self.engine.name, self.engine.options, self.card.recipe.ensemble.views
-        return Classifier(build_engine(name, self.network, weights, options, views=views), self.card)
+        options, views = self.engine.options, self.card.recipe.ensemble.views
+        engine = create_engine(self.engine.name, self.network, weights, options, views=views)
+        return Classifier(engine, self.card)
 
     @checked
     def with_temperature(self, temperature: float) -> Classifier:
@@ -261,7 +269,7 @@ class Classifier:
     def predictions(self, images: np.ndarray) -> list[Prediction]:
         """uint8 (N, H, W) -> one answer per image."""
         judged = zip(images, *self.judge(images), strict=True)
-        return [self._prediction(probs, float(none), image=image) for image, probs, none in judged]
+        return [self._prediction(image, probs, float(none)) for image, probs, none in judged]
 
     def classify(self, picture: Any) -> Prediction:
         """A picture of one thing, of any size -> the verdict on it. Raises DataError.
@@ -274,23 +282,13 @@ class Classifier:
         image = fit_picture(picture, self.card.image_shape, background=self.card.background)
         return self.predictions(image[None])[0]
 
-    def _prediction(self, probs: np.ndarray, none: float, **where: Any) -> Prediction:
+    def _prediction(self, image: np.ndarray, probs: np.ndarray, none: float) -> Prediction:
         best = int(probs.argmax())
-        verdict = self._verdict(float(probs[best]), none)
-        return Prediction(
-            self.class_names[best],
-            float(probs[best]),
-            probs,
-            self.class_names,
-            none=none,
-            verdict=verdict,
-            **where,
-        )
-
-    def _verdict(self, confidence: float, none: float) -> Verdict:
+        name, confidence = self.class_names[best], float(probs[best])
+        verdict: Verdict = "unsure" if confidence < self.card.least_confidence else "digit"
         if none > self.card.most_none:
-            return "not a digit"
-        return "unsure" if confidence < self.card.least_confidence else "digit"
+            verdict = "not a digit"
+        return Prediction(name, confidence, probs, self.class_names, none=none, verdict=verdict, image=image)
 
 
 def check_answers(logits: np.ndarray) -> np.ndarray:
@@ -304,16 +302,9 @@ def check_answers(logits: np.ndarray) -> np.ndarray:
     return logits
 
 
-def read_card(path: str | Path) -> ModelCard:
-    """The card alone. Raises ModelError."""
-    card_path = _find_files(path)[1]
-    with reading(str(card_path), expected="a model saved by tenfold", remedy=_REMEDY):
-        return ModelCard.from_dict(read_json(card_path), str(card_path))
-
-
 def read_model(path: str | Path) -> tuple[ModelCard, dict[str, np.ndarray]]:
     """The card and the weights of a run's folder or a `model.safetensors`. Raises ModelError."""
-    card, weights_path = read_card(path), _find_files(path)[0]
+    card, weights_path = ModelCard.load(path), _find_files(path)[0]
     with reading(str(weights_path), expected="a model saved by tenfold", remedy=_REMEDY):
         check_need(weights_path.stat().st_size, weights_path, kind=ModelError)
         weights = load_file(weights_path)

@@ -40,7 +40,6 @@ __all__ = [
 
 _LONGEST = 150  # bytes of a name that a hidden one repeats: names have a limit
 _PART = ".part"
-_TOKEN = re.compile("[0-9a-f]{16}")
 
 
 @contextmanager
@@ -106,16 +105,12 @@ def make_folder(folder: Path) -> None:
 
 def _sync_folder(folder: Path) -> None:
     """The renames in it outlast a power cut; nothing happens where folders cannot be opened."""
-    try:
+    with suppress(OSError):
         number = os.open(folder, os.O_RDONLY)
-    except OSError:
-        return
-    try:
-        os.fsync(number)
-    except OSError:  # some network file systems
-        pass
-    finally:
-        os.close(number)
+        try:
+            os.fsync(number)  # which some network file systems refuse
+        finally:
+            os.close(number)
 
 
 def hidden_beside(path: Path, ending: str) -> Path:
@@ -142,10 +137,9 @@ def remove_parts(folder: Path) -> None:
 
 def remove_parts_of(path: Path) -> None:
     """Removes what killed processes left beside `path`, of that file or folder alone."""
-    start = hidden_beside(path, ".").name
+    own = re.compile(re.escape(hidden_beside(path, ".").name) + "[0-9a-f]{16}" + re.escape(_PART))
     for part in path.parent.iterdir():
-        middle = part.name.removeprefix(start).removesuffix(_PART)
-        if is_part(part) and part.name == f"{start}{middle}{_PART}" and _TOKEN.fullmatch(middle):
+        if own.fullmatch(part.name):
             _remove(part)
 
 
@@ -177,18 +171,13 @@ _NUMBER = re.compile(r"[\d.,:/+\-×÷=\n ]*(\de-?\d+)?")  # of figures and signs
 
 def csv_line(cells: Sequence[object], end: str = "\n") -> str:
     """A line of a CSV table. A text that a spreadsheet would run as a formula gets an apostrophe in front."""
-    line = io.StringIO(newline="")
-    csv.writer(line).writerow([_as_text(cell) for cell in cells])  # which puts \r in quotes
+    line, safe = io.StringIO(newline=""), []
+    for cell in cells:
+        runs = isinstance(cell, str) and _FORMULA.match(cell) and not _NUMBER.fullmatch(cell)
+        safe.append(f"'{cell}" if runs else cell)
+    csv.writer(line).writerow(safe)  # which puts \r in quotes
     return line.getvalue().removesuffix("\r\n") + end
 
-
-def _as_text(cell: object) -> object:
-    if isinstance(cell, str) and _FORMULA.match(cell) and not _NUMBER.fullmatch(cell):
-        return f"'{cell}"
-    return cell
-
-
-# Folders and files that one process writes at a time.
 
 try:
     import fcntl
@@ -225,18 +214,15 @@ def claim_place(path: Path) -> Iterator[None]:
 @contextmanager
 def claim_free(wanted: Path, own: Collection[str] = ()) -> Iterator[Path]:
     """Claims and yields the first of `free_names(wanted)` that is free (see `is_taken`)."""
-    for folder in free_names(wanted):
-        if is_taken(folder, own):
-            continue
-        with ExitStack() as stack:
-            try:
-                stack.enter_context(_hold(folder / LOCK, folder, alone=True))
-            except UsageError:
-                continue
-            if is_taken(folder, own):
-                continue
-            yield folder
-            return
+    with ExitStack() as stack:
+        for folder in free_names(wanted):
+            if not is_taken(folder, own):
+                with suppress(UsageError):
+                    stack.enter_context(_hold(folder / LOCK, folder, alone=True))
+                    if not is_taken(folder, own):
+                        break
+                stack.close()
+        yield folder
 
 
 def free_names(wanted: Path) -> Iterator[Path]:
@@ -262,7 +248,7 @@ def _hold(lock: Path, what: Path, *, alone: bool = False, wait: bool = False) ->
     """The lock file `lock` of this process alone, which is removed at the end of it. alone: this process
     must not hold it yet. wait: for another process that holds it."""
     folder = lock.parent
-    new, key = not folder.exists(), _key(lock)
+    new, key = not folder.exists(), folder.resolve() / lock.name
     make_folder(folder)
     if fcntl is None or (key in _held and not alone):
         yield
@@ -278,10 +264,6 @@ def _hold(lock: Path, what: Path, *, alone: bool = False, wait: bool = False) ->
         if new:
             with suppress(OSError):  # something was written
                 folder.rmdir()
-
-
-def _key(lock: Path) -> Path:
-    return lock.parent.resolve() / lock.name
 
 
 def _lock(path: Path, what: Path, wait: bool) -> int:
@@ -301,11 +283,9 @@ def _lock(path: Path, what: Path, wait: bool) -> int:
         os.close(number)  # its file was removed meanwhile: by the process that held it
 
 
-# Paths in what is shown to others: none says where it lay on the machine that wrote it.
-
-
 def shown_path(text: str) -> str:
-    """A relative path as it is; of an absolute one what lies below the working folder, else its last part."""
+    """For a text that others see: a relative path as it is; of an absolute one what lies below the working
+    folder, else its last part."""
     if not (PurePosixPath(text).is_absolute() or PureWindowsPath(text).is_absolute()):
         return text
     here = Path.cwd()
@@ -323,9 +303,5 @@ def shown_command(command: str) -> str:
         words = shlex.split(command)
     except ValueError:  # quotes that do not close
         words = command.split()
-    return shlex.join(_shown_word(word) for word in words)
-
-
-def _shown_word(word: str) -> str:
-    before, equals, value = word.rpartition("=")
-    return f"{before}{equals}{shown_path(value)}"
+    parts = [word.rpartition("=") for word in words]
+    return shlex.join(f"{before}{equals}{shown_path(value)}" for before, equals, value in parts)

@@ -153,12 +153,11 @@ def mcnemar_p(only_one: int, only_other: int) -> float:
 
 def holm_adjust(p_values: Sequence[float]) -> list[float]:
     """Each p as it counts among so many tests (Holm 1979): the chance of any false alarm is kept."""
-    order = sorted(range(len(p_values)), key=lambda i: p_values[i])
-    adjusted, largest = [0.0] * len(p_values), 0.0
-    for rank, i in enumerate(order):
-        largest = max(largest, min(1.0, (len(order) - rank) * p_values[i]))
-        adjusted[i] = largest
-    return adjusted
+    values = np.array(p_values, dtype=float)
+    order = np.argsort(values, kind="stable")
+    scaled = np.minimum(1.0, values[order] * np.arange(len(values), 0, -1))
+    values[order] = np.maximum.accumulate(scaled)
+    return values.tolist()
 
 
 def calibration_bins(confidence: np.ndarray, correct: np.ndarray, bins: int = 15) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -32,8 +33,8 @@ def reading(
     except TenfoldError:
         raise
     except Exception as error:
-        why = _in_words(error)
-        raise kind(f"{what} cannot be read ({why})", expected=expected, remedy=remedy) from error
+        found = f"{what} cannot be read ({_in_words(error)})"
+        raise kind(found, expected=expected, remedy=remedy) from error
 
 
 def _in_words(error: Exception) -> str:
@@ -120,28 +121,17 @@ def _checked(key: str, value: Any, kind: str) -> Any:
             raise ValueError(f"{key} is {_short(value)}, not a list")
         return tuple(_checked(key, each, kind[:-1]) for each in value)
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    fits = {
-        "str": isinstance(value, str),
-        "dict": isinstance(value, dict),
-        "bool": isinstance(value, bool),
-        "int": number and isinstance(value, int) and 0 <= value < 1 << 63,
-        "float": number and abs(value) <= _LARGEST,
-        "number": number,
-    }
-    if not fits[kind]:
-        raise ValueError(f"{key} is {_short(value)}, not {_NAMES[kind]}")
+    fits, name = {
+        "str": (isinstance(value, str), "text"),
+        "dict": (isinstance(value, dict), "an object"),
+        "bool": (isinstance(value, bool), "true or false"),
+        "int": (number and isinstance(value, int) and 0 <= value < 1 << 63, "a whole number"),
+        "float": (number and abs(value) <= sys.float_info.max, "a finite number"),
+        "number": (number, "a number"),
+    }[kind]
+    if not fits:
+        raise ValueError(f"{key} is {_short(value)}, not {name}")
     return float(value) if kind in ("float", "number") else value
-
-
-_NAMES = {
-    "str": "text",
-    "dict": "an object",
-    "bool": "true or false",
-    "int": "a whole number",
-    "float": "a finite number",
-    "number": "a number",
-}
-_LARGEST = float(np.finfo(np.float64).max)
 
 
 def _short(value: Any) -> str:

@@ -107,6 +107,14 @@ class OptimiserSettings(Section):
     clip_norm: NotNegative = 0.0
     groups: tuple[ParameterGroup, ...] = ()
 
+    def factor_of(self, name: str) -> float:
+        """The factor on the learning rate of the parameter called `name`."""
+        return next((group.factor for group in self.groups if group.match in name), 1.0)
+
+    def decay_of(self, role: str) -> float:
+        """Weight decay of a parameter of this role, 0 where it does not act on it."""
+        return self.weight_decay if self.decay_all or role == "weight" else 0.0
+
 
 class ScheduleSettings(Section):
     """What the learning rate is multiplied by, from the first step (0) to the last.

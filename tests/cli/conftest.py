@@ -46,6 +46,7 @@ def trained(trained_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 @pytest.fixture(scope="session")
 def trained_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What `trained` copies."""
+    from tenfold.data.load import DataRequest
     from tenfold.recipes.load import change_recipe, parse_recipe
     from tenfold.runs.run import start_run
     from tenfold.show.report import write_report
@@ -54,7 +55,9 @@ def trained_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     data, recipe = write_npz(folder / "data.npz"), parse_recipe(RECIPE)
     longer = change_recipe(recipe, {"training.epochs": 3})
     for number, (name, each) in enumerate((("one", recipe), ("two", longer))):
-        outcome = start_run(each, source=data, engine="numpy", seed=number, run_dir=folder / "runs" / name)
+        outcome = start_run(
+            each, data=DataRequest(data), engine="numpy", seed=number, run_dir=folder / "runs" / name
+        )
         write_report(outcome.run)
         os.utime(folder / "runs" / name / "environment.json", (10**9 + number, 10**9 + number))
     return folder

@@ -16,12 +16,12 @@ import tenfold.evaluation.evaluate as evaluate_module
 import tenfold.evaluation.label_errors as label_errors_module
 import tenfold.evaluation.robustness as robustness_module
 from tenfold.data.batches import DataSummary
+from tenfold.data.load import DataRequest
 from tenfold.errors import TenfoldError
 from tenfold.evaluation.evaluate import Evaluation, evaluate
 from tenfold.evaluation.label_errors import LabelErrors, find_label_errors
 from tenfold.evaluation.robustness import Robustness, measure_robustness
 from tenfold.runs.folder import Run
-from tenfold.runs.run import load_for_run
 
 DEEP = "[" * 100_000
 BYTES = [b"", b"{", b"\xff\xfe\x00", b"[]", b'"text"', b"null", b"NaN", DEEP.encode(), b'{"a":' * 50_000,
@@ -36,11 +36,11 @@ def whole(trained_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         Path(shutil.copytree(trained_once, tmp_path_factory.mktemp("whole") / "trained")) / "runs" / "one"
     )
     run = Run(folder)
-    data = load_for_run(run, split="test")
+    data = run.load_data(DataRequest(split="test"))
     classifier = run.classifier("numpy")
     evaluate(classifier, data).save(folder)
     measure_robustness(classifier, data, n=10).save(folder)
-    images = load_for_run(run)
+    images = run.load_data(DataRequest())
     found = find_label_errors(classifier.predict_proba(images.images), images.labels)
     found.save(folder, images=images.images)
     return folder

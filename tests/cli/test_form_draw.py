@@ -10,7 +10,7 @@ import pytest
 from cli_chain import Command
 from PIL import Image
 
-from tenfold.review.local import LocalPage
+from tenfold.review.page import LocalPage
 
 FIELDS = [{"name": "total", "box": [0.1, 0.2, 0.3, 0.4], "pattern": ""}]
 

@@ -18,10 +18,10 @@ import pytest
 from cli_chain import Command, Done
 from PIL import Image, ImageChops
 
-from tenfold.reader import line_reader, many
+from tenfold.reader import line_reader, many, page
 from tenfold.reader.line_reader import LineReader
 
-for package in ("ink", "reader"):  # their helpers
+for package in ("pictures", "reader"):  # their helpers
     sys.path.append(str(Path(__file__).parents[1] / package))
 
 from hostile_files import READABLE, REFUSED, make_hostile_files  # noqa: E402
@@ -280,13 +280,13 @@ def test_answers_come_as_soon_as_they_are_known(
     tenfold: Command, monkeypatch: pytest.MonkeyPatch, capsys: Any, form: list[str]
 ) -> None:
     """When the second picture is opened, the answer on the first is out."""
-    seen, opened = [], many.open_picture
+    seen, opened = [], page.open_picture
 
     def watch(picture: Any) -> Any:
         seen.append(capsys.readouterr().out)
         return opened(picture)
 
-    monkeypatch.setattr(many, "open_picture", watch)
+    monkeypatch.setattr(page, "open_picture", watch)
     names = [save(f"{digit}.png", digit) for digit in "123"]
     last = tenfold("read", *names, *form).out
     assert len(seen) == 3 and all(name in seen[number + 1] for number, name in enumerate(names[:2]))
@@ -297,7 +297,7 @@ def test_answers_come_as_soon_as_they_are_known(
 
 def stop_at(monkeypatch: pytest.MonkeyPatch, count: int, act: Callable[[], None]) -> None:
     """`act` happens when the picture `count` (from 1) is about to be opened."""
-    calls, opened = [0], many.open_picture
+    calls, opened = [0], page.open_picture
 
     def stop(picture: Any) -> Any:
         calls[0] += 1
@@ -305,7 +305,7 @@ def stop_at(monkeypatch: pytest.MonkeyPatch, count: int, act: Callable[[], None]
             act()
         return opened(picture)
 
-    monkeypatch.setattr(many, "open_picture", stop)
+    monkeypatch.setattr(page, "open_picture", stop)
 
 
 def interrupt() -> None:
@@ -474,7 +474,8 @@ def test_the_reader_that_ships_reads_at_once(place: Path) -> None:
         "import sys\nfrom tenfold.cli import main\n"
         "sys.argv = ['tenfold', 'read', 'one.png', '--json', '--explain', 'sheets']\n"
         "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code\n"
-        "heavy = ['torch', 'matplotlib', 'jinja2', 'rich', 'scipy', 'tenfold.training', 'tenfold.show']\n"
+        "heavy = ['torch', 'matplotlib', 'jinja2', 'rich', 'scipy', 'tenfold.training']\n"
+        "heavy += ['tenfold.show.components']\n"
         "assert not [name for name in heavy if name in sys.modules]\n"
     )
     done = subprocess.run(
@@ -601,13 +602,13 @@ def test_a_timeout_that_cannot_be_held(tenfold: Command, options: list[str], wor
 
 def test_print_is_passed_on(tenfold: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[bool] = []
-    opened = LineReader.read_opened
+    read = many.read_picture
 
-    def note(self: LineReader, *rest: Any, printed: bool = False) -> Any:
+    def note(*given: Any, printed: bool = False, **form: Any) -> Any:
         asked.append(printed)
-        return opened(self, *rest, printed=printed)
+        return read(*given, printed=printed, **form)
 
-    monkeypatch.setattr(LineReader, "read_opened", note)
+    monkeypatch.setattr(many, "read_picture", note)
     name = save("a.png", "1049")
     assert tenfold("read", name, "--print").out == tenfold("read", name).out
     assert asked == [True, False]

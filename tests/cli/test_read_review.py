@@ -113,7 +113,7 @@ def test_what_cannot_be_read_and_an_early_end(tenfold: Command, person: Callable
 def test_ctrl_c_in_the_review_keeps_what_was_answered(
     tenfold: Command, person: Callable[..., Asked], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tenfold.review.local import LocalPage
+    from tenfold.review.page import LocalPage
 
     names = [save("a.png", "1X9"), save("b.png", "2X8")]
     run = LocalPage.run

@@ -10,10 +10,10 @@ import pytest
 from cli_chain import NAMES, RECIPE, Command, pictures, write_npz
 from PIL import Image
 
-from tenfold.cli.output import plain_table, stdout
 from tenfold.errors import printable
 from tenfold.files import shown_command, shown_path
 from tenfold.recipes.load import change_recipe, parse_recipe, recipe_to_toml
+from tenfold.show.terminal import print_table, stdout
 
 EVIL = "\x1b]0;owned\x07\x9b2J\u202egnp.exe\x7f"
 HTML = "<img src=x onerror=alert(1)>"
@@ -36,7 +36,7 @@ def test_a_console_keeps_its_colours_and_no_others(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("TERM", "xterm-256color")
     console = stdout()
     console.print(f"[bold]two[/bold]\nlines {EVIL}")
-    console.print(plain_table(("class", EVIL), [(EVIL, "a\nb")]))
+    print_table(("class", EVIL), [(EVIL, "a\nb")])
     text = written.getvalue()
     for own in ("\x1b[1m", "\x1b[0m"):
         assert (own in text) == terminal

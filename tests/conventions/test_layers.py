@@ -140,13 +140,14 @@ def test_torch_is_imported_in_one_package(module: str) -> None:
         assert roots <= {"tenfold", "numpy", *sys.stdlib_module_names}
 
 
-@pytest.mark.parametrize("chapter", ["layers", "convolution", "losses", "optimisers"])
+@pytest.mark.parametrize("chapter", ["layers", "network", "losses", "optimisers"])
 def test_the_mathematics_of_the_numpy_engine_knows_no_threads(chapter: str) -> None:
     """It takes memory and products from the runtime, which in turn know no layer."""
     below = {f"numpy_engine.runtime.{name}" for name in ("memory", "products")}
     used = own_imports(f"numpy_engine.{chapter}")
     assert {name for name in used if name.startswith("numpy_engine.runtime")} <= below
-    for module in (*below, "numpy_engine.runtime.threads"):
+    assert "thread" not in FILES[f"numpy_engine.{chapter}"].read_text(encoding="utf-8")
+    for module in below:
         others = {name for name in own_imports(module) if name.startswith("numpy_engine")}
         assert all(name.startswith("numpy_engine.runtime.") for name in others), module
 

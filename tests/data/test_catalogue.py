@@ -18,7 +18,7 @@ def test_every_entry_is_whole(name):
     assert entry.name == name and entry.title and entry.source
     assert len(set(entry.class_names)) == len(entry.class_names) == 10
     assert min(entry.counts) > 0 and min(entry.image_shape) >= 16
-    assert len(entry.part("train")) == len(entry.part("test")) == (2 if entry.form == "idx" else 1)
+    assert len(entry.train) == len(entry.test) == (2 if entry.form == "idx" else 1)
     assert len({file.name for file in entry.files}) == len(entry.files)
     assert entry.mirrors
     for mirror in entry.mirrors:

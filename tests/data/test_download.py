@@ -14,9 +14,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from tenfold.data import download
-from tenfold.data.catalogue import CatalogueEntry, DataFile
-from tenfold.data.download import download_dataset, download_file
+from tenfold.data import catalogue
+from tenfold.data.catalogue import CatalogueEntry, DataFile, download_dataset, download_file
 from tenfold.errors import DataError, DataNotFoundError
 from tenfold.files import claim_folder
 
@@ -62,7 +61,7 @@ def server():
 @pytest.fixture(autouse=True)
 def no_proxy(monkeypatch):
     monkeypatch.setenv("no_proxy", "*")
-    monkeypatch.setattr(download, "SCHEMES", ("https", "http"))  # these servers have no certificate
+    monkeypatch.setattr(catalogue, "SCHEMES", ("https", "http"))  # these servers have no certificate
 
 
 @pytest.fixture
@@ -129,8 +128,8 @@ def test_wrong_content_leaves_nothing_behind(server, tmp_path, nowhere):
 
 
 def test_a_mirror_that_says_nothing_is_given_up(tmp_path, monkeypatch):
-    monkeypatch.setattr(download, "CONNECT_SECONDS", 0.1)
-    monkeypatch.setattr(download, "READ_SECONDS", 0.5)
+    monkeypatch.setattr(catalogue, "CONNECT_SECONDS", 0.1)
+    monkeypatch.setattr(catalogue, "READ_SECONDS", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/file"
         with pytest.raises(DataNotFoundError, match=r"no answer within 0\.1 s"):
@@ -213,17 +212,18 @@ def test_a_folder_that_cannot_be_made(server, tmp_path):
 
 
 def test_nothing_but_https(server, tmp_path, monkeypatch):
-    monkeypatch.setattr(download, "SCHEMES", ("https",))
+    monkeypatch.setattr(catalogue, "SCHEMES", ("https",))
     with pytest.raises(DataNotFoundError, match="not an HTTPS address"):
         download_file([f"{server.url}/file"], tmp_path / "file")
     assert not server.asked and not list(tmp_path.iterdir())
 
 
 def test_a_redirection_away_from_https_is_refused(monkeypatch):
-    monkeypatch.setattr(download, "SCHEMES", ("https",))
+    monkeypatch.setattr(catalogue, "SCHEMES", ("https",))
     request = urllib.request.Request("https://example.org/file")
+    (redirect,) = (each for each in catalogue._https_opener().handlers if type(each).__name__ == "OnlyHttps")
     with pytest.raises(OSError, match="not an HTTPS address"):
-        download._OnlyHttps().redirect_request(request, None, 302, "", {}, "http://example.org/file")
+        redirect.redirect_request(request, None, 302, "", {}, "http://example.org/file")
 
 
 def test_what_has_no_sha256_is_not_downloaded(server, tmp_path):
@@ -251,12 +251,12 @@ def test_what_was_downloaded_is_verified_again_when_it_is_read(server, tmp_path,
         )
     entry = entry_of(server, files * 2, mirrors=(f"{server.url}/",), **wanted)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    folder = download.download_folder(entry)
+    folder = entry.download_folder
     download_dataset(entry, folder)
-    assert len(download.read_entry(entry, folder, "train", verify=True)) == 1
+    assert len(entry.read(folder, "train", verify=True)) == 1
     (folder / "images").write_bytes(images[:-1] + b"\1")
     with pytest.raises(DataError, match=r"images has other contents than published.*fetch it again"):
-        download.read_entry(entry, folder, "train", verify=True)
+        entry.read(folder, "train", verify=True)
 
 
 def test_of_two_at_once_one_downloads_and_the_other_waits(server, tmp_path):
@@ -266,14 +266,14 @@ def test_of_two_at_once_one_downloads_and_the_other_waits(server, tmp_path):
     entry = replace(entry, mirrors=(f"{server.url}/",))
     folder = tmp_path / "set"
     program = (
-        "import pickle, sys\nfrom pathlib import Path\nfrom tenfold.data import download\n"
-        "download.SCHEMES = ('http',)\n"
-        "download.download_dataset(pickle.loads(bytes.fromhex(sys.argv[1])), Path(sys.argv[2]))"
+        "import pickle, sys\nfrom pathlib import Path\nfrom tenfold.data import catalogue\n"
+        "catalogue.SCHEMES = ('http',)\n"
+        "catalogue.download_dataset(pickle.loads(bytes.fromhex(sys.argv[1])), Path(sys.argv[2]))"
     )
     command = [sys.executable, "-c", program, pickle.dumps(entry).hex(), str(folder)]
     with claim_folder(folder):
         started = subprocess.Popen(command)
-        download.download_file([f"{server.url}/a"], folder / "a")
+        catalogue.download_file([f"{server.url}/a"], folder / "a")
         asked = list(server.asked)
     assert started.wait(60) == 0
     assert server.asked == asked and (folder / "a").read_bytes() == content

@@ -1,4 +1,5 @@
 import os
+import textwrap
 
 import numpy as np
 import pytest
@@ -202,3 +203,26 @@ def test_names_of_files_fit_on_a_line(tmp_path, cache):
     assert set(read_image_folder(tmp_path / "digits", cache=cache).files) == {
         "1/a b.png", "1/é'\".png", r"1/new\nline\x1b.png", r"1/caf\udce9.png", "2/a.png",
     }  # fmt: skip
+
+
+KILLED = """
+    import os
+    from tenfold.data.folders import _try_decode
+    from tenfold.helpers import serve_questions
+
+    def answer(chunk):
+        if any(path.endswith("9/5.png") for path in chunk):
+            os._exit(3)
+        return _try_decode(chunk)
+
+    serve_questions(lambda _: answer)
+"""
+
+
+def test_a_picture_that_ends_its_process_is_named_and_not_opened_here(pictures, tmp_path, monkeypatch):
+    (tmp_path / "killed_decoder.py").write_text(textwrap.dedent(KILLED))
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr("tenfold.data.folders._MODULE", "killed_decoder")
+    monkeypatch.setattr("tenfold.data.folders._decode", None)
+    with pytest.raises(DataError, match=r"9/5\.png ended the process that decoded it"):
+        decode_pictures([str(path) for path in sorted(pictures.glob("*/*.png"))], processes=2)

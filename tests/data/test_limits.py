@@ -27,7 +27,7 @@ from tenfold.data.tables import read_csv, read_npz
 from tenfold.errors import ModelError, TenfoldError, UsageError
 from tenfold.pictures.open import open_grey
 from tenfold.recipes.load import change_recipe, get_recipe
-from tenfold.training.ensemble import train
+from tenfold.training.loop import train
 
 
 def header(shape: tuple[int, ...], dtype: str = "|u1") -> bytes:

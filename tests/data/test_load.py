@@ -27,7 +27,7 @@ def downloads(tmp_path, monkeypatch):
         asked.append(entry.name)
         raise DataNotFoundError("x could not be downloaded; tried y (unreachable)")
 
-    monkeypatch.setattr("tenfold.data.download.download_dataset", refuse)
+    monkeypatch.setattr("tenfold.data.catalogue.download_dataset", refuse)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
     monkeypatch.delenv("TENFOLD_DATA_DIR", raising=False)
     return asked
@@ -40,7 +40,7 @@ def make_idx(folder, name="mnist", packed=True, dotted=False, count=20):
     for part in ("train", "test"):
         images = RNG.integers(0, 256, (count, 28, 28), dtype=np.uint8)
         labels = (np.arange(count) % 10).astype(np.uint8)
-        for file, array in zip(CATALOGUE[name].part(part), (images, labels), strict=True):
+        for file, array in zip(getattr(CATALOGUE[name], part), (images, labels), strict=True):
             if "idx2-int" in file.name:
                 array = np.column_stack([array, np.full((count, 7), 99)]).astype(np.int32)
             file_name = file.name if packed else file.name.removesuffix(".gz")
@@ -179,7 +179,7 @@ def test_what_is_missing_of_a_set_is_named(tmp_path):
 
 def test_what_is_downloaded_lies_in_the_cache(tmp_path, monkeypatch):
     monkeypatch.setattr(
-        "tenfold.data.download.download_dataset",
+        "tenfold.data.catalogue.download_dataset",
         lambda entry, folder, *, progress=None: make_idx(folder, entry.name) and None,
     )
     assert len(load_dataset("kmnist", verify=False)) == 20

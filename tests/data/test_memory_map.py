@@ -13,12 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tenfold.arrays import ImageDataset, ImageRows, count_pixels, iterate_pieces
-from tenfold.data.batches import iterate_batches, split_dataset, summarise
-from tenfold.data.catalogue import CATALOGUE
-from tenfold.data.download import local_file
+from tenfold.data.batches import DataSummary, iterate_batches, split_dataset
+from tenfold.data.catalogue import CATALOGUE, local_file
 from tenfold.data.idx import parse_idx, read_idx, read_payload, write_idx
 from tenfold.data.load import load_dataset
-from tenfold.pictures.paper import find_background
+from tenfold.pictures.normalize import find_background
 from tenfold.recipes.load import change_recipe, get_recipe
 from tenfold.settings import AugmentationSettings
 from tenfold.training.loop import train
@@ -105,7 +104,7 @@ def test_the_same_figures_mapped_and_in_memory(both):
     ):
         assert mapped.sha256() == plain.sha256()
         assert find_background(mapped.images) == find_background(plain.images)
-        ours, theirs = summarise(mapped, examples=3), summarise(plain, examples=3)
+        ours, theirs = DataSummary.of(mapped, examples=3), DataSummary.of(plain, examples=3)
         assert vars(ours).keys() == vars(theirs).keys()
         for key, value in vars(ours).items():
             np.testing.assert_array_equal(value, getattr(theirs, key))

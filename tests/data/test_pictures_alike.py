@@ -22,8 +22,8 @@ from tenfold.errors import DataError
 from tenfold.estimator.classifier import DigitClassifier
 from tenfold.estimator.pixels import flatten_pictures
 from tenfold.recipes.load import change_recipe, get_recipe
-from tenfold.serve.answer import read_body
-from tenfold.training.ensemble import train
+from tenfold.serve.worker import read_body
+from tenfold.training.loop import train
 
 SIDE = 28
 SCALE = np.random.default_rng(0).integers(0, 16, (SIDE, SIDE)) * 17  # 16 greys, which every depth can hold

@@ -11,16 +11,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tenfold.classifier import Classifier, read_card
+from tenfold.classifier import Classifier, ModelCard
 from tenfold.cli.options import load_data_for
 from tenfold.data.catalogue import load_sample
-from tenfold.data.load import load_dataset, load_parts
+from tenfold.data.load import DataRequest, load_dataset
 from tenfold.data.ranges import find_range, looks_wrapped
 from tenfold.errors import DataError, TenfoldWarning
 from tenfold.evaluation.evaluate import evaluate
 from tenfold.recipes.load import change_recipe, get_recipe
-from tenfold.serve.images import Refusal, parse_images
-from tenfold.training.ensemble import train
+from tenfold.serve.requests import parse_images
+from tenfold.serve.settings import Refusal
+from tenfold.training.loop import train
 
 
 @cache
@@ -91,7 +92,7 @@ def test_training_and_test_images_share_one_rule(tmp_path: Path) -> None:
     faint = np.minimum(SHADES, 7)
     np.savez(tmp_path / "d.npz", x_train=SHADES, y_train=LABELS, x_test=faint, y_test=LABELS)
     with pytest.warns(TenfoldWarning):
-        parts = load_parts(tmp_path / "d.npz")
+        parts = DataRequest(tmp_path / "d.npz", "all").load_parts()
     assert parts["train"].value_range == parts["test"].value_range == (0, 16)
     np.testing.assert_allclose(parts["test"].images.astype(int), faint * 255 / 16, atol=0.51)
 
@@ -164,10 +165,10 @@ def model(tmp_path: Path) -> Classifier:
 
 
 def test_the_model_keeps_the_rule(tmp_path: Path, model: Classifier) -> None:
-    assert read_card(tmp_path / "model").value_range == model.card.value_range == (0, 16)
+    assert ModelCard.load(tmp_path / "model").value_range == model.card.value_range == (0, 16)
     path = csv(tmp_path, np.minimum(SHADES, 12).astype(int))
     with pytest.warns(TenfoldWarning):
-        dataset = load_data_for(tmp_path / "model", str(path), "all", {})
+        dataset = load_data_for(tmp_path / "model", DataRequest(str(path), "all"))
     assert dataset.value_range == (0, 16) and dataset.images.max() == 191
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tenfold.arrays import ImageDataset
-from tenfold.data.batches import DataSummary, summarise
+from tenfold.data.batches import DataSummary
 from tenfold.errors import DataError
 
 RNG = np.random.default_rng(0)
@@ -15,7 +15,7 @@ DATASET = ImageDataset(
 
 
 def test_figures_as_numpy_has_them():
-    summary = summarise(DATASET)
+    summary = DataSummary.of(DATASET)
     scaled = DATASET.images / 255
     assert summary.pixel_mean == pytest.approx(scaled.mean(), rel=1e-12)
     assert summary.pixel_std == pytest.approx(scaled.std(), rel=1e-9)
@@ -34,7 +34,7 @@ def test_figures_as_numpy_has_them():
 
 
 def test_examples_are_images_of_their_class():
-    examples = summarise(DATASET, examples=7).examples
+    examples = DataSummary.of(DATASET, examples=7).examples
     assert examples.shape == (4, 7, 5, 4) and examples.dtype == np.uint8
     for label in (0, 1, 3):
         known = {image.tobytes() for image in DATASET.images[np.equal(LABELS, label)]}
@@ -44,19 +44,19 @@ def test_examples_are_images_of_their_class():
 
 
 def test_the_seed_chooses():
-    one, same, other = (summarise(DATASET, seed=seed).examples for seed in (0, 0, 1))
+    one, same, other = (DataSummary.of(DATASET, seed=seed).examples for seed in (0, 0, 1))
     np.testing.assert_array_equal(one, same)
     assert (one != other).any()
 
 
 def test_one_value_has_no_spread():
     images = np.full((4, 2, 2), 255, np.uint8)
-    summary = summarise(ImageDataset(images, np.array([0, 1, 0, 1]), ("a", "b")))
+    summary = DataSummary.of(ImageDataset(images, np.array([0, 1, 0, 1]), ("a", "b")))
     assert (summary.pixel_mean, summary.pixel_std) == (1.0, 0.0)
 
 
 def test_saved_and_loaded(tmp_path):
-    summary = summarise(DATASET)
+    summary = DataSummary.of(DATASET)
     summary.save(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data_summary.json", "data_summary.npz"]
     assert json.loads((tmp_path / "data_summary.json").read_text())["count"] == 9033
@@ -69,7 +69,7 @@ def test_saved_and_loaded(tmp_path):
 @pytest.mark.parametrize("name", ["data_summary.json", "data_summary.npz"])
 @pytest.mark.parametrize("content", [None, b"", b"{}", b"PK\x03\x04"])
 def test_broken_files(tmp_path, name, content):
-    summarise(DATASET).save(tmp_path)
+    DataSummary.of(DATASET).save(tmp_path)
     (tmp_path / name).unlink()
     if content is not None:
         (tmp_path / name).write_bytes(content)
@@ -82,6 +82,6 @@ def test_broken_files(tmp_path, name, content):
 def test_the_well_known_figures_of_mnist(mnist_dir):
     from tenfold.data.load import load_dataset
 
-    summary = summarise(load_dataset("mnist", data_dir=mnist_dir))
+    summary = DataSummary.of(load_dataset("mnist", data_dir=mnist_dir))
     # 0.1307 and 0.3081: what every recipe for MNIST standardises with
     assert round(summary.pixel_mean, 4) == 0.1307 and round(summary.pixel_std, 4) == 0.3081

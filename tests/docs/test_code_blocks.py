@@ -21,6 +21,7 @@ RUN = ("python", "bash")
 
 # page -> the first words of each block that is not run here
 NOT_RUN = {
+    "how-to/lab.md": ["tenfold lab"],
     "how-to/teach.md": ["pip wheel", "pip install", "tenfold serve"],
     "how-to/review.md": ["tenfold read", "tenfold adapt", "tenfold form"],
     "index.md": ["make demo"],

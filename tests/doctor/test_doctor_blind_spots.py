@@ -27,11 +27,10 @@ from tenfold.doctor.checks_design import check_design, check_start
 from tenfold.doctor.checks_learning import check_history
 from tenfold.doctor.checks_sets import share_of_wraps
 from tenfold.doctor.checks_step import check_inputs, check_loss, check_step
-from tenfold.doctor.diagnosis import Examination
-from tenfold.doctor.recipe_under_test import prepare_recipe
+from tenfold.doctor.diagnosis import Examination, prepare_recipe
 from tenfold.recipes.load import change_recipe, get_recipe, list_recipes
 from tenfold.recipes.schema import EnsembleSettings
-from tenfold.training.checkpoint import EpochRecord
+from tenfold.training.progress import EpochRecord
 
 SORTED = TRAIN.subset(np.argsort(TRAIN.labels, kind="stable"))
 

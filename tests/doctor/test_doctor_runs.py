@@ -15,20 +15,17 @@ from browser import Page
 
 from tenfold.arrays import ImageDataset
 from tenfold.data.catalogue import find_sample, load_sample
-from tenfold.doctor import fix
+from tenfold.doctor import examine
 from tenfold.doctor.checks_data import best_shift, check_data
 from tenfold.doctor.checks_learning import check_claim, check_dead, check_history
-from tenfold.doctor.diagnosis import Diagnosis, Examination
-from tenfold.doctor.examine import diagnose
-from tenfold.doctor.fix import Comparison, compare_recipes, describe_changes, range_test, write_fixed
-from tenfold.doctor.recipe_under_test import prepare_recipe
-from tenfold.doctor.trials import read_layers, saturation, view_inside
-from tenfold.doctor.words import WORDS
+from tenfold.doctor.diagnosis import WORDS, Diagnosis, Examination, prepare_recipe
+from tenfold.doctor.examine import Comparison, compare_recipes, diagnose
+from tenfold.doctor.trials import range_test, read_layers, saturation, view_inside
 from tenfold.recipes.load import change_recipe, get_recipe
 from tenfold.recipes.schema import Recipe
-from tenfold.show.charts import Mark, draw_line
-from tenfold.show.diagnosis import write_page
-from tenfold.training.checkpoint import EpochRecord
+from tenfold.show.pages import write_diagnosis_page
+from tenfold.show.plots import plot_losses
+from tenfold.training.progress import EpochRecord
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +49,7 @@ def test_sigmoid_loss_is_diagnosed_and_fixed(
     assert (
         sigmoid_loss.fixed.loss.name == "cross-entropy" and sigmoid_loss.fixed.network.initialise == "kaiming"
     )
-    monkeypatch.setattr(fix, "_EFFORT", 2)  # on 4,000 images: it takes less than half as long
+    monkeypatch.setattr(examine, "_EFFORT", 2)  # on 4,000 images: it takes less than half as long
     # a training that hardly learns ends where the last bits of its products lead it: the mean of three
     gains = [compare_recipes(sigmoid_loss.recipe, sigmoid_loss.fixed, sample, seed=seed) for seed in range(3)]
     stall = sigmoid_loss.recipe.published.test_accuracy
@@ -169,31 +166,33 @@ def test_the_same_again(blobs: ImageDataset) -> None:
 
 
 def test_the_fixed_recipe_is_complete(sigmoid_loss: Diagnosis, tmp_path: Path) -> None:
-    path = write_fixed(sigmoid_loss, tmp_path / "deep" / "fixed.toml")
+    path = sigmoid_loss.write_fixed(tmp_path / "deep" / "fixed.toml")
     again = get_recipe(path)
     assert again.name == "sigmoid-500-published-fixed"
     assert again.model_copy(update={"name": sigmoid_loss.recipe.name}) == sigmoid_loss.fixed
-    assert {key for key, *_ in describe_changes(sigmoid_loss)} >= {"loss.name", "network.initialise"}
+    assert {key for key, *_ in sigmoid_loss.changed_values()} >= {"loss.name", "network.initialise"}
 
 
 def test_words_have_all_their_parts() -> None:
     for words in WORDS.values():
-        assert words.check and words.title and words.remedy
-        assert words.why.endswith(".") and not words.title.endswith(".")
+        assert words["check"] and words["title"] and words["remedy"]
+        assert words["why"].endswith(".") and not words["title"].endswith(".")
 
 
 def test_a_chart_stays_within_its_frame() -> None:
     x = np.logspace(-3, 0, 20)
     y = np.r_[np.ones(10), np.linspace(1, 0.2, 5), [1, 5, 50, 1e9, np.nan]]
-    chart = draw_line(x, y, alt="a", x_title="x", y_title="y", log_x=True, marks=[Mark(100.0, "used", "bad")])
-    points = [tuple(map(float, pair.split(","))) for pair in chart.split('points="')[1].split('"')[0].split()]
+    (axes,) = plot_losses(x, y, ("x", "y"), log_x=True, marks=[("used", 100.0)]).axes
+    points = np.asarray(axes.lines[0].get_xydata())
     assert len(points) == 19
-    assert all(0 <= a <= 440 and 0 <= b <= 230 for a, b in points)
+    (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
+    assert all(left <= a <= right and low <= b <= high for a, b in points)
+    assert left < 100 < right  # the mark, too
 
 
 def test_the_page(sigmoid_loss: Diagnosis, tmp_path: Path, browser_page: Page) -> None:
     gain = Comparison(before=0.1, after=0.9, steps=400, images=10_000, held=2_500)
-    path = write_page(sigmoid_loss, tmp_path / "doctor.html", gain)
+    path = write_diagnosis_page(sigmoid_loss, tmp_path / "doctor.html", gain)
     text = path.read_text()
     assert len(text) < 1_000_000 and "http" not in text.replace("http-equiv", "")
     for width in (1280, 390):

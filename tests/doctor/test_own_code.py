@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.special import log_softmax, softmax
 
-from tenfold.doctor.examine import check_own_code
+from tenfold.doctor.checks_step import check_own_code
 from tenfold.errors import UsageError
 
 

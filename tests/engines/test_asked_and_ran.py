@@ -13,15 +13,16 @@ from tenfold import change_recipe, get_recipe, helpers
 from tenfold.arrays import ImageDataset
 from tenfold.classifier import Classifier, ModelCard
 from tenfold.cli import main
+from tenfold.data.load import DataRequest
 from tenfold.engines import create
-from tenfold.engines.create import check_engine, choose_engine, create_engine
+from tenfold.engines.create import check_engine, create_engine
 from tenfold.errors import DataError, MissingDependencyError, ModelError, UsageError
 from tenfold.networks.engine import EngineOptions
 from tenfold.networks.shapes import initial_weights
 from tenfold.reader.line_reader import LineReader, load_reader
 from tenfold.runs.run import start_run
-from tenfold.training.ensemble import train
 from tenfold.training.folds import cross_validate
+from tenfold.training.loop import train
 
 SMALL = change_recipe(get_recipe("mlp-small"), {"training.epochs": 1})
 CARD = ModelCard(SMALL, tuple("0123456789"), (28, 28), 0.5, 0.5)
@@ -37,8 +38,7 @@ def refused(
         raise AssertionError("data were read")
 
     monkeypatch.chdir(tmp_path)
-    for module in ("tenfold.data.load", "tenfold.runs.run"):
-        monkeypatch.setattr(f"{module}.load_dataset", no_data)
+    monkeypatch.setattr("tenfold.data.load.DataRequest._open", no_data)
 
     def run(*arguments: str) -> str:
         monkeypatch.setattr("sys.argv", ["tenfold", *arguments])
@@ -130,19 +130,20 @@ def test_python_refuses_the_same(blobs: ImageDataset) -> None:
 
 
 def test_auto_takes_what_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    network = SMALL.plan((28, 28), 10)
-    assert choose_engine("auto", network) == "numpy"
-    assert choose_engine("auto", network, precision="bfloat16") == "torch"
-    assert choose_engine("auto", network, device="cuda") == "torch"
+    half = change_recipe(SMALL, {"training.precision": "bfloat16"})
+    assert check_engine(SMALL) == "numpy"
+    assert check_engine(half) == create._choose_for(SMALL, "auto", "cuda") == "torch"
     monkeypatch.setattr(create, "find_spec", lambda _: None)
     with pytest.raises(MissingDependencyError, match="bfloat16"):
-        check_engine(change_recipe(SMALL, {"training.precision": "bfloat16"}))
+        check_engine(half)
 
 
 def test_what_ran_is_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "many")
     recipe = change_recipe(SMALL, {"training.precision": "auto"})
-    outcome = start_run(recipe, source="sample", device="auto", run_dir=tmp_path / "run", engine="numpy")
+    outcome = start_run(
+        recipe, data=DataRequest("sample"), device="auto", run_dir=tmp_path / "run", engine="numpy"
+    )
     kept = json.loads((outcome.run.folder / "environment.json").read_text())
     found = {key: kept[key] for key in ("engine", "device", "precision", "epochs")}
     assert found == {"engine": "numpy", "device": "cpu", "precision": "float32", "epochs": 1}

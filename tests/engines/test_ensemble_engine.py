@@ -13,9 +13,10 @@ from scipy.special import softmax as scipy_softmax
 
 from tenfold.arrays import Batch
 from tenfold.classifier import Classifier, ModelCard
-from tenfold.engines import ensemble
-from tenfold.engines.ensemble import MOVES, EnsembleEngine, move_images, split_members
+from tenfold.engines.create import split_members
 from tenfold.errors import ModelError, UsageError
+from tenfold.networks import engine as ensemble
+from tenfold.networks.engine import MOVES, EnsembleEngine, move_images
 from tenfold.networks.shapes import initial_weights
 from tenfold.recipes.load import recipe_from_dict
 from tenfold.recipes.schema import Recipe

@@ -10,12 +10,11 @@ import pytest
 
 from tenfold.arrays import Batch
 from tenfold.engines.create import create_engine
-from tenfold.engines.ensemble import build_engine
 from tenfold.networks.engine import EngineOptions
 from tenfold.networks.layers import parse_layers
 from tenfold.networks.shapes import Network, initial_weights, plan_network
 from tenfold.numpy_engine.network import RunningNetwork
-from tenfold.numpy_engine.runtime.batches import AnsweringNetwork
+from tenfold.numpy_engine.runtime.answers import AnsweringNetwork
 from tenfold.numpy_engine.runtime.memory import ParameterStore
 from tenfold.settings import LossSettings
 
@@ -168,7 +167,7 @@ def test_gradient_of_an_ensemble_is_that_of_its_own_logits(members: int, views: 
     parts = [{name: 2 * v for name, v in weights_of(network, seed).items()} for seed in range(members)]
     joined = {f"member{i}.{name}": v for i, part in enumerate(parts, 1) for name, v in part.items()}
     options = EngineOptions(mean=0.3, std=0.4, precision="float64")
-    ensemble = build_engine(engine, network, joined if members > 1 else parts[0], options, views=views)
+    ensemble = create_engine(engine, network, joined if members > 1 else parts[0], options, views=views)
     images, outputs = images_of(1).astype(float), np.array([[1.0, -1.0, 0.0, 0.5]])
     found = ensemble.input_gradient(images, outputs)[0]
     step = 12.0  # pixels; float32 logits, so a long way, and a curve of third order left over
@@ -186,7 +185,7 @@ def test_features_of_an_ensemble_average_the_members_cosines() -> None:
     network, images = network_of("mlp"), images_of(6)
     parts = [weights_of(network, seed) for seed in range(3)]
     joined = {f"member{i}.{name}": v for i, part in enumerate(parts, 1) for name, v in part.items()}
-    rows = build_engine("numpy", network, joined, OPTIONS, views=5).features(images).astype(float)
+    rows = create_engine("numpy", network, joined, OPTIONS, views=5).features(images).astype(float)
     assert rows.shape == (6, 3 * 7)
     singles = [
         create_engine("numpy", network, part, OPTIONS).features(images).astype(float) for part in parts

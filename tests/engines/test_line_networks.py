@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from tenfold.arrays import Batch
-from tenfold.engines.check import check_recipe
-from tenfold.engines.create import create_engine
+from tenfold.engines.create import check_recipe, create_engine
 from tenfold.errors import RecipeError, UsageError
 from tenfold.networks.engine import EngineOptions
 from tenfold.networks.layers import parse_layers

@@ -13,9 +13,10 @@ from sklearn.metrics import log_loss
 
 from tenfold import Classifier, DigitClassifier, ImageDataset, get_recipe, train
 from tenfold.errors import RecipeError, TenfoldError
-from tenfold.estimator import learning
-from tenfold.estimator.learning import EpochLines
+from tenfold.estimator import classifier
+from tenfold.estimator.classifier import EpochLines
 from tenfold.recipes.load import change_recipe
+from tenfold.training.loop import Steps
 
 ENGINES = ["numpy", "torch"]
 Pair = tuple[ImageDataset, ImageDataset]
@@ -330,6 +331,6 @@ def test_data_that_do_not_fit(blobs: ImageDataset, monkeypatch: pytest.MonkeyPat
     model = quick(epochs=1).fit(blobs.images, names)
     with pytest.raises(ValueError, match=r"pictures of \(10, 12\)"):
         model.predict(blobs.images.transpose(0, 2, 1))
-    monkeypatch.setattr(learning, "_pass", lambda *args, **kw: float("nan"))
+    monkeypatch.setattr(classifier, "run_steps", lambda *_: Steps(images=1, loss=float("nan")))
     with pytest.raises(TenfoldError, match="take a smaller learning_rate"):
         model.partial_fit(blobs.images, names)

@@ -31,7 +31,7 @@ def strokes() -> np.ndarray:
 
 def test_there_are_fifteen_of_five() -> None:
     assert len(NAMES) == 15 and SEVERITIES == 5
-    assert all(len(corruption.amounts) == 5 for corruption in CORRUPTIONS.values())
+    assert all(len(amounts) == 5 for _, *amounts in CORRUPTIONS.values())
 
 
 @pytest.mark.parametrize("name", NAMES)

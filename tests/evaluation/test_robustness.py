@@ -12,7 +12,7 @@ from tenfold.classifier import Classifier
 from tenfold.errors import DataError, ModelError, UsageError
 from tenfold.evaluation.robustness import CORRUPTIONS, Robustness, corrupt, measure_robustness
 from tenfold.recipes.load import change_recipe, get_recipe
-from tenfold.training.ensemble import train
+from tenfold.training.loop import train
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from tenfold.arrays import ImageDataset
 from tenfold.classifier import Classifier, ModelCard
 from tenfold.networks.shapes import initial_weights
 from tenfold.recipes.load import recipe_from_dict
-from tenfold.training.ensemble import train
+from tenfold.training.loop import train
 
 LINEAR = ["flatten", "linear classes"]
 SMOOTH = [

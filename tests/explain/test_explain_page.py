@@ -16,16 +16,15 @@ from small_models import LINEAR, MLP, small_classifier, small_images
 
 from tenfold.arrays import ImageDataset
 from tenfold.errors import UsageError
-from tenfold.explain.explanation import Explanation, explain_predictions
-from tenfold.explain.subject import Shown, mark_boxes
-from tenfold.show.explanation import check_target, write_explanation
+from tenfold.explain.explanation import Explanation, Subject, explain_predictions
+from tenfold.show.explanation import check_target, mark_boxes, write_explanation
 
 LONG = tuple(f"a-class-with-a-rather-long-name-without-a-space-{k}" * 2 for k in range(14))
 CASES = ["digits", "linear", "long names", "nothing"]
 
 
 @cache
-def explanations_of(case: str) -> tuple[list[Explanation], Shown]:
+def explanations_of(case: str) -> tuple[list[Explanation], Subject]:
     layers = LINEAR if case == "linear" else MLP
     names = LONG if case == "long names" else tuple("0123456789")
     options = {"rejects": True, "least_confidence": 0.9} if case == "digits" else {}
@@ -41,7 +40,9 @@ def explanations_of(case: str) -> tuple[list[Explanation], Shown]:
     found = explain_predictions(classifier, predictions, dataset=dataset, truth=truth)
     picture = None if case == "linear" else Image.new("RGB", (400, 160), (240, 240, 235))
     notes = ("No neighbours: <the data> are gone & nobody knows where.",) if case == "linear" else ()
-    return found, Shown("a <picture> & more.jpg", "runs/a-model", picture, (200, 80), notes)
+    return found, Subject(
+        "a <picture> & more.jpg", tuple(predictions), picture, (200, 80), model="runs/a-model", notes=notes
+    )
 
 
 @pytest.fixture(scope="module", params=CASES)
@@ -106,7 +107,7 @@ def test_picture_of_every_case(case: str, tmp_path: Path) -> None:
 
 def test_boxes_stand_where_the_digits_do() -> None:
     found, shown = explanations_of("digits")
-    drawn = np.asarray(mark_boxes(shown, [found[1].prediction], 400)).astype(int)
+    drawn = np.asarray(mark_boxes(replace(shown, predictions=(found[1].prediction,)), 400)).astype(int)
     changed = np.argwhere((drawn != (240, 240, 235)).any(axis=2))
     # the box (30, 20, 58, 60) of 200 x 80 pixels, twice as large, and 3 pixels around it
     assert changed.min(axis=0).tolist() == [37, 57] and changed.max(axis=0).tolist() == [123, 119]

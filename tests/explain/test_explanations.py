@@ -20,13 +20,12 @@ from tenfold.explain.explanation import (
     explain_predictions,
     find_neighbours,
 )
-from tenfold.show.components import difference
-from tenfold.show.explanation_words import (
+from tenfold.show.components import difference, probability
+from tenfold.show.explanation import (
     draw_blocks,
     draw_marks,
     explain_verdict,
     likeliest,
-    percent,
     tell_neighbours,
     tell_runner_up,
 )
@@ -202,7 +201,7 @@ def test_as_a_dictionary_it_is_json(explained: Explanation) -> None:
 
 
 def test_shares_are_never_all_and_never_nothing() -> None:
-    assert [percent(share) for share in (1.0, 0.9994, 0.5, 0.0005, 0.0)] == [
+    assert [probability(share) for share in (1.0, 0.9994, 0.5, 0.0005, 0.0)] == [
         "over 99.9 %", "99.9 %", "50.0 %", "0.1 %", "under 0.1 %",
     ]  # fmt: skip
     assert [difference(value, 2) for value in (1.25, -0.3, -0.001)] == ["+1.25", "−0.30", "0.00"]
@@ -259,7 +258,9 @@ def test_what_is_said_of_neighbours(explained: Explanation) -> None:
 
 
 def test_the_line_of_the_likeliest(explained: Explanation) -> None:
-    assert likeliest(explained, 2).startswith(f"{NAMES[explained.winner]} {percent(explained.probs.max())}")
+    assert likeliest(explained, 2).startswith(
+        f"{NAMES[explained.winner]} {probability(explained.probs.max())}"
+    )
 
 
 # on the terminal

@@ -20,7 +20,7 @@ from tenfold.explain.attributions import (
     saliency_map,
     smooth_gradient,
 )
-from tenfold.pictures.drawing import AGAINST, FOR, lay_over
+from tenfold.pictures.drawing import Palette, lay_over
 
 ENGINES = [
     "numpy",
@@ -222,7 +222,7 @@ def test_colours_are_told_apart_by_every_kind_of_colour_vision() -> None:
         "deutan": (0.3673, 0.8606, -0.2280, 0.2801, 0.6725, 0.0474, -0.0118, 0.0429, 0.9689),
         "tritan": (1.2555, -0.0767, -0.1788, -0.0784, 0.9308, 0.1476, 0.0047, 0.6914, 0.3039),
     }  # fmt: skip
-    colours = (np.array([FOR, AGAINST]) / 255) ** 2.2
+    colours = (np.array([Palette.FOR, Palette.AGAINST]) / 255) ** 2.2
     for matrix in kinds.values():
         seen = np.clip(colours @ np.reshape(matrix, (3, 3)).T, 0, 1) ** (1 / 2.2)
         assert np.linalg.norm(seen[0] - seen[1]) > 0.4

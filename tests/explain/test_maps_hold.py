@@ -24,7 +24,7 @@ from tenfold.explain.attributions import (
 )
 from tenfold.networks.shapes import initial_weights
 from tenfold.pictures.lines import PAPER
-from tenfold.reader.alphabet import CHARACTERS
+from tenfold.reader.decode import CHARACTERS
 from tenfold.reader.explain import decisive_pixels
 from tenfold.reader.line_reader import LineReader, load_reader
 from tenfold.reader.reading import Line

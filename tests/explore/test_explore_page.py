@@ -13,7 +13,7 @@ from looked_at import explorations, letters
 from PIL import Image
 
 from tenfold.errors import UsageError
-from tenfold.explore.look import get_record
+from tenfold.explore.look import Record
 from tenfold.show.data_page import write_page, write_poster
 
 needs_chromium = pytest.mark.skipif(find_chromium() is None, reason="no Chromium is installed")
@@ -49,7 +49,7 @@ def test_the_same_data_make_the_same_page(pages: dict[str, Path], tmp_path: Path
 
 
 def test_the_record_that_was_asked_for(tmp_path: Path) -> None:
-    record = get_record(letters(), 43)
+    record = Record.find(letters(), 43)
     text = write_page(explorations()["letters"], tmp_path / "a.html", record=record).read_text("utf-8")
     assert "letters (test), image 3<br>label <strong>b</strong>" in text
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from looked_at import explorations, letters
 from rich.console import Console
 
-from tenfold.explore.look import Record, get_record
-from tenfold.show.components import half_blocks
-from tenfold.show.data_terminal import bar, number_lines, print_exploration, print_record, shrink, skyline
+from tenfold.explore.look import Record
+from tenfold.show.components import half_blocks, shrink
+from tenfold.show.data_terminal import bar, number_lines, print_exploration, print_record, skyline
 
 
 def printed(kind: str, *, colours: bool) -> str:
@@ -106,7 +106,7 @@ def test_a_record_on_a_terminal_and_in_a_pipe(terminal: bool) -> None:
         print_record(record, Console(file=file, width=40, soft_wrap=True, force_terminal=terminal))
         return re.sub(r"\x1b\[[0-9;]*m", "", file.getvalue()).splitlines()
 
-    record = get_record(letters(), 43)
+    record = Record.find(letters(), 43)
     lines = show(record)
     assert lines[0] == "letters (test), image 3: label b"
     assert f"mean {record.image.mean():.1f}" in lines[1]

@@ -12,9 +12,9 @@ from looked_at import explorations, letters, noise
 
 from tenfold.arrays import ImageDataset
 from tenfold.errors import DataError, UsageError
-from tenfold.explore.look import explore_dataset, get_record
+from tenfold.explore.look import Record, explore_dataset
+from tenfold.show.components import count_of
 from tenfold.show.data_terminal import (
-    count_of,
     duplicate_sentences,
     group_line,
     imbalance_sentence,
@@ -91,7 +91,7 @@ def test_parts_leaks_and_conflicts() -> None:
         duplicate_sentences(seen)[0]
         == "equal: 6 images in 3 groups, 2 across train and test, 1 labelled differently"
     )
-    assert group_line(seen, seen.groups[0]) == (
+    assert group_line(seen, seen.groups[0].rows, seen.groups[0].likeness) == (
         "train 5 (a), test 3 (b): equal, across train and test, labelled differently"
     )
 
@@ -146,27 +146,27 @@ def test_parts_that_do_not_fit_each_other() -> None:
 
 def test_words() -> None:
     assert [count_of(n, "group") for n in (0, 1, 1200)] == ["0 groups", "1 group", "1,200 groups"]
-    rows = dict(pixel_rows(explore_dataset(letters()).pixels))
+    rows = dict(pixel_rows(explore_dataset(letters())))
     assert rows["mean"].endswith(f"{explore_dataset(letters()).pixels.mean / 255:.4f}")
 
 
 def test_a_record_by_its_number() -> None:
     parts = letters()
-    record = get_record(parts, 43)
+    record = Record.find(parts, 43)
     assert (record.split, record.index, record.label) == ("test", 3, "b")
     np.testing.assert_array_equal(record.image, parts["test"].images[3])
     assert record.title == "letters (test), image 3"
     assert record.to_dict()["pixels"] == parts["test"].images[3].tolist()
     with pytest.raises(UsageError, match="image 50 of 50; expected 0 to 49"):
-        get_record(parts, 50)
+        Record.find(parts, 50)
 
 
 @pytest.mark.mnist
 def test_mnist_as_everyone_knows_it(mnist_dir) -> None:
     """The counts of Yann LeCun's page, and the mean and spread that every recipe standardises with."""
-    from tenfold.data.load import load_parts
+    from tenfold.data.load import DataRequest
 
-    seen = explore_dataset(load_parts("mnist", data_dir=mnist_dir))
+    seen = explore_dataset(DataRequest("mnist", "all", mnist_dir).load_parts())
     assert seen.parts == {"train": 60_000, "test": 10_000}
     assert seen.counts[0].tolist() == [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
     assert seen.counts[1].tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]

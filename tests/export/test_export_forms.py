@@ -15,10 +15,9 @@ from tenfold.classifier import Classifier
 from tenfold.errors import FigureNotMetError, MissingDependencyError, UsageError
 from tenfold.evaluation.evaluate import evaluate
 from tenfold.export import forms
-from tenfold.export.card import write_card
-from tenfold.export.forms import FORMS, Source, default_place, export_as
+from tenfold.export.forms import FORMS, Source, default_place, export_as, write_card
 from tenfold.export.onnx_file import export_onnx
-from tenfold.reader.alphabet import OUTPUTS
+from tenfold.reader.decode import OUTPUTS
 from tenfold.reader.line_reader import load_reader
 from tenfold.recipes.load import get_recipe
 
@@ -147,7 +146,7 @@ def test_made_up_images_are_always_the_same_and_not_all_alike() -> None:
 
 
 def card_of(classifier: Classifier, path: Path, **more: Any) -> str:
-    return write_card(classifier, path / "card.md", name="mine", **more).read_text()
+    return write_card(Source(classifier, "mine", **more), path / "card.md").read_text()
 
 
 def test_the_card_tells_figures_data_and_limits(tmp_path: Path) -> None:
@@ -186,14 +185,14 @@ def test_the_card_of_a_model_whose_run_is_gone(tmp_path: Path) -> None:
 
 def test_the_card_of_a_line_reader(tmp_path: Path) -> None:
     reader = load_reader().with_card(temperature=1.25, least_confidence=0.375)
-    text = write_card(reader, tmp_path / "card.md", name="mine", saved="mine-folder").read_text()
+    text = write_card(Source(reader, "mine", "mine-folder"), tmp_path / "card.md").read_text()
     count = sum(value.size for name, value in reader.engine.weights().items() if "running" not in name)
     assert (
         f"{count:,} parameters" in text and "temperature 1.25" in text and "less probable than 0.375" in text
     )
     assert 'load_reader("mine-folder")' in text and "tenfold read --model mine-folder picture.jpg" in text
     assert 'InferenceSession("mine.onnx")' in text
-    built_in = write_card(reader, tmp_path / "own.md", name="reader", told="# A reader\n").read_text()
+    built_in = write_card(Source(reader, "reader", told="# A reader\n"), tmp_path / "own.md").read_text()
     assert built_in.startswith("# A reader\n\n## How to load it\n") and "load_reader()" in built_in
     assert "tenfold read picture.jpg" in built_in
 

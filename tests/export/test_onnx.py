@@ -33,8 +33,7 @@ from tenfold.networks.layers import LAYER_KINDS, parse_layers
 from tenfold.networks.shapes import plan_network
 from tenfold.numpy_engine.runtime.answers import fold_network
 from tenfold.pictures.lines import make_strip
-from tenfold.reader.alphabet import CHARACTERS
-from tenfold.reader.decode import decode
+from tenfold.reader.decode import CHARACTERS, decode
 from tenfold.reader.line_reader import load_reader
 from tenfold.reader.reading import COLUMN_WIDTH
 from tenfold.recipes.load import get_recipe, list_recipes
@@ -228,16 +227,8 @@ def test_the_layers_of_a_line_network_take_any_width() -> None:
     folded, values = fold_network(network, weights)
     graph = Graph(any_width=True)
     graph.add("Identity", add_layers(graph, folded.layers, values, "inputs"), name="logits")
-    helper, floats = graph.onnx.helper, graph.onnx.TensorProto.FLOAT
-    ends = [
-        [helper.make_tensor_value_info(name, floats, shape)]
-        for name, shape in (("inputs", ["N", 1, 32, "W"]), ("logits", ["N", "T", 7]))
-    ]
-    model = helper.make_model(
-        helper.make_graph(graph.nodes, "line", *ends, graph.initializers()),
-        opset_imports=[helper.make_opsetid("", 17)],
-        ir_version=8,
-    )
+    inputs = graph.describe("inputs", "FLOAT", ["N", 1, 32, "W"])
+    model = graph.to_model([inputs], [graph.describe("logits", "FLOAT", ["N", "T", 7])])
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     engine = create_engine("numpy", network, weights, EngineOptions(loss=LossSettings(name="ctc")))
     for width in (40, 72):

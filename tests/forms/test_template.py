@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tenfold.errors import DataError, TenfoldError
-from tenfold.forms.propose import propose_form, write_form
+from tenfold.forms.fields import propose_form
 from tenfold.forms.template import Check, Field, Form, load_form
 from tenfold.pictures.open import open_picture
 
@@ -126,8 +126,8 @@ def test_a_form_is_proposed_from_an_example(tmp_path: Path) -> None:
     left, top, right, bottom = form.fields[0].box
     assert abs(left * 620 - 303) < 3 and abs(top * 460 - 93) < 3
     assert abs(right * 620 - 458) < 3 and abs(bottom * 460 - 158) < 3
-    write_form(form, tmp_path / "marks.toml")
+    form.write(tmp_path / "marks.toml")
     assert (tmp_path / "marks.png").read_bytes() == picture.read_bytes()
     assert [each.name for each in load_form(tmp_path / "marks.toml").fields] == ["a", "total"]
     with pytest.raises(TenfoldError, match=r"marks\.toml is there already"):
-        write_form(form, tmp_path / "marks.toml")
+        form.write(tmp_path / "marks.toml")

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tenfold.augmentation import AugmentationDraws, draw_augmentation, find_sources
+from tenfold.augmentation import AugmentationDraws, draw_augmentation
 from tenfold.settings import AugmentationSettings
 
 SHAPE = (7, 9, 6)  # N, H, W
 
 
 def positions(draws: AugmentationDraws) -> np.ndarray:
-    sources = find_sources(draws, SHAPE)
+    sources = draws.find_sources(SHAPE)
     assert sources is not None
     places = (sources.rows @ sources.grid).reshape(2, *SHAPE)
     return places if sources.displacement is None else places + sources.displacement
@@ -60,7 +60,7 @@ def test_positions_are_those_of_the_definition(settings: dict[str, float]) -> No
 
 
 def test_nothing_moves_without_a_map() -> None:
-    assert find_sources(AugmentationDraws(stroke=np.ones(7, np.float32)), SHAPE) is None
+    assert AugmentationDraws(stroke=np.ones(7, np.float32)).find_sources(SHAPE) is None
 
 
 def test_draws_and_shared_grid_stay_as_they_are() -> None:

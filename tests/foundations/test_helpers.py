@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tenfold.helpers import ENDED, NO_ANSWER, TOO_LATE, ask_helpers, is_gone, name_process
+from tenfold.helpers import NoAnswer, ProcessName, ask_helpers
 
 MODULE = """
     import os, sys, time
@@ -75,20 +75,19 @@ def test_answers_come_in_the_order_of_the_questions(module: str) -> None:
 def test_what_a_helper_leaves_is_told(module: str, last: str) -> None:
     answered = list(ask_helpers(module, [*range(6), last, *range(6)], 2))
     assert len(answered) == 13
-    assert answered[6] == (last, NO_ANSWER), "the other helper goes on, or nobody does"
-    assert all(answer is NO_ANSWER or answer[1] == question for question, answer in answered)
-    assert all(answer is not NO_ANSWER for _, answer in answered[:6])
+    assert answered.pop(6) == (last, NoAnswer.ENDED), "it is not to be answered here"
+    assert all(answer[1] == question for question, answer in answered), "another helper takes its place"
 
 
 def test_helpers_that_do_not_start_leave_everything(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.executable", "/bin/false")
-    assert list(ask_helpers("any", [1, 2, 3], 2)) == [(each, NO_ANSWER) for each in (1, 2, 3)]
+    assert list(ask_helpers("any", [1, 2, 3], 2)) == [(each, NoAnswer.UNASKED) for each in (1, 2, 3)]
 
 
 def test_what_takes_too_long_is_given_up(module: str) -> None:
     """So is what ends two helpers; the questions after them are answered by others."""
     answered = dict(ask_helpers(module, [1, "hang", 2, "end", 3], 1, timeout=2.0))
-    assert answered["hang"] is TOO_LATE and answered["end"] is ENDED
+    assert answered["hang"] is NoAnswer.LATE and answered["end"] is NoAnswer.ENDED
     processes = [answered[number][2] for number in (1, 2, 3)]
     assert len(set(processes)) == 3, "each is another one"
     wait_until_gone(set(processes))
@@ -96,7 +95,9 @@ def test_what_takes_too_long_is_given_up(module: str) -> None:
 
 def test_helpers_that_do_not_start_leave_everything_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.executable", "/bin/false")
-    assert list(ask_helpers("any", [1, 2, 3], 1, timeout=5.0)) == [(each, NO_ANSWER) for each in (1, 2, 3)]
+    assert list(ask_helpers("any", [1, 2, 3], 1, timeout=5.0)) == [
+        (each, NoAnswer.UNASKED) for each in (1, 2, 3)
+    ]
 
 
 def test_who_wants_no_more_ends_them(module: str) -> None:
@@ -136,11 +137,11 @@ def test_a_parent_that_is_killed_leaves_none(module: str, tmp_path: Path) -> Non
 
 def test_processes_that_are_gone() -> None:
     """Of this machine only; a number that another process has by now is not the one that was meant."""
-    ask = [sys.executable, "-c", "from tenfold.helpers import name_process; print(name_process())"]
+    ask = [sys.executable, "-c", "from tenfold.helpers import ProcessName; print(ProcessName.own())"]
     ended = subprocess.run(ask, capture_output=True, text=True, check=True).stdout.strip()
-    own = name_process()
-    assert not is_gone(own) and is_gone(ended)
+    own = ProcessName.own()
+    assert not own.is_gone() and ProcessName(ended).is_gone()
     host, number, start = own.rsplit(" ", 2)
-    assert is_gone(f"{host} {number} {int(start) + 1}") == bool(start)
+    assert ProcessName(f"{host} {number} {int(start) + 1}").is_gone() == bool(start)
     for name in ("", "text", f"elsewhere {number} {start}", f"{host} many {start}"):
-        assert not is_gone(name)
+        assert not ProcessName(name).is_gone()

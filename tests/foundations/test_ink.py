@@ -11,9 +11,8 @@ from PIL import Image, ImageDraw
 from scipy.ndimage import center_of_mass
 
 from tenfold.errors import DataError
-from tenfold.pictures.normalize import fit_picture, normalize_ink
+from tenfold.pictures.normalize import find_background, fit_picture, normalize_ink
 from tenfold.pictures.open import open_grey
-from tenfold.pictures.paper import find_background
 
 
 def seven(side: int = 120, width: int = 12, left: int = 20, top: int = 30, height: int = 60) -> np.ndarray:

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from tenfold.errors import RecipeError
-from tenfold.networks.layers import LAYER_KINDS, LayerSpec, change_layers, layer_numbers, parse_layers
+from tenfold.networks.layers import LAYER_KINDS, LayerSpec, parse_layers
 from tenfold.networks.shapes import INITIALISATIONS, Parameter, initial_weights, plan_network
+from tenfold.recipes.load import change_layers, layer_numbers
 
 ONE_OF_EACH = [
     "pixel-unshuffle 2", "conv 8 3x3 stride 2 padding 1", "batch-norm", "relu",

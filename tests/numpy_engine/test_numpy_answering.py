@@ -14,9 +14,8 @@ from tenfold.networks.engine import EngineOptions
 from tenfold.networks.layers import LAYER_KINDS, parse_layers
 from tenfold.networks.shapes import Network, initial_weights, plan_network
 from tenfold.numpy_engine.engine import NumpyEngine
-from tenfold.numpy_engine.runtime.answers import fold_network
-from tenfold.numpy_engine.runtime.batches import CHUNK_NUMBERS, AnsweringNetwork
-from tenfold.numpy_engine.runtime.threads import blas_threads, one_blas_thread
+from tenfold.numpy_engine.runtime.answers import CHUNK_NUMBERS, AnsweringNetwork, fold_network
+from tenfold.numpy_engine.runtime.products import _Blas, blas_threads, own_threads
 
 OPTIONS = EngineOptions(mean=0.2, std=0.4)
 READER = [
@@ -185,8 +184,8 @@ def test_learning_is_the_same_with_questions_in_between() -> None:
 
 def test_large_batches_on_several_threads_and_many_askers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each image's answer is its own, whoever asks at the same time."""
-    monkeypatch.setattr("tenfold.numpy_engine.runtime.threads._set_threads", lambda count: None)
-    monkeypatch.setattr("tenfold.numpy_engine.runtime.threads.blas_threads", lambda: 3)
+    blas = _Blas(get=lambda: 3)
+    monkeypatch.setattr("tenfold.numpy_engine.runtime.products._blas", lambda: blas)
     network = network_of(READER)
     answering = AnsweringNetwork(network, trained_weights(network), OPTIONS)
     answering.chunk = 7
@@ -215,20 +214,20 @@ def test_any_number_of_images(count: int) -> None:
     assert_equal(answers, whole[:count])
 
 
-def test_one_blas_thread_inside_and_as_before_outside() -> None:
+def test_own_threads_inside_and_as_before_outside() -> None:
     before = blas_threads()
-    with one_blas_thread() as outer:
+    with own_threads() as outer:
         assert outer == before and blas_threads() == 1
-        with one_blas_thread() as inner:
+        with own_threads() as inner:
             assert inner == before and blas_threads() == 1
         assert blas_threads() == 1
     assert blas_threads() == before
-    with pytest.raises(ValueError, match="inside"), one_blas_thread():
+    with pytest.raises(ValueError, match="inside"), own_threads():
         raise ValueError("inside")
     assert blas_threads() == before
 
 
 def test_without_openblas_nothing_is_switched(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tenfold.numpy_engine.runtime.threads._switch", lambda: None)
-    with one_blas_thread() as threads:
+    monkeypatch.setattr("tenfold.numpy_engine.runtime.products._blas", _Blas)
+    with own_threads() as threads:
         assert threads == blas_threads() == 1

@@ -9,7 +9,7 @@ from scipy import ndimage
 from torch.nn import functional as F
 
 from tenfold.augmentation import AugmentationDraws, draw_augmentation
-from tenfold.numpy_engine.runtime.augment import augment
+from tenfold.numpy_engine.runtime.batches import augment
 from tenfold.settings import AugmentationSettings
 
 

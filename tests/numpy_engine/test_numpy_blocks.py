@@ -18,7 +18,7 @@ from tenfold.networks.shapes import Network, initial_weights, plan_network
 from tenfold.numpy_engine.engine import NumpyEngine
 from tenfold.numpy_engine.runtime import batches, products
 from tenfold.numpy_engine.runtime.batches import learns_by_image
-from tenfold.numpy_engine.runtime.products import add_up_outer, multiply_rows
+from tenfold.numpy_engine.runtime.products import outer_sum, product
 from tenfold.settings import LossSettings
 
 MLP = ["flatten", "linear 12", "relu", "linear classes"]
@@ -57,7 +57,7 @@ def differentiated(
     options = EngineOptions(loss=loss, mean=mean, std=0.4, precision=precision)
     engine = NumpyEngine(network, initial_weights(network, "torch", seed=1), options)
     engine.blocks.length = length
-    result = engine.differentiate(batch)
+    result = engine.train_step(batch, learning_rate=0.0)
     return result.loss, result.correct, engine.store.gradients
 
 
@@ -69,7 +69,7 @@ def threads(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> 
     def pretend() -> Iterator[int]:
         yield request.param
 
-    monkeypatch.setattr(batches, "one_blas_thread", pretend)
+    monkeypatch.setattr(batches, "own_threads", pretend)
     return request.param
 
 
@@ -116,7 +116,7 @@ def test_threads_are_as_quiet_about_overflow_as_their_caller(threads: int) -> No
     engine.blocks.length = 5
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("error")
-        engine.differentiate(batch)
+        engine.train_step(batch, learning_rate=0.0)
 
 
 @pytest.mark.parametrize(
@@ -141,16 +141,16 @@ SHAPES = [(128, 784, 128), (1000, 784, 10), (37, 5, 3), (1003, 288, 32), (1, 784
 def test_products_in_pieces(
     rows: int, inner: int, units: int, dtype: type, in_place: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(products, "multiplies_in_place", lambda: in_place)
-    monkeypatch.setattr(products, "blas_threads", lambda: 1)
+    blas = products._Blas(kernels="SkylakeX" if in_place else "Haswell")
+    monkeypatch.setattr(products, "_blas", lambda: blas)
     rng = np.random.default_rng(0)
     inputs, weight, gradient = (
         rng.standard_normal(shape).astype(dtype) for shape in ((rows, inner), (units, inner), (rows, units))
     )
     bound = 1e-12 if dtype is np.float64 else 3e-4
-    outputs = multiply_rows(inputs, weight.T, np.empty((rows, units), dtype))
+    outputs = product(inputs, weight.T, np.empty((rows, units), dtype))
     exact = np.einsum("mk,nk->mn", inputs.astype(float), weight.astype(float))
     np.testing.assert_allclose(outputs, exact, rtol=bound, atol=bound)
-    product = add_up_outer(gradient, inputs, np.empty((units, inner), dtype))
+    sums = outer_sum(gradient, inputs, np.empty((units, inner), dtype))
     exact = np.einsum("mn,mk->nk", gradient.astype(float), inputs.astype(float))
-    np.testing.assert_allclose(product, exact, rtol=bound, atol=bound)
+    np.testing.assert_allclose(sums, exact, rtol=bound, atol=bound)

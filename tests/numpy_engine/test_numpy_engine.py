@@ -18,8 +18,8 @@ from tenfold.networks.engine import Engine, EngineOptions
 from tenfold.networks.layers import parse_layers
 from tenfold.networks.shapes import Network, initial_weights, plan_network
 from tenfold.numpy_engine.engine import NumpyEngine
-from tenfold.numpy_engine.gradcheck import check_network_gradients, network_gradients
-from tenfold.numpy_engine.runtime.batches import CHUNK_NUMBERS
+from tenfold.numpy_engine.gradcheck import check_network_gradients, look_inside
+from tenfold.numpy_engine.runtime.answers import CHUNK_NUMBERS
 from tenfold.settings import AugmentationSettings, LossSettings, OptimiserSettings, ParameterGroup
 
 MLP = ["flatten", "linear 32", "relu", "dropout 0.2", "linear classes"]
@@ -88,8 +88,8 @@ def test_network_gradients_pass_central_differences(layers: list, loss: LossSett
 def test_network_gradients_equal_autograd() -> None:
     network, batch = network_of(["conv 3 3x3", "tanh", "flatten", "linear classes"]), random_batch()
     weights = initial_weights(network, "torch", seed=3)
-    options = EngineOptions(mean=0.1, std=0.3)
-    ours = network_gradients(network, weights, options, batch.images, batch.labels)
+    options = EngineOptions(mean=0.1, std=0.3, precision="float64")
+    ours = look_inside(network, weights, options, batch.images, batch.labels).gradients
     theirs = {name: torch.tensor(value).double().requires_grad_() for name, value in weights.items()}
     inputs = ((torch.tensor(batch.images).double() / 255 - 0.1) / 0.3).unsqueeze(1)
     hidden = F.conv2d(inputs, theirs["conv1.weight"], theirs["conv1.bias"]).tanh().flatten(1)

@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from tenfold.errors import RecipeError
-from tenfold.networks.engine import decays, group_factor
 from tenfold.networks.shapes import Parameter
 from tenfold.numpy_engine import optimisers
 from tenfold.numpy_engine.optimisers import OPTIMISERS
@@ -46,9 +45,8 @@ EXTRAS = [
 def torch_optimiser(s: OptimiserSettings, tensors: dict[str, torch.Tensor]) -> torch.optim.Optimizer:
     groups = []
     for p in PARAMETERS:
-        factor = group_factor(p.name, s)
+        factor, decay = s.factor_of(p.name), s.decay_of(p.role)
         tensors[p.name].requires_grad_(factor > 0)
-        decay = s.weight_decay if decays(p.role, s) else 0.0
         groups.append({"params": [tensors[p.name]], "factor": factor, "weight_decay": decay, "lr": 0.0})
     if s.name == "sgd":
         return torch.optim.SGD(groups, lr=1, momentum=s.momentum, nesterov=s.nesterov)

@@ -8,7 +8,6 @@ import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Executor, Future
-from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -22,9 +21,10 @@ from tenfold.networks.layers import parse_layers
 from tenfold.networks.shapes import initial_weights, plan_network
 from tenfold.numpy_engine.engine import NumpyEngine
 from tenfold.numpy_engine.network import build_layer
-from tenfold.numpy_engine.runtime import products, threads
+from tenfold.numpy_engine.runtime import products
 from tenfold.numpy_engine.runtime.memory import ParameterStore
-from tenfold.numpy_engine.runtime.threads import (
+from tenfold.numpy_engine.runtime.products import (
+    _Blas,
     blas_threads,
     count_workers,
     even_parts,
@@ -97,7 +97,7 @@ class NoCore(Executor):
 
 @pytest.mark.parametrize("workers", [2, 3])
 def test_nobody_waits_for_a_thread_without_a_core(workers: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(threads, "_pool", NoCore)
+    monkeypatch.setattr(products, "_pool", NoCore)
     seen: list[tuple[int, int]] = []
     share_out(PARTS, workers, lambda worker, part: seen.append((worker, part.start)))
     expected = [(worker, part.start) for worker in range(workers) for part in PARTS[worker::workers]]
@@ -105,7 +105,7 @@ def test_nobody_waits_for_a_thread_without_a_core(workers: int, monkeypatch: pyt
 
 
 def test_a_mistake_does_not_wait_for_a_thread_without_a_core(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(threads, "_pool", NoCore)
+    monkeypatch.setattr(products, "_pool", NoCore)
     with pytest.raises(ZeroDivisionError):
         share_out(PARTS, 3, lambda *_: 1 // 0)
 
@@ -113,11 +113,11 @@ def test_a_mistake_does_not_wait_for_a_thread_without_a_core(monkeypatch: pytest
 def test_work_is_shared_only_inside_own_threads_and_not_again_within(monkeypatch: pytest.MonkeyPatch) -> None:
     found: list[int] = []
     assert count_workers(10, 10**12) == 1
-    monkeypatch.setattr(threads, "one_blas_thread", lambda: nullcontext(3))
+    monkeypatch.setattr(products, "_blas", lambda: _Blas(get=lambda: 3))
     with own_threads() as count:
         assert count == 3 and count_workers(10, 10**12) == 3
         assert count_workers(2, 10**12) == 2  # no more than there are parts
-        assert count_workers(10, threads.LEAST_WORK) == 1  # too little to share
+        assert count_workers(10, products.LEAST_WORK) == 1  # too little to share
         share_out(PARTS, 3, lambda *_: found.append(count_workers(10, 10**12)))
         assert count_workers(10, 10**12) == 3
     assert found == [1] * len(PARTS) and count_workers(10, 10**12) == 1
@@ -132,9 +132,9 @@ PERCEPTRONS = [  # units of the hidden layer, images in a batch
 @pytest.fixture
 def two_blas_threads() -> Iterator[None]:
     before = blas_threads()
-    threads._set_threads(2)
+    products._blas().set(2)
     yield
-    threads._set_threads(before)
+    products._blas().set(before)
 
 
 @pytest.mark.usefixtures("two_blas_threads")
@@ -159,8 +159,8 @@ def test_a_busy_machine_gives_the_same_bits(hidden: list[str], monkeypatch: pyte
     network = plan_network(parse_layers([*hidden, "relu", "linear classes"]), (28, 28), 10)
     pictures = np.random.default_rng(0).integers(0, 256, (128, 28, 28), dtype=np.uint8)
     found = []
-    for pool in (threads._pool, NoCore):
-        monkeypatch.setattr(threads, "_pool", pool)
+    for pool in (products._pool, NoCore):
+        monkeypatch.setattr(products, "_pool", pool)
         engine = NumpyEngine(network, initial_weights(network, "torch", seed=0), EngineOptions())
         for _ in range(2):
             engine.train_step(Batch(pictures, np.arange(128) % 10), 0.1)
@@ -168,15 +168,23 @@ def test_a_busy_machine_gives_the_same_bits(hidden: list[str], monkeypatch: pyte
     np.testing.assert_array_equal(*found)
 
 
+@pytest.fixture
+def little_work_is_shared(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(products, "LEAST_WORK", 1)
+    yield
+    products._allowed.set(1)
+
+
+@pytest.mark.usefixtures("little_work_is_shared")
 @pytest.mark.parametrize("line", ["linear 40", "linear 4"])
-def test_a_shared_linear_layer_is_the_same(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_shared_linear_layer_is_the_same(line: str) -> None:
     network = plan_network(parse_layers(["flatten", line, "linear classes"]), (11, 9), 10)
     rng = np.random.default_rng(0)
     weights = initial_weights(network, "torch", seed=0)
     inputs = rng.standard_normal((37, 99))
     found = []
     for workers in (1, 3, 3):
-        monkeypatch.setattr(products, "count_workers", lambda parts, _, n=workers: min(n, parts))
+        products._allowed.set(workers)
         layer = build_layer(network.layers[1], ParameterStore.of(network, weights, np.float64))
         outputs = layer.forward(inputs, training=True).copy()
         back = layer.backward(np.cos(np.arange(outputs.size, dtype=np.float64)).reshape(outputs.shape))
@@ -190,6 +198,7 @@ def test_a_shared_linear_layer_is_the_same(line: str, monkeypatch: pytest.Monkey
 LINES = ["conv 6 3x3 padding same", "conv 6 3x3 stride 2", "conv 6 5x5 padding 1 no-bias"]
 
 
+@pytest.mark.usefixtures("little_work_is_shared")
 @pytest.mark.parametrize("line", LINES)
 def test_a_shared_convolution_is_the_same(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
     network = plan_network(parse_layers(["conv 3 1x1", line, "flatten", "linear classes"]), (11, 9), 10)
@@ -199,7 +208,7 @@ def test_a_shared_convolution_is_the_same(line: str, monkeypatch: pytest.MonkeyP
     inputs = rng.standard_normal((13, 11, 9, 3)).astype(np.float32)
     found = []
     for workers in (1, 3, 3):
-        monkeypatch.setattr(products, "count_workers", lambda parts, _, n=workers: min(n, parts))
+        products._allowed.set(workers)
         layer = build_layer(network.layers[1], ParameterStore.of(network, weights))
         outputs = layer.forward(inputs, training=True).copy()
         gradient = np.cos(np.arange(outputs.size, dtype=np.float32)).reshape(outputs.shape)
@@ -215,7 +224,7 @@ def test_a_shared_convolution_is_the_same(line: str, monkeypatch: pytest.MonkeyP
 def test_a_forked_child_has_threads_of_its_own() -> None:
     program = (
         "import os\n"
-        "from tenfold.numpy_engine.runtime.threads import share_out\n"
+        "from tenfold.numpy_engine.runtime.products import share_out\n"
         "parts, seen = [slice(0, 1), slice(1, 2)], []\n"
         "share_out(parts, 2, lambda worker, part: seen.append(worker))\n"
         "child = os.fork()\n"

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from open_checks import refusal
 from PIL import Image
 
-from tenfold.data.folders import looks_like_picture, read_image_folder
+from tenfold.data.folders import read_image_folder
 from tenfold.errors import DataError
-from tenfold.pictures.formats import is_heic
+from tenfold.pictures.formats import is_heic, looks_like_picture
 from tenfold.pictures.open import open_grey, open_picture
-from tenfold.serve.answer import check_size
-from tenfold.serve.images import Refusal
+from tenfold.serve.settings import Refusal
+from tenfold.serve.worker import is_large
 
 pytest.importorskip("pillow_heif").register_heif_opener()  # to write them
 _Turn = Image.Transpose
@@ -61,9 +61,9 @@ def test_a_photo_is_a_picture_everywhere(tmp_path: Path) -> None:
         assert looks_like_picture(tmp_path / place)
     images = read_image_folder(tmp_path, cache=tmp_path / "cache", class_names=("0", "1")).images
     np.testing.assert_array_equal(images[0], open_grey(PHOTO))
-    check_size(PHOTO, 128 * 64, large=True)
+    is_large(PHOTO, 128 * 64)
     with pytest.raises(Refusal, match="128 x 64 pixels"):
-        check_size(PHOTO, 128 * 64 - 1, large=True)
+        is_large(PHOTO, 128 * 64 - 1)
 
 
 def claiming(side: int) -> bytes:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import ndimage
 
-from tenfold.pictures.lines import distance_to_outside, find_boxes, grow_labels, label_regions
+from tenfold.pictures.lines import distance_to_outside, find_boxes, label_regions, largest_around
 
 MASKS = arrays(bool, st.tuples(st.integers(1, 9), st.integers(1, 9)))
 
@@ -36,7 +36,7 @@ def check_labels(mask: np.ndarray) -> None:
     assert count == expected_count
     np.testing.assert_array_equal(labels, expected)
     assert find_boxes(labels, count) == ndimage.find_objects(expected)
-    np.testing.assert_array_equal(grow_labels(labels), ndimage.grey_dilation(expected, size=3))
+    np.testing.assert_array_equal(largest_around(labels, 3), ndimage.grey_dilation(expected, size=3))
 
 
 def check_distances(mask: np.ndarray) -> None:

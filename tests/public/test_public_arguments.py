@@ -15,6 +15,7 @@ import tenfold
 from tenfold import Classifier, ImageDataset, LineReader, TenfoldError
 from tenfold.classifier import ModelCard
 from tenfold.networks.shapes import initial_weights
+from tenfold.reader.reading import read_line
 from tenfold.recipes.load import recipe_from_dict
 
 TINY = recipe_from_dict({"name": "tiny", "network": {"layers": ["flatten", "linear classes"]}})
@@ -194,7 +195,7 @@ def test_numbers_that_make_no_sense(blobs: ImageDataset, classifier: Classifier,
     _refused(lambda: tenfold.find_duplicates(blobs.images, others=blobs.images[0]), "others are")
     _refused(lambda: tenfold.explain_image(classifier, blobs.images[:2]), "uint8 of shape (N, 12, 10)")
     _refused(lambda: reader.read_strip(np.zeros((28, 40), np.uint8)), "uint8 of shape (32, W)")
-    _refused(lambda: reader.read_views([]), "no strips")
+    _refused(lambda: read_line(reader, []), "no strips")
     prediction = classifier.predictions(blobs.images[:1])[0]
     _refused(lambda: prediction.alternatives(-1), "count is -1")
 

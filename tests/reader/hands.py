@@ -6,15 +6,13 @@ import numpy as np
 from PIL import Image
 
 from tenfold.networks.shapes import initial_weights
-from tenfold.pictures.lines import HEIGHT, make_strip
-from tenfold.pictures.views import find_views
+from tenfold.pictures.lines import HEIGHT, find_views, make_strip
 from tenfold.reader.adapt import Example
 from tenfold.reader.adaptation import Memory, Strip
-from tenfold.reader.alphabet import DIGITS, OUTPUTS
+from tenfold.reader.decode import DIGITS, OUTPUTS
 from tenfold.reader.line_reader import LineReader, ReaderCard
 from tenfold.recipes.load import parse_recipe
-from tenfold.synthesis.distort import draw_strokes, vary
-from tenfold.synthesis.glyphs import Drawing, load_glyphs, normalise
+from tenfold.synthesis.glyphs import Drawing, draw_strokes, load_glyphs, normalise, vary
 from tenfold.synthesis.sources import Hand, Sources
 from tenfold.synthesis.strips import Mixture, StripMaker
 

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from tenfold.pictures.lines import PAPER
-from tenfold.reader.alphabet import BLANK, CHARACTERS, DIGITS, OTHER, OUTPUTS
+from tenfold.reader.decode import BLANK, CHARACTERS, DIGITS, OTHER, OUTPUTS
 from tenfold.reader.line_reader import LineReader, ReaderCard, read_recipe
 from tenfold.reader.reading import COLUMN_WIDTH, LEAD
 

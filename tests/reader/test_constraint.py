@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tenfold.errors import UsageError
-from tenfold.reader.alphabet import CHARACTERS
 from tenfold.reader.constraint import Constraint, make_constraint
+from tenfold.reader.decode import CHARACTERS
 
 WRITTEN = CHARACTERS[:-1]
 PATTERNS = [

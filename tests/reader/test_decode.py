@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 
 from tenfold.numerics import log_softmax
-from tenfold.reader.alphabet import BLANK, CHARACTERS, OUTPUTS, encode_texts
 from tenfold.reader.constraint import make_constraint
-from tenfold.reader.decode import decode, digits_of
+from tenfold.reader.decode import BLANK, CHARACTERS, OUTPUTS, decode, digits_of, encode_texts
 
 FEW = (0, 1, 2, 10, BLANK)  # outputs that the tests' strips give any probability: 0, 1, 2, "." and the blank
 

@@ -12,7 +12,7 @@ from template_reader import write
 from tenfold import LineReader, Reading, load_reader, read_pictures
 from tenfold.errors import DataError, UsageError
 from tenfold.pictures.formats import find_pages
-from tenfold.reader import many
+from tenfold.reader import many, page
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +84,7 @@ def test_a_picture_that_hangs_or_kills_is_reported_and_the_next_is_read(
     monkeypatch.syspath_prepend(tmp_path)
     ask = many.ask_helpers
     monkeypatch.setattr(many, "ask_helpers", lambda _, *rest, **named: ask("slow_reader", *rest, **named))
-    monkeypatch.setattr(many, "open_picture", refuse)
+    monkeypatch.setattr(page, "open_picture", refuse)
     names = ["hangs.png", "a.png", "kills.png", "b.png"]
     late, first, killed, second = map(str, read_pictures(reader, names, timeout=2))
     assert late.startswith("hangs.png took longer than 2 s; expected") and "--timeout" in late
@@ -101,7 +101,7 @@ def test_a_timeout_needs_a_process_even_for_one_picture(
         _: str, names: list[str], count: int, *, timeout: float, **__: object
     ) -> list[tuple[str, object]]:
         asked.append((count, timeout))
-        return [(name, many.NO_ANSWER) for name in names]
+        return [(name, many.NoAnswer.UNASKED) for name in names]
 
     monkeypatch.setattr(many, "ask_helpers", note)
     list(read_pictures(reader, paths[:1], timeout=7.5))
@@ -146,7 +146,7 @@ def test_as_many_processes_as_are_worth_it(
 
     def note(_: str, names: list[str], count: int, **__: object) -> list[tuple[str, object]]:
         asked.append(count)
-        return [(name, many.NO_ANSWER) for name in names]
+        return [(name, many.NoAnswer.UNASKED) for name in names]
 
     monkeypatch.setattr(many, "ask_helpers", note)
     monkeypatch.setattr(many, "WORTH_A_PROCESS", 4)
@@ -171,6 +171,6 @@ def test_a_wrong_form_is_refused_before_a_picture_is_opened(
     words: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(many, "open_picture", refuse)
+    monkeypatch.setattr(page, "open_picture", refuse)
     with pytest.raises(UsageError, match=words):
         read_pictures(reader, paths, **form)  # type: ignore[arg-type]

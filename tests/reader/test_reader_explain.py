@@ -13,9 +13,9 @@ from template_reader import template_reader, write
 from tenfold.arrays import Prediction
 from tenfold.errors import UsageError
 from tenfold.explain.attributions import saliency_map, winner_of
-from tenfold.pictures.drawing import CARD, COLOURS, PAPER, WIDTH, bars, paragraph, stack
+from tenfold.pictures.drawing import WIDTH, Palette, bars, paragraph, stack
 from tenfold.pictures.lines import PAPER as GROUND
-from tenfold.reader.alphabet import BLANK, CHARACTERS
+from tenfold.reader.decode import BLANK, CHARACTERS
 from tenfold.reader.explain import decisive_pixels, explain_reading
 from tenfold.reader.line_reader import LineReader, load_reader
 from tenfold.reader.many import SheetFolder
@@ -138,10 +138,10 @@ def has(sheet: Image.Image, colour: tuple[int, int, int]) -> int:
 def test_a_sheet_shows_verdicts_in_their_colours() -> None:
     sure, refused = sheet_of("7"), sheet_of("7X4")
     assert sure.mode == "RGB" and sure.width == refused.width == WIDTH
-    assert has(sure, COLOURS["digit"]) > 500 and not has(sure, COLOURS["not a digit"])
-    assert has(refused, COLOURS["not a digit"]) > 500 and has(refused, COLOURS["digit"]) > 500
+    assert has(sure, Palette.VERDICTS["digit"]) > 500 and not has(sure, Palette.VERDICTS["not a digit"])
+    assert min(has(refused, Palette.VERDICTS[each]) for each in ("not a digit", "digit")) > 500
     unsure = template_reader(least_confidence=1.1)
-    assert has(explain_reading(unsure.read(write("7")), unsure), COLOURS["unsure"]) > 500
+    assert has(explain_reading(unsure.read(write("7")), unsure), Palette.VERDICTS["unsure"]) > 500
 
 
 def find(sheet: Image.Image, pixels: np.ndarray) -> int:
@@ -194,7 +194,7 @@ def test_more_characters_make_a_longer_sheet_of_the_same_width() -> None:
 def test_any_name_and_nothing_found(name: str) -> None:
     reading = READER.read(Image.new("L", (30, 20), 255))
     sheet = explain_reading(reading, READER, name=name)
-    assert sheet.width == WIDTH and has(sheet, COLOURS["unsure"])
+    assert sheet.width == WIDTH and has(sheet, Palette.VERDICTS["unsure"])
 
 
 def test_signs_that_the_font_lacks_and_a_form_that_nothing_has() -> None:
@@ -203,7 +203,7 @@ def test_signs_that_the_font_lacks_and_a_form_that_nothing_has() -> None:
     signs = tuple(replace(each, label=sign) for each, sign in zip(line.characters, "×÷", strict=True))
     sheet = explain_reading(replace(reading, seen=(replace(line, text="×÷", characters=signs),)), READER)
     unfit = explain_reading(READER.read(write("12"), length=60), READER)
-    assert sheet.width == unfit.width == WIDTH and has(unfit, COLOURS["unsure"])
+    assert sheet.width == unfit.width == WIDTH and has(unfit, Palette.VERDICTS["unsure"])
 
 
 def test_a_page_full_of_characters_is_cut_short_and_a_large_picture_reduced() -> None:
@@ -233,7 +233,7 @@ def test_paragraphs_keep_to_their_width() -> None:
     shorter, longer = paragraph("one", 20, 180), paragraph("one two three four five six", 20, 180)
     assert shorter.height < longer.height
     assert stack([shorter, longer], gap=5).size == (180, shorter.height + longer.height + 5)
-    assert CARD != PAPER
+    assert Palette.CARD != Palette.PAPER
 
 
 # the folder

@@ -10,8 +10,7 @@ from template_reader import template_reader, write
 from tenfold.arrays import Prediction
 from tenfold.errors import DataError
 from tenfold.pictures.open import open_picture, to_grey
-from tenfold.reader.reading import Line, Reading
-from tenfold.reader.troubles import explain_verdict, find_troubles, percent
+from tenfold.reader.reading import Line, Reading, explain_verdict, find_troubles, percent
 
 READER = template_reader()
 

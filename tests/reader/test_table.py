@@ -9,10 +9,10 @@ import pytest
 from tables_drawn import MARKS, draw_table
 
 from tenfold.errors import UsageError
-from tenfold.reader.decode import Columns, make_form
 from tenfold.reader.explain import explain_reading
 from tenfold.reader.line_reader import LineReader, load_reader
 from tenfold.reader.reading import Reading, unturn_box
+from tenfold.reader.table import Columns, make_form
 
 VALUES = [["", *row[1:]] for row in MARKS]
 

@@ -11,14 +11,14 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 from tables_drawn import draw_table
 
-from tenfold.pictures.lines import make_strip
+from tenfold.pictures.lines import find_views, holds_frame, make_strip
 from tenfold.pictures.open import open_picture, to_grey
-from tenfold.pictures.views import find_views
 from tenfold.reader import page as page_module
 from tenfold.reader.constraint import Length
 from tenfold.reader.decode import Decoded, Effort, decode
 from tenfold.reader.line_reader import LineReader, load_reader
-from tenfold.reader.troubles import TOO_MUCH, are_words, choose_evenly, holds_frame, is_number, split_line
+from tenfold.reader.page import are_words, choose_evenly, is_number, split_line
+from tenfold.reader.reading import TOO_MUCH, score_strip
 
 FONT = f"{matplotlib.get_data_path()}/fonts/ttf/DejaVuSans.ttf"
 WORDS = [
@@ -150,7 +150,7 @@ def test_more_than_is_read_is_said(reader: LineReader, monkeypatch: pytest.Monke
 def test_a_search_for_what_does_not_fit_is_limited(reader: LineReader) -> None:
     grey = to_grey(open_picture(words(3, size=30)).pixels)
     x0, y0, x1, y1 = find_views(grey)[0][0]
-    logs = reader.score_strip(make_strip(grey[y0:y1, x0:x1]))
+    logs = score_strip(reader, make_strip(grey[y0:y1, x0:x1]))
     effort = Effort(steps=5_000)
     assert decode(logs, Length(60), effort).text is None and -2_000 < effort.steps < 0
     free = Effort(steps=0)

@@ -17,9 +17,9 @@ from browser import Page
 from page_hand import Hand
 
 from tenfold.reader.constraint import Constraint
-from tenfold.review.page import ReviewItem
+from tenfold.review.page import Review, ReviewItem
 
-__all__ = ["Running", "crop", "item", "running", "type_text", "until", "violations"]
+__all__ = ["Running", "crop", "item", "review", "running", "type_text", "until", "violations"]
 
 _AXE = (Path(axe_core_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
 _PATIENCE = 60  # seconds, on a busy machine
@@ -50,6 +50,11 @@ class Running:
 
     def get(self, name: str = "", **options: Any) -> httpx.Response:
         return self.client.get(self.address + name, **options)
+
+
+def review(items: list[ReviewItem], *, keep: Path | None = None, **how: Any) -> list[str | None]:
+    """The texts that a person gave."""
+    return Review(keep).ask(items, **how)[0]
 
 
 @contextmanager

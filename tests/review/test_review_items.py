@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tenfold.pictures.views import find_views
-from tenfold.reader.decode import make_form
+from tenfold.pictures.lines import find_views
 from tenfold.reader.reading import Reading
+from tenfold.reader.table import make_form
 from tenfold.review.items import items_of, with_texts
 
 sys.path.append(str(Path(__file__).parents[1] / "reader"))  # its helpers

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 from browser import Page
-from local_pages import Running, item, running, type_text, until, violations
+from local_pages import Running, item, review, running, type_text, until, violations
 from page_hand import Hand
 
 from tenfold.reader.constraint import make_constraint
-from tenfold.review.page import ReviewItem, review
+from tenfold.review.page import ReviewItem
 
 TWO = make_constraint(pattern=r"\d{1,2}")
 FINISH = ("finish", {})

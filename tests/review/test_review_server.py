@@ -17,13 +17,13 @@ from urllib.parse import urlsplit
 import httpx
 import numpy as np
 import pytest
-from local_pages import Running, crop, item, running
+from local_pages import Running, crop, item, review, running
 
 from tenfold.errors import DataError, MissingDependencyError, UsageError
 from tenfold.reader.adapt import collect_examples, label_pictures
 from tenfold.reader.constraint import make_constraint
-from tenfold.review.page import ReviewItem, describe_form, fits, review, to_text, why_not_text
-from tenfold.serve.images import Refusal
+from tenfold.review.page import ReviewItem, to_text, why_not_text
+from tenfold.serve.settings import Refusal
 
 FINISH = ("finish", {})
 
@@ -156,9 +156,9 @@ def test_mistakes_of_the_caller(tmp_path: Path) -> None:
 CODE = """
 import sys, numpy as np
 from pathlib import Path
-from tenfold.review.page import ReviewItem, review
+from tenfold.review.page import Review, ReviewItem
 items = [ReviewItem("a", "", "?", np.full((40, 40), 255, np.uint8)) for _ in range(2)]
-print(review(items, announce=lambda address: print(address, flush=True), open_browser=False))
+print(Review().ask(items, announce=lambda address: print(address, flush=True), open_browser=False)[0])
 """
 
 
@@ -191,9 +191,11 @@ def test_what_is_typed_as_text() -> None:
     assert to_text(" 12 × 3 x4 ") == "12×3×4"
     assert why_not_text("1.049,5") == why_not_text("07/11") == ""
     two = make_constraint(pattern=r"\d{2}", least=0, most=50)
-    assert fits(two, "49") and not fits(two, "51") and not fits(two, "4") and fits(None, "anything")
-    assert describe_form(two) == r"the form \d{2}, a number of at least 0 and at most 50"
-    assert describe_form(make_constraint(length=1)) == "1 digit" and describe_form(None) == ""
+    one = make_constraint(length=1)
+    assert one is not None and two is not None
+    assert two.fits("49") and not two.fits("51") and not two.fits("4")
+    assert two.describe() == r"the form \d{2}, a number of at least 0 and at most 50"
+    assert one.describe() == "1 digit"
 
 
 def test_many_answers_at_once(tmp_path: Path) -> None:

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tenfold.data.load import DataRequest
 from tenfold.recipes.load import recipe_from_dict
-from tenfold.runs.folder import Run
+from tenfold.runs.folder import Run, complete_run
 from tenfold.runs.run import start_run
-from tenfold.runs.train import complete_run
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     recipe = recipe_from_dict(
         {"name": "tiny", "network": {"layers": ["flatten", "linear classes"]}, "training": {"epochs": 1}}
     )
-    start_run(recipe, source=folder / "data.npz", engine="numpy", run_dir=folder / "run")
+    start_run(recipe, data=DataRequest(folder / "data.npz"), engine="numpy", run_dir=folder / "run")
     return folder
 
 

@@ -34,7 +34,7 @@ ENSEMBLE = ("--set", "ensemble.members=2")
 
 @pytest.fixture(scope="module")
 def killer() -> Iterator[Killer]:
-    with Killer("tenfold.search.study", "tenfold.show.search", "tenfold.export.forms") as killer:
+    with Killer("tenfold.search.study", "tenfold.show.pages", "tenfold.export.forms") as killer:
         yield killer
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from tenfold.arrays import ImageDataset
 from tenfold.recipes.load import change_recipe, get_recipe
-from tenfold.runs.train import quick_recipe, search_labels, suspect_rows, write_suspects
+from tenfold.training.folds import quick_recipe, search_labels, suspect_rows, write_suspects
 
 
 def pictures(side: int, classes: int) -> ImageDataset:

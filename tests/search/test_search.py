@@ -27,10 +27,9 @@ from tenfold.search import study
 from tenfold.search import study as search_module
 from tenfold.search.result import SearchTrial, write_best
 from tenfold.search.space import Bench, Score
-from tenfold.training.checkpoint import EpochRecord
-from tenfold.training.ensemble import train
 from tenfold.training.folds import cross_validate
-from tenfold.training.observers import TrainingObserver, TrainingPlan
+from tenfold.training.loop import train
+from tenfold.training.progress import EpochRecord, TrainingObserver, TrainingPlan
 
 
 def plant(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -267,7 +266,7 @@ def test_the_trial_of_a_killed_process_is_gone_on_with(
 
     begun: list[Recipe] = []
     monkeypatch.setattr(Bench, "run", killed)
-    monkeypatch.setattr(study, "name_process", lambda: f"{socket.gethostname()} 999999999 1")
+    monkeypatch.setattr(study.ProcessName, "own", lambda: f"{socket.gethostname()} 999999999 1")
     with pytest.raises(Killed):
         run_search(blobs, trials=8, journal=journal)
     monkeypatch.undo()

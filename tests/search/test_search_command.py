@@ -17,7 +17,7 @@ from tenfold.arrays import ImageDataset
 from tenfold.cli import main
 from tenfold.recipes.load import get_recipe, recipe_to_toml
 from tenfold.search.space import check_space, own_picks
-from tenfold.show.search import write_search_page
+from tenfold.show.pages import write_search_page
 
 Command = Callable[..., tuple[Any, str, str]]
 

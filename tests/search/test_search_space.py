@@ -10,11 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tenfold.errors import RecipeError
-from tenfold.networks.layers import change_layers, layer_numbers
-from tenfold.recipes.load import change_recipe, get_recipe, parse_recipe, recipe_to_toml, value_at
+from tenfold.recipes.load import (
+    change_layers,
+    change_recipe,
+    get_recipe,
+    layer_numbers,
+    parse_recipe,
+    recipe_to_toml,
+    value_at,
+)
 from tenfold.recipes.schema import NOT_TRAINED, SearchRange
 from tenfold.search.space import check_space, distribution, own_picks, values_of
-from tenfold.training.ensemble import train
+from tenfold.training.loop import train
 
 HEAD = """name = "mine"
 [network]

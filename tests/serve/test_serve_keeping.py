@@ -12,10 +12,10 @@ import pytest
 from serving import AppClient, base64_of
 
 from tenfold.errors import DataError
-from tenfold.serve.corrections import Correction, Corrections
-from tenfold.serve.images import Refusal
+from tenfold.serve.corrections import Corrections
+from tenfold.serve.settings import Refusal
 
-GIVEN = Correction("7", "1", bytes(1000))
+GIVEN = ("7", "1", bytes(1000))
 STRIP = {"image": base64_of(bytes(784)), "label": "7"}
 
 
@@ -37,7 +37,7 @@ def test_a_full_disk_is_507_and_nothing_is_half_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str, number: int
 ) -> None:
     kept = Corrections(tmp_path, 2**20)
-    kept.keep(GIVEN)
+    kept.add(*GIVEN)
     before, size = (tmp_path / "labels.csv").read_bytes(), kept.size
 
     def fail(*_: object, **__: object) -> None:
@@ -55,12 +55,13 @@ def test_a_full_disk_is_507_and_nothing_is_half_kept(
             patch.setattr("tenfold.files.os.fsync", lambda _: None)
             patch.setattr(Path, "write_bytes", lambda path, data: path.touch())
         with pytest.raises(Refusal) as caught:
-            kept.keep(GIVEN)
+            kept.add(*GIVEN)
     assert caught.value.status == 507 and "cannot be kept" in caught.value.found
     assert (tmp_path / "labels.csv").read_bytes() == before
     assert len(list((tmp_path / "pictures").iterdir())) == 1
     assert (kept.count, kept.size) == (1, size)
-    assert kept.keep(GIVEN) == 2 and len(rows_of(tmp_path)) == 2
+    kept.add(*GIVEN)
+    assert kept.count == len(rows_of(tmp_path)) == 2
 
 
 def test_all_of_them_have_a_limit_in_bytes(tmp_path: Path) -> None:
@@ -68,7 +69,7 @@ def test_all_of_them_have_a_limit_in_bytes(tmp_path: Path) -> None:
     kept = Corrections(tmp_path, 5000)
     with pytest.raises(Refusal, match="bytes of corrections are kept") as caught:
         for _ in range(9):
-            kept.keep(GIVEN)
+            kept.add(*GIVEN)
     assert caught.value.status == 507 and "--max-collected" in caught.value.remedy
     assert 2 <= kept.count <= 4
     assert kept.size == sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file()) < 5000

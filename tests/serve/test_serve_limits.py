@@ -25,7 +25,7 @@ from tenfold.reader.adapt import label_pictures
 from tenfold.serve import bodies
 from tenfold.serve.settings import ServeSettings
 
-sys.path.append(str(Path(__file__).parents[1] / "ink"))
+sys.path.append(str(Path(__file__).parents[1] / "pictures"))
 from hostile_files import READABLE, make_hostile_files
 
 PNG, JSON = {"Content-Type": "image/png"}, {"Content-Type": "application/json"}
@@ -434,7 +434,7 @@ def test_large_bodies_give_way_to_other_requests(monkeypatch: pytest.MonkeyPatch
                 pass
         before = now[0]
         await held.claim(address, length)
-        held.large.give(address, length)
+        held.large.take(address, -length)
         return now[0] - before
 
     assert asyncio.run(claim("10.0.0.2", beside=False)) == asyncio.run(claim("10.0.0.2", beside=False)) == 0

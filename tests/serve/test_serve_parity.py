@@ -16,7 +16,7 @@ from serving import EXAMPLES, AppClient, base64_of, canvases, make_classifier, n
 
 from tenfold.classifier import Classifier
 from tenfold.explain.attributions import gradient_saliency
-from tenfold.reader.alphabet import BLANK, CHARACTERS
+from tenfold.reader.decode import BLANK, CHARACTERS
 from tenfold.reader.line_reader import LineReader
 from tenfold.reader.reading import LEAD, Line, Reading
 from tenfold.serve.settings import ServeSettings
@@ -267,5 +267,5 @@ def test_a_model_of_other_images_takes_the_whole_picture(colours: tuple[AppClien
 def test_nothing_is_collected_unless_asked(colours: tuple[AppClient, Classifier], tmp_path: Path) -> None:
     client, _ = colours
     assert client.post("/v1/corrections", json={"label": "7"}).status_code in (404, 405)
-    assert client.get("/config.json").json() == {"backend": "server", "collect": False}
+    assert client.get("/config.json").json() == {"backend": "server", "collect": False, "lab": True}
     assert "/v1/corrections" not in client.get("/openapi.json").json()["paths"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import pickle
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -17,26 +18,30 @@ from serving import EXAMPLES, AppClient, base64_of, make_classifier
 
 from tenfold.classifier import Classifier
 from tenfold.errors import DataError
-from tenfold.serve import bodies, images
-from tenfold.serve.answer import split_body
-from tenfold.serve.batches import Batches
+from tenfold.serve import bodies, worker
 from tenfold.serve.bodies import Bodies
-from tenfold.serve.images import Refusal, answer_images
-from tenfold.serve.pool import HEAVY, Reply, WorkerDiedError, WorkerPool
-from tenfold.serve.settings import ServeSettings
-from tenfold.serve.worker import FRAME, _Worker, join_frame
+from tenfold.serve.pool import Batches, WorkerPool
+from tenfold.serve.requests import GivenPicture, predict_marks, split_body
+from tenfold.serve.settings import Refusal, ServeSettings, busy
+from tenfold.serve.worker import Answerer
 
 FIVE = (EXAMPLES / "five.png").read_bytes()
 SETTINGS = ServeSettings(workers=2, max_wait=60, timeout=60)
 
 
 class DeadlyWorker:
-    """Dies of a body that says so, and of no other."""
+    """Dies of a body that says so, and of no other. answerer: of the others, which else come back."""
 
-    async def ask(self, header: dict[str, Any], data: bytes) -> Reply:
-        if b"die" in data:
-            raise WorkerDiedError
-        return {"status": 200, "answers": [(200, length) for _, length in header["bodies"]]}, data
+    def __init__(self, answerer: Answerer | None) -> None:
+        self.answerer = answerer
+
+    async def ask(self, name: str, asked: list[tuple[str, bytes]]) -> Any:
+        if any(b"die" in body for _, body in asked):
+            raise busy("the worker ended")
+        answer = self.answerer.answer((name, asked)) if self.answerer else [(200, body) for _, body in asked]
+        if isinstance(answer, Refusal):
+            raise answer
+        return answer
 
 
 class DeadlyPool:
@@ -44,31 +49,37 @@ class DeadlyPool:
 
     ready, ready_at = True, 0.0
 
-    def __init__(self) -> None:
-        self.taken, self.open = 0, asyncio.Event()
+    def __init__(self, answerer: Answerer | None = None) -> None:
+        self.taken, self.open, self.answerer = 0, asyncio.Event(), answerer
 
     @asynccontextmanager
     async def take(self, **_: Any) -> AsyncIterator[DeadlyWorker]:
         self.taken += 1
         await self.open.wait()
-        yield DeadlyWorker()
+        yield DeadlyWorker(self.answerer)
 
 
-@pytest.mark.parametrize("bodies_asked", [[b"die"], [b"a", b"die", b"b", b"c"], [b"die", b"a", b"die"]])
-def test_only_the_request_that_a_worker_died_of_fails(bodies_asked: list[bytes]) -> None:
-    async def run() -> tuple[list[Any], int]:
-        pool = DeadlyPool()
+def ask_together(bodies_asked: list[bytes], pool: DeadlyPool) -> list[Any]:
+    """The answers, or what was raised instead."""
+
+    async def run() -> list[Any]:
         batches = Batches(pool, SETTINGS, lambda _: None)  # type: ignore[arg-type]
         asked = [asyncio.create_task(batches.ask("raw", body)) for body in bodies_asked]
         while len(batches.waiting) < len(asked):
             await asyncio.sleep(0)
         pool.open.set()
-        return await asyncio.gather(*asked, return_exceptions=True), pool.taken
+        return await asyncio.gather(*asked, return_exceptions=True)
 
-    answers, taken = asyncio.run(run())
+    return asyncio.run(run())
+
+
+@pytest.mark.parametrize("bodies_asked", [[b"die"], [b"a", b"die", b"b", b"c"], [b"die", b"a", b"die"]])
+def test_only_the_request_that_a_worker_died_of_fails(bodies_asked: list[bytes]) -> None:
+    pool = DeadlyPool()
+    answers, taken = ask_together(bodies_asked, pool), pool.taken
     for body, answer in zip(bodies_asked, answers, strict=True):
         if b"die" in body:
-            assert isinstance(answer, WorkerDiedError) and answer.status == 503
+            assert isinstance(answer, Refusal) and answer.status == 503
         else:
             assert answer == (200, body)
     assert taken == (1 if len(bodies_asked) == 1 else 1 + len(bodies_asked))  # each once more, and no more
@@ -94,32 +105,31 @@ def test_whatever_reading_raises_is_a_refusal(
     def fail(*_: Any, **__: Any) -> None:
         raise error
 
-    monkeypatch.setattr("tenfold.serve.answer.read_body", fail)
-    worker = object.__new__(_Worker)
-    worker.model, worker.max_pixels, worker.max_pictures = None, 100, 4
-    status, told = answered(worker, {"do": "read", "name": "a", "asked": {}, "large": False}, b"data")
+    monkeypatch.setattr(worker, "read_body", fail)
+    answerer = Answerer(None, ServeSettings(max_pixels=100, max_pictures=4))
+    status, told = answerer.answer(("read", GivenPicture("a", b"data"), {}, False))
     assert status == (413 if isinstance(error, MemoryError) else 422)
-    assert set(told["error"]) == {"found", "expected", "remedy"}
+    assert set(json.loads(told)["error"]) == {"found", "expected", "remedy"}
     assert ("traceback" in capsys.readouterr().err) is not isinstance(error, DataError)
-    assert answered(worker, {"do": "split", "type": "application/json"}, b"[")[0] == 400  # and it lives
+    refusal = answerer.answer(("split", "application/json", b"["))
+    assert isinstance(refusal, Refusal) and refusal.status == 400  # and it lives
 
 
-def answered(worker: _Worker, header: dict[str, Any], data: bytes) -> tuple[int, dict[str, Any]]:
-    frame = worker.answer(header, data)
-    size, length = FRAME.unpack(frame[: FRAME.size])
-    assert len(frame) == FRAME.size + size + length
-    return json.loads(frame[FRAME.size :][:size])["status"], json.loads(frame[FRAME.size + size :])
+def test_a_refusal_comes_back_from_a_worker_as_it_was() -> None:
+    refusal = Refusal(413, "much", expected="less", remedy="send less", headers={"Connection": "close"})
+    again = pickle.loads(pickle.dumps(refusal))  # noqa: S301
+    assert isinstance(again, Refusal) and str(again) == str(refusal)
+    assert (again.status, again.headers) == (413, refusal.headers) and again.to_bytes() == refusal.to_bytes()
 
 
 def test_a_large_picture_is_put_off() -> None:
     """Until no other one is decoded."""
     file = io.BytesIO()
     Image.new("1", (3000, 3000)).save(file, "PNG")
-    worker = object.__new__(_Worker)
-    worker.model, worker.max_pixels = make_classifier(), 10**7
-    header = {"do": "read", "name": "a", "asked": {}, "large": False}
-    assert FRAME.unpack(worker.answer(header, file.getvalue())[: FRAME.size]) == (13, 0)  # {"status": 0}
-    assert answered(worker, header | {"large": True}, file.getvalue())[0] in (200, 422)
+    answerer = Answerer(make_classifier(), ServeSettings(max_pixels=10**7))
+    picture = GivenPicture("a", file.getvalue())
+    assert answerer.answer(("read", picture, {}, False)) is None
+    assert answerer.answer(("read", picture, {}, True))[0] in (200, 422)
 
 
 def test_what_a_batch_cannot_do_each_does_alone(
@@ -127,28 +137,29 @@ def test_what_a_batch_cannot_do_each_does_alone(
 ) -> None:
     """As where memory is enough for each, and not for all."""
     rng = np.random.default_rng(3)
-    bodies_asked = [("raw", rng.integers(0, 256, 784, np.uint8).tobytes()) for _ in range(3)]
-    expected = [answer_images(classifier, [body], 20)[0] for body in bodies_asked]
-    real = images._answer
+    bodies_asked = [rng.integers(0, 256, 784, np.uint8).tobytes() for _ in range(3)]
+    answerer = Answerer(classifier, SETTINGS)
+    expected = [answerer.predict([("raw", body)])[0] for body in bodies_asked]
+    real = classifier.predictions
 
-    def scarce(model: Classifier, parsed: list[np.ndarray]) -> list[tuple[int, bytes]]:
-        if len(parsed) > 1 or parsed[0].sum() == 0:
+    def scarce(images: np.ndarray) -> Any:
+        if len(images) > 1 or images.sum() == 0:
             raise MemoryError
-        return real(model, parsed)
+        return real(images)
 
-    monkeypatch.setattr(images, "_answer", scarce)
-    *good, bad = answer_images(classifier, [*bodies_asked, ("raw", bytes(784))], 20)
+    monkeypatch.setattr(classifier, "predictions", scarce)
+    *good, bad = ask_together([*bodies_asked, bytes(784)], DeadlyPool(answerer))
     assert good == expected
-    assert bad[0] == 413 and b"memory" in bad[1]
+    assert isinstance(bad, Refusal) and bad.status == 413 and "memory" in bad.found
 
 
 def test_a_worker_that_died_idle_is_nobodys_fault(image_client: AppClient) -> None:
     """It is replaced without a request, the server says that it is not ready, and requests wait for it."""
     pool: WorkerPool = image_client.app.state.pool
-    (worker,) = pool._workers
+    (idle,) = pool._workers
     before = pool.restarts
-    image_client.portal.call(worker.process.kill)
-    image_client.portal.call(worker.process.wait)
+    image_client.portal.call(idle.helper.process.kill)
+    image_client.portal.call(idle.helper.process.wait)
     answer = image_client.get("/readyz")
     assert answer.status_code == 503 and "tenfold_ready 0" in image_client.get("/metrics").text
     raw = {"Content-Type": "application/octet-stream"}
@@ -171,8 +182,6 @@ class IdlePool(WorkerPool):
 
 
 class IdleWorker:
-    alive = True
-
     def lives(self) -> bool:
         return True
 
@@ -304,7 +313,7 @@ def test_too_many_marks_end_a_body_while_it_arrives() -> None:
         request = request_of("a", pieces(), None)  # type: ignore[arg-type]
         with held.reserve(request) as reservation:
             with pytest.raises(Refusal, match="more than 64 quotation marks") as caught:
-                await reservation.read(request, images.predict_marks((28, 28), 1024))
+                await reservation.read(request, predict_marks((28, 28), 1024))
             assert caught.value.status == 413 and caught.value.headers["Connection"] == "close"
         assert held.held == 0
 
@@ -330,10 +339,5 @@ def test_a_large_body_is_split_in_a_worker_as_a_small_one_here(client: AppClient
         found = client.post("/v1/read", content=body, headers=headers)
         assert found.status_code == status, found.text
         with pytest.raises(Refusal) as here:
-            split_body(headers["Content-Type"].lower().replace("ab", "aB"), body, 4)
+            asyncio.run(split_body(headers["Content-Type"].lower().replace("ab", "aB"), body, 4))
         assert found.json()["error"]["found"] == here.value.found
-
-
-def test_frames() -> None:
-    frame = join_frame({"a": 1}, b"xyz")
-    assert FRAME.unpack(frame[: FRAME.size]) == (8, 3) and frame.endswith(b"xyz") and HEAVY < 2**32

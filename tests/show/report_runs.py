@@ -11,12 +11,12 @@ import numpy as np
 
 from tenfold.arrays import ImageDataset
 from tenfold.classifier import Classifier, ModelCard
-from tenfold.data.batches import summarise
+from tenfold.data.batches import DataSummary
 from tenfold.evaluation.evaluate import evaluate
 from tenfold.recipes.load import recipe_from_dict, recipe_to_toml
 from tenfold.recipes.schema import Recipe
 from tenfold.runs.folder import Run
-from tenfold.training.checkpoint import EpochRecord, write_history
+from tenfold.training.progress import EpochRecord, write_history
 
 PUBLISHED = {
     "test_accuracy": 0.9721,
@@ -109,7 +109,7 @@ def make_run(folder: Path, dataset: ImageDataset, recipe: Recipe | None = None, 
     classifier = make_classifier(recipe, dataset)
     classifier.save(folder)
     evaluate(classifier, dataset).save(folder)
-    summarise(dataset).save(folder)
+    DataSummary.of(dataset).save(folder)
     return Run(folder)
 
 

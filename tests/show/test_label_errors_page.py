@@ -10,7 +10,7 @@ from browser import Page
 
 from tenfold.arrays import ImageDataset
 from tenfold.evaluation.label_errors import LabelErrors, find_label_errors
-from tenfold.show.scores import write_label_errors_page
+from tenfold.show.pages import write_label_errors_page
 
 
 @pytest.fixture(scope="module")

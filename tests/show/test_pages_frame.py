@@ -10,9 +10,11 @@ import jinja2
 import numpy as np
 import pytest
 from browser import Page
+from markupsafe import Markup
 
 import tenfold
-from tenfold.show import components
+from tenfold.explain.explanation import Subject
+from tenfold.show import charts
 from tenfold.show.components import colour_blocks, half_blocks, render_page
 
 STYLE = files("tenfold.show").joinpath("templates", "base.css").read_text(encoding="utf-8")
@@ -40,14 +42,16 @@ def test_every_colour_of_text_can_be_read(colours: dict[str, str]) -> None:
 
 def test_charts_are_drawn_in_the_colours_of_the_light_page() -> None:
     for name in ("ink", "muted", "line", "accent", "second", "good", "bad"):
-        assert getattr(components, name.upper()) == LIGHT[name]
+        assert getattr(charts, name.upper()) == LIGHT[name]
 
 
 def test_no_package_repeats_the_common_style() -> None:
     """Neither its colours nor any of its rules."""
     ours = {line for line in STYLE.splitlines() if line.endswith("}") and len(line) > 40}
     found = [
-        path for path in Path(tenfold.__file__).parent.glob("*/templates/*.css*") if "pages" not in path.parts
+        path
+        for path in Path(tenfold.__file__).parent.glob("*/templates/*.css*")
+        if path.name != "base.css" and "pages" not in path.parts
     ]
     assert sorted(path.name for path in found) == sorted(FRAMED)
     for path in found:
@@ -57,18 +61,17 @@ def test_no_package_repeats_the_common_style() -> None:
 
 def test_a_package_must_say_what_its_page_is() -> None:
     with pytest.raises(jinja2.TemplateRuntimeError, match="Required block 'title' not found"):
-        render_page("tenfold.show", "base.html.j2", {})
+        render_page("base.html.j2", {})
 
 
 def test_links_at_the_top_and_escaping(browser_page: Page, tmp_path: Path) -> None:
-    context: dict[str, object] = {"name": "<b>&", "contents": [("one", "A <link>")], "n": "1", "count": "0"}
-    context |= {"share": "0", "note": "", "shown": [], "hidden": 0, "pairs": []}
-    context |= {"warm": (1, 2, 3), "cool": (4, 5, 6)}
+    context: dict[str, object] = {"subject": Subject("<b>&"), "picture": None, "digits": []}
+    context |= {"contents": [("one", "A <link>")]}
     path = tmp_path / "page.html"
-    script = "document.title += '; ran';"
-    path.write_text(render_page("label_errors.html.j2", context, script=script), "utf-8")
+    context |= {"script": Markup("document.title += '; ran';")}
+    path.write_text(render_page("explain.html.j2", context), "utf-8")
     browser_page.show(path, width=390)
-    assert browser_page.evaluate("document.title") == "<b>&: likely label errors – tenfold; ran"
+    assert browser_page.evaluate("document.title") == "<b>& explained – tenfold; ran"
     assert browser_page.evaluate("document.querySelector('nav a').textContent") == "A <link>"
     assert browser_page.evaluate("document.querySelector('nav a').hash") == "#one"
     assert browser_page.complaints() == []

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 from report_runs import make_dataset, make_recipe, make_run, start_run
 
-from tenfold.show.compare import compare_runs, recipe_differences
+from tenfold.show.runs import RunComparison
 
 BLOBS = make_dataset(("a", "b", "c"), (12, 10))
 
 
 def test_rows_hold_the_figures_of_the_files(tmp_path: Path) -> None:
     runs = [make_run(tmp_path / "one", BLOBS), start_run(tmp_path / "two", make_recipe(), seed=8)]
-    one, two = compare_runs(runs)
+    one, two = RunComparison(runs).rows
     evaluation = runs[0].evaluation
     assert evaluation is not None
     assert one == {
@@ -33,7 +33,7 @@ def test_rows_hold_the_figures_of_the_files(tmp_path: Path) -> None:
 
 def test_patience_counts_the_best_epoch(tmp_path: Path) -> None:
     stopping = make_recipe(training={"epochs": 3, "patience": 1})
-    (row,) = compare_runs([make_run(tmp_path / "run", BLOBS, stopping)])
+    (row,) = RunComparison([make_run(tmp_path / "run", BLOBS, stopping)]).rows
     assert row["val_loss"] == pytest.approx(1.1 / 2)  # best_epoch is 2
 
 
@@ -41,8 +41,8 @@ def test_differences_name_the_keys(tmp_path: Path) -> None:
     plain = start_run(tmp_path / "a", make_recipe())
     other = make_recipe(optimiser={"learning_rate": 0.5}, training={"epochs": 4}, title="another title")
     changed = start_run(tmp_path / "b", other)
-    assert recipe_differences([plain, changed]) == [
+    assert RunComparison([plain, changed]).differences == [
         ("optimiser.learning_rate", [0.1, 0.5]),
         ("training.epochs", [3, 4]),
     ]
-    assert recipe_differences([plain, plain]) == recipe_differences([]) == []
+    assert RunComparison([plain, plain]).differences == RunComparison([]).differences == []

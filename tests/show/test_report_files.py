@@ -13,9 +13,8 @@ from report_runs import make_dataset, make_recipe, make_run
 
 from tenfold.arrays import ImageDataset
 from tenfold.evaluation.label_errors import find_label_errors
-from tenfold.show.compare import write_comparison
+from tenfold.show.pages import write_comparison, write_label_errors_page
 from tenfold.show.report import write_report
-from tenfold.show.scores import write_label_errors_page
 
 NAMES = tuple("0123456789")
 

@@ -14,10 +14,9 @@ from report_runs import make_classifier, make_dataset, make_history, make_recipe
 from tenfold.evaluation.label_errors import find_label_errors
 from tenfold.evaluation.robustness import measure_robustness
 from tenfold.runs.folder import Run
-from tenfold.show.plots import progress_facts
-from tenfold.show.report import costs_section, write_report
+from tenfold.show.report import costs_section, progress_facts, write_report
 from tenfold.show.scores import risk_section, suspects_section
-from tenfold.training.checkpoint import write_history
+from tenfold.training.progress import write_history
 
 BLOBS = make_dataset(tuple("abcd"), (12, 12), count=400)
 

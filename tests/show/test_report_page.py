@@ -21,11 +21,11 @@ from safetensors.numpy import save_file
 from tenfold.errors import ModelError
 from tenfold.numerics import class_intervals, per_class
 from tenfold.runs.folder import Run
-from tenfold.show import charts, scores, sections
-from tenfold.show.compare import compare_runs
+from tenfold.show import charts
 from tenfold.show.report import write_report
-from tenfold.show.sections import weights_section
-from tenfold.training.checkpoint import write_history
+from tenfold.show.runs import RunComparison
+from tenfold.show.weights import weights_section
+from tenfold.training.progress import write_history
 
 DIGITS = tuple("0123456789")
 SECTIONS = {
@@ -104,7 +104,7 @@ def test_an_ensemble_says_so(tmp_path: Path) -> None:
         "Of the first of 2 networks",
     ):
         assert words in text, words
-    (row,) = compare_runs([ensemble])
+    (row,) = RunComparison([ensemble]).rows
     assert row["parameters"] == 2 * 7850
     single = make_run(tmp_path / "one", dataset)
     text = _read(write_report(single)).text
@@ -123,8 +123,7 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 @pytest.fixture
 def no_charts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing in the place of each chart: to draw them takes most of a report's time."""
-    for module in (charts, scores, sections):
-        monkeypatch.setattr(module, "figure_to_svg", lambda figure, name, alt: Markup(""))
+    monkeypatch.setattr(charts, "figure_to_svg", lambda figure, name, alt: Markup(""))
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,8 @@ from report_runs import make_dataset, make_recipe, make_run, start_run
 from scipy import stats
 
 from tenfold.runs.folder import Run
-from tenfold.show.compare import compare_pairs, run_names, write_comparison
+from tenfold.show.pages import write_comparison
+from tenfold.show.runs import PairedTest, RunComparison
 
 BLOBS = make_dataset(tuple("abcd"), (12, 10), count=400)
 
@@ -31,6 +32,11 @@ def _run_that_misses(folder: Path, missed: list[int]) -> Run:
         miss_shown=np.arange(len(index)),
     ).save(folder)  # fmt: skip
     return Run(folder)
+
+
+def compare_pairs(runs: list[Run]) -> tuple[list[PairedTest], list[str]]:
+    compared = RunComparison(runs)
+    return compared.tests, compared.notes
 
 
 def test_words_say_whether_the_difference_is_real(tmp_path: Path) -> None:
@@ -80,8 +86,8 @@ def test_other_images_are_no_pair(tmp_path: Path) -> None:
 
 def test_runs_of_the_same_name_are_told_apart(tmp_path: Path) -> None:
     one, two = start_run(tmp_path / "a" / "x", make_recipe()), start_run(tmp_path / "b" / "x", make_recipe())
-    assert run_names([one, two]) == ["a/x", "b/x"]
-    assert run_names([one, one]) == ["x (1)", "x (2)"]
+    assert RunComparison([one, two]).names == ["a/x", "b/x"]
+    assert RunComparison([one, one]).names == ["x (1)", "x (2)"]
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,8 @@ from PIL import Image
 from report_runs import make_history
 
 from tenfold.show import components, plots
-from tenfold.show.components import figure_to_svg, grey_picture, picture_row, signed_picture
+from tenfold.show.charts import figure_to_svg
+from tenfold.show.components import grey_picture, picture_row, signed_picture
 
 
 def _open(uri: str) -> Image.Image:
@@ -93,14 +94,14 @@ def test_settings_of_matplotlib_are_left_as_they_were() -> None:
 
 
 def test_svg_takes_its_colours_from_the_page() -> None:
-    svg = figure_to_svg(plots.plot_class_counts(["a", "b"], np.array([3, 4])), "bars", 'a "chart" <b>')
+    svg = figure_to_svg(plots.plot_bars(["a", "b"], np.array([3, 4]), ["3", "4"]), "bars", 'a "chart" <b>')
     assert "var(--accent)" in svg and "var(--ink)" in svg
     assert not {"#1d5fc1", "#1b2431", "#000000"} & set(svg.split('"'))
     assert "&lt;b&gt;" in svg and "<b>" not in svg
     assert 'id="bars-' in svg and "<metadata" not in svg
 
 
-@pytest.mark.parametrize("module", ["report", "plots", "compare", "sections"])
+@pytest.mark.parametrize("module", ["report", "plots", "pages", "scores"])
 def test_matplotlib_is_imported_only_to_draw(module: str) -> None:
     code = f"import sys, tenfold.show.{module}; sys.exit('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

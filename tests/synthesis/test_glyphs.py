@@ -20,7 +20,7 @@ SURE = load_glyphs()
 
 def stroke_of(points: str) -> np.ndarray:
     (glyph,) = parse_glyphs(f"x style: {points}")
-    return glyph.drawing.strokes[0]
+    return glyph.strokes[0]
 
 
 def test_every_letter_and_digit_has_its_variants() -> None:
@@ -109,14 +109,14 @@ def test_the_curve_goes_through_all_its_points(points: list[tuple[int, int, bool
 def test_a_line_is_label_style_flag_and_strokes() -> None:
     text = "; a comment\n\n# straight-one ?: 10,20 30,40 | 50,60\n: two-dots: 50,20 | 50,80\n"
     hash_sign, colon = parse_glyphs(text)
-    assert (hash_sign.drawing.label, hash_sign.drawing.writer, hash_sign.ambiguous) == (
+    assert (hash_sign.label, hash_sign.writer, hash_sign.ambiguous) == (
         "#",
         "straight-one",
         True,
     )
-    np.testing.assert_allclose(hash_sign.drawing.strokes[0][[0, -1]], [[0.1, 0.2], [0.3, 0.4]], atol=1e-6)
-    assert (colon.drawing.label, colon.ambiguous, len(colon.drawing.strokes)) == (":", False, 2)
-    dot = colon.drawing.strokes[0]
+    np.testing.assert_allclose(hash_sign.strokes[0][[0, -1]], [[0.1, 0.2], [0.3, 0.4]], atol=1e-6)
+    assert (colon.label, colon.ambiguous, len(colon.strokes)) == (":", False, 2)
+    dot = colon.strokes[0]
     np.testing.assert_allclose(dot.mean(axis=0), [0.5, 0.2], atol=1e-6)
     assert np.ptp(dot, axis=0).max() < 0.03
 
@@ -155,4 +155,4 @@ def test_any_text_is_read_or_refused(text: str) -> None:
     except DataError as error:
         assert "\n" not in str(error) and "line " in str(error)
     else:
-        assert all(len(stroke) >= 2 for glyph in glyphs for stroke in glyph.drawing.strokes)
+        assert all(len(stroke) >= 2 for glyph in glyphs for stroke in glyph.strokes)

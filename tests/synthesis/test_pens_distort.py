@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tenfold.synthesis.distort import vary, with_habits
-from tenfold.synthesis.glyphs import Drawing, box, normalise
+from tenfold.synthesis.glyphs import Drawing, box, normalise, vary
 
 TURN = np.linspace(0, 2 * np.pi, 40)
 ZERO = np.stack([0.35 * np.sin(TURN), -0.5 * np.cos(TURN)], axis=1)
@@ -61,38 +60,3 @@ def test_slant_and_turn_stay_within_what_keeps_the_class() -> None:
     assert np.abs(angles).max() < 45
     assert abs(np.mean(angles)) < 6
     assert np.std(angles) > 5
-
-
-@pytest.mark.parametrize("label", ["0", "1", "4", "7", "."])
-def test_habits_add_strokes_only_where_a_digit_has_them(label: str) -> None:
-    rng = np.random.default_rng(1)
-    counts = set()
-    for _ in range(80):
-        dressed = with_habits(drawing(label), rng)
-        assert dressed.label == label
-        assert np.isfinite(points_of(dressed)).all()
-        counts.add(len(dressed.strokes) - len(SHAPES[label]))
-    most = {"0": 1, "1": 2, "7": 1}.get(label, 0)  # a one: a flag that stands off, and a foot
-    assert counts == set(range(most + 1))
-
-
-def test_habits_stay_within_the_chance() -> None:
-    rng = np.random.default_rng(2)
-    assert all(len(with_habits(drawing("0"), rng, strength=0).strokes) == 1 for _ in range(30))
-    slashed = sum(len(with_habits(drawing("0"), rng).strokes) == 2 for _ in range(400))
-    assert 0.25 < slashed / 400 < 0.45
-
-
-def test_a_slash_runs_through_the_zero_and_a_bar_across_the_seven() -> None:
-    rng = np.random.default_rng(4)
-    for label in ("0", "7"):
-        crossed = [
-            one for one in (with_habits(drawing(label), rng) for _ in range(100)) if len(one.strokes) == 2
-        ]
-        for one in crossed:
-            low, high = box(one.strokes[:1])
-            middle = one.strokes[1].mean(axis=0)
-            assert (low < middle).all()
-            assert (middle < high).all()
-            across, down = np.abs(one.strokes[1][-1] - one.strokes[1][0])
-            assert down > 0.3 if label == "0" else across > down

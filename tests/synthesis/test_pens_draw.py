@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from tenfold.synthesis.distort import draw_strokes, resample
+from tenfold.synthesis.glyphs import draw_strokes, resample
 
 
 def line(*points: tuple[float, float]) -> np.ndarray:

@@ -9,8 +9,15 @@ import pytest
 from PIL import Image
 
 from tenfold.synthesis.glyphs import Drawing
-from tenfold.synthesis.pen_paper import grain, lay_page, light_on
-from tenfold.synthesis.scenes import CanvasStyle, _ink_on, canvas_picture, paper_picture
+from tenfold.synthesis.scenes import (
+    CanvasStyle,
+    _ink_on,
+    canvas_picture,
+    grain,
+    lay_page,
+    light_on,
+    paper_picture,
+)
 
 SEVEN = Drawing((np.array([[0, 0], [6, 0], [2, 10]], np.float32),), "7")
 FOUR = Drawing((np.array([[3, 0], [0, 6], [6, 6]], np.float32), np.array([[4, 3], [4, 10]], np.float32)), "4")

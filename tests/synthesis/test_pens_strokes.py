@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from tenfold.errors import DataError, DataNotFoundError
-from tenfold.synthesis.glyphs import Drawing, load_strokes, normalise
+from tenfold.synthesis.glyphs import Drawing, normalise
+from tenfold.synthesis.sources import load_strokes
 
 GOOD: dict[str, Any] = {
     "points": np.arange(14, dtype=np.float32).reshape(7, 2),

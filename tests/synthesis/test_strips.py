@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tenfold.pictures.lines import HEIGHT, make_strip
-from tenfold.reader.alphabet import CHARACTERS, DIGITS
+from tenfold.reader.decode import CHARACTERS, DIGITS
 from tenfold.synthesis.ink import draw_glyph, draw_text, random_pen, slope_ink
 from tenfold.synthesis.paper import draw_rules, make_paper, photograph
 from tenfold.synthesis.sources import Hand, RealStrip, Sources, font_hands

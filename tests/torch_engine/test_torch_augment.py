@@ -94,7 +94,7 @@ def test_untouched_images_stay_as_they_are_in_both_engines() -> None:
     draws = draw_augmentation(AugmentationSettings(**ALL, untouched=1), 12, SHAPE, rng)
     assert draws is not None
     np.testing.assert_allclose(augment(torch.tensor(images), draws).numpy(), images, atol=1e-2)
-    other = pytest.importorskip("tenfold.numpy_engine.runtime.augment")
+    other = pytest.importorskip("tenfold.numpy_engine.runtime.batches")
     np.testing.assert_allclose(other.augment(images, draws), images, atol=1e-2)
 
 
@@ -107,7 +107,7 @@ def test_erasing_may_leave_an_image_whole() -> None:
 
 
 def test_numpy_engines_augmentation_is_the_same() -> None:
-    other = pytest.importorskip("tenfold.numpy_engine.runtime.augment")
+    other = pytest.importorskip("tenfold.numpy_engine.runtime.batches")
     rng = np.random.default_rng(11)
     images = _images(32, rng)
     draws = draw_augmentation(AugmentationSettings(**ALL), 32, SHAPE, rng)

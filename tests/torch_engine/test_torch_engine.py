@@ -17,10 +17,9 @@ from tenfold.networks.engine import EngineOptions
 from tenfold.networks.layers import parse_layers
 from tenfold.networks.shapes import Network, initial_weights, plan_network
 from tenfold.settings import AugmentationSettings, LossSettings, OptimiserSettings, ParameterGroup
-from tenfold.torch_engine.engine import TorchEngine
-from tenfold.torch_engine.machine import choose_device, choose_precision, describe, set_threads
+from tenfold.torch_engine.engine import TorchEngine, decay_at
+from tenfold.torch_engine.machine import choose_device, choose_precision, describe
 from tenfold.torch_engine.modules import autograd_gradients
-from tenfold.torch_engine.optimisers import decay_at
 
 CNN = [
     "pixel-unshuffle 2", "conv 8 3x3 padding same no-bias", "batch-norm", "relu",
@@ -244,21 +243,12 @@ def _loss_of(network: Network, weights: dict[str, np.ndarray], loss: LossSetting
     return float(value * (len(batch) if loss.reduction == "sum" else 1))
 
 
-def test_devices_and_threads() -> None:
+def test_devices() -> None:
     assert choose_device("auto").type in ("cpu", "cuda", "mps")
-    with pytest.raises(UsageError, match="did you mean 'cuda'"):
-        choose_device("cudo")
     for kind, present in (("cuda", torch.cuda.is_available()), ("mps", torch.backends.mps.is_available())):
         if not present:
             with pytest.raises(UsageError, match="--device auto"):
                 choose_device(kind)
-    threads = torch.get_num_threads()
-    assert set_threads(1) == 1
-    assert set_threads(threads) == threads
-    assert set_threads() >= 1
-    set_threads(threads)
-    with pytest.raises(UsageError, match="at least 1"):
-        set_threads(0)
     assert describe()["torch"] == torch.__version__
 
 

@@ -17,15 +17,16 @@ from safetensors.numpy import load_file
 
 from tenfold.arrays import ImageDataset
 from tenfold.classifier import Classifier
-from tenfold.engines.ensemble import EnsembleEngine, split_members
+from tenfold.data.load import DataRequest
+from tenfold.engines.create import split_members
 from tenfold.errors import RecipeError, TenfoldError
+from tenfold.networks.engine import EnsembleEngine
 from tenfold.recipes.schema import Recipe
 from tenfold.runs.run import resume_run, start_run
 from tenfold.training import loop
-from tenfold.training.checkpoint import EpochRecord, read_history
-from tenfold.training.ensemble import has_checkpoint, train
-from tenfold.training.observers import TrainingObserver, TrainingPlan
+from tenfold.training.loop import has_checkpoint, train
 from tenfold.training.prepare import fit_temperature
+from tenfold.training.progress import EpochRecord, TrainingObserver, TrainingPlan, read_history
 
 FIGURES = ("epoch", "steps", "train_loss", "train_accuracy", "val_loss", "val_accuracy")
 
@@ -237,11 +238,6 @@ def test_transfer_from_an_ensemble_takes_its_first_network(blobs: ImageDataset, 
     assert_same(result.classifier.engine.weights(), first)
 
 
-def test_the_loop_of_one_network_refuses_several(blobs: ImageDataset) -> None:
-    with pytest.raises(RecipeError, match=r"asks for 2 networks.*tenfold\.train"):
-        loop.train(ensemble_of(2), blobs, engine="numpy")
-
-
 def test_what_is_wrong_is_found_before_anything_is_written(blobs: ImageDataset, tmp_path: Path) -> None:
     watcher = Watcher()
     with pytest.raises(RecipeError, match="without validation images"):
@@ -258,10 +254,12 @@ def source(blobs: ImageDataset, tmp_path: Path) -> Path:
 def test_a_run_from_start_to_end(source: Path, tmp_path: Path) -> None:
     recipe = ensemble_of(3, 5)
     stop = Watcher(40, interrupt)
-    stopped = start_run(recipe, source=source, engine="numpy", run_dir=tmp_path / "run", callbacks=[stop])
+    stopped = start_run(
+        recipe, data=DataRequest(source), engine="numpy", run_dir=tmp_path / "run", callbacks=[stop]
+    )
     assert stopped.status == "interrupted" and stopped.evaluation is None
     done = resume_run(tmp_path / "run")
-    whole = start_run(recipe, source=source, engine="numpy", run_dir=tmp_path / "whole")
+    whole = start_run(recipe, data=DataRequest(source), engine="numpy", run_dir=tmp_path / "whole")
     for name in ("model.safetensors", "model.json", "recipe.toml"):
         assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
     document = done.to_dict()
@@ -282,6 +280,6 @@ def test_members_that_were_trained_survive_one_that_fails(source: Path, tmp_path
     watcher = Watcher(30, diverge)
     folder = tmp_path / "run"
     with pytest.raises(TenfoldError, match="the loss is nan"):
-        start_run(ensemble_of(2), source=source, engine="numpy", run_dir=folder, callbacks=[watcher])
+        start_run(ensemble_of(2), DataRequest(source), engine="numpy", run_dir=folder, callbacks=[watcher])
     assert has_checkpoint(folder) and (folder / "member-1" / "model.safetensors").is_file()
     assert resume_run(folder).status == "finished"

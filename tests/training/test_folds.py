@@ -11,9 +11,9 @@ from tenfold.arrays import ImageDataset
 from tenfold.errors import DataError, UsageError
 from tenfold.recipes.load import change_recipe, get_recipe
 from tenfold.recipes.schema import Recipe
-from tenfold.training.ensemble import train
 from tenfold.training.folds import CrossValidation, FoldScore, compare_folds, cross_validate
-from tenfold.training.observers import TrainingObserver, TrainingPlan
+from tenfold.training.loop import train
+from tenfold.training.progress import TrainingObserver, TrainingPlan
 
 
 def small(**changes: object) -> Recipe:

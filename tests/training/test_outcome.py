@@ -11,10 +11,10 @@ from chain_recipes import halves, make_recipe
 
 from tenfold.arrays import ImageDataset
 from tenfold.cli import main
-from tenfold.cli.output import emit_json
 from tenfold.errors import DivergedError
-from tenfold.training.checkpoint import EpochRecord, at_chance, find_failure
-from tenfold.training.ensemble import train
+from tenfold.show.terminal import emit_json
+from tenfold.training.loop import train
+from tenfold.training.progress import Checkpoint, EpochRecord, at_chance, find_failure
 
 
 def test_chance_is_the_commonest_class_within_two_standard_errors() -> None:
@@ -51,8 +51,8 @@ def test_a_loss_above_the_start(blobs: ImageDataset) -> None:
         return EpochRecord(1, loss, 0.9, 1.0, 0.9, 0.1, 0.1, steps, first_loss=1.0)
 
     for loss, steps, told in ((1.05, 50, False), (1.2, 50, True), (1.2, 9, False)):
-        kept = record(loss, steps)
-        found = find_failure(engine, [kept], kept, blobs, blobs)
+        done = Checkpoint({}, 1, [record(loss, steps)], {}, best_epoch=1)
+        found = find_failure(engine, done, blobs, blobs)
         assert found == ("the training loss rose from 1 to 1.2" if told else "")
 
 

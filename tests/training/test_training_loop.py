@@ -18,10 +18,15 @@ from tenfold.arrays import ImageDataset
 from tenfold.errors import DataError, ModelError, RecipeError, TenfoldError
 from tenfold.networks.shapes import initial_weights
 from tenfold.settings import learning_rate_at
-from tenfold.training.checkpoint import EpochRecord, read_checkpoint, read_history
 from tenfold.training.loop import CHECKPOINT, TrainResult, train
-from tenfold.training.observers import TrainingObserver, TrainingPlan
 from tenfold.training.prepare import input_scaling
+from tenfold.training.progress import (
+    EpochRecord,
+    TrainingObserver,
+    TrainingPlan,
+    read_checkpoint,
+    read_history,
+)
 
 
 class Watcher(TrainingObserver):

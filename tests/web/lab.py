@@ -17,8 +17,8 @@ import tenfold
 __all__ = ["Lab", "open_lab"]
 
 STATIC = Path(tenfold.__file__).parent / "web" / "static"
-HTML = """<!doctype html><meta http-equiv="Content-Security-Policy" content="default-src 'self'">
-<title>lab</title>"""
+HTML = """<!doctype html><meta http-equiv="Content-Security-Policy"
+content="default-src 'self'; script-src 'self' 'wasm-unsafe-eval'"><title>lab</title>"""
 _EACH = """(async () => {
   const all = new Uint8Array(await (await fetch('/arrays.bin')).arrayBuffer());
   const run = async (a) => { %s };
@@ -50,11 +50,12 @@ class Lab:
 
 
 @contextmanager
-def open_lab(page: Page, folder: Path) -> Iterator[Lab]:
+def open_lab(page: Page, folder: Path, more: dict[str, Path] | None = None) -> Iterator[Lab]:
+    """more: further folders, by the address that they are served at."""
     (folder / "lab.html").write_text(HTML)
     (folder / "favicon.ico").touch()
     page.events.clear()
-    with host({"/": folder, "/js/": STATIC / "js"}) as address:
+    with host({"/": folder, "/js/": STATIC / "js"} | (more or {})) as address:
         page.show(f"{address}/lab.html", width=400)
         yield Lab(page, folder)
         assert page.complaints() == []

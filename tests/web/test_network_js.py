@@ -19,7 +19,7 @@ from tenfold.classifier import Classifier
 from tenfold.explain.attributions import gradient_saliency
 from tenfold.export.web import write_web_model
 from tenfold.pictures.lines import HEIGHT, PAPER
-from tenfold.reader.alphabet import OUTPUTS
+from tenfold.reader.decode import OUTPUTS
 from tenfold.reader.line_reader import AnyModel, LineReader, ReaderCard, load_reader, read_recipe
 from tenfold.recipes.load import change_recipe, get_recipe, list_recipes
 

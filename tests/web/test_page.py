@@ -21,7 +21,8 @@ from PIL import Image
 
 from tenfold.pictures.lines import PAPER
 from tenfold.reader.line_reader import load_reader
-from tenfold.synthesis.glyphs import Drawing, load_glyphs, load_strokes
+from tenfold.synthesis.glyphs import Drawing, load_glyphs
+from tenfold.synthesis.sources import load_strokes
 
 TWO = Path(__file__).parents[2] / "examples" / "two.png"
 MARKS = Path(__file__).parents[2] / "examples" / "marks.jpg"
@@ -167,6 +168,38 @@ def test_undo_and_clear(server_hand: Hand) -> None:
         hand.click("#undo")
     assert pixels_inked(hand) == 0
     assert hand.page.evaluate("document.activeElement.id") == "pad"
+
+
+def test_redo_brings_back_what_was_undone(hand: Hand) -> None:
+    write(hand, "31")
+    hand.click("#undo")
+    hand.click("#redo")
+    assert text_of(hand) == "31"
+    assert hand.page.evaluate("document.querySelector('#redo').disabled")
+    hand.key("z", ctrl=True)
+    hand.wait()
+    assert text_of(hand) == "3"
+    hand.key("z", ctrl=True, shift=True)
+    hand.wait()
+    assert text_of(hand) == "31"
+    hand.click("#undo")
+    hand.draw([np.array([[0.9, 0.2], [0.9, 0.8]])])
+    assert hand.page.evaluate("document.querySelector('#redo').disabled")  # something new was drawn
+
+
+def test_a_page_that_is_selected_can_still_be_drawn_on(hand: Hand) -> None:
+    """After Ctrl+A a press would drag the selection as a whole, and a stroke end at its first point."""
+    hand.page.evaluate("document.execCommand('selectAll')")
+    write(hand, "7")
+    assert text_of(hand) == "7"
+    hand.page.call("Input.dispatchMouseEvent", type="mousePressed", x=200, y=20, button="left", clickCount=1)
+    hand.page.call("Input.dispatchMouseEvent", type="mouseMoved", x=300, y=400, button="left", buttons=1)
+    hand.page.call(
+        "Input.dispatchMouseEvent", type="mouseReleased", x=300, y=400, button="left", clickCount=1
+    )
+    hand.click("#clear")
+    write(hand, "4")
+    assert text_of(hand) == "4"
 
 
 def test_what_is_wiped_while_it_is_read_is_not_shown(hand: Hand) -> None:

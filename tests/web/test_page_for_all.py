@@ -11,6 +11,7 @@ import axe_core_python
 import httpx
 import pytest
 from browser import Page
+from lab import STATIC
 from page_hand import Hand, in_a_row
 from page_hosts import Served
 
@@ -105,7 +106,7 @@ def test_what_is_read_is_said_once_and_not_while_it_grows(page: Page, served: Se
     )
     write(hand, "7")
     assert page.evaluate("self.heard") == ["Read: 7"]
-    assert hand.count("[aria-live], [role=status], [role=alert]") == 2  # and the corrections kept
+    assert hand.count("[aria-live], [role=status], [role=alert]") == 3  # and corrections, and changed ink
     assert page.evaluate("document.querySelector('#seen').ariaLabel").endswith(": 7")
 
 
@@ -124,6 +125,31 @@ def test_nothing_lies_beside_the_window(page: Page, served: Served, width: int) 
     hand.open(MARKS)
     assert hand.count("#rows button") > 4
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_a_page_opened_from_disk_says_what_to_do(browser_page: Page) -> None:
+    for name in ("index.html", "lab/index.html"):
+        browser_page.show(STATIC / name, width=600)
+        said = browser_page.evaluate("document.querySelector('#state').textContent")
+        assert "python3 -m http.server" in said, name
+    browser_page.show("about:blank", width=600)
+    browser_page.events.clear()
+
+
+def test_forced_colours_show_bars_and_what_is_chosen(page: Page, served: Served) -> None:
+    hand = opened(page, served.address, width=1000)
+    write(hand, "35")
+    page.call("Emulation.setEmulatedMedia", features=[{"name": "forced-colors", "value": "active"}])
+    bar, field = page.evaluate(
+        "[getComputedStyle(document.querySelector('#bars .best .bar'), '::before').backgroundColor,"
+        " getComputedStyle(document.body).backgroundColor]"
+    )
+    chosen, other = page.evaluate(
+        "['true', 'false'].map((pressed) => getComputedStyle("
+        "document.querySelector(`#marks button[aria-pressed=${pressed}]`)).backgroundColor)"
+    )
+    page.call("Emulation.setEmulatedMedia", features=[])
+    assert bar != field and chosen != other
 
 
 def test_the_page_asks_its_own_host_only(page: Page, served: Served, bundled: str) -> None:

@@ -19,8 +19,7 @@ from some_classifiers import classifier_of
 from tenfold.export.web import write_web_model
 from tenfold.numerics import log_softmax
 from tenfold.pictures.lines import HEIGHT
-from tenfold.reader.alphabet import CHARACTERS, OUTPUTS
-from tenfold.reader.decode import decode
+from tenfold.reader.decode import CHARACTERS, OUTPUTS, decode
 from tenfold.reader.explain import decisive_pixels
 from tenfold.reader.line_reader import LineReader, load_reader
 from tenfold.reader.reading import middle_of

@@ -19,38 +19,32 @@ def main() -> None:
 
     SIGTERM does what Ctrl-C does: what was done is kept. The exit codes are 143 and 130.
     """
-    with _on_termination() as terminated:
+    terminated: list[int] = []
+    with _on_termination(terminated):
         try:
             code = _run()
         except BaseException as error:
             if not _was_interrupted(error):
                 raise
-            code = _complain("terminated" if terminated.asked else "interrupted", 130)
-    sys.exit(143 if terminated.asked and code in (0, 130) else code)  # asyncio may have taken the interrupt
-
-
-class _Termination:
-    """The handler of SIGTERM: it passes the request on to that of SIGINT."""
-
-    def __init__(self) -> None:
-        self.asked = False
-
-    def __call__(self, _number: int, frame: FrameType | None) -> None:
-        self.asked = True
-        handler = signal.getsignal(signal.SIGINT)
-        if callable(handler):
-            handler(signal.SIGINT, frame)
+            code = _complain("terminated" if terminated else "interrupted", 130)
+    sys.exit(143 if terminated and code in (0, 130) else code)  # asyncio may have taken the interrupt
 
 
 @contextmanager
-def _on_termination() -> Iterator[_Termination]:
-    handler = _Termination()
+def _on_termination(received: list[int]) -> Iterator[None]:
+    """Notes a SIGTERM, and passes it on to the handler of SIGINT."""
     if threading.current_thread() is not threading.main_thread():
-        yield handler
+        yield
         return
-    before = signal.signal(signal.SIGTERM, handler)
+
+    def terminate(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        if callable(handler := signal.getsignal(signal.SIGINT)):
+            handler(signal.SIGINT, frame)
+
+    before = signal.signal(signal.SIGTERM, terminate)
     try:
-        yield handler
+        yield
     finally:
         signal.signal(signal.SIGTERM, before)
 

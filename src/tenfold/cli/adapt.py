@@ -8,22 +8,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tenfold.cli.options import DataDir, EngineName, Json, Quiet, Seed
-from tenfold.cli.output import emit_json, percent, plain_table, progress_bar, stderr, stdout
+from tenfold.cli.options import Common, takes_common
 from tenfold.errors import UsageError
+from tenfold.show.terminal import emit_json, remark, say
 
 if TYPE_CHECKING:
-    from tenfold.reader.adapt import Example
-    from tenfold.reader.adaptation import Adaptation, Score
-    from tenfold.reader.line_reader import LineReader
-
+    from tenfold.reader.adaptation import Adaptation
 
 LeftOut = list[tuple[str, str]]  # pictures that gave no example, each with the reason
-
 _OUT = "my-reader"
-_MOST_NAMED = 5  # pictures left out, or labels in doubt
 
 
+@takes_common("engine", "data_dir", "seed", "as_json", "quiet")
 def adapt_command(
     pictures: Annotated[
         list[str] | None,
@@ -44,11 +40,8 @@ def adapt_command(
         typer.Option("--model", "-m", help="The reader to start from (default: the built-in one)."),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Write it even if it does not read better.")] = False,
-    engine: EngineName = "auto",
-    data_dir: DataDir = None,
-    seed: Seed = 0,
-    as_json: Json = False,
-    quiet: Quiet = False,
+    *,
+    common: Common,
 ) -> None:
     """Learn one person's handwriting from a dozen labelled lines, or from single digits, in a minute.
 
@@ -58,35 +51,35 @@ def adapt_command(
     reader with `tenfold read --model FOLDER`.
     """
     from tenfold.errors import FigureNotMetError
-    from tenfold.reader.adapt import adapt_reader
+    from tenfold.reader.adapt import adapt_reader, collect_examples, label_pictures
     from tenfold.reader.adaptation import check_free, gather_memory
     from tenfold.reader.line_reader import load_reader
+    from tenfold.show.results import print_result
+    from tenfold.show.terminal import progress_bar
 
     started = time.perf_counter()
     if out:
         check_free(out)
-    reader: LineReader = load_reader(model)
-    with progress_bar(quiet=quiet) as progress:
-        examples, left_out = _collect(pictures or [], labels, progress)
-        memory = gather_memory(seed=seed, data_dir=data_dir)
+    reader = load_reader(model)
+    with progress_bar(quiet=common.quiet) as progress:
+        examples, left_out = collect_examples(label_pictures(pictures or [], labels), progress=progress)
+        _require_examples(len(examples), left_out)
+        memory = gather_memory(seed=common.seed, data_dir=common.data_dir)
         adaptation = adapt_reader(
-            reader, examples, seed=seed, engine=engine, memory=memory, progress=progress
+            reader, examples, seed=common.seed, engine=common.engine, memory=memory, progress=progress
         )
-    if not as_json:
-        _show(adaptation, examples, left_out, quiet=quiet)
-    written, began_with = force or not adaptation.objection, str(model or "the built-in reader")
-    place = _save(adaptation, out, {"began_with": began_with}) if written else None
+    if not common.as_json:
+        print_result(adaptation, examples=examples, left_out=left_out, quiet=common.quiet)
+    written = force or not adaptation.objection
+    place = _save(adaptation, out, {"began_with": str(model or "the built-in reader")}) if written else None
     seconds = time.perf_counter() - started
-    if as_json:
-        outcome = {"out": str(place) if place else None, "seconds": seconds}
-        emit_json(adaptation.to_dict() | _told(adaptation, examples, left_out) | outcome)
+    if common.as_json:
+        told = _learned_from(adaptation, examples, left_out) | {"out": place, "seconds": seconds}
+        emit_json(adaptation.to_dict() | told)
     elif written:
         if adaptation.objection:
-            stderr().print(f"tenfold: {adaptation.objection}; written all the same", markup=False)
-        stdout().print(
-            f"written to {place} in {seconds:.0f} s; use it: tenfold read --model {place} PICTURE",
-            markup=False,
-        )
+            remark(f"tenfold: {adaptation.objection}; written all the same")
+        say(f"written to {place} in {seconds:.0f} s; use it: tenfold read --model {place} PICTURE")
     if not written:
         raise FigureNotMetError(adaptation.objection, remedy="nothing was written (--force writes it)")
 
@@ -107,76 +100,20 @@ def _save(adaptation: Adaptation, out: Path | None, about: dict[str, str]) -> Pa
                 raise
 
 
-def _collect(pictures: list[str], labels: str | None, progress: Any) -> tuple[list[Example], LeftOut]:
-    """At least one example, or a DataError that says why there is none."""
-    from tenfold.errors import DataError
-    from tenfold.reader.adapt import collect_examples, label_pictures
-
-    examples, left_out = collect_examples(label_pictures(pictures, labels), progress=progress)
-    if not examples:
-        path, reason = left_out[0]
-        more = f", and {len(left_out) - 1} more" if len(left_out) > 1 else ""
-        raise DataError(f"no picture can be learned from ({path}: {reason}{more})")
-    return examples, left_out
-
-
-def _told(adaptation: Adaptation, examples: list[Example], left_out: LeftOut) -> dict[str, Any]:
+def _learned_from(adaptation: Adaptation, examples: list[Any], left_out: LeftOut) -> dict[str, Any]:
+    doubtful = [examples[index] for index in adaptation.doubtful]
     return {
         "examples": len(examples),
         "left_out": [{"path": path, "reason": reason} for path, reason in left_out],
-        "doubtful": [
-            {"path": examples[index].path, "label": examples[index].text} for index in adaptation.doubtful
-        ],
+        "doubtful": [{"path": each.path, "label": each.text} for each in doubtful],
     }
 
 
-def _show(adaptation: Adaptation, examples: list[Example], left_out: LeftOut, *, quiet: bool) -> None:
-    console = stdout()
-    if not quiet:
-        for line in _notes(adaptation, examples):
-            console.print(line, markup=False)
-    for line in _named([f"left out: {path}: {reason}" for path, reason in left_out]):
-        (stderr() if quiet else console).print(line, markup=False)
-    forgetting = adaptation.forgetting
-    own = [
-        _row(f"this hand, held out ({adaptation.folds} parts), before", adaptation.before),
-        _row("  after", adaptation.after),
-    ]
-    rows = [
-        *(own if adaptation.folds else []),
-        _row(f"{forgetting.data} by others, before", forgetting.before),
-        _row("  after", forgetting.after),
-    ]
-    columns = ("", "lines right", "95 % interval", "refused", "digits right")
-    console.print(plain_table(columns, rows, right=columns[1:]))
-    console.print(
-        f"words and blanks without an answer: {forgetting.others_before} of {forgetting.others} before, "
-        f"{forgetting.others_after} after"
-    )
+def _require_examples(count: int, left_out: LeftOut) -> None:
+    """Raises DataError, which says why there is none."""
+    from tenfold.errors import DataError
 
-
-def _row(name: str, measured: Score) -> tuple[str, ...]:
-    low, high = measured.interval
-    return (
-        name,
-        f"{measured.right:,} of {measured.n:,}",
-        f"{percent(low, 1)} to {percent(high, 1)}",
-        f"{measured.refused:,}",
-        percent(measured.digit_accuracy, 1),
-    )
-
-
-def _notes(adaptation: Adaptation, examples: list[Example]) -> list[str]:
-    """What was learned from, and which labels look like mistakes."""
-    pictures = len({example.path for example in examples})
-    lines = [f"{len(examples)} lines with {sum(adaptation.counts)} digits from {pictures} pictures"]
-    missing = [str(digit) for digit, number in enumerate(adaptation.counts) if not number]
-    if missing:
-        lines.append(f"no example of {', '.join(missing)}")
-    doubtful = [examples[index] for index in adaptation.doubtful]
-    return lines + _named([f"is this label right? {each.path}: {each.text}" for each in doubtful])
-
-
-def _named(lines: list[str]) -> list[str]:
-    more = len(lines) - _MOST_NAMED
-    return lines[:_MOST_NAMED] + ([f"  and {more} more"] if more > 0 else [])
+    if not count:
+        path, reason = left_out[0]
+        more = f", and {len(left_out) - 1} more" if len(left_out) > 1 else ""
+        raise DataError(f"no picture can be learned from ({path}: {reason}{more})")

@@ -13,12 +13,13 @@ from tenfold.cli.doctor import doctor_command
 from tenfold.cli.evaluate import evaluate_command
 from tenfold.cli.explain import explain_command
 from tenfold.cli.export import export_command
-from tenfold.cli.form_answers import form_command
+from tenfold.cli.form import form_command
 from tenfold.cli.gradcheck import gradcheck_command
+from tenfold.cli.lab import lab_command
 from tenfold.cli.label_errors import label_errors_command
-from tenfold.cli.models import app as recipes_app
 from tenfold.cli.predict import predict_command
 from tenfold.cli.read import read_command
+from tenfold.cli.recipes import app as recipes_app
 from tenfold.cli.robustness import robustness_command
 from tenfold.cli.runs import app as runs_app
 from tenfold.cli.runs import compare_command, report_command
@@ -54,23 +55,12 @@ def _root(
     pass
 
 
-app.command("train")(train_command)
-app.command("evaluate")(evaluate_command)
-app.command("robustness")(robustness_command)
-app.command("crossval")(crossval_command)
-app.command("search")(search_command)
-app.command("label-errors")(label_errors_command)
-app.command("read")(read_command)
-app.command("form")(form_command)
-app.command("adapt")(adapt_command)
-app.command("serve")(serve_command)
-app.command("predict")(predict_command)
-app.command("explain")(explain_command)
-app.command("report")(report_command)
-app.command("compare")(compare_command)
-app.command("doctor")(doctor_command)
-app.command("export")(export_command)
-app.add_typer(runs_app, name="runs")
-app.add_typer(recipes_app, name="recipes")
-app.add_typer(data_app, name="data")
+for _command in (
+    train_command, evaluate_command, robustness_command, crossval_command, search_command,
+    label_errors_command, read_command, form_command, adapt_command, serve_command, lab_command,
+    predict_command, explain_command, report_command, compare_command, doctor_command, export_command,
+):  # fmt: skip
+    app.command(_command.__name__.removesuffix("_command").replace("_", "-"))(_command)
+for _name, _group in {"runs": runs_app, "recipes": recipes_app, "data": data_app}.items():
+    app.add_typer(_group, name=_name)
 app.command("gradcheck")(gradcheck_command)

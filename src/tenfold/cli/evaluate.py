@@ -7,35 +7,27 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tenfold.cli.models import find_model
 from tenfold.cli.options import (
-    DataDir,
+    Common,
     DataSource,
-    EngineName,
-    Json,
-    Offline,
-    Quiet,
+    ModelArgument,
+    TestSplit,
+    find_model,
     keeps_scores,
     load_data_for,
+    takes_common,
 )
-from tenfold.cli.output import emit_json, percent, plain_table, progress_bar, stderr, stdout
+from tenfold.show.terminal import remark
 
 if TYPE_CHECKING:
     from tenfold.evaluation.evaluate import Evaluation
 
 
-_MOST_CLASSES = 20  # of a confusion matrix that a terminal can show
-
-
+@takes_common("data_dir", "offline", "engine", "as_json", "quiet")
 def evaluate_command(
-    model: Annotated[
-        Path | None, typer.Argument(help="A run's folder or a model.safetensors (default: the newest run).")
-    ] = None,
+    model: ModelArgument = None,
     data: DataSource = None,
-    split: Annotated[str, typer.Option(help="test, train or all.")] = "test",
-    data_dir: DataDir = None,
-    offline: Offline = False,
-    engine: EngineName = "auto",
+    split: TestSplit = "test",
     require: Annotated[
         list[str] | None,
         typer.Option(
@@ -43,26 +35,23 @@ def evaluate_command(
             help="Exit with 3 if not met: accuracy=0.99, loss=0.05, calibration_error=0.01.",
         ),
     ] = None,
-    as_json: Json = False,
-    quiet: Quiet = False,
+    *,
+    common: Common,
 ) -> None:
     """Evaluate a model: accuracy with its interval, per class, calibration, the worst misses."""
     from tenfold.classifier import Classifier
-    from tenfold.evaluation.evaluate import check_required, evaluate, parse_required
+    from tenfold.evaluation.evaluate import Evaluation, evaluate
 
-    bounds = [parse_required(text) for text in require or []]
-    path = find_model(model, quiet=quiet)
-    with progress_bar(quiet=quiet) as progress:
-        options = {"data_dir": data_dir, "offline": offline, "progress": progress}
-        dataset = load_data_for(path, data, split, options)
-    evaluation = evaluate(Classifier.load(path, engine=engine), dataset)
+    bounds = [Evaluation.parse_required(text) for text in require or []]
+    path = find_model(model, quiet=common.quiet)
+    with common.loading(data, split) as request:
+        dataset = load_data_for(path, request)
+    evaluation = evaluate(Classifier.load(path, engine=common.engine), dataset)
     if keeps_scores(path, data, split):
         _keep(evaluation, path)
-    if as_json:
-        emit_json({"model": str(path), "split": split} | evaluation.to_dict())
-    else:
-        _show(evaluation, quiet=quiet)
-    check_required(evaluation, bounds)
+    document = {"model": str(path), "split": split} | evaluation.to_dict()
+    common.tell(document, evaluation, quiet=common.quiet)
+    evaluation.check_required(bounds)
 
 
 def _keep(evaluation: Evaluation, folder: Path) -> None:
@@ -74,36 +63,4 @@ def _keep(evaluation: Evaluation, folder: Path) -> None:
         with claim_folder(folder):
             evaluation.save(folder)
     except UsageError as error:
-        stderr().print(f"these scores are not kept: {error}", markup=False)
-
-
-def _show(evaluation: Evaluation, *, quiet: bool) -> None:
-    console = stdout()
-    low, high = evaluation.interval
-    console.print(
-        f"[bold]accuracy {percent(evaluation.accuracy)}[/bold] (95 % interval {percent(low)} to "
-        f"{percent(high)}), loss {evaluation.loss:.4f}, calibration error "
-        f"{evaluation.calibration_error:.4f}; {evaluation.misses} of {evaluation.n:,} missed "
-        f"({evaluation.dataset})"
-    )
-    if quiet:
-        return
-    rows = [
-        (row["class"], *(f"{row[key]:.4f}" for key in ("precision", "recall", "f1")), row["support"])
-        for row in evaluation.per_class()
-    ]
-    columns = ("class", "precision", "recall", "F1", "images")
-    console.print(plain_table(columns, rows, right=columns[1:]))
-    if len(evaluation.class_names) <= _MOST_CLASSES:
-        console.print("\nconfusion: rows are what it is, columns what it was read as")
-        counts = [[str(count) if count else "." for count in row] for row in evaluation.confusion]
-        matrix = [(name, *row) for name, row in zip(evaluation.class_names, counts, strict=True)]
-        console.print(plain_table(("", *evaluation.class_names), matrix, right=evaluation.class_names))
-    if evaluation.misses:
-        console.print("\nthe most confident misses")
-        worst = evaluation.to_dict()["most_confident_misses"][:10]
-        named = "file" if evaluation.files else "index"
-        misses = [(w[named], w["label"], w["predicted"], percent(w["confidence"], 1)) for w in worst]
-        console.print(
-            plain_table((named, "is", "read as", "confidence"), misses, right=("index", "confidence"))
-        )
+        remark(f"these scores are not kept: {error}")

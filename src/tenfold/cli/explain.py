@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tenfold.cli.models import load_classifier_or_reader
-from tenfold.cli.options import DataDir, DataSource, EngineName, Json, Offline, Quiet
-from tenfold.cli.output import emit_json, progress_bar, stdout
+from tenfold.cli.options import Common, DataSource, built_in_reader, find_model, newest_run, takes_common
+from tenfold.errors import DataError, ModelError, UsageError
+from tenfold.show.terminal import remark
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    from tenfold.arrays import ImageDataset
     from tenfold.classifier import Classifier
-    from tenfold.explain.explanation import Explanation
-    from tenfold.explain.subject import Subject
-    from tenfold.reader.line_reader import LineReader
+    from tenfold.data.load import DataRequest
+    from tenfold.explain.explanation import Subject
+    from tenfold.reader.line_reader import AnyModel, LineReader
     from tenfold.runs.folder import Run
+    from tenfold.show.explained import Explained
 
 
+@takes_common("engine", "data_dir", "offline", "as_json", "quiet")
 def explain_command(
     picture: Annotated[
         Path | None, typer.Argument(help="A picture; or use --index for an image of a data set.")
@@ -46,11 +46,8 @@ def explain_command(
         Path | None,
         typer.Option(help="Output file: .html for a page, .png for a picture (line reader: .png only)."),
     ] = None,
-    engine: EngineName = "auto",
-    data_dir: DataDir = None,
-    offline: Offline = False,
-    as_json: Json = False,
-    quiet: Quiet = False,
+    *,
+    common: Common,
 ) -> None:
     """Explain a prediction: the ink that decides, the runner-up, and similar training images.
 
@@ -59,70 +56,62 @@ def explain_command(
     trained on, or the training images of --data. Maps: occlusion, gradient, gradient
     times ink, SmoothGrad, integrated gradients, and the answer against the next.
     """
-    from tenfold.classifier import Classifier
-    from tenfold.explain.explanation import explain_predictions
-    from tenfold.show.explanation import check_target, write_explanation
+    from tenfold.reader.line_reader import LineReader
+    from tenfold.show.explained import Explained
+    from tenfold.show.explanation import check_target
 
     if out:
         check_target(out)
-    _check_subject(picture, index)
-    loaded, run = load_classifier_or_reader(model, engine=engine, quiet=quiet or as_json)
-    if not isinstance(loaded, Classifier):
-        _explain_lines(loaded, picture, index, data, digit, out or Path("explain.png"), as_json)
-        return
-    with progress_bar(quiet=quiet or as_json) as progress:
-        where = {"data_dir": data_dir, "offline": offline, "progress": progress}
-        subject = _subject(loaded, run, picture, index, data, split, where).only(digit)
-        dataset, rows, notes = _learned(run, data if index is None or run is None else None, where)
-        found = explain_predictions(
-            loaded,
-            list(subject.predictions),
-            dataset=dataset,
-            rows=rows,
-            truth=subject.truth,
-            progress=progress,
-        )
-    shown = subject.shown(run.name if run else str(model), notes)
-    path = write_explanation(out or Path("explain.html"), found, shown)
-    if as_json:
-        explanations = [each.to_dict() for each in found]
-        emit_json({"name": subject.name, "explanations": explanations, "notes": notes, "page": str(path)})
-    else:
-        _tell(found, notes, path)
-
-
-def _check_subject(picture: Path | None, index: int | None) -> None:
-    """Raises UsageError unless one of them is named."""
-    from tenfold.errors import UsageError
-
     if (picture is None) == (index is None):
-        raise UsageError(
-            "neither a picture nor an --index was named" if picture is None else "a picture and an --index",
-            expected="one of them",
-        )
+        found = "a picture and an --index" if picture else "neither a picture nor an --index was named"
+        raise UsageError(found, expected="one of them")
+    loaded, run = _load(model, common)
+    if isinstance(loaded, LineReader):
+        out = out or Path("explain.png")
+        if picture is None or data is not None:
+            raise UsageError(
+                f"{'--data' if picture else '--index'} with the line reader",
+                expected="a picture",
+                remedy="name a run with --model for images of a data set",
+            )
+        explained = _explain_lines(loaded, picture, digit, out)
+    else:
+        out = out or Path("explain.html")
+        with common.loading() as where:
+            subject = _subject(loaded, run, picture, index, data, split, where).only(digit)
+            learned, notes = _learned(run, data if index is None or run is None else None, where)
+            name = run.name if run else str(model)
+            explained = Explained.predictions(
+                loaded, subject, name, notes, progress=where.progress, **learned
+            )
+    explained.save(out)
+    document = {"name": explained.name, **explained.document, "notes": explained.notes, "page": str(out)}
+    common.tell(document, explained, written={"explanation": out})
 
 
-def _explain_lines(
-    reader: LineReader,
-    picture: Path | None,
-    index: int | None,
-    data: str | None,
-    character: int | None,
-    out: Path,
-    as_json: bool,
-) -> None:
-    """The sheet of a reading, or of one character of it. Raises UsageError for what is for other models."""
-    from tenfold.cli.answers import tell_reading
-    from tenfold.errors import UsageError
-    from tenfold.reader.explain import explain_reading
-    from tenfold.reader.many import write_sheet
+def _load(named: Path | None, common: Common) -> tuple[AnyModel, Run | None]:
+    """The model named, the newest finished run, or else the built-in reader; said on stderr if none is named.
+    And the run that it is of, if it lies in a run's folder."""
+    from tenfold.reader.line_reader import is_line_reader, load_model
+    from tenfold.runs.folder import is_run, open_run
 
-    if picture is None or data is not None:
-        raise UsageError(
-            f"{'--data' if index is None else '--index'} with the line reader",
-            expected="a picture",
-            remedy="name a run with --model for images of a data set",
-        )
+    quiet = common.quiet or common.as_json
+    if named is not None or newest_run() is not None:
+        path = find_model(named, quiet=quiet)
+    else:
+        path = built_in_reader()
+        if not quiet:
+            remark("model: the built-in reader")
+    light = common.engine == "auto" and is_line_reader(path)  # PyTorch takes long to import
+    folder = path if path.is_dir() else path.parent
+    run = open_run(folder) if is_run(folder) else None
+    return load_model(path, engine="numpy" if light else common.engine), run
+
+
+def _explain_lines(reader: LineReader, picture: Path, character: int | None, out: Path) -> Explained:
+    """A reading, or one character of it. Raises UsageError for what is for other models."""
+    from tenfold.show.explained import Explained
+
     if out.suffix.lower() != ".png":
         raise UsageError(
             f"{out} is not a picture", expected="a name ending in .png for the line reader's sheet"
@@ -133,12 +122,7 @@ def _explain_lines(
         raise UsageError(
             f"{picture} holds {count} characters", expected=f"--digit from 1 to {count}" * bool(count)
         )
-    write_sheet(explain_reading(reading, reader, name=picture.name, only=character), out)
-    if as_json:
-        emit_json({"name": picture.name, "reading": reading.to_dict(), "notes": [], "page": str(out)})
-        return
-    stdout().print(tell_reading(reading), style="bold", markup=False)
-    stdout().print(f"explanation: {out}", markup=False)
+    return Explained.reading(reader, reading, picture.name, character)
 
 
 def _subject(
@@ -148,66 +132,28 @@ def _subject(
     index: int | None,
     data: str | None,
     split: str,
-    where: dict[str, Any],
+    where: DataRequest,
 ) -> Subject:
-    from tenfold.errors import UsageError
-    from tenfold.explain.subject import open_subject, take_subject
+    from tenfold.explain.explanation import Subject
 
     if picture is not None:
-        return open_subject(classifier, picture)
-    if data is None and run is None:
-        raise UsageError("--index without --data", expected="the data set that it counts in")
+        return Subject.open(classifier, picture)
     if data is not None:
-        from tenfold.data.load import load_dataset
-
-        dataset = load_dataset(data, split=split, **where)
+        dataset = replace(where, source=data, split=split).load()
+    elif run is not None:
+        dataset = run.load_data(replace(where, split=split))
     else:
-        from tenfold.runs.run import load_for_run
-
-        assert run is not None
-        dataset = load_for_run(run, split=split, **where)
-    return take_subject(classifier, dataset, index or 0, split)
+        raise UsageError("--index without --data", expected="the data set that it counts in")
+    return Subject.take(classifier, dataset, index or 0, split)
 
 
-def _learned(
-    run: Run | None, data: str | None, where: dict[str, Any]
-) -> tuple[ImageDataset | None, np.ndarray | None, list[str]]:
+def _learned(run: Run | None, data: str | None, where: DataRequest) -> tuple[dict[str, Any], list[str]]:
     """The training images, those of them that were learned from, or else a line on why there are none."""
     if data is not None:
-        from tenfold.data.load import load_dataset
-
-        return load_dataset(data, split="train", **where), None, []
+        return {"dataset": replace(where, source=data).load()}, []
     if run is None:
-        return None, None, ["No training images came with this model: name some with --data for neighbours."]
-    from tenfold.errors import DataError, ModelError
-    from tenfold.runs.train import load_learned
-
+        return {}, ["No training images came with this model: name some with --data for neighbours."]
     try:
-        return *load_learned(run, **where), []
+        return dict(zip(("dataset", "rows"), run.load_learned(where), strict=True)), []
     except (DataError, ModelError) as error:
-        return None, None, [f"No neighbours: {error}."]
-
-
-def _tell(found: list[Explanation], notes: list[str], path: Path) -> None:
-    from tenfold.show.explanation_words import (
-        draw_blocks,
-        draw_marks,
-        explain_verdict,
-        likeliest,
-        tell_neighbours,
-        tell_runner_up,
-    )
-
-    out = stdout()
-    for number, each in enumerate(found, start=1):
-        out.print(f"{number}: " * (len(found) > 1) + explain_verdict(each), style="bold", markup=False)
-        out.print(likeliest(each), markup=False)
-        out.print(draw_blocks(each) if out.is_terminal else draw_marks(each), markup=False)
-        for sentence in [*tell_runner_up(each), *tell_neighbours(each)]:
-            out.print(sentence, markup=False)
-        out.print()
-    if not found:
-        out.print("Nothing was found in the picture.")
-    for note in notes:
-        out.print(note, markup=False)
-    out.print(f"explanation: {path}", markup=False)
+        return {}, [f"No neighbours: {error}."]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.util import find_spec
-from typing import Annotated
+from operator import itemgetter
+from typing import Annotated, Any
 
 import typer
 
 from tenfold.cli.options import Json, Seed
-from tenfold.cli.output import emit_json, plain_table, stdout
+from tenfold.show.terminal import emit_json, print_rows, say
 
 
 def gradcheck_command(
@@ -19,7 +21,7 @@ def gradcheck_command(
     as_json: Json = False,
 ) -> None:
     """Compare the hand-written gradients with central differences, and with autograd."""
-    from tenfold.engines.check import check_recipe
+    from tenfold.engines.create import check_recipe
     from tenfold.numpy_engine.gradcheck import TOLERANCE
     from tenfold.recipes.load import get_recipe
 
@@ -27,29 +29,19 @@ def gradcheck_command(
     if as_json:
         emit_json({"recipe": recipe, "tolerance": TOLERANCE, "parameters": rows})
     else:
-        columns = (
-            "parameter",
-            "shape",
-            "compared",
-            "largest gradient",
-            "against differences",
-            "against autograd",
-            "",
-        )
-        cells = [
-            (
-                row["parameter"],
-                " x ".join(map(str, row["shape"])),
-                f"{row['checked']} of {row['checked'] + row['kinks']}",
-                f"{row['largest']:.3g}",
-                f"{row['difference_error']:.1e}",
-                "-" if row["autograd_error"] is None else f"{row['autograd_error']:.1e}",
-                "ok" if row["passed"] else "WRONG",
-            )
-            for row in rows
-        ]
-        stdout().print(plain_table(columns, cells, right=columns[2:6]))
+        columns: dict[str, Callable[[Any], object]] = {
+            "parameter": itemgetter("parameter"),
+            "shape": lambda row: " x ".join(map(str, row["shape"])),
+            "compared": lambda row: f"{row['checked']} of {row['checked'] + row['kinks']}",
+            "largest gradient": lambda row: f"{row['largest']:.3g}",
+            "against differences": lambda row: f"{row['difference_error']:.1e}",
+            "against autograd": lambda row: (
+                "-" if row["autograd_error"] is None else f"{row['autograd_error']:.1e}"
+            ),
+            "": lambda row: "ok" if row["passed"] else "WRONG",
+        }
+        print_rows(rows, columns, left=("parameter", "shape", ""))
         if find_spec("torch") is None:
-            stdout().print("torch is not installed, so autograd was not asked")
+            say("torch is not installed, so autograd was not asked")
     if not all(row["passed"] for row in rows):
         raise typer.Exit(1)

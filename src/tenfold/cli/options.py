@@ -1,61 +1,55 @@
-"""Options that several commands share, so that they read the same everywhere."""
+"""Options that commands share, so that they read the same everywhere, and what they stand for: a recipe with
+its changes, a model, its data, the place for its scores."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
-from tenfold.cli.output import stderr
+from tenfold.show.terminal import emit_json, progress_bar, remark
 
 if TYPE_CHECKING:
-    import typer
-
     from tenfold.arrays import ImageDataset
+    from tenfold.data.load import DataRequest
     from tenfold.recipes.schema import Recipe
 
 
 def _check_engine(name: str) -> str:
     """Before anything is read."""
-    from tenfold.engines.create import check_engine_name
+    from tenfold.engines.create import check_names
 
-    return check_engine_name(name)
+    check_names(engine=name)
+    return name
 
 
 def _check_device(name: str) -> str:
-    from tenfold.engines.create import check_device_name
+    from tenfold.engines.create import check_names
 
-    return check_device_name(name)
+    check_names(device=name)
+    return name
 
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, progress on stderr.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only results.")]
 Seed = Annotated[int, typer.Option(min=0, help="Random seed.")]
-EngineName = Annotated[
-    str,
-    typer.Option(
-        "--engine",
-        help="numpy, torch, or auto (torch for convolutions, else numpy).",
-        callback=_check_engine,
-    ),
-]
+_ENGINES = "numpy, torch, or auto (torch for convolutions, else numpy)."
+EngineName = Annotated[str, typer.Option("--engine", help=_ENGINES, callback=_check_engine)]
 ReaderEngineName = Annotated[
     str, typer.Option("--engine", help="numpy, torch, or auto.", callback=_check_engine)
 ]
-DeviceName = Annotated[
-    str,
-    typer.Option("--device", help="cpu, cuda, mps or auto (PyTorch engine).", callback=_check_device),
-]
-DataSource = Annotated[
-    str | None,
-    typer.Option(
-        "--data",
-        help="A data set by name (see `tenfold data`), or a path: IDX, image folder, CSV, npz.",
-    ),
-]
+_DEVICES = "cpu, cuda, mps or auto (PyTorch engine)."
+DeviceName = Annotated[str, typer.Option("--device", help=_DEVICES, callback=_check_device)]
+_SOURCES = "A data set by name (see `tenfold data`), or a path: IDX, image folder, CSV, npz."
+DataSource = Annotated[str | None, typer.Option("--data", help=_SOURCES)]
+TrainSplit = Annotated[str, typer.Option(help="train, test or all.")]
+TestSplit = Annotated[str, typer.Option(help="test, train or all.")]
 Changes = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a value of the recipe.")
 ]
@@ -63,10 +57,75 @@ DataDir = Annotated[
     Path | None, typer.Option("--data-dir", help="Folder of named data sets (default: TENFOLD_DATA_DIR).")
 ]
 Offline = Annotated[bool, typer.Option("--offline", help="Do not use the network.")]
-ModelPath = Annotated[
-    Path | None,
-    typer.Option("--model", "-m", help="A run's folder or a model.safetensors (default: the newest run)."),
-]
+_MODELS = "A run's folder or a model.safetensors (default: the newest run)."
+ModelPath = Annotated[Path | None, typer.Option("--model", "-m", help=_MODELS)]
+ModelArgument = Annotated[Path | None, typer.Argument(help=_MODELS)]
+
+
+@dataclass(frozen=True)
+class Common:
+    """The values of shared options; those that a command does not have keep their defaults."""
+
+    data_dir: DataDir = None
+    offline: Offline = False
+    engine: EngineName = "auto"
+    device: DeviceName = "cpu"
+    seed: Seed = 0
+    as_json: Json = False
+    quiet: Quiet = False
+
+    @contextmanager
+    def loading(self, source: str | Path | None = None, split: str = "train") -> Iterator[DataRequest]:
+        """Yields the request for these data, with a bar of its progress."""
+        from tenfold.data.load import DataRequest
+
+        with progress_bar(quiet=self.quiet) as progress:
+            yield DataRequest(source, split, self.data_dir, self.offline, progress)
+
+    def load_to_train(self, recipes: Sequence[Recipe], request: DataRequest) -> ImageDataset:
+        """The data, when the engine can train the recipes; says what was loaded in the place of what was
+        named."""
+        from tenfold.engines.create import check_engine, preload_engine
+
+        for recipe in recipes:
+            check_engine(recipe, self.engine, self.device)
+        preload_engine(recipes[0], self.engine, self.device)
+        dataset = request.load()
+        if dataset.note:
+            remark(dataset.note)
+        return dataset
+
+    def tell(self, document: Any, result: Any, **how: Any) -> None:
+        """A result as JSON, or for a person (see `print_result`)."""
+        if self.as_json:
+            emit_json(document)
+        else:
+            from tenfold.show.results import print_result
+
+            print_result(result, **how)
+
+
+def takes_common(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Adds shared options to a command, after its own; it gets them as `common`."""
+
+    def add(command: Callable[..., None]) -> Callable[..., None]:
+        hints, kind = get_type_hints(Common, include_extras=True), inspect.Parameter.KEYWORD_ONLY
+        given = inspect.signature(command, eval_str=True).parameters.values()
+        parameters = [each.replace(kind=kind) for each in given if each.name != "common"]
+        for name in names:
+            shared = inspect.Parameter(name, kind, default=getattr(Common, name), annotation=hints[name])
+            parameters.append(shared)
+
+        @wraps(command)
+        def call(**values: Any) -> None:
+            common = Common(**{name: values.pop(name) for name in names})
+            command(**values, common=common)
+
+        call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        call.__annotations__ = {each.name: each.annotation for each in parameters}
+        return call
+
+    return add
 
 
 # Recipes as they are named on the command line, changed as its options ask.
@@ -93,57 +152,62 @@ def choose_recipe(
     for key in ("min_steps", "steps"):
         own = getattr(recipe.training, key)
         if own and f"training.{key}" not in wanted and not getattr(changed.training, key):
-            stderr().print(
-                f"{changed.training.epochs} epochs, as asked for: {key} = {own} of {name} is left out",
-                markup=False,
-            )
+            remark(f"{changed.training.epochs} epochs, as asked for: {key} = {own} of {name} is left out")
     return changed
 
 
-def choose_recipes(names: Sequence[str], changes: Sequence[str] | None = None) -> list[Recipe]:
-    """Several recipes with different names, all changed alike. Raises UsageError."""
-    from tenfold.errors import UsageError
-
-    recipes = [choose_recipe(name, changes) for name in names]
-    known = [recipe.name for recipe in recipes]
-    for recipe in recipes:
-        if known.count(recipe.name) > 1:
-            raise UsageError(
-                f"{known.count(recipe.name)} of the recipes are called {recipe.name!r}",
-                expected="each once, under a different name",
-                remedy="change `name` in one's file",
-            )
-    return recipes
+# The model that a command works with, and the data that belong to it.
 
 
-# The data that belong to a model on the command line, and the report that shows what was measured.
+def find_model(named: Path | None, *, quiet: bool = False) -> Path:
+    """The model named, or the newest finished run under runs/, which is then said on stderr.
+
+    "reader" names the one that comes with the package, unless there is a file of that name.
+    """
+    from tenfold.errors import ModelError
+
+    if named is not None:
+        return built_in_reader() if str(named) == "reader" and not named.exists() else named
+    if (newest := newest_run()) is None:
+        raise ModelError(
+            "no model was named and runs/ holds none",
+            remedy="train one with `tenfold train`, or name one with --model",
+        )
+    if not quiet:
+        remark(f"model: {newest}")
+    return newest
 
 
-def hold_folder(context: typer.Context, folder: Path) -> None:
-    """Keeps other processes from writing there until the command ends. Raises UsageError where one does."""
-    from tenfold.files import claim_folder
+def newest_run() -> Path | None:
+    """The newest finished run under runs/."""
+    from tenfold.runs.folder import list_runs
 
-    context.with_resource(claim_folder(folder))
+    folders = [run.folder for run in list_runs()]
+    return next((each for each in reversed(folders) if (each / "model.safetensors").is_file()), None)
 
 
-def load_data_for(path: Path, data: str | None, split: str, options: dict[str, Any]) -> ImageDataset:
+def built_in_reader() -> Path:
+    from tenfold.reader.line_reader import READER_FOLDER
+
+    return READER_FOLDER
+
+
+def load_data_for(path: Path, request: DataRequest) -> ImageDataset:
     """The data named, scaled as the model's own; else what the run at `path` was trained on."""
-    from tenfold.classifier import read_card
-    from tenfold.data.load import load_dataset
+    from tenfold.classifier import ModelCard
     from tenfold.data.ranges import FULL, is_alike, tell_range
     from tenfold.errors import ModelError
     from tenfold.runs.folder import Run, is_run
-    from tenfold.runs.run import load_for_run
 
-    if data is None and path.is_dir() and is_run(path):
-        return load_for_run(Run(path), split=split, **options)
-    dataset = load_dataset(data, split=split, **options)
+    if request.source is None and is_run(path):
+        return Run(path).load_data(request)
+    dataset = request.load()
     if dataset.value_range == FULL:
         return dataset
     with suppress(ModelError):  # who needs the model says what is wrong with it
-        trained = read_card(path).value_range
+        trained = ModelCard.load(path).value_range
         if dataset.value_range != trained and is_alike(dataset.value_range, trained):
-            dataset = load_dataset(data, split=split, value_range=trained, **options)
+            dataset = replace(request, value_range=trained).load()
             tell_range(*trained, f"{dataset.name}, as the model's own data")
     return dataset
 
@@ -153,16 +217,21 @@ def keeps_scores(path: Path, data: str | None, split: str) -> bool:
     were named for a training in Python, whose record cannot name any."""
     from tenfold.runs.folder import Run, is_run
 
-    if not path.is_dir() or split != "test":
-        return False
-    return data is None or (is_run(path) and Run(path).in_memory)
+    own = data is None or (is_run(path) and Run(path).in_memory)
+    return own and split == "test" and path.is_dir()
+
+
+def hold_folder(context: typer.Context, folder: Path) -> None:
+    """Keeps other processes from writing there until the command ends. Raises UsageError where one does."""
+    from tenfold.files import claim_folder
+
+    context.with_resource(claim_folder(folder))
 
 
 def renew_report(folder: Path) -> Path | None:
     """Writes the run's report again, where there is one, so that it shows what was just added."""
     if not (folder / "report.html").is_file():
         return None
-    from tenfold.runs.folder import open_run
     from tenfold.show.report import write_report
 
-    return write_report(open_run(folder))
+    return write_report(folder)

@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
 
-from tenfold.cli.answers import Answer, Answers, find_pages, open_answers, standard_input
-from tenfold.cli.form_answers import answer_forms, open_form, open_form_answers
-from tenfold.cli.options import Quiet, ReaderEngineName
-from tenfold.cli.output import progress_bar
-from tenfold.errors import UsageError
+from tenfold.cli.options import Quiet, ReaderEngineName, built_in_reader, find_model
+from tenfold.cli.predict import to_the_end
+from tenfold.errors import DataError, TenfoldError, UsageError, printable
+from tenfold.show.answers import Answer, Answers, open_answers
+from tenfold.show.terminal import progress_bar
 
 if TYPE_CHECKING:
-    from tenfold.cli.reviewing import Reviewing
     from tenfold.forms.template import Form
     from tenfold.pictures.formats import PdfPage
-    from tenfold.reader.constraint import Constraint
-    from tenfold.reader.decode import Columns
     from tenfold.reader.line_reader import LineReader
     from tenfold.reader.many import SheetFolder
+    from tenfold.review.page import Review
 
 
 _OPTIONS = {"least": "min", "most": "max"}  # what they are called on the command line
@@ -104,39 +103,51 @@ def read_command(
     form = {"pattern": pattern, "length": length, "least": least, "most": most, "columns": columns}
     others = {"--table": as_table, "--digits": only_digits, "--print": printed}
     template = _open_template(form_file, form, others) if form_file else None
-    if template is None:
-        answers = open_answers(as_json=as_json, as_csv=as_csv, as_table=as_table)
-    else:
-        answers = open_form_answers(template, as_json=as_json, as_csv=as_csv)
-    reviewing = _open_review(_check(form) if template is None else template, collect, wanted=review)
+    answers = open_answers(template or "reading", as_json=as_json, as_csv=as_csv, as_table=as_table)
+    expected = template or _check(form)
+    person = _open_review(collect, wanted=review)
     if timeout is not None and explain:
         raise UsageError("--timeout and --explain exclude each other", remedy="leave one out")
     reader = _load(model, engine)
     sheets = _open_sheets(explain) if explain else None
-    paths = [found for given in pictures for found in find_pages(given)]
+    paths = _find(pictures)
     answers.several, failed = len(paths) > 1, 0
-    if template is None:
-        found = _answer_all(reader, paths, sheets, workers, timeout, form | {"printed": printed})
-    else:
-        found = answer_forms(reader, template, paths, sheets, workers, timeout)
+    found = _answer_all(reader, template, paths, sheets, workers, timeout, form | {"printed": printed})
     with (
-        _to_the_end(answers, opened=reviewing is None),
+        to_the_end(answers, opened=person is None),
         progress_bar(quiet=quiet or len(paths) < 20) as progress,
-        closing(found) as answered,
+        closing(found),
     ):
-        held = answered if reviewing is None else reviewing.hold(answered, answers, progress, len(paths))
-        for number, answer in enumerate(held, start=1):
+        answered: Iterable[Answer] = found
+        if person is not None:
+            answered = _review(answered, answers, person, expected, progress, len(paths))
+        for number, answer in enumerate(answered, start=1):
             answer = answers.check(answer)
             failed += bool(answer.error)
-            answers.add(answer.only_digits() if only_digits else answer)
+            if only_digits and answer.reading:
+                answer = answer._replace(reading=answer.reading.only_digits())
+            answers.add(answer)
             if progress:
                 progress("reading", number, len(paths))
     _count(failed, len(paths), quiet=quiet)
 
 
+def _find(pictures: Sequence[str]) -> list[tuple[str | PdfPage, str]]:
+    from tenfold.pictures.formats import find_with_pages
+
+    return [found for given in pictures for found in find_with_pages(given)]
+
+
 def _open_template(path: Path, form: dict[str, Any], others: dict[str, Any]) -> Form:
-    """form, others: what it excludes."""
-    return open_form(path, {f"--{_OPTIONS.get(name, name)}": value for name, value in form.items()} | others)
+    """form, others: options that it excludes, with what was given. Raises UsageError, DataError."""
+    from tenfold.forms.template import load_form
+
+    options = {f"--{_OPTIONS.get(name, name)}": value for name, value in form.items()} | others
+    if given := next((name for name, value in options.items() if value), None):
+        raise UsageError(
+            f"--form and {given} exclude each other", remedy=f"leave {given} out: the form says what is where"
+        )
+    return load_form(path)
 
 
 def _count(failed: int, total: int, *, quiet: bool) -> None:
@@ -147,38 +158,24 @@ def _count(failed: int, total: int, *, quiet: bool) -> None:
         raise typer.Exit(1)
 
 
-@contextmanager
-def _to_the_end(answers: Answers, *, opened: bool) -> Iterator[None]:
-    """The output written so far stays valid when Ctrl-C or a closed pipe ends the reading.
-
-    opened: at once, as what is written does not wait for a review.
-    """
-    try:
-        if opened:
-            answers.open()
-        yield
-        answers.close()
-    except KeyboardInterrupt:
-        answers.close()
-        sys.stderr.write("tenfold: interrupted\n")
-        raise typer.Exit(130) from None
-    except BrokenPipeError:
-        answers.abandon()
-        raise typer.Exit(130) from None
+def standard_input() -> BinaryIO:
+    """Where - stands for a picture. Raises UsageError where it is a terminal."""
+    if sys.stdin is None or sys.stdin.isatty():
+        raise UsageError("- stands for standard input, which is a terminal", expected="a picture piped in")
+    return sys.stdin.buffer
 
 
-def _check(form: dict[str, Any]) -> Constraint | Columns | None:
-    """Raises UsageError for a wrong pattern or range."""
-    from tenfold.reader.decode import make_form
+def _check(form: dict[str, Any]) -> Any:
+    """What every line must look like. Raises UsageError for a wrong pattern or range."""
+    from tenfold.reader.table import make_form
 
     return make_form(**form)
 
 
 def _load(model: Path | None, engine: str) -> LineReader:
-    from tenfold.cli.models import find_model
-    from tenfold.reader.line_reader import READER_FOLDER, is_line_reader, load_reader
+    from tenfold.reader.line_reader import is_line_reader, load_reader
 
-    path = READER_FOLDER if model is None else find_model(model)
+    path = find_model(model) if model else built_in_reader()
     if path.exists() and not is_line_reader(path):
         raise UsageError(
             f"{path} is not a line reader's folder",
@@ -190,65 +187,127 @@ def _load(model: Path | None, engine: str) -> LineReader:
 
 def _answer_all(
     reader: LineReader,
+    template: Form | None,
     paths: Sequence[tuple[str | PdfPage, str]],
     sheets: SheetFolder | None,
     workers: int | None,
     timeout: float | None,
     options: dict[str, Any],
 ) -> Generator[Answer]:
-    """paths: as `find_pages` gives them. Sheets are drawn one after another, in this process."""
-    from tenfold.errors import DataError
-    from tenfold.reader.many import read_pictures
-
-    given = [
+    """paths: as `find_with_pages` gives them. Sheets are drawn one after another, in this process. options:
+    of a reading without a template."""
+    here = [bool(sheets) or (path == "-" and (timeout is None or template is not None)) for path, _ in paths]
+    others: list[Any] = [
         standard_input().read() if path == "-" else path
-        for path, error in paths
-        if not error and not sheets and (path != "-" or timeout is not None)
+        for (path, error), own in zip(paths, here, strict=True)
+        if not error and not own
     ]
-    with closing(read_pictures(reader, given, workers=workers, timeout=timeout, **options)) as readings:
-        for path, error in paths:
+    read: Any  # what stands in one picture
+    readings: Generator[Any]
+    if template is not None:
+        from tenfold.forms.read import read_form, read_forms
+
+        read = partial(read_form, reader, form=template)
+        readings = read_forms(reader, others, template, workers=workers, timeout=timeout)
+    else:
+        from tenfold.reader.many import read_pictures
+
+        read = lambda picture: reader.read(picture, **options)  # noqa: E731
+        readings = read_pictures(reader, others, workers=workers, timeout=timeout, **options)
+    with closing(readings):
+        for (path, error), own in zip(paths, here, strict=True):
             answer = Answer.about(path, error)
-            if error:
-                yield answer
-            elif sheets or (path == "-" and timeout is None):
-                yield _answer(reader, path, answer, sheets, options)
-            elif isinstance(found := next(readings), DataError):
-                yield answer._replace(error=str(found))
-            else:
-                yield answer._replace(reading=found)
+            found: Any = None
+            try:
+                if not error:
+                    found = read(standard_input() if path == "-" else path) if own else next(readings)
+            except DataError as wrong:
+                found = wrong
+            if isinstance(found, DataError):
+                answer, found = answer._replace(error=str(found)), None
+            if sheets and found:
+                _add_sheet(sheets, str(path), found, reader)
+            yield answer._replace(reading=found)
 
 
-def _answer(
-    reader: LineReader,
-    path: str | PdfPage,
-    answer: Answer,
-    sheets: SheetFolder | None,
-    options: dict[str, Any],
-) -> Answer:
-    from tenfold.errors import DataError
+def _add_sheet(sheets: SheetFolder, path: str, found: Any, reader: LineReader) -> None:
+    from tenfold.reader.reading import Reading
 
-    try:
-        reading = reader.read(standard_input() if path == "-" else path, **options)
-    except DataError as error:
-        return answer._replace(error=str(error))
-    if sheets:
-        sheets.add(str(path), reading, reader)
-    return answer._replace(reading=reading)
-
-
-def _open_review(
-    form: Constraint | Columns | Form | None, collect: Path | None, *, wanted: bool
-) -> Reviewing | None:
-    if not wanted:
-        if collect is not None:
-            raise UsageError("--collect keeps the answers of a review", remedy="add --review")
-        return None
-    from tenfold.cli.reviewing import Reviewing
-
-    return Reviewing(form, collect)
+    if isinstance(found, Reading):
+        sheets.add(path, found, reader)
+    else:
+        sheets.add_sheet(path, found.explain(path))
 
 
 def _open_sheets(folder: Path) -> SheetFolder:
     from tenfold.reader.many import SheetFolder
 
     return SheetFolder(folder)
+
+
+# --review: answers are held back until a person has reviewed what is doubtful in them.
+
+
+def _open_review(collect: Path | None, *, wanted: bool) -> Review | None:
+    """Raises MissingDependencyError and DataError, before anything is read, where there can be no review."""
+    if not wanted:
+        if collect is not None:
+            raise UsageError("--collect keeps the answers of a review", remedy="add --review")
+        return None
+    from tenfold.review.page import Review
+
+    return Review(collect)
+
+
+def _review(
+    answered: Iterable[Answer],
+    answers: Answers,
+    person: Review,
+    form: Any,
+    progress: Callable[[str, int, int], None] | None,
+    total: int,
+) -> Iterator[Answer]:
+    """All answers, when they are there and reviewed; where the reading is stopped, those so far. Ctrl-C stops
+    the review, and is raised again when all are told. form: as the pictures are read with."""
+    from tenfold.review.items import items_of, with_texts
+
+    held: list[tuple[Answer, list[Any]]] = []
+    try:
+        for number, answer in enumerate(answered, start=1):
+            answer = answers.check(answer)
+            items = items_of(answer.reading, answer.source, form) if answer.reading else []
+            slim = answer.reading and answer.reading.without_picture()
+            held.append((answer._replace(reading=slim), items))
+            if progress:
+                progress("reading", number, total)
+        texts, ended = _ask(person, [item for _, items in held for item in items])
+    except (KeyboardInterrupt, TenfoldError):
+        answers.open()
+        yield from (answer for answer, _ in held)
+        raise
+    answers.open()
+    for answer, items in held:
+        said = [next(texts) for _ in items]
+        yield answer._replace(reading=with_texts(answer.reading, said)) if said else answer
+    if not ended:
+        raise KeyboardInterrupt
+
+
+def _ask(person: Review, items: list[Any]) -> tuple[Iterator[str | None], bool]:
+    """Their texts, and whether the review came to its end."""
+    if not items:
+        _say("nothing is doubtful, so there is nothing to review")
+        return iter(()), True
+    what = f"{len(items):,} doubtful reading{'s' * (len(items) != 1)}"
+    texts, ended = person.ask(
+        items, announce=lambda address: _say(f"{what} to review on {address} (Ctrl-C ends the review)")
+    )
+    reviewed = sum(text is not None for text in texts)
+    kept = f", kept in {printable(str(person.keep))}" if person.keep and any(texts) else ""
+    _say(f"{reviewed:,} of {len(items):,} doubtful readings reviewed{kept}")
+    return iter(texts), ended
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"tenfold: {text}\n")
+    sys.stderr.flush()

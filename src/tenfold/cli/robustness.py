@@ -2,45 +2,33 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from tenfold.cli.models import find_model
 from tenfold.cli.options import (
-    DataDir,
+    Common,
     DataSource,
-    EngineName,
-    Json,
-    Offline,
-    Quiet,
-    Seed,
+    ModelArgument,
+    TestSplit,
+    find_model,
     hold_folder,
     keeps_scores,
     load_data_for,
     renew_report,
+    takes_common,
 )
-from tenfold.cli.output import emit_json, percent, plain_table, progress_bar, stdout
-
-if TYPE_CHECKING:
-    from tenfold.evaluation.robustness import Robustness
 
 
+@takes_common("data_dir", "offline", "engine", "seed", "as_json", "quiet")
 def robustness_command(
     context: typer.Context,
-    model: Annotated[
-        Path | None, typer.Argument(help="A run's folder or a model.safetensors (default: the newest run).")
-    ] = None,
+    model: ModelArgument = None,
     data: DataSource = None,
-    split: Annotated[str, typer.Option(help="test, train or all.")] = "test",
+    split: TestSplit = "test",
     images: Annotated[int, typer.Option(min=1, help="Number of images, drawn at random.")] = 1000,
-    data_dir: DataDir = None,
-    offline: Offline = False,
-    engine: EngineName = "auto",
-    seed: Seed = 0,
-    as_json: Json = False,
-    quiet: Quiet = False,
+    *,
+    common: Common,
 ) -> None:
     """Measure a model on corrupted pictures: fifteen corruptions, five severities each.
 
@@ -50,36 +38,14 @@ def robustness_command(
     from tenfold.evaluation.robustness import measure_robustness
     from tenfold.runs.folder import is_run
 
-    path = find_model(model, quiet=quiet)
-    kept = path.is_dir() and is_run(path) and keeps_scores(path, data, split)
-    if kept:
+    path = find_model(model, quiet=common.quiet)
+    if kept := is_run(path) and keeps_scores(path, data, split):
         hold_folder(context, path)
-    with progress_bar(quiet=quiet) as progress:
-        options = {"data_dir": data_dir, "offline": offline, "progress": progress}
-        dataset = load_data_for(path, data, split, options)
-    found = measure_robustness(Classifier.load(path, engine=engine), dataset, n=images, seed=seed)
+    with common.loading(data, split) as request:
+        dataset = load_data_for(path, request)
+    classifier = Classifier.load(path, engine=common.engine)
+    found = measure_robustness(classifier, dataset, n=images, seed=common.seed)
     if kept:
         found.save(path)
-    report = renew_report(path) if kept else None
-    if as_json:
-        told = {"report": str(report) if report else None}
-        emit_json({"model": str(path), "split": split} | found.to_dict() | told)
-        return
-    _show(found)
-    if report is not None:
-        stdout().print(f"report: {report}", markup=False)
-
-
-def _show(found: Robustness) -> None:
-    console, severities = stdout(), found.accuracies.shape[1]
-    console.print(
-        f"[bold]accuracy {percent(found.mean_accuracy)}[/bold] on corrupted pictures, "
-        f"{percent(found.accuracy)} on the same {found.n:,} as they are ({found.dataset})"
-    )
-    columns = ("corruption", "severity 1", *map(str, range(2, severities + 1)), "mean")
-    rows = [
-        (name, *(percent(share, 1) for share in row), percent(row.mean(), 1))
-        for name, row in zip(found.corruptions, found.accuracies, strict=True)
-    ]
-    rows.sort(key=lambda row: found.accuracies[found.corruptions.index(row[0])].mean())
-    console.print(plain_table(columns, rows, right=columns[1:]))
+    written = {"report": renew_report(path) if kept else None}
+    common.tell({"model": str(path), "split": split} | found.to_dict() | written, found, written=written)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from tenfold.cli.options import Quiet, ReaderEngineName
+from tenfold.cli.options import Quiet, ReaderEngineName, built_in_reader, find_model
 
 _MIB = 2**20
 
@@ -54,12 +54,11 @@ def serve_command(
     SIGTERM or SIGHUP stops the server after it has answered the requests it has
     accepted. GET /openapi.json describes the API.
     """
-    from tenfold.cli.models import find_model
-    from tenfold.reader.line_reader import READER_FOLDER, load_model
+    from tenfold.reader.line_reader import load_model
     from tenfold.serve.app import serve
     from tenfold.serve.settings import ServeSettings
 
-    folder = find_model(model) if model else READER_FOLDER
+    folder = find_model(model) if model else built_in_reader()
     settings = ServeSettings(
         workers=workers,
         max_body=int(max_body * _MIB),

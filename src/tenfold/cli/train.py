@@ -21,8 +21,9 @@ from tenfold.cli.options import (
     Offline,
     Quiet,
     Seed,
+    choose_recipe,
 )
-from tenfold.cli.output import emit_json, percent, progress_bar, stderr, stdout
+from tenfold.show.terminal import emit_json, progress_bar, remark, say, stdout
 
 if TYPE_CHECKING:
     from tenfold.runs.run import RunOutcome
@@ -60,41 +61,24 @@ def train_command(
     quiet: Quiet = False,
 ) -> None:
     """Train a recipe, evaluate it once on the test set, and write the report."""
-    from tenfold.cli.options import choose_recipe
+    from tenfold.data.load import DataRequest
     from tenfold.runs.run import resume_run, start_run
+    from tenfold.show.progress import TrainingProgress
 
-    console = stderr() if as_json else stdout()
-    from tenfold.cli.training_progress import TrainingProgress
-
-    callbacks = [] if quiet else [TrainingProgress(console)]
     if resume is not None:
         _refuse_with_resume(context)
-        with _told_as_json(as_json), progress_bar(quiet=quiet) as progress:
-            outcome = resume_run(
-                resume, data_dir=data_dir, offline=offline, callbacks=callbacks, progress=progress
-            )
-    else:
-        short = {
-            "training.epochs": epochs,
-            "training.precision": precision,
-            "network.start_from": start_from,
-        }
-        chosen = choose_recipe(recipe or "cnn", changes, short)
-        with _told_as_json(as_json), progress_bar(quiet=quiet) as progress:
+    short = {"training.epochs": epochs, "training.precision": precision, "network.start_from": start_from}
+    with _told_as_json(as_json), progress_bar(quiet=quiet) as progress:
+        request = DataRequest(data, "train", data_dir, offline, progress)
+        callbacks = [] if quiet else [TrainingProgress(stdout(stderr=as_json))]
+        if resume is not None:
+            outcome = resume_run(resume, request, callbacks=callbacks)
+        else:
             outcome = start_run(
-                chosen,
-                source=data,
-                data_dir=data_dir,
-                offline=offline,
-                engine=engine,
-                device=device,
-                seed=seed,
-                run_dir=run_dir,
-                command=shlex.join(["tenfold", *sys.argv[1:]]),
+                choose_recipe(recipe or "cnn", changes, short), request, engine=engine, device=device,
+                seed=seed, run_dir=run_dir, command=shlex.join(["tenfold", *sys.argv[1:]]), announce=remark,
                 callbacks=callbacks,
-                progress=progress,
-                announce=lambda line: stderr().print(line, markup=False),
-            )
+            )  # fmt: skip
     _finish(outcome, report=report, as_json=as_json)
 
 
@@ -114,50 +98,28 @@ def _told_as_json(as_json: bool) -> Iterator[None]:
 def _refuse_with_resume(context: typer.Context) -> None:
     """The run's folder says everything; silently ignoring what was asked for would mislead."""
     allowed = {"resume", "data_dir", "offline", "report", "as_json", "quiet"}
-    given = (name for name in context.params if name not in allowed)
-    others = [name for name in given if _on_command_line(context, name)]
-    if others:
+    sources = {name: context.get_parameter_source(name) for name in context.params if name not in allowed}
+    if others := [name for name, source in sources.items() if source and source.name == "COMMANDLINE"]:
         named = ", ".join(name.replace("_", "-") for name in others)
         raise typer.BadParameter(
             f"--resume takes recipe, data, engine and seed from the run; leave out {named}"
         )
 
 
-def _on_command_line(context: typer.Context, name: str) -> bool:
-    source = context.get_parameter_source(name)
-    return source is not None and source.name == "COMMANDLINE"
-
-
 def _finish(outcome: RunOutcome, *, report: bool, as_json: bool) -> None:
-    report_path = None
-    if report and outcome.status != "interrupted":
+    from tenfold.show.results import print_result
+
+    stopped, folder, path = outcome.status == "interrupted", outcome.run.folder, None
+    if report and not stopped:
         from tenfold.show.report import write_report
 
-        report_path = write_report(outcome.run)
+        path = write_report(outcome.run)
     if as_json:
-        emit_json(outcome.to_dict() | {"report": str(report_path) if report_path else None})
+        emit_json(outcome.to_dict() | {"report": path})
     else:
-        _print_outcome(outcome, report_path)
-    if outcome.problem and not as_json:
-        stdout().print(
-            f"it did not learn: {outcome.problem}; find out why: tenfold doctor {outcome.run.folder}",
-            markup=False,
-        )
-    if outcome.status == "interrupted":
-        stderr().print(f"continue with: tenfold train --resume {outcome.run.folder}", markup=False)
+        print_result(outcome, written={"run": folder, "report": path})
+        if outcome.problem:
+            say(f"it did not learn: {outcome.problem}; find out why: tenfold doctor {folder}")
+    if stopped:
+        remark(f"continue with: tenfold train --resume {folder}")
         raise typer.Exit(130)
-
-
-def _print_outcome(outcome: RunOutcome, report_path: Path | None) -> None:
-    console = stdout()
-    test = outcome.evaluation
-    if test is not None:
-        low, high = test.interval
-        console.print(
-            f"test accuracy [bold]{percent(test.accuracy)}[/bold] (95 % interval {percent(low)} to "
-            f"{percent(high)}, {test.misses} of {test.n:,} missed), loss {test.loss:.4f}, "
-            f"trained in {outcome.seconds:.1f} s"
-        )
-    console.print(f"run: {outcome.run.folder}", markup=False)
-    if report_path is not None:
-        console.print(f"report: {report_path}", markup=False)

@@ -1,4 +1,4 @@
-"""A data set -> the batches of one epoch, a pure function of seed and epoch.
+"""A data set -> its seeded splits, and the batches of one epoch, pure functions of seed and epoch.
 
 Whatever was drawn before does not matter, so a run that is resumed at an epoch meets the same
 batches as one that was never stopped.
@@ -9,25 +9,26 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tenfold.arguments import checked
-from tenfold.arrays import Batch, ImageDataset, WeightedDataset, count_pixels, iterate_pieces
-from tenfold.augmentation import draw_augmentation
+from tenfold.arrays import Batch, ImageDataset, WeightedDataset, iterate_pieces
 from tenfold.errors import DataError, UsageError
 from tenfold.records import check_arrays, pick, read_arrays, read_json, reading, write_record
-from tenfold.settings import AugmentationSettings
+
+if TYPE_CHECKING:
+    from tenfold.settings import AugmentationSettings
 
 __all__ = [
     "DataSummary",
     "count_batches",
     "fold_indices",
+    "hold_out",
     "iterate_batches",
-    "pixel_moments",
     "split_dataset",
     "split_indices",
-    "summarise",
 ]
 
 _ORDER, _AUGMENTATION = 1, 2  # random streams of an epoch
@@ -50,6 +51,8 @@ def iterate_batches(
     epoch: int,
 ) -> Iterator[Batch]:
     """The batches of epoch 0, 1, ...: pixels as they are, augmentation drawn but not yet applied."""
+    from tenfold.augmentation import draw_augmentation  # brings in pydantic, which loading data does without
+
     size = min(batch_size, len(dataset)) or len(dataset)
     order = np.random.default_rng([seed, epoch, _ORDER]).permutation(len(dataset)) if shuffle else None
     rng = np.random.default_rng([seed, epoch, _AUGMENTATION])
@@ -72,9 +75,6 @@ def _rows(images: np.ndarray, chosen: slice | np.ndarray) -> np.ndarray:
     return rows.reshape(-1, *images.shape[1:])
 
 
-# Seeded splits: the same data, share and seed always give the same parts.
-
-
 @checked
 def split_dataset(
     dataset: ImageDataset, share: float, *, seed: int, stratified: bool = True
@@ -84,13 +84,22 @@ def split_dataset(
     stratified: each class gives its share, rounded up or down. Both parts keep the order of the
     data set. Raises UsageError when either part would be empty.
     """
-    classes = dataset.labels if stratified else np.zeros(len(dataset), np.int64)
-    rest, held = split_indices(classes, share, seed=seed)
+    rest, held = split_indices(dataset.labels, share, seed=seed, stratified=stratified)
     return dataset.subset(rest), dataset.subset(held)
 
 
-def split_indices(labels: np.ndarray, share: float, *, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """(rest, held out): ascending indices into labels (N,), `share` of each class held out."""
+def hold_out(
+    dataset: ImageDataset, share: float, *, seed: int, stratified: bool = True
+) -> tuple[ImageDataset, ImageDataset | None]:
+    """What is trained on, and what validates: as `split_dataset`, and all and None for a share of 0."""
+    return split_dataset(dataset, share, seed=seed, stratified=stratified) if share else (dataset, None)
+
+
+def split_indices(
+    labels: np.ndarray, share: float, *, seed: int, stratified: bool = True
+) -> tuple[np.ndarray, np.ndarray]:
+    """(rest, held out): ascending indices into labels (N,), `share` of each class held out, or of all."""
+    labels = labels if stratified else np.zeros(len(labels), np.int64)
     total = int(share * len(labels) + 0.5) if 0 < share < 1 else 0
     if not 0 < total < len(labels):
         raise UsageError(
@@ -158,6 +167,26 @@ class DataSummary:
     class_means: np.ndarray
     examples: np.ndarray
 
+    @classmethod
+    def of(cls, dataset: ImageDataset, *, examples: int = 10, seed: int = 0) -> DataSummary:
+        """Counts, moments, class means, and `examples` images per class chosen at random."""
+        members = [np.flatnonzero(dataset.labels == k) for k in range(len(dataset.class_names))]
+        rng = np.random.default_rng(seed)
+        mean, std = dataset.pixel_moments()
+        return cls(
+            name=dataset.name,
+            note=dataset.note,
+            count=len(dataset),
+            image_shape=dataset.image_shape,
+            class_names=dataset.class_names,
+            class_counts=dataset.class_counts(),
+            pixel_mean=mean,
+            pixel_std=std,
+            sha256=dataset.sha256(),
+            class_means=_class_means(dataset),
+            examples=np.stack([_examples(dataset.images, chosen, examples, rng) for chosen in members]),
+        )
+
     def save(self, folder: str | Path) -> None:
         """Writes data_summary.json and data_summary.npz, each beside and renamed."""
         plain = {key: getattr(self, key) for key in PLAIN}
@@ -172,34 +201,6 @@ class DataSummary:
             height, width = plain["image_shape"]
             sizes = {"K": len(plain["class_names"]), "H": height, "W": width}
             return cls(**plain, **check_arrays(read_arrays(Path(folder, f"{FILE}.npz")), FORMS, sizes))
-
-
-def summarise(dataset: ImageDataset, *, examples: int = 10, seed: int = 0) -> DataSummary:
-    """Counts, moments, class means, and `examples` images per class chosen at random."""
-    members = [np.flatnonzero(dataset.labels == k) for k in range(len(dataset.class_names))]
-    rng = np.random.default_rng(seed)
-    mean, std = pixel_moments(dataset.images)
-    return DataSummary(
-        name=dataset.name,
-        note=dataset.note,
-        count=len(dataset),
-        image_shape=dataset.image_shape,
-        class_names=dataset.class_names,
-        class_counts=dataset.class_counts(),
-        pixel_mean=mean,
-        pixel_std=std,
-        sha256=dataset.sha256(),
-        class_means=_class_means(dataset),
-        examples=np.stack([_examples(dataset.images, chosen, examples, rng) for chosen in members]),
-    )
-
-
-def pixel_moments(images: np.ndarray) -> tuple[float, float]:
-    """Mean and standard deviation of pixel / 255, from exact sums."""
-    counts, values = count_pixels(images), np.arange(256)
-    total, squares = int(counts @ values), int(counts @ values**2)
-    mean = total / images.size
-    return mean / 255, float(np.sqrt(max(squares / images.size - mean**2, 0.0))) / 255
 
 
 def _class_means(dataset: ImageDataset) -> np.ndarray:

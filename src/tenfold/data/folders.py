@@ -5,29 +5,26 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from tenfold.arrays import ImageDataset
-from tenfold.data.download import Progress, cache_folder
+from tenfold.data.catalogue import Progress, cache_folder
 from tenfold.data.tables import natural_key
 from tenfold.errors import DataError, printable
 from tenfold.files import is_special, replace_file
-from tenfold.helpers import MOST_HELPERS, NO_ANSWER, ask_helpers, count_cores, serve_questions
+from tenfold.helpers import NoAnswer, ask_helpers, count_cores, serve_questions
 from tenfold.limits import check_need
-from tenfold.pictures.formats import HEAD, is_heic
 from tenfold.pictures.open import open_grey
 
-__all__ = ["SUFFIXES", "looks_like_picture"]
-
-# Many pictures decoded by several processes.
-
+_MODULE = "tenfold.data.folders"  # what a helper runs
 CHUNK = 250  # pictures a question
 WORTH_A_PROCESS = 1500  # pictures; fewer are decoded before another process has started
+_MOST_PROCESSES = 8
 
 
 def decode_pictures(
@@ -39,23 +36,38 @@ def decode_pictures(
     file that is not a picture, and where they need more memory than one data set may.
     """
     if processes is None:
-        processes = min(count_cores(), MOST_HELPERS, len(paths) // WORTH_A_PROCESS)
+        processes = min(count_cores(), _MOST_PROCESSES, len(paths) // WORTH_A_PROCESS)
     if paths:
         check_need(len(paths) * open_grey(paths[0]).size, f"{len(paths):,} pictures like {paths[0]}")
     chunks = [paths[start : start + CHUNK] for start in range(0, len(paths), CHUNK)]
     images: list[np.ndarray] = []
     total = 0
-    if processes > 1:
-        asked = ask_helpers("tenfold.data.folders", chunks, processes)
-    else:
-        asked = ((chunk, NO_ANSWER) for chunk in chunks)
-    for chunk, decoded in asked:
-        images += _decode(chunk) if decoded is NO_ANSWER else decoded
+    for chunk, decoded in _decode_chunks(chunks, processes):
+        if isinstance(decoded, DataError):
+            raise decoded
+        images += _decode(chunk) if decoded is NoAnswer.UNASKED else decoded
         total += sum(image.size for image in images[-len(chunk) :])
         check_need(total, f"the first {len(images):,} of {len(paths):,} pictures")
         if progress:
             progress("pictures", len(images), len(paths))
     return images
+
+
+def _decode_chunks(chunks: Sequence[Sequence[str]], processes: int) -> Iterator[tuple[Sequence[str], Any]]:
+    """Each with its images, what is wrong with one of its files, or NoAnswer.UNASKED. A picture that ends the
+    process which decodes it is not opened here: of a chunk that ended its helper, each is asked for alone."""
+    if processes < 2:
+        yield from ((chunk, NoAnswer.UNASKED) for chunk in chunks)
+        return
+    for chunk, decoded in ask_helpers(_MODULE, chunks, processes):
+        if decoded is not NoAnswer.ENDED:
+            yield chunk, decoded
+            continue
+        for alone, image in ask_helpers(_MODULE, [[path] for path in chunk], 1):
+            if image is NoAnswer.ENDED:
+                found = f"{alone[0]} ended the process that decoded it"
+                raise DataError(found, expected="a picture", remedy="save it anew, or smaller")
+            yield alone, image
 
 
 def _decode(chunk: Sequence[str]) -> list[np.ndarray]:
@@ -67,17 +79,21 @@ def _decode(chunk: Sequence[str]) -> list[np.ndarray]:
     return images
 
 
+def _try_decode(chunk: Sequence[str]) -> list[np.ndarray] | DataError:
+    try:
+        return _decode(chunk)
+    except DataError as error:
+        return error
+
+
 if __name__ == "__main__":
-    serve_questions(lambda _: _decode)
+    serve_questions(lambda _: _try_decode)
 
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".heic", ".heif")
-TRAIN_NAMES = ("train", "training")
-TEST_NAMES = ("test", "testing", "t10k")
-VALIDATION_NAMES = ("val", "validation")  # taken for the test part where there is no other
+# Validation images are taken for the test part where there is no other.
+PART_NAMES = {"train": ("train", "training"), "test": ("test", "testing", "t10k", "val", "validation")}
 IGNORED = ("thumbs.db", "desktop.ini")
 CACHE_VERSION = "2"  # of what open_grey makes of a file
-_STARTS = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 LAYOUT = "a folder for each class with pictures in it"
 
 
@@ -90,13 +106,9 @@ class _Picture(NamedTuple):
 
 def split_folders(folder: Path) -> dict[str, Path]:
     """{"train": ..., "test": ...}, as far as there; {} where the classes lie flat in `folder`."""
-    names = {child.name.lower(): child for child in _subfolders(folder)}
-    found = {}
-    for part, known in (("train", TRAIN_NAMES), ("test", TEST_NAMES + VALIDATION_NAMES)):
-        match = next((names[name] for name in known if name in names), None)
-        if match:
-            found[part] = match
-    return found if "train" in found else {}
+    there = {child.name.lower(): child for child in _subfolders(folder)}
+    found = {part: next(filter(None, map(there.get, names)), None) for part, names in PART_NAMES.items()}
+    return {part: place for part, place in found.items() if place and found["train"]}
 
 
 def class_folders(*folders: Path) -> tuple[str, ...]:
@@ -172,21 +184,6 @@ def _pictures_in(folder: Path, label: int) -> list[_Picture]:
     if not files:
         raise DataError(f"{folder} has no pictures", expected=LAYOUT, remedy="fill or delete the folder")
     return [_picture(files[name], folder.name, label) for name in sorted(sorted(files), key=natural_key)]
-
-
-def looks_like_picture(path: str | Path) -> bool:
-    """Whether a file of a folder that holds all kinds is to be opened as a picture: by its name, so that a
-    broken one is reported, or by how it begins."""
-    if is_special(path):
-        return False
-    if str(path).lower().endswith(SUFFIXES):
-        return True
-    try:
-        with Path(path).open("rb") as file:
-            start = file.read(HEAD)
-    except OSError:
-        return False
-    return start.startswith(_STARTS) or (start[:4] == b"RIFF" and start[8:12] == b"WEBP") or is_heic(start)
 
 
 def _picture(entry: os.DirEntry[str], class_name: str, label: int) -> _Picture:

@@ -15,8 +15,9 @@ import struct
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 
@@ -24,14 +25,8 @@ from tenfold.errors import DataError, DataNotFoundError
 from tenfold.files import is_special, replace_file
 from tenfold.limits import check_need, most_bytes, read_at_most
 
-DTYPES: dict[int, np.dtype] = {
-    0x08: np.dtype("u1"),
-    0x09: np.dtype("i1"),
-    0x0B: np.dtype(">i2"),
-    0x0C: np.dtype(">i4"),
-    0x0D: np.dtype(">f4"),
-    0x0E: np.dtype(">f8"),
-}
+_CODES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+DTYPES: dict[int, np.dtype] = {code: np.dtype(name) for code, name in _CODES.items()}
 MOST_DIMENSIONS = 8
 MOST_BYTES = 2**40
 GZIP_MAGIC, BZIP2_MAGIC = b"\x1f\x8b", b"BZh"
@@ -78,7 +73,7 @@ def open_payload(path: str | Path) -> np.ndarray:
 
 
 @contextmanager
-def _opened(path: str | Path) -> Iterator[BinaryIO]:
+def _opened(path: str | Path) -> Iterator[BufferedReader]:
     refuse_special(path)
     try:
         with Path(path).open("rb") as file:
@@ -94,11 +89,8 @@ def refuse_special(path: str | Path) -> None:
     the shell hands over (/dev/stdin, /dev/fd/63) has somebody who writes it.
     """
     if is_special(path) and not str(path).startswith(("/dev/stdin", "/dev/fd/")):
-        raise DataError(
-            f"{path} is a pipe, a socket or a device",
-            expected="a file",
-            remedy="save the data as a file first",
-        )
+        remedy = "save the data as a file first"
+        raise DataError(f"{path} is a pipe, a socket or a device", expected="a file", remedy=remedy)
 
 
 def parse_idx(data: bytes | np.ndarray, where: str | Path) -> np.ndarray:
@@ -162,22 +154,18 @@ def read_idx_pair(images_path: str | Path, labels_path: str | Path) -> tuple[np.
 
 def check_sha256(path: Path, payload: bytes | np.ndarray, expected: str) -> None:
     """Raises DataError unless `payload`, what `path` holds uncompressed, has this sha256."""
-    found = hashlib.sha256(payload if isinstance(payload, bytes) else payload.data).hexdigest()
-    if found != expected:
-        raise DataError(
-            f"{path} has other contents than published: sha256 {found[:12]}...",
-            expected=f"{expected[:12]}...",
-            remedy="delete it and fetch it again",
-        )
+    data = payload if isinstance(payload, bytes) else payload.data
+    _compare_digests(path, "sha256", hashlib.sha256(data).hexdigest(), expected)
 
 
 def check_digest(path: Path, expected: str, *, kind: str = "sha256") -> None:
     """Raises DataError unless the file, as it lies there, has this digest: "sha256" or "md5"."""
+    new = partial(hashlib.new, kind, usedforsecurity=False)
     with _opened(path) as file:
-        digest = hashlib.new(kind, usedforsecurity=False)
-        while block := file.read(1 << 20):
-            digest.update(block)
-    found = digest.hexdigest()
+        _compare_digests(path, kind, hashlib.file_digest(file, new).hexdigest(), expected)
+
+
+def _compare_digests(path: Path, kind: str, found: str, expected: str) -> None:
     if found != expected:
         raise DataError(
             f"{path} has other contents than published: {kind} {found[:12]}...",

@@ -1,4 +1,4 @@
-"""`load_dataset`: a name of the catalogue, the embedded sample, or a path -> an ImageDataset."""
+"""A request for data: a name of the catalogue, the embedded sample, or a path -> an ImageDataset."""
 
 from __future__ import annotations
 
@@ -12,23 +12,14 @@ import numpy as np
 
 from tenfold.arguments import checked
 from tenfold.arrays import ImageDataset
+from tenfold.data import catalogue
 from tenfold.data.batches import split_dataset
-from tenfold.data.catalogue import CATALOGUE, CatalogueEntry, find_sample, get_entry, load_sample
-from tenfold.data.download import (
-    Progress,
-    download_folder,
-    find_entry,
-    missing_files,
-    read_entry,
-    search_folders,
-)
+from tenfold.data.catalogue import CATALOGUE, CatalogueEntry, Progress, find_sample, get_entry, load_sample
 from tenfold.data.idx import label_column, read_idx, read_idx_pair, refuse_special
 from tenfold.data.tables import class_labels, read_csv, read_npz
 from tenfold.errors import DataError, DataNotFoundError, MissingDependencyError, UsageError, nearest
 
-__all__ = ["find_dataset", "load_dataset", "load_parts"]
-
-# What a path holds: IDX files, a table or pictures, and which parts of a data set are there.
+__all__ = ["DataRequest", "find_dataset", "load_dataset"]
 
 IMAGES = re.compile(r"(?P<set>.*?)(?P<part>train|t10k|test)-images[-.]idx3-ubyte(\.gz)?", re.IGNORECASE)
 KNOWN = "a folder of IDX files or of pictures, an IDX images file, .csv, .csv.gz or .npz"
@@ -83,10 +74,8 @@ def _idx_pairs(folder: Path) -> dict[str, tuple[Path, Path]]:
 def _labels_beside(images: Path) -> Path:
     base = images.name.removesuffix(".gz").replace("images", "labels")
     bases = [base.replace("idx3-ubyte", ending) for ending in ("idx1-ubyte", "idx2-int")]
-    bases += [
-        name.replace("-idx", ".idx") if "-idx" in name else name.replace(".idx", "-idx") for name in bases
-    ]
-    for name in bases:
+    swapped = ("-idx", ".idx") if "-idx" in base else (".idx", "-idx")
+    for name in [*bases, *(name.replace(*swapped) for name in bases)]:
         for candidate in (images.with_name(name), images.with_name(name + ".gz")):
             if candidate.is_file():
                 return candidate
@@ -114,14 +103,12 @@ def _picture_source(folder: Path, progress: Progress | None) -> Source:
     if not splits:
         return Source({"train": partial(read_image_folder, folder, progress=progress)})
 
-    def read(part: str) -> ImageDataset:
+    def read(place: Path) -> ImageDataset:
         names = class_folders(*splits.values())
-        dataset = read_image_folder(splits[part], class_names=names, progress=progress)
-        return replace(dataset, name=folder.name)
+        return replace(read_image_folder(place, class_names=names, progress=progress), name=folder.name)
 
-    return Source(
-        {part: partial(read, part) for part in splits}, {part: place.name for part, place in splits.items()}
-    )
+    parts = {part: partial(read, place) for part, place in splits.items()}
+    return Source(parts, {part: place.name for part, place in splits.items()})
 
 
 SPLITS = ("train", "test", "all")
@@ -132,6 +119,82 @@ SAMPLE_NOTE = (
 )
 OFFLINE = "nothing is downloaded when offline"
 _failures: dict[Path, str] = {}  # of downloads, by folder, so that the fall-back asks the network once
+
+
+@dataclass(frozen=True)
+class DataRequest:
+    """Which images, and where they may come from: what `load_dataset` takes, which describes each."""
+
+    source: str | Path | None = None
+    split: str = "train"
+    data_dir: str | Path | None = None
+    offline: bool = False
+    progress: Progress | None = None
+    verify: bool = True
+    value_range: tuple[float, float] | None = None
+
+    def load(self) -> ImageDataset:
+        """What `load_dataset` gives."""
+        return self._take(self._open())
+
+    def load_parts(self) -> dict[str, ImageDataset]:
+        """As `load`, but of "all" each part by itself: "train" and "test" as they were published, or "all"
+        where there is but one."""
+        opened = self._open()
+        if self.split != "all" or "test" not in opened.parts:
+            return {self.split: self._take(opened)}
+        return {part: opened.parts[part]() for part in ("train", "test") if part in opened.parts}
+
+    def _open(self) -> Source:
+        source = self.source
+        if self.split not in SPLITS:
+            expected, remedy = ", ".join(SPLITS), nearest(self.split, SPLITS)
+            raise UsageError(f"split {self.split!r}", expected=expected, remedy=remedy)
+        if source is None:
+            try:
+                return self._open_set(CATALOGUE["mnist"])
+            except DataNotFoundError as error:
+                return Source({"train": partial(_sample_instead, error)})
+        if source == "sample":
+            return Source({"train": load_sample})
+        if isinstance(source, str) and (source in CATALOGUE or not _like_path(source)):
+            return self._open_set(get_entry(source))
+        path = Path(source).expanduser()
+        if not path.exists():
+            raise DataNotFoundError(f"{path} is not there", remedy="check the path")
+        return open_path(path, progress=self.progress, value_range=self.value_range)
+
+    def _open_set(self, entry: CatalogueEntry) -> Source:
+        folder = entry.find(self.data_dir)
+        if folder is None:
+            folder = entry.download_folder
+            failure = OFFLINE if self.offline else self._download(entry, folder)
+            if failure:
+                raise _not_found(entry, self.data_dir, failure)
+        read = partial(entry.read, folder, verify=self.verify)
+        return Source({part: partial(read, part) for part in ("train", "test")})
+
+    def _download(self, entry: CatalogueEntry, folder: Path) -> str:
+        """Why it failed, or nothing. Where a fall-back is there, what failed before is not tried again."""
+        if self.source is None and folder in _failures:
+            return _failures[folder]
+        try:
+            catalogue.download_dataset(entry, folder, progress=self.progress)
+        except DataNotFoundError as error:
+            _failures[folder] = error.found
+            return error.found
+        return ""
+
+    def _take(self, opened: Source) -> ImageDataset:
+        parts, where = opened.parts, self.source or "mnist"
+        if "train" not in parts and self.split == "train":
+            raise DataNotFoundError(f"{where} has no training images", remedy="take split 'test' or 'all'")
+        if "test" in parts:
+            return parts[self.split]() if self.split != "all" else _join(opened, where)
+        whole = parts["train"]()
+        if self.split == "all":
+            return whole
+        return split_dataset(whole, TEST_SHARE, seed=TEST_SEED)[self.split == "test"]
 
 
 @checked
@@ -159,29 +222,7 @@ def load_dataset(
     the file, and a TenfoldWarning says so where they are not 0 and 255; the data set keeps them.
     Raises DataError and DataNotFoundError naming file and remedy.
     """
-    _check_split(split)
-    opened = _open_source(source, verify, data_dir, offline, progress, value_range)
-    return _take(opened, split, source or "mnist")
-
-
-def load_parts(
-    source: str | Path | None = None,
-    *,
-    split: str = "all",
-    verify: bool = True,
-    data_dir: str | Path | None = None,
-    offline: bool = False,
-    progress: Progress | None = None,
-    value_range: tuple[float, float] | None = None,
-) -> dict[str, ImageDataset]:
-    """What `load_dataset` gives, but of "all" each part by itself: "train" and "test" as they were published,
-    or "all" where there is but one. Takes and raises what `load_dataset` does.
-    """
-    _check_split(split)
-    opened = _open_source(source, verify, data_dir, offline, progress, value_range)
-    if split != "all" or "test" not in opened.parts:
-        return {split: _take(opened, split, source or "mnist")}
-    return {part: opened.parts[part]() for part in ("train", "test") if part in opened.parts}
+    return DataRequest(source, split, data_dir, offline, progress, verify, value_range).load()
 
 
 def find_dataset(name: str, *, data_dir: str | Path | None = None) -> Path | None:
@@ -189,126 +230,31 @@ def find_dataset(name: str, *, data_dir: str | Path | None = None) -> Path | Non
 
     Raises DataNotFoundError for a name that the catalogue does not know.
     """
-    return find_sample() if name == "sample" else find_entry(get_entry(name), data_dir)
-
-
-def _check_split(split: str) -> None:
-    if split not in SPLITS:
-        raise UsageError(f"split {split!r}", expected=", ".join(SPLITS), remedy=nearest(split, SPLITS))
-
-
-def _open_source(
-    source: str | Path | None,
-    verify: bool,
-    data_dir: str | Path | None,
-    offline: bool,
-    progress: Progress | None,
-    value_range: tuple[float, float] | None,
-) -> Source:
-    open_set = partial(
-        _open_set,
-        verify=verify,
-        data_dir=data_dir,
-        offline=offline,
-        progress=progress,
-        ask_once=source is None,
-    )
-    return _open(source, open_set, progress, value_range)
-
-
-def _open(
-    source: str | Path | None,
-    open_set: Callable[[CatalogueEntry], Source],
-    progress: Progress | None,
-    value_range: tuple[float, float] | None,
-) -> Source:
-    if source is None:
-        return _mnist_or_sample(open_set)
-    if source == "sample":
-        return Source({"train": load_sample})
-    if isinstance(source, str) and (source in CATALOGUE or not _like_path(source)):
-        return open_set(get_entry(source))
-    path = Path(source).expanduser()
-    if not path.exists():
-        raise DataNotFoundError(f"{path} is not there", remedy="check the path")
-    return open_path(path, progress=progress, value_range=value_range)
+    return find_sample() if name == "sample" else get_entry(name).find(data_dir)
 
 
 def _like_path(source: str) -> bool:
     return bool(source) and (Path(source).expanduser().exists() or any(mark in source for mark in "/\\."))
 
 
-def _mnist_or_sample(open_set: Callable[[CatalogueEntry], Source]) -> Source:
-    try:
-        return open_set(CATALOGUE["mnist"])
-    except DataNotFoundError as error:
-        return Source({"train": partial(_sample_instead, error)})
-
-
 def _sample_instead(error: DataNotFoundError) -> ImageDataset:
     try:
         return replace(load_sample(), note=SAMPLE_NOTE)
     except MissingDependencyError:
-        raise DataNotFoundError(
-            error.found, remedy=f"{error.remedy} (after pip install 'tenfold[sample]')"
-        ) from error
-
-
-def _open_set(
-    entry: CatalogueEntry,
-    *,
-    verify: bool,
-    data_dir: str | Path | None,
-    offline: bool,
-    progress: Progress | None,
-    ask_once: bool,
-) -> Source:
-    folder = find_entry(entry, data_dir)
-    if folder is None:
-        folder = download_folder(entry)
-        failure = OFFLINE if offline else _download(entry, folder, progress, ask_once)
-        if failure:
-            raise _not_found(entry, data_dir, failure)
-    read = partial(read_entry, entry, folder, verify=verify)
-    return Source({part: partial(read, part) for part in ("train", "test")})
-
-
-def _download(entry: CatalogueEntry, folder: Path, progress: Progress | None, ask_once: bool) -> str:
-    """Why it failed, or nothing. ask_once: what failed before in this process is not tried again."""
-    from tenfold.data.download import download_dataset  # urllib takes a while to import
-
-    if ask_once and folder in _failures:
-        return _failures[folder]
-    try:
-        download_dataset(entry, folder, progress=progress)
-    except DataNotFoundError as error:
-        _failures[folder] = error.found
-        return error.found
-    return ""
+        remedy = f"{error.remedy} (after pip install 'tenfold[sample]')"
+        raise DataNotFoundError(error.found, remedy=remedy) from error
 
 
 def _not_found(entry: CatalogueEntry, data_dir: str | Path | None, failure: str) -> DataNotFoundError:
-    folders = search_folders(entry, data_dir)
-    partly = next((place for place in folders if len(missing_files(entry, place)) < len(entry.files)), None)
-    there = f" ({partly} lacks {', '.join(missing_files(entry, partly))})" if partly else ""
+    folders = entry.search_folders(data_dir)
+    partly = next((place for place in folders if len(entry.missing_files(place)) < len(entry.files)), None)
+    there = f" ({partly} lacks {', '.join(entry.missing_files(partly))})" if partly else ""
     files = ", ".join(file.name for file in entry.files)
     sample = ", or take --data sample" if entry.name == "mnist" else ""
     return DataNotFoundError(
         f"the data set {entry.name} is not in {', '.join(map(str, folders))}{there}; {failure}",
         remedy=f"put {files} into a folder DIR/{entry.name} and set TENFOLD_DATA_DIR=DIR{sample}",
     )
-
-
-def _take(source: Source, split: str, where: str | Path) -> ImageDataset:
-    parts = source.parts
-    if "train" not in parts and split == "train":
-        raise DataNotFoundError(f"{where} has no training images", remedy="take split 'test' or 'all'")
-    if "test" in parts:
-        return parts[split]() if split != "all" else _join(source, where)
-    whole = parts["train"]()
-    if split == "all":
-        return whole
-    return split_dataset(whole, TEST_SHARE, seed=TEST_SEED)[split == "test"]
 
 
 def _join(source: Source, where: str | Path) -> ImageDataset:

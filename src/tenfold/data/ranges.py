@@ -23,11 +23,17 @@ _REMEDY = "save the pixels as they were before, from 0 to 255"
 
 def find_range(parts: Sequence[np.ndarray], where: str | Path) -> tuple[float, float]:
     """The values that are black and white in all parts (N, ...) of one set; the same for its training and
-    test images. Raises DataError for negative numbers that have no ground, for columns that were scaled one
-    by one, and for bytes that wrapped around.
+    test images. A warning tells of them where they are not 0 and 255. Raises DataError for negative numbers
+    that have no ground, for columns that were scaled one by one, and for bytes that wrapped around.
 
     What is above 255 or not finite is left to `to_pixels`, which names the place.
     """
+    ends = _find_range(parts, where)
+    tell_range(*ends, Path(where).name)
+    return ends
+
+
+def _find_range(parts: Sequence[np.ndarray], where: str | Path) -> tuple[float, float]:
     parts = [part for part in parts if part.size]
     if not parts or not all(np.isfinite((part.min(), part.max())).all() for part in parts):
         return FULL

@@ -5,19 +5,20 @@ from __future__ import annotations
 import math
 import re
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
 from tenfold.arrays import ImageDataset
 from tenfold.data.idx import read_payload
-from tenfold.data.ranges import FULL, find_range, tell_range
+from tenfold.data.ranges import FULL, find_range
 from tenfold.errors import DataError, DataNotFoundError
 from tenfold.limits import check_need
 
 __all__ = ["natural_key", "to_pixels"]
 
-NPZ_NAMES = ("images", "labels", "x_train", "y_train", "x_test", "y_test")
+NPZ_PARTS = (("train", "images", "labels"), ("train", "x_train", "y_train"), ("test", "x_test", "y_test"))
 LABEL_NAMES = ("label", "target", "class", "y")
 MOST_CLASSES = 10_000
 _PIECE = 1 << 20  # pixels that are float64 at a time
@@ -38,7 +39,8 @@ def read_csv(path: str | Path, *, value_range: tuple[float, float] | None = None
     header, body = _split_header(data)
     if not body.strip():
         raise DataError(f"{path} has no rows", remedy="check that it is the right file")
-    label_at = _label_column(header)
+    lower = [cell.lower() for cell in header]
+    label_at = next((lower.index(name) for name in LABEL_NAMES if name in lower), 0)
     first_row = 2 if header else 1
     columns = len(header) or body.split(b"\n", 1)[0].count(b",") + 1
     numbers = parse_numbers(body)
@@ -47,16 +49,10 @@ def read_csv(path: str | Path, *, value_range: tuple[float, float] | None = None
     else:
         pixels, labels = np.delete(numbers, label_at, axis=1), numbers[:, label_at]
     side = _side(pixels.shape[1], path)
-    ends = value_range or _found_range([pixels], path)
+    ends = value_range or find_range([pixels], path)
     images = to_pixels(pixels, path, first_row=first_row, label_at=label_at, value_range=ends)
     indices, names = class_labels(labels, path, first_row=first_row)
     return ImageDataset(images.reshape(-1, side, side), indices, names, Path(path).name, value_range=ends)
-
-
-def _found_range(parts: list[np.ndarray], where: str | Path) -> tuple[float, float]:
-    ends = find_range(parts, where)
-    tell_range(*ends, Path(where).name)
-    return ends
 
 
 def parse_numbers(data: bytes) -> np.ndarray | None:
@@ -102,7 +98,7 @@ def _split_header(data: bytes) -> tuple[list[str], bytes]:
     data = data.removeprefix(b"\xef\xbb\xbf")
     line, _, body = data.partition(b"\n")
     cells = _cells(line.decode("utf-8", "replace"))
-    words = sum(_number(cell) is None for cell in cells)
+    words = sum(not _is_number(cell) for cell in cells)
     if any(cell.lower() in LABEL_NAMES for cell in cells) or words > len(cells) / 2:
         return cells, body
     return [], data
@@ -112,16 +108,11 @@ def _cells(line: str) -> list[str]:
     return [cell.strip().strip('"') for cell in line.strip("\r\n").split(",")]
 
 
-def _number(cell: str) -> float | None:
-    try:
-        return float(cell)
-    except ValueError:
-        return None
-
-
-def _label_column(header: list[str]) -> int:
-    names = [cell.lower() for cell in header]
-    return next((names.index(name) for name in LABEL_NAMES if name in names), 0)
+def _is_number(cell: str) -> bool:
+    with suppress(ValueError):
+        float(cell)
+        return True
+    return False
 
 
 def _parse_slowly(
@@ -138,43 +129,27 @@ def _parse_slowly(
                 expected=f"{columns}, as in row 1" if columns > 1 else "a label and pixels",
                 remedy="fix or delete the row" if columns > 1 else "separate them by commas",
             )
-        labels.append(_label(cells.pop(label_at).strip(), path, row, label_at))
-        pixels.append(_pixel_row(cells, path, row, label_at))
-    return np.array(pixels), _plain_labels(labels)
-
-
-def _label(cell: str, path: str | Path, row: int, label_at: int) -> str:
-    if not cell or cell.lower() in ("nan", "na", "null", "none"):
-        raise DataError(
-            f"{path}, row {row}, column {label_at + 1}: the label is {cell or 'blank'!r}",
-            expected="a whole number or a class name",
-            remedy="fix or delete the row",
-        )
-    return cell
-
-
-def _plain_labels(labels: list[str]) -> np.ndarray:
-    try:
-        return np.array(labels, dtype=np.float64)
-    except ValueError:
-        return np.array(labels)
-
-
-def _pixel_row(cells: list[str], path: str | Path, row: int, label_at: int) -> np.ndarray:
-    try:
-        return np.array(cells, dtype=np.float32)
-    except ValueError:
-        at = next(k for k, cell in enumerate(cells) if _number(cell) is None)
-        raise _bad_pixel(path, row, at, label_at, cells[at].strip() or "blank") from None
+        label = cells.pop(label_at).strip()
+        if not label or label.lower() in ("nan", "na", "null", "none"):
+            raise DataError(
+                f"{path}, row {row}, column {label_at + 1}: the label is {label or 'blank'!r}",
+                expected="a whole number or a class name",
+                remedy="fix or delete the row",
+            )
+        try:
+            pixels.append(np.array(cells, dtype=np.float32))
+        except ValueError:
+            at = next(k for k, cell in enumerate(cells) if not _is_number(cell))
+            raise _bad_pixel(path, row, at, label_at, cells[at].strip() or "blank") from None
+        labels.append(label)
+    plain = np.array(labels)
+    with suppress(ValueError):
+        plain = np.array(labels, dtype=np.float64)
+    return np.array(pixels), plain
 
 
 def _bad_pixel(
-    path: str | Path,
-    row: int,
-    at: int,
-    label_at: int,
-    found: object,
-    value_range: tuple[float, float] = FULL,
+    path: str | Path, row: int, at: int, label_at: int, found: object, value_range: tuple[float, float] = FULL
 ) -> DataError:
     column = at + 1 + (at >= label_at >= 0)
     return DataError(
@@ -280,15 +255,7 @@ def read_npz(path: str | Path, *, value_range: tuple[float, float] | None = None
     array and remedy.
     """
     arrays, names_found = _load_arrays(Path(path))
-    pairs = {
-        part: (images, labels)
-        for part, images, labels in (
-            ("train", "images", "labels"),
-            ("train", "x_train", "y_train"),
-            ("test", "x_test", "y_test"),
-        )
-        if images in arrays and labels in arrays
-    }
+    pairs = {part: pair for part, *pair in NPZ_PARTS if arrays.keys() >= set(pair)}
     if "train" not in pairs:
         raise DataError(
             f"{path} holds the arrays {', '.join(names_found) or '(none)'}",
@@ -299,7 +266,7 @@ def read_npz(path: str | Path, *, value_range: tuple[float, float] | None = None
         _joined([arrays[pair[1]] for pair in pairs.values()], path), f"{path} ({pairs['train'][1]})"
     )
     shaped = {part: _shaped(arrays.pop(key), f"{path} ({key})") for part, (key, _) in pairs.items()}
-    ends = value_range or _found_range(list(shaped.values()), path)
+    ends = value_range or find_range(list(shaped.values()), path)
     datasets, start = {}, 0
     for part, (images_key, labels_key) in pairs.items():
         count = len(arrays[labels_key])
@@ -345,8 +312,9 @@ def _load_arrays(path: Path) -> tuple[dict[str, np.ndarray], list[str]]:
         raise DataError(f"{path} is not an npz file", remedy="write it with numpy.savez, or copy it again")
     try:
         with zipfile.ZipFile(path) as archive:
+            known = {name for _, *pair in NPZ_PARTS for name in pair}
             members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
-            wanted = {name: info for name, info in members.items() if name in NPZ_NAMES}
+            wanted = {name: info for name, info in members.items() if name in known}
             check_need(sum(_claimed_bytes(archive, info) for info in wanted.values()), path)
             arrays = {name: _read_member(archive, info) for name, info in wanted.items()}
         return arrays, sorted(members)
@@ -368,10 +336,8 @@ def _claimed_bytes(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> int:
     """Of an array, by its header alone. Raises ValueError where its file is not as long."""
     with archive.open(info) as file:
         version = np.lib.format.read_magic(file)
-        reader = {
-            (1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0
-        }[version]  # fmt: skip
-        shape, _, dtype = reader(file)
+        readers = {1: np.lib.format.read_array_header_1_0, 2: np.lib.format.read_array_header_2_0}
+        shape, _, dtype = readers[version[0]](file)
         start = file.tell()
     if dtype.hasobject:
         raise ValueError("Object arrays cannot be loaded")

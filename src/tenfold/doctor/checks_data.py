@@ -6,14 +6,14 @@ import numpy as np
 
 from tenfold.arrays import ImageDataset, iterate_pieces
 from tenfold.doctor.checks_sets import (
+    Reference,
     best_shift,
     check_labels_by_reference,
     check_order,
     check_test,
     check_wraps,
 )
-from tenfold.doctor.diagnosis import Examination, Severity
-from tenfold.doctor.trials import Reference
+from tenfold.doctor.diagnosis import Examination
 from tenfold.explore.duplicates import find_duplicates
 from tenfold.numerics import wilson_interval
 
@@ -50,19 +50,15 @@ def _check_classes(examination: Examination, whole: ImageDataset) -> None:
     seen = f"{filled.min():,} to {filled.max():,} images per class"
     expected = f"images of all classes, the largest at most {_IMBALANCE} times the smallest"
     if names:
-        examination.found(
-            "class-missing", "fault", f"{len(filled)} of {len(counts)} classes have images",
-            expected=expected, names="class " + ", ".join(names[:5]),
-        )  # fmt: skip
-    if filled.max() > _IMBALANCE * filled.min():
+        classes = f"{len(filled)} of {len(counts)} classes have images"
+        named = "class " + ", ".join(names[:5])
+        examination.found("class-missing", "fault", classes, expected, names=named)
+    uneven = filled.max() > _IMBALANCE * filled.min()
+    if uneven:
         share = filled.max() / filled.sum()
-        examination.found(
-            "class-imbalance", "warning",
-            f"{seen}; always the most frequent one would be right in {share:.0%} of the cases",
-            expected=expected,
-        )  # fmt: skip
-    elif not names:
-        examination.passed("balance of the classes", seen, expected)
+        seen += f"; always the most frequent one would be right in {share:.0%} of the cases"
+    if uneven or not names:
+        examination.judge("class-imbalance", seen, expected, warning=uneven)
 
 
 def _check_flat(examination: Examination, whole: ImageDataset) -> None:
@@ -71,11 +67,8 @@ def _check_flat(examination: Examination, whole: ImageDataset) -> None:
         for piece in iterate_pieces(whole.images)
     )
     seen, expected = f"{flat:,} of {len(whole):,} images are flat", f"at most {_FLAT:.0%}"
-    if flat > _FLAT * len(whole):
-        severity: Severity = "fault" if flat > _FLAT_BADLY * len(whole) else "warning"
-        examination.found("constant-images", severity, seen, expected=expected)
-    else:
-        examination.passed("images with nothing on them", seen, expected)
+    share = flat / len(whole)
+    examination.judge("constant-images", seen, expected, fault=share > _FLAT_BADLY, warning=share > _FLAT)
 
 
 def _check_validation(examination: Examination) -> None:
@@ -83,31 +76,22 @@ def _check_validation(examination: Examination) -> None:
     recipe, whole = examination.under_test.recipe, examination.under_test.whole
     held = round(recipe.data.validation * len(whole))
     if not held:
-        examination.found(
-            "validation-none", "note", "0 images are held out", expected="a tenth or so",
-            changes={"data.validation": 0.1},
-        )  # fmt: skip
+        tenth = {"data.validation": 0.1}
+        examination.found("validation-none", "note", "0 images are held out", "a tenth or so", tenth)
         return
+    fifth = {"data.validation": 0.2}
     if held > _MOST_HELD * len(whole):
-        examination.found(
-            "validation-large", "warning", f"{held:,} of {len(whole):,} images are held out",
-            expected=f"at most {_MOST_HELD:.0%}", changes={"data.validation": 0.2},
-        )  # fmt: skip
+        seen = f"{held:,} of {len(whole):,} images are held out"
+        examination.found("validation-large", "warning", seen, f"at most {_MOST_HELD:.0%}", fifth)
         return
     low, high = wilson_interval(round(0.95 * held), held)
     seen = f"{held:,} images: an accuracy of 95 % could as well be {low:.0%} or {high:.0%}"
-    expected = "an interval of at most 16 points"
-    if high - low > 2 * _WIDE:
-        examination.found(
-            "validation-small", "warning", seen, expected=expected, changes={"data.validation": 0.2}
-        )
-    else:
-        examination.passed("images to validate on", seen, expected)
+    wide = high - low > 2 * _WIDE
+    examination.judge("validation-small", seen, "an interval of at most 16 points", fifth, warning=wide)
     if recipe.data.augment and recipe.augmentation.active:
-        examination.found(
-            "validation-augmented", "note", f"all {held:,} are changed once, as training images are",
-            expected="images as they are", changes={"data.augment": False},
-        )  # fmt: skip
+        seen = f"all {held:,} are changed once, as training images are"
+        as_is = {"data.augment": False}
+        examination.found("validation-augmented", "note", seen, "images as they are", as_is)
 
 
 def _check_copies(examination: Examination) -> None:
@@ -118,29 +102,19 @@ def _check_copies(examination: Examination) -> None:
     duplicates = find_duplicates(whole.images, others=others)
     groups = [group.rows[group.rows < len(whole)] for group in duplicates.exact]
     rows = np.concatenate([rows for rows in groups if len(rows) > 1] or [np.zeros(0, np.int64)])
-    _check_validation_copies(examination, _count_drawn(whole.images, rows))
+    copies = _count_drawn(whole.images, rows)
+    seen = f"{copies:,} of {len(whole):,} training images occur more than once ({copies / len(whole):.1%})"
+    # Validation images are drawn from the training images: of copies some come to either side.
+    share = copies / len(whole) if examination.under_test.recipe.data.validation else 0.0
+    expected = f"at most {_COPIES:.0%}"
+    examination.judge("validation-leak", seen, expected, fault=share > _MANY_COPIES, warning=share > _COPIES)
     if test is None or others is None:
         return
     copies = _count_drawn(test.images, duplicates.leaked())
     seen = f"{copies:,} of {len(test):,} test images are also training images ({copies / len(test):.1%})"
     expected = f"at most {_LEAKED:.1%}"
-    if copies > _LEAKED * len(test):
-        severity: Severity = "fault" if copies > _LEAKED_BADLY * len(test) else "warning"
-        examination.found("test-leak", severity, seen, expected=expected)
-    else:
-        examination.passed("test images among the training images", seen, expected)
-
-
-def _check_validation_copies(examination: Examination, copies: int) -> None:
-    """Validation images are drawn from the training images: of copies some come to either side."""
-    images, share = len(examination.under_test.whole), examination.under_test.recipe.data.validation
-    seen = f"{copies:,} of {images:,} training images occur more than once ({copies / images:.1%})"
-    expected = f"at most {_COPIES:.0%}"
-    if share and copies > _COPIES * images:
-        severity: Severity = "fault" if copies > _MANY_COPIES * images else "warning"
-        examination.found("validation-leak", severity, seen, expected=expected)
-    else:
-        examination.passed("validation images among those learned from", seen, expected)
+    share = copies / len(test)
+    examination.judge("test-leak", seen, expected, fault=share > _LEAKED_BADLY, warning=share > _LEAKED)
 
 
 def _count_drawn(images: np.ndarray, rows: np.ndarray) -> int:
@@ -154,26 +128,23 @@ def _check_reader(examination: Examination, whole: ImageDataset) -> None:
     whether they count from 1. The diagnosis says that it was asked."""
     if whole.class_names != tuple("0123456789") or whole.image_shape != (28, 28):
         return
-    order = np.random.default_rng(examination.under_test.seed).permutation(len(whole))[:_READ]
-    answers = _read_digits(np.asarray(whole.images[order]))
+    few = examination.under_test.draw(whole, _READ)
+    answers = _read_digits(np.asarray(few.images))
     examination.references.append(
-        f"labels of {len(order)} images compared with the answers of tenfold's own line reader, which comes "
+        f"labels of {len(few)} images compared with the answers of tenfold's own line reader, which comes "
         "with tenfold; whether the labels are numbered from 0 is all that it decides"
     )
-    labels, answers = whole.labels[order][answers >= 0], answers[answers >= 0]
+    labels, answers = few.labels[answers >= 0], answers[answers >= 0]
     shift, agreed = best_shift(answers, labels, 10)
     plain = float((answers == labels).mean()) if len(labels) else 0.0
-    expected = "agreement without a shift"
-    if shift and agreed > _AGREE:
+    shifted = bool(shift) and agreed > _AGREE
+    seen = f"{plain:.0%} agree with tenfold's line reader"
+    if shifted:
         seen = f"{plain:.0%} of the labels agree with tenfold's line reader"
         seen += f"; shifted back by {shift}, {agreed:.0%}"
-        examination.found(
-            "labels-shifted", "fault", seen, expected=expected, part="training", shift=str(shift)
-        )
-    else:
-        examination.passed(
-            "numbering of the labels", f"{plain:.0%} agree with tenfold's line reader", expected
-        )
+    examination.judge(
+        "labels-shifted", seen, "agreement without a shift", fault=shifted, part="training", shift=str(shift)
+    )
 
 
 def _read_digits(images: np.ndarray) -> np.ndarray:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from math import log2, prod
 from typing import Any
 
 import numpy as np
 
-from tenfold.doctor.diagnosis import Examination, Severity
-from tenfold.doctor.recipe_under_test import RecipeUnderTest
+from tenfold.doctor.diagnosis import Examination, RecipeUnderTest, Severity
 from tenfold.doctor.trials import saturation, view_inside
-from tenfold.networks.engine import group_factor
-from tenfold.networks.layers import LayerSpec, change_layers, parse_layers
-from tenfold.networks.shapes import Layer, Network
+from tenfold.networks.shapes import Network
+from tenfold.numpy_engine.gradcheck import InsideView
 from tenfold.numpy_engine.losses import LOSSES
-from tenfold.numpy_engine.network import InsideView
+from tenfold.recipes.load import change_recipe
 from tenfold.recipes.schema import Recipe
 from tenfold.settings import factor_at
 
@@ -64,20 +62,17 @@ def _check_schedule(examination: Examination) -> None:
     changes: dict[str, Any]
     if top > _GROWN:
         changes = {"schedule.name": "cosine", "schedule.final_factor": 0.0}
-        code, grave = "schedule-grows", top > _FAR_GROWN
+        code, odd, grave = "schedule-grows", True, top > _FAR_GROWN
     elif steps >= _JUDGED and late > _LATE:
         one_cycle = recipe.schedule.name == "one-cycle"
         changes = {"schedule.rise": 0.3} if one_cycle else {"schedule.warm_up": 0.1}
-        code, grave = "schedule-late", late > _LAST
-    elif steps >= _JUDGED and mean < _LITTLE:
+        code, odd, grave = "schedule-late", True, late > _LAST
+    else:
         stepped = recipe.schedule.name == "step"
         changes = {"schedule.milestones": [0.5, 0.75]} if stepped else {"schedule.name": "cosine"}
-        code, grave = "schedule-early", mean < _HARDLY
-    else:
-        examination.passed("learning rate over all steps", seen, expected)
-        return
-    severity: Severity = "fault" if grave else "warning"
-    examination.found(code, severity, seen, expected=expected, changes=changes)
+        code, odd = "schedule-early", steps >= _JUDGED and mean < _LITTLE
+        grave = odd and mean < _HARDLY
+    examination.judge(code, seen, expected, changes, fault=grave, warning=odd)
 
 
 def _check_momentum(examination: Examination) -> None:
@@ -92,30 +87,23 @@ def _check_momentum(examination: Examination) -> None:
     seen = f"{momentum:g} averages over {reach:,.0f} steps, the training has {steps:,}"
     expected = f"at least {_PARTS} times as many steps, and less than {_LONG:g}"
     long = momentum > 0.9 and reach * _PARTS > steps
-    if not long and momentum < _LONG:
-        examination.passed("momentum against the number of steps", seen, expected)
-        return
     changes = {"optimiser.momentum": 0.9} if sgd else {"optimiser.betas": [0.9, 0.999]}
-    severity: Severity = "fault" if long else "warning"
-    examination.found("momentum-long", severity, seen, expected=expected, changes=changes)
+    examination.judge("momentum-long", seen, expected, changes, fault=long, warning=momentum >= _LONG)
 
 
 def _check_frozen(examination: Examination, network: Network) -> None:
     """Weights whose group has the factor 0, or next to it."""
     recipe = examination.under_test.recipe
     weights = [p for p in network.parameters() if p.role == "weight"]
-    still = [p for p in weights if group_factor(p.name, recipe.optimiser) < _STILL]
+    still = [p for p in weights if recipe.optimiser.factor_of(p.name) < _STILL]
     share = sum(prod(p.shape) for p in still) / max(sum(prod(p.shape) for p in weights), 1)
     seen = f"{share:.0%} of the weights stay as they are" + (f", such as {still[-1].name}" if still else "")
     expected = "weights that learn, or that were learned elsewhere"
     head = bool(still) and still[-1] is weights[-1]
-    if not still or (recipe.network.start_from and not head):
-        examination.passed("weights that do not learn", seen, expected)
-        return
+    odd = head or bool(still and not recipe.network.start_from)
     groups = [group.model_dump() for group in recipe.optimiser.groups if group.factor >= _STILL]
-    changes = {"optimiser.groups": groups}
-    severity: Severity = "fault" if head or share > 0.5 else "warning"
-    examination.found("weights-frozen", severity, seen, expected=expected, changes=changes)
+    changes, grave = {"optimiser.groups": groups}, odd and (head or share > 0.5)
+    examination.judge("weights-frozen", seen, expected, changes, fault=grave, warning=odd)
 
 
 def _check_output(examination: Examination, network: Network) -> None:
@@ -137,9 +125,7 @@ def _check_output(examination: Examination, network: Network) -> None:
     kept += [line for line, kind in zip(lines[len(kept) :], kinds, strict=True) if kind not in wrong]
     seen = f"{' and '.join(wrong)} after {network.layers[places[-1]].spec.name}" if places else wrong[0]
     seen += f", which gives the {network.classes} scores"
-    examination.found(
-        "output-cut", "fault", seen, expected=expected, changes={"network.layers": kept}, layer=wrong[0]
-    )
+    examination.found("output-cut", "fault", seen, expected, {"network.layers": kept}, layer=wrong[0])
 
 
 def _check_bottleneck(examination: Examination, network: Network) -> None:
@@ -150,65 +136,45 @@ def _check_bottleneck(examination: Examination, network: Network) -> None:
     narrowest = min(hidden, key=lambda layer: prod(layer.output_shape))
     width, bits = prod(narrowest.output_shape), log2(network.classes)
     seen = f"{narrowest.spec.name} gives {width:,} numbers per image, for {network.classes} classes"
-    expected = f"at least {1.5 * bits:.1f}"
-    if width >= 1.5 * bits:
-        examination.passed("width of the narrowest layer", seen, expected)
-        return
-    severity: Severity = "fault" if width < bits else "warning"
-    examination.found(
-        "bottleneck", severity, seen, expected=expected,
-        changes=_widen(examination.under_test.recipe, network), layer=narrowest.spec.name,
+    # More units for each linear layer that is too narrow; nothing where a convolution or pooling is.
+    narrow = [layer for layer in hidden if layer.spec.kind == "linear" and layer.spec.units < 1.5 * bits]
+    wider = {f"network.layers.{layer.spec.name}": max(32, 4 * network.classes) for layer in narrow}
+    lines = list(change_recipe(examination.under_test.recipe, wider).network.layers)
+    examination.judge(
+        "bottleneck", seen, f"at least {1.5 * bits:.1f}", {"network.layers": lines} if narrow else {},
+        fault=width < bits, warning=width < 1.5 * bits, layer=narrowest.spec.name,
     )  # fmt: skip
-
-
-def _widen(recipe: Recipe, network: Network) -> dict[str, Any]:
-    """More units for each linear layer that is too narrow; nothing where a convolution or pooling is."""
-    lines: list[Any] = list(recipe.network.layers)
-    for layer in network.layers[: network.head]:
-        if layer.spec.kind == "linear" and layer.spec.units < 1.5 * log2(network.classes):
-            lines = change_layers(lines, layer.spec.name, max(32, 4 * network.classes))
-    return {"network.layers": lines} if lines != list(recipe.network.layers) else {}
 
 
 def _check_activations(examination: Examination, network: Network) -> None:
     """Linear layers in a row are one linear layer."""
-    layers = list(_walk(network.layers))
+    layers = list(network.walk())
     linear = [layer for layer in layers if layer.spec.kind in ("linear", "conv")]
     curved = any(layer.spec.kind in _CURVED for layer in layers)
     seen = f"{len(linear)} layers with weights, {'some' if curved else 'no'} activation between them"
     expected = "an activation between two layers with weights"
-    if len(linear) < 2 or curved:
-        examination.passed("activations", seen, expected)
-        return
     lines: list[Any] = []
     for line, layer in zip(examination.under_test.recipe.network.layers, network.layers, strict=True):
         lines += [line, "relu"] if layer in linear and layer is not linear[-1] else [line]
-    examination.found("no-activation", "warning", seen, expected=expected, changes={"network.layers": lines})
+    flat, changes = len(linear) >= 2 and not curved, {"network.layers": lines}
+    examination.judge("no-activation", seen, expected, changes, warning=flat)
 
 
 def _check_batch_norm(examination: Examination, network: Network) -> None:
     """Mean and spread are taken over the images of a batch, and the places of an image."""
     recipe = examination.under_test.recipe
     batch = examination.under_test.batch_size(recipe)
-    norms = [layer for layer in _walk(network.layers) if layer.spec.kind == "batch-norm"]
+    norms = [layer for layer in network.walk() if layer.spec.kind == "batch-norm"]
     if not norms:
         return
     worst = min(norms, key=lambda layer: prod(layer.output_shape[1:]))
     values = batch * prod(worst.output_shape[1:])
     seen = f"{batch} images per step: {worst.spec.name} takes mean and spread of {values:,} values"
     expected = f"at least {_SMALL_BATCH} images, or {_FEW} values of several images"
-    if batch > 1 and (batch >= _SMALL_BATCH or values >= _FEW):
-        examination.passed("values that batch-norm measures", seen, expected)
-        return
-    severity: Severity = "fault" if batch == 1 or values < _TOO_FEW else "warning"
+    few = batch == 1 or (batch < _SMALL_BATCH and values < _FEW)
+    grave = few and (batch == 1 or values < _TOO_FEW)
     changes = {"training.batch_size": 64}
-    examination.found("batch-norm-few", severity, seen, expected=expected, changes=changes)
-
-
-def _walk(layers: Sequence[Layer]) -> Iterator[Layer]:
-    for layer in layers:
-        yield layer
-        yield from _walk(layer.inner)
+    examination.judge("batch-norm-few", seen, expected, changes, fault=grave, warning=few)
 
 
 # The network before its first step: is it undecided, does every layer let numbers and gradients through?
@@ -232,12 +198,7 @@ def check_start(examination: Examination) -> None:
 
 def _start_changes(recipe: Recipe) -> dict[str, str]:
     """Kaiming's spread makes up for the half that ReLU cuts away; Glorot's is for symmetric units."""
-    relu = any(kind == "relu" for kind in _kinds(parse_layers(recipe.network.layers)))
-    return {"network.initialise": "kaiming" if relu else "xavier"}
-
-
-def _kinds(specs: tuple[LayerSpec, ...]) -> list[str]:
-    return [kind for spec in specs for kind in (spec.kind, *_kinds(spec.inner))]
+    return {"network.initialise": "kaiming" if "relu" in recipe.kinds else "xavier"}
 
 
 def _check_saturation(examination: Examination, view: InsideView) -> None:
@@ -253,36 +214,31 @@ def _check_saturation(examination: Examination, view: InsideView) -> None:
         return
     layer, share = max(shares.items(), key=lambda pair: pair[1])
     seen = f"{share:.0%} of {layer} lies where the derivative is below a twentieth of its maximum"
-    expected = f"at most {_FLAT:.0%}"
-    if share > _FLAT:
-        examination.found(
-            "saturated", "fault" if share > _MOSTLY_FLAT else "warning", seen, expected=expected,
-            changes=_start_changes(examination.under_test.recipe), layer=layer[0].upper() + layer[1:],
-        )  # fmt: skip
-    else:
-        examination.passed("saturated units at the start", seen, expected)
+    examination.judge(
+        "saturated", seen, f"at most {_FLAT:.0%}", _start_changes(examination.under_test.recipe),
+        fault=share > _MOSTLY_FLAT, warning=share > _FLAT, layer=layer[0].upper() + layer[1:],
+    )  # fmt: skip
 
 
 def _check_first_loss(examination: Examination, view: InsideView) -> None:
     under_test = examination.under_test
-    settings = under_test.recipe.loss
+    # With the loss as it was given, though the view may be of a recipe whose loss is fixed already.
+    settings = under_test.recipe.loss.model_copy(update={"label_shift": 0})
+    labels = under_test.draw(under_test.train, len(view.logits)).labels
+    with np.errstate(all="ignore"):
+        first = LOSSES[settings.name](settings)(view.logits, labels)[0]
     guess = guessing_loss(under_test)
-    first = _loss_of(view, examination)
     if settings.name == "cross-entropy":
         high, grave = first > guess + _ABOVE, first > guess + _FAR_ABOVE
         expected = f"ln {under_test.classes} = {guess:.2f}, and at most {_ABOVE:g} more"
     else:
         high, grave = first > _TIMES * guess, first > _FAR_TIMES * guess
         expected = f"{guess:.2f}, that of guessing, and at most {_TIMES:g} times as much"
-    seen = f"{first:.2f}"
-    if high or not np.isfinite(first):
-        examination.found(
-            "start-loss", "fault" if grave or not np.isfinite(first) else "warning",
-            f"the loss before the first step is {seen}; that of guessing is {guess:.2f}", expected=expected,
-            changes=_start_changes(under_test.recipe),
-        )  # fmt: skip
-    else:
-        examination.passed("loss at the start", seen, expected)
+    seen, grave = f"{first:.2f}", grave or not np.isfinite(first)
+    if high or grave:
+        seen = f"the loss before the first step is {seen}; that of guessing is {guess:.2f}"
+    changes = _start_changes(under_test.recipe)
+    examination.judge("start-loss", seen, expected, changes, fault=grave, warning=high)
 
 
 def guessing_loss(under_test: RecipeUnderTest) -> float:
@@ -290,15 +246,6 @@ def guessing_loss(under_test: RecipeUnderTest) -> float:
     settings = under_test.recipe.loss
     scores = np.zeros((under_test.classes, under_test.classes))
     return LOSSES[settings.name](settings)(scores, np.arange(under_test.classes))[0]
-
-
-def _loss_of(view: InsideView, examination: Examination) -> float:
-    """With the loss as it was given, though the view may be of a recipe whose loss is fixed already."""
-    settings = examination.under_test.recipe.loss.model_copy(update={"label_shift": 0})
-    under_test = examination.under_test
-    few = np.random.default_rng(under_test.seed).permutation(len(under_test.train))[: len(view.logits)]
-    with np.errstate(all="ignore"):
-        return LOSSES[settings.name](settings)(view.logits, under_test.train.labels[few])[0]
 
 
 def _check_gradients(examination: Examination) -> None:
@@ -317,40 +264,23 @@ def _check_gradients(examination: Examination) -> None:
     ratio = float(rates[0][1] / rates[-1][1])
     seen = f"per weight, {rates[0][0]} gets {ratio:.2g} times the gradient that {rates[-1][0]} gets"
     expected = f"from {_VANISHED:g} to {_EXPLODED:g}"
-    if ratio < _VANISHED:
-        severity: Severity = "fault" if ratio < _GONE else "warning"
-        changes, remedy = _open_the_way(examination.recipe)
-        examination.found(
-            "vanishing-gradients", severity, seen, expected=expected, changes=changes, remedy=remedy
-        )
-    elif ratio > _EXPLODED or not np.isfinite(ratio):
-        examination.found(
-            "exploding-gradients",
-            "fault",
-            seen,
-            expected=expected,
-            changes=_start_changes(examination.recipe),
-        )
-    else:
-        examination.passed("gradients from the last layer to the first", seen, expected)
+    if ratio >= _VANISHED or np.isnan(ratio):
+        changes, exploded = _start_changes(examination.recipe), ratio > _EXPLODED or not np.isfinite(ratio)
+        examination.judge("exploding-gradients", seen, expected, changes, fault=exploded)
+        return
+    # ReLU instead of sigmoid and tanh, and weights that fit it; where ReLUs are there already, weights.
+    opened: dict[str, object] = {"network.initialise": "kaiming"}
+    remedy = "First weights with a spread of sqrt(2 / inputs), made for ReLU (He et al. 2015)."
+    if {"sigmoid", "tanh"} & {*examination.recipe.kinds}:
+        opened["network.layers"] = _relu_layers(examination.recipe.network.layers)
+        remedy = "ReLU in place of sigmoid and tanh, and first weights made for it (He et al. 2015)."
+    severity: Severity = "fault" if ratio < _GONE else "warning"
+    examination.found("vanishing-gradients", severity, seen, expected, opened, remedy=remedy)
 
 
-def _open_the_way(recipe: Recipe) -> tuple[dict[str, object], str]:
-    """ReLU instead of sigmoid and tanh, and weights that fit it; where ReLUs are there already, weights."""
-    kinds = _kinds(parse_layers(recipe.network.layers))
-    changes: dict[str, object] = {"network.initialise": "kaiming"}
-    if "sigmoid" in kinds or "tanh" in kinds:
-        changes["network.layers"] = _relu_layers(list(recipe.network.layers))
-        return changes, "ReLU in place of sigmoid and tanh, and first weights made for it (He et al. 2015)."
-    return changes, "First weights with a spread of sqrt(2 / inputs), made for ReLU (He et al. 2015)."
-
-
-def _relu_layers(layers: list) -> list:
+def _relu_layers(lines: Sequence) -> list:
+    curves = {"sigmoid": "relu", "tanh": "relu"}
     return [
-        {"residual": _relu_layers(list(line["residual"]))}
-        if isinstance(line, dict)
-        else "relu"
-        if line in ("sigmoid", "tanh")
-        else line
-        for line in layers
+        {"residual": _relu_layers(line["residual"])} if isinstance(line, dict) else curves.get(line, line)
+        for line in lines
     ]

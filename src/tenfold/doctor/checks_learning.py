@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,21 +10,21 @@ import numpy as np
 from tenfold.arrays import ImageDataset
 from tenfold.doctor.checks_design import guessing_loss
 from tenfold.doctor.diagnosis import Examination, LayerReading, RangeTest, Severity
-from tenfold.doctor.fix import find_rate, range_test
 from tenfold.doctor.trials import (
     Trial,
+    find_rate,
     guessing,
     lucky,
     overfit_batch,
+    range_test,
     run_trial,
-    without_dropout,
     without_regularisers,
 )
 from tenfold.numerics import wilson_interval
 from tenfold.recipes.load import change_recipe
 from tenfold.recipes.schema import Recipe
 from tenfold.settings import AugmentationSettings
-from tenfold.training.checkpoint import EpochRecord
+from tenfold.training.progress import EpochRecord
 
 _GAP = 0.15  # of the accuracy on images held out: what a better rate must gain to be worth a word
 # Where accuracies are alike, a rate this many times that of the fastest fall, with so much more loss. In few
@@ -57,13 +56,10 @@ def check_steps(examination: Examination, trial: Trial) -> Trial:
         f"{trial.held_accuracy:.0%}"
     )
     expected = f"a gain of at most {_MORE_STEPS:.0%} from more steps"
-    if gain < _MORE_STEPS:
-        examination.passed("number of steps", seen, expected)
-        return trial
     changes: dict[str, Any] = {"training.min_steps": 5 * under_test.sizing.steps, "training.steps": 0}
     if under_test.batch_size(recipe) > _LARGE_BATCH:
         changes["training.batch_size"] = 64
-    examination.found("steps-few", "fault", seen, expected=expected, changes=changes)
+    examination.judge("steps-few", seen, expected, changes, fault=gain >= _MORE_STEPS)
     return trial
 
 
@@ -95,11 +91,11 @@ def check_rate(examination: Examination, trial: Trial) -> tuple[RangeTest, Trial
         seen += f". The loss was NaN or infinite after step {len(trial.losses)}"
     changes = _good_habits(recipe)
     better_recipe = change_recipe(recipe, changes)
-    found, best = find_rate(under_test, better_recipe, range_test(under_test, better_recipe))
-    changes["optimiser.learning_rate"] = found.optimiser.learning_rate
+    best = find_rate(under_test, better_recipe, range_test(under_test, better_recipe))
+    changes["optimiser.learning_rate"] = best.recipe.optimiser.learning_rate
     code = "rate-too-large" if large else "rate-too-small"
-    examination.found(code, "fault", seen, expected=expected, changes=changes)
-    return replace(test, used=used), best
+    examination.found(code, "fault", seen, expected, changes)
+    return test, best
 
 
 def _good_habits(recipe: Recipe) -> dict[str, Any]:
@@ -118,13 +114,10 @@ def check_dead(examination: Examination, readings: tuple[LayerReading, ...]) -> 
         return
     worst = max(layers, key=lambda reading: reading.dead)
     seen = f"{worst.dead:.0%} of {worst.name} is 0 for every image"
-    expected = f"at most {_DEAD:.0%}"
-    if worst.dead > _DEAD:
-        severity: Severity = "fault" if worst.dead > _MOSTLY_DEAD else "warning"
-        changes = {"network.initialise": "kaiming"}
-        examination.found("dead-relu", severity, seen, expected=expected, changes=changes, layer=worst.name)
-    else:
-        examination.passed("ReLUs that never fire", seen, expected)
+    examination.judge(
+        "dead-relu", seen, f"at most {_DEAD:.0%}", {"network.initialise": "kaiming"},
+        fault=worst.dead > _MOSTLY_DEAD, warning=worst.dead > _DEAD, layer=worst.name,
+    )  # fmt: skip
 
 
 def check_overfit(examination: Examination) -> bool:
@@ -132,10 +125,8 @@ def check_overfit(examination: Examination) -> bool:
     right, loss = overfit_batch(examination.under_test, examination.recipe)
     seen = f"{right:.0%} right, loss {loss:.3g}"
     expected = f"at least {_LEARNED:.0%} right"
-    if right >= _LEARNED:
-        examination.passed("sixteen images memorised", seen, expected)
-    elif not examination.faulty and not _overfit_slowly(examination, right):
-        examination.found("cannot-overfit", "fault", seen, expected=expected)
+    if right >= _LEARNED or not (examination.faulty or _overfit_slowly(examination, right)):
+        examination.judge("cannot-overfit", seen, expected, fault=right < _LEARNED)
     return right >= _LEARNED
 
 
@@ -149,7 +140,7 @@ def _overfit_slowly(examination: Examination, right: float) -> bool:
     used = examination.recipe.optimiser.learning_rate
     seen = f"{used:.2g} memorises {right:.0%} of sixteen images, {rate:.2g} {slowly:.0%}"
     expected = f"at least {_LEARNED:.0%}"
-    examination.found("rate-too-large", "fault", seen, expected=expected, changes=changes)
+    examination.found("rate-too-large", "fault", seen, expected, changes)
     return True
 
 
@@ -167,11 +158,9 @@ def check_labels(examination: Examination, trial: Trial, *, capable: bool) -> No
     )
     expected = "a lower loss with the true ones"
     alike = trial.last_loss > (1 - _ALIKE) * other.last_loss
-    if capable and alike and trial.held_accuracy < lucky(guess, len(under_test.held)):
-        examination.found("labels-random", "fault", seen, expected=expected)
-        return
-    if not alike or trial.held_accuracy >= lucky(guess, len(under_test.held)):
-        examination.passed("true labels against shuffled ones", seen, expected)
+    alike = alike and trial.held_accuracy < lucky(guess, len(under_test.held))
+    if capable or not alike:
+        examination.judge("labels-random", seen, expected, fault=alike)
 
 
 def check_regularisers(examination: Examination, trial: Trial) -> Trial:
@@ -198,7 +187,7 @@ def check_regularisers(examination: Examination, trial: Trial) -> Trial:
         if alone - own >= _HELD_BACK / 2:
             seen = f"{own:.0%} of the training images are learned with it, {alone:.0%} without"
             severity: Severity = "fault" if alone - own >= 2 * _HELD_BACK else "warning"
-            examination.found(code, severity, seen, expected=expected, changes=changes)
+            examination.found(code, severity, seen, expected, changes)
     return trial if examination.recipe == recipe else run_trial(under_test, examination.recipe)
 
 
@@ -215,18 +204,15 @@ def _check_decay(examination: Examination, trial: Trial) -> bool:
     )
     grave = trial.last_loss > 2 * other.last_loss
     if grave or decay >= _UNUSUAL:
-        severity: Severity = "fault" if grave else "warning"
         expected = f"less than {_HEAVY:g}, or a loss that is not twice as high"
-        examination.found("decay-strong", severity, seen, expected=expected, changes=changes)
-        return True
+        return examination.judge("decay-strong", seen, expected, changes, fault=grave, warning=True)
     return False
 
 
 def _regularisers(recipe: Recipe) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
-    layers = without_dropout(recipe.network.layers)
-    if layers != list(recipe.network.layers):
-        found["dropout-strong"] = {"network.layers": layers}
+    if "dropout" in recipe.kinds:
+        found["dropout-strong"] = {"network.layers": list(recipe.without_dropout().network.layers)}
     if recipe.augmentation.active:
         found["augmentation-strong"] = {"augmentation": AugmentationSettings().model_dump()}
     if 0 < recipe.optimiser.clip_norm < _TIGHT:
@@ -246,11 +232,10 @@ def check_black_images(examination: Examination, trial: Trial) -> None:
     other = run_trial(under_test, trial.recipe, train=black)
     guess = guessing(under_test.held.labels)
     seen = f"loss {trial.last_loss:.3g} with the images, {other.last_loss:.3g} with black ones"
-    expected = "a lower loss with the images"
-    if trial.last_loss < 0.97 * other.last_loss or trial.held_accuracy > lucky(guess, len(under_test.held)):
-        examination.passed("true images against black ones", seen, expected)
-    elif not examination.faulty:
-        examination.found("ignores-input", "fault", seen, expected=expected)
+    lower = trial.last_loss < 0.97 * other.last_loss
+    better = lower or trial.held_accuracy > lucky(guess, len(under_test.held))
+    if better or not examination.faulty:
+        examination.judge("ignores-input", seen, "a lower loss with the images", fault=not better)
 
 
 # A run's history: plateau against over-fitting, and what was claimed of it.
@@ -267,10 +252,8 @@ _SHORTEST = 5  # epochs that a judgement needs
 def check_history(examination: Examination, history: Sequence[EpochRecord]) -> None:
     """One epoch after another, as the run wrote them down."""
     if any(not np.isfinite(record.train_loss) for record in history):
-        examination.found(
-            "not-finite", "fault", "the training loss is NaN or infinite", expected="a number in each epoch",
-            changes={"optimiser.clip_norm": 1.0},
-        )  # fmt: skip
+        seen, changes = "the training loss is NaN or infinite", {"optimiser.clip_norm": 1.0}
+        examination.found("not-finite", "fault", seen, "a number in each epoch", changes)
         return
     if _check_divergence(examination, history) or len(history) < _SHORTEST:
         return
@@ -292,14 +275,11 @@ def _check_divergence(examination: Examination, history: Sequence[EpochRecord]) 
     poor = history[-1].train_accuracy < _POOR
     from_far = any(finding.code == "start-loss" for finding in examination.findings)
     above = last > _ABOVE_GUESSING * guess and last >= losses[0] and not from_far
-    if poor and (last > _GROWN * losses[lowest] or above):
-        changes = {"optimiser.learning_rate": float(f"{examination.recipe.optimiser.learning_rate / 10:.2g}")}
-        if any(finding.severity == "fault" for finding in examination.findings):
-            changes = {}  # what was found before is the cause
-        examination.found("diverged", "fault", seen, expected=expected, changes=changes)
-        return True
-    examination.passed("training loss from the first epoch to the last", seen, expected)
-    return False
+    rate = float(f"{examination.recipe.optimiser.learning_rate / 10:.2g}")
+    # a fault that was found before is the cause
+    changes = {} if examination.faulty else {"optimiser.learning_rate": rate}
+    diverged = poor and (last > _GROWN * losses[lowest] or above)
+    return examination.judge("diverged", seen, expected, changes, fault=diverged)
 
 
 def _check_over_fitting(examination: Examination, history: Sequence[EpochRecord], losses: np.ndarray) -> None:
@@ -309,21 +289,16 @@ def _check_over_fitting(examination: Examination, history: Sequence[EpochRecord]
         f"{history[best].train_loss:.4g}, then {history[-1].train_loss:.4g}"
     )
     expected = f"at the end at most {_RISEN:g} times the lowest"
-    if losses[-1] > _RISEN * losses[best] and history[-1].train_loss < history[best].train_loss:
-        if examination.under_test.recipe.training.patience:
-            examination.passed("validation loss against training loss", seen, "the best weights are kept")
-            return
-        changes = {"training.patience": max(3, len(history) // 10)}
-        examination.found("over-fitting", "warning", seen, expected=expected, changes=changes)
-        return
-    examination.passed("validation loss against training loss", seen, expected)
+    risen = losses[-1] > _RISEN * losses[best] and history[-1].train_loss < history[best].train_loss
+    kept = risen and examination.under_test.recipe.training.patience > 0
+    changes = {"training.patience": max(3, len(history) // 10)}
+    expected = "the best weights are kept" if kept else expected
+    examination.judge("over-fitting", seen, expected, changes, warning=risen and not kept)
     tenth = max(1, len(losses) // 10)
-    if losses[-1] < (1 - _FALLING) * losses[-1 - tenth] and best == len(losses) - 1:
-        examination.found(
-            "unfinished", "note",
-            f"validation loss {losses[-1 - tenth]:.4g}, {tenth} epochs later {losses[-1]:.4g}",
-            expected="a loss that has settled", changes={"training.epochs": 2 * len(history)},
-        )  # fmt: skip
+    if not risen and losses[-1] < (1 - _FALLING) * losses[-1 - tenth] and best == len(losses) - 1:
+        seen = f"validation loss {losses[-1 - tenth]:.4g}, {tenth} epochs later {losses[-1]:.4g}"
+        changes = {"training.epochs": 2 * len(history)}
+        examination.found("unfinished", "note", seen, "a loss that has settled", changes)
 
 
 def _check_plateau(examination: Examination, history: Sequence[EpochRecord]) -> None:
@@ -336,10 +311,8 @@ def _check_plateau(examination: Examination, history: Sequence[EpochRecord]) -> 
         f"{last.train_accuracy:.0%} of the training images are read"
     )
     expected = f"a loss that falls, or {_POOR:.0%} of the training images"
-    if fallen < _STILL and last.train_accuracy < _POOR:
-        examination.found("plateau", "warning", seen, expected=expected)
-    else:
-        examination.passed("progress of the training loss", seen, expected)
+    still = fallen < _STILL and last.train_accuracy < _POOR
+    examination.judge("plateau", seen, expected, warning=still)
 
 
 def check_claim(examination: Examination, right: int, total: int) -> None:
@@ -350,8 +323,4 @@ def check_claim(examination: Examination, right: int, total: int) -> None:
     low, high = wilson_interval(right, total)
     reached = f"{right / total:.2%} (95 % interval {low:.2%} to {high:.2%})"
     seen = f"{claimed:.2%} is claimed; the run reached {reached}"
-    expected = "a claim that the interval allows"
-    if claimed > high:
-        examination.found("claim", "warning", seen, expected=expected)
-    else:
-        examination.passed("accuracy that is claimed", seen, expected)
+    examination.judge("claim", seen, "a claim that the interval allows", warning=claimed > high)

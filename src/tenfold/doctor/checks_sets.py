@@ -3,13 +3,77 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
 from tenfold.arrays import ImageDataset
 from tenfold.doctor.diagnosis import Examination, Severity
-from tenfold.doctor.trials import Answers, Reference, guessing, lucky
+from tenfold.doctor.trials import guessing, lucky
+
+# Images answered by their nearest training images (Cover & Hart 1967): a reference that needs no recipe and
+# no training, so that data can be judged apart from the network that is to learn them.
+
+_NEIGHBOURS = 15
+_SIDE = 32  # pixels: larger images are averaged down to about this
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """labels (M,): what most neighbours are. support (M,): share of the neighbours that are. nearest (M,):
+    the label of the nearest image alone. likeness (M,): correlation with it, -1 to 1."""
+
+    labels: np.ndarray
+    support: np.ndarray
+    nearest: np.ndarray
+    likeness: np.ndarray
+
+
+class Reference:
+    """Answers from the training images. Images are compared by the correlation of their pixels, so that
+    brightness and contrast make no difference."""
+
+    def __init__(self, train: ImageDataset) -> None:
+        self.labels, self.classes = train.labels, len(train.class_names)
+        self.vectors = _describe(train.images)
+        self.neighbours = max(1, min(_NEIGHBOURS, len(train) // (2 * self.classes)))
+
+    def answer(self, images: np.ndarray) -> Answers:
+        """images: uint8 (M, H, W), of the training images' size."""
+        return self._answer(_describe(images) @ self.vectors.T)
+
+    def answer_training(self) -> Answers:
+        """For each training image what the others say."""
+        likeness = self.vectors @ self.vectors.T
+        np.fill_diagonal(likeness, -2.0)
+        return self._answer(likeness)
+
+    def _answer(self, likeness: np.ndarray) -> Answers:
+        rows = np.arange(len(likeness))
+        near = np.argpartition(-likeness, self.neighbours - 1, axis=1)[:, : self.neighbours]
+        votes = np.zeros((len(likeness), self.classes))
+        for column in near.T:
+            votes[rows, self.labels[column]] += 1
+        first = likeness.argmax(axis=1)
+        votes[rows, self.labels[first]] += 0.5  # of equally many the class of the nearest
+        answers = votes.argmax(axis=1)
+        support = np.floor(votes[rows, answers]) / self.neighbours
+        return Answers(answers, support, self.labels[first], likeness[rows, first])
+
+
+def _describe(images: np.ndarray) -> np.ndarray:
+    """float32 (M, P): pixels of mean 0 and length 1, so that a product of two is their correlation."""
+    pixels = np.asarray(images, dtype=np.float32)
+    for axis in (1, 2):
+        step = pixels.shape[axis] // _SIDE
+        if step > 1:
+            starts = np.arange(0, pixels.shape[axis], step)
+            pixels = np.add.reduceat(pixels, starts, axis=axis)
+    vectors = pixels.reshape(len(pixels), -1)
+    vectors -= vectors.mean(axis=1, keepdims=True)
+    vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6)
+    return vectors
+
 
 # Pixels that overflowed: 250 + 10 in eight bits is 4.
 
@@ -55,23 +119,19 @@ _DIMMER, _BRIGHTER = 1 / 3, 3.0  # times the spread of the pixels
 _OFFSET = 0.5  # of the spread of the pixels
 
 
-def sample_of(data: ImageDataset, seed: int) -> ImageDataset:
-    return data.subset(np.random.default_rng(seed).permutation(len(data))[:_SAMPLE])
-
-
 def check_wraps(examination: Examination) -> bool:
     """Pixels that ran over 255 and began again at 0: whether there are such."""
     under_test = examination.under_test
     for part, data in (("training", under_test.whole), ("test", under_test.test)):
         if data is None:
             continue
-        share = share_of_wraps(np.asarray(sample_of(data, under_test.seed).images))
+        share = share_of_wraps(np.asarray(under_test.draw(data, _SAMPLE).images))
         seen = f"{share:.1%} of the steep jumps between neighbouring pixels of the {part} images run against"
         seen += " the slope on both sides"
         expected = f"at most {_WRAPS:.1%}"
         if share > _WRAPS:
             severity: Severity = "fault" if share > _MANY_WRAPS else "warning"
-            examination.found("pixels-wrapped", severity, seen, expected=expected, part=part)
+            examination.found("pixels-wrapped", severity, seen, expected, part=part)
             return True
         examination.passed(f"overflow of the {part} pixels", seen, expected)
     return False
@@ -91,11 +151,7 @@ def check_order(examination: Examination) -> None:
         f"in a random order by {drawn:.0%}"
     )
     expected = f"at most {_SORTED:.0%} more than in a random order"
-    if own - drawn > _SORTED:
-        changes = {"training.shuffle": True}
-        examination.found("order-sorted", "fault", seen, expected=expected, changes=changes)
-    else:
-        examination.passed("order of the training images", seen, expected)
+    examination.judge("order-sorted", seen, expected, {"training.shuffle": True}, fault=own - drawn > _SORTED)
 
 
 def _distance(labels: np.ndarray, width: int, classes: int) -> float:
@@ -125,15 +181,13 @@ def check_labels_by_reference(examination: Examination, reference: Reference) ->
     credible = right.mean() > lucky(guessing(labels), len(labels))
     worst, share = _worst_class(answers, labels, examination.under_test.whole.class_names)
     seen = f"about {noise:.0%} of the labels differ from what the most similar images say"
-    expected = f"at most {_NOISY:.0%}"
-    if credible and typical and noise > _NOISY:
-        severity: Severity = "fault" if noise > _VERY_NOISY else "warning"
-        examination.found("labels-noisy", severity, seen, expected=expected)
-    elif credible and share > _OF_A_CLASS:
+    expected, noisy = f"at most {_NOISY:.0%}", credible and typical and noise > _NOISY
+    odd = credible and not noisy and share > _OF_A_CLASS
+    if odd:
         seen = f"{share:.0%} of the images labelled {worst} are surrounded by images of another class"
-        examination.found("labels-noisy", "warning", seen, expected=f"at most {_OF_A_CLASS:.0%}")
-    else:
-        examination.passed("labels against those of similar images", seen, expected)
+        expected = f"at most {_OF_A_CLASS:.0%}"
+    grave = noisy and noise > _VERY_NOISY
+    examination.judge("labels-noisy", seen, expected, fault=grave, warning=noisy or odd)
 
 
 def _worst_class(answers: Answers, labels: np.ndarray, names: tuple[str, ...]) -> tuple[str, float]:
@@ -159,7 +213,7 @@ def check_test(examination: Examination, reference: Reference, *, pixels: bool) 
     _check_shares(examination, under_test.test)
     if not pixels or not _check_pixels(examination, under_test.test):
         return
-    held, few = reference.answer(under_test.held.images), sample_of(under_test.test, under_test.seed)
+    held, few = reference.answer(under_test.held.images), under_test.draw(under_test.test, _SAMPLE)
     agreed = float((held.labels == under_test.held.labels).mean())
     if agreed <= lucky(guessing(under_test.held.labels), len(under_test.held)):
         return
@@ -175,15 +229,13 @@ def check_test(examination: Examination, reference: Reference, *, pixels: bool) 
         return
     if _check_names(examination, answers, few, seen):
         return
-    expected = f"at most {_GAP:.0%} less with the test labels"
-    if not wide:
-        examination.passed("test labels and images", seen, expected)
-        return
     alike = np.median(answers.likeness) > np.median(held.likeness) - _ALIKE
     chance = theirs <= lucky(guessing(few.labels), len(few))
-    code = "test-labels" if alike else "test-differs"
-    severity: Severity = "fault" if alike or chance else "warning"
-    examination.found(code, severity, seen, expected=expected)
+    code, expected = (
+        "test-labels" if alike else "test-differs",
+        f"at most {_GAP:.0%} less with the test labels",
+    )
+    examination.judge(code, seen, expected, fault=wide and (alike or chance), warning=wide)
 
 
 def _check_frame(examination: Examination, test: ImageDataset) -> bool:
@@ -194,7 +246,7 @@ def _check_frame(examination: Examination, test: ImageDataset) -> bool:
         seen = f"{theirs[0]} x {theirs[1]} pixels and classes {', '.join(test.class_names[:12])}"
         expected = f"{ours[0]} x {ours[1]} pixels and classes {', '.join(whole.class_names[:12])}"
         seen += f"; those of the training images: {expected}"
-        examination.found("test-frame", "fault", seen, expected=expected)
+        examination.found("test-frame", "fault", seen, expected)
         return False
     return True
 
@@ -208,16 +260,13 @@ def _check_shares(examination: Examination, test: ImageDataset) -> None:
     if names:
         seen += f"; of {len(names)} classes there are no test images ({', '.join(names[:5])})"
     expected = f"all classes, and at most {_SHARES:.0%}"
-    if apart > _SHARES or names:
-        examination.found("test-balance", "warning", seen, expected=expected)
-    else:
-        examination.passed("classes of the test images", seen, expected)
+    examination.judge("test-balance", seen, expected, warning=apart > _SHARES or bool(names))
 
 
 def _check_pixels(examination: Examination, test: ImageDataset) -> bool:
     """The mean images of both: alike, opposite, or of another range."""
-    seed = examination.under_test.seed
-    ours, theirs = (np.asarray(sample_of(d, seed).images) for d in (examination.under_test.whole, test))
+    under_test = examination.under_test
+    ours, theirs = (np.asarray(under_test.draw(data, _SAMPLE).images) for data in (under_test.whole, test))
     spread, other = float(ours.std()), float(theirs.std())
     if not spread:
         return False
@@ -226,20 +275,15 @@ def _check_pixels(examination: Examination, test: ImageDataset) -> bool:
     offset = float(theirs.mean() - ours.mean())
     turned = abs(theirs.mean() - (255 - ours.mean())) < abs(offset)
     seen = f"their mean image correlates with that of the training images by {likeness:+.2f}"
-    if likeness < 0 and turned:
-        examination.found("test-inverted", "fault", seen, expected="a positive correlation")
+    if examination.judge("test-inverted", seen, "a positive correlation", fault=likeness < 0 and turned):
         return False
-    examination.passed("polarity of the test images", seen, "a positive correlation")
     seen = (
         f"their pixels spread {other / spread:.2g} times as far as those of the training images, "
         f"and are {abs(offset):.0f} of 255 {'brighter' if offset > 0 else 'darker'} on average"
     )
     expected = f"a spread about as wide, and at most {_OFFSET * spread:.0f} brighter or darker"
-    if not _DIMMER < other / spread < _BRIGHTER or abs(offset) > _OFFSET * spread:
-        examination.found("test-scale", "fault", seen, expected=expected)
-        return False
-    examination.passed("contrast of the test images", seen, expected)
-    return True
+    apart = not _DIMMER < other / spread < _BRIGHTER or abs(offset) > _OFFSET * spread
+    return not examination.judge("test-scale", seen, expected, fault=apart)
 
 
 def _check_views(
@@ -255,8 +299,7 @@ def _check_views(
         return False
     code = "test-inverted" if name == "inverted" else "test-turned"
     seen += f"; once {name}, with {best:.0%}"
-    expected = "test images as the training images are"
-    examination.found(code, "fault", seen, expected=expected, how=name)
+    examination.found(code, "fault", seen, "test images as the training images are", how=name)
     return True
 
 
@@ -295,8 +338,7 @@ def _check_names(examination: Examination, answers: Answers, few: ImageDataset, 
     shift, share = best_shift(answers.labels, few.labels, len(names))
     if shift and share > 0.5 and len(names) > 2:
         seen = f"{share:.0%} of the test labels are what similar training images say, shifted by {shift}"
-        details: dict[str, Any] = {"part": "test", "shift": str(shift)}
-        examination.found("labels-shifted", "fault", seen, expected="no shift", **details)
+        examination.found("labels-shifted", "fault", seen, "no shift", part="test", shift=str(shift))
         return True
     table = np.zeros((len(names), len(names)))
     np.add.at(table, (few.labels, answers.labels), 1)
@@ -311,7 +353,7 @@ def _check_names(examination: Examination, answers: Answers, few: ImageDataset, 
         return False
     pairs = ", ".join(f"{names[k]} are {names[likely[k]]}" for k in moved[:5])
     seen += f"; by them, test images labelled {pairs}"
-    examination.found("test-renamed", "fault", seen, expected="the same numbering in both")
+    examination.found("test-renamed", "fault", seen, "the same numbering in both")
     return True
 
 

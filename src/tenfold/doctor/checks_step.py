@@ -1,22 +1,28 @@
-"""One step: what goes in, what the loss rewards, and whether the gradient belongs to it."""
+"""One step: what goes in, what the loss rewards, whether the gradient belongs to it; code of one's own."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
+from tenfold.arguments import checked, describe_value
 from tenfold.arrays import Batch
-from tenfold.doctor.diagnosis import Examination, Severity
-from tenfold.doctor.recipe_under_test import RecipeUnderTest
+from tenfold.doctor.checks_sets import best_shift
+from tenfold.doctor.diagnosis import Examination, Finding, Severity, make_finding
 from tenfold.doctor.trials import without_regularisers
+from tenfold.errors import UsageError
 from tenfold.networks.shapes import initial_weights
+from tenfold.numerics import softmax as right_softmax
 from tenfold.numpy_engine.engine import NumpyEngine
+from tenfold.numpy_engine.gradcheck import InsideView, look_inside
 from tenfold.numpy_engine.losses import LOSSES
-from tenfold.numpy_engine.network import look_inside
 from tenfold.recipes.load import change_recipe
-from tenfold.recipes.schema import Recipe
 from tenfold.settings import LossSettings
+
+__all__ = ["check_own_code"]
 
 _FAR, _NEAR = 3.0, 0.02  # of mean and spread of the inputs
 _IMAGES = 32
@@ -35,13 +41,9 @@ def check_inputs(examination: Examination) -> None:
     spread = float(pixels.std()) / 255 / options.std
     seen = f"mean {mean:.2g}, standard deviation {spread:.2g}"
     expected = f"mean within ±{_FAR:g}, standard deviation from {_NEAR:g} to {_FAR:g}"
-    changes = {"input.scaling": "standardise"}
-    if spread > _FAR or abs(mean) > _FAR:
-        examination.found("inputs-unscaled", "fault", seen, expected=expected, changes=changes)
-    elif spread < _NEAR:
-        examination.found("inputs-tiny", "fault", seen, expected=expected, changes=changes)
-    else:
-        examination.passed("scale of the inputs", seen, expected)
+    far = spread > _FAR or abs(mean) > _FAR
+    code, changes = "inputs-unscaled" if far else "inputs-tiny", {"input.scaling": "standardise"}
+    examination.judge(code, seen, expected, changes, fault=far or spread < _NEAR)
 
 
 def check_loss(examination: Examination) -> None:
@@ -53,13 +55,11 @@ def check_loss(examination: Examination) -> None:
     levels = [_constant_answer(settings, level, under_test.classes) for level in np.linspace(-15, 15, 31)]
     lowest, left = min(levels, key=lambda pair: round(pair[0], 6))
     seen = f"the same answer for every image brings the loss from {guess:.3f} to {lowest:.3f}"
-    expected = "no answer that is good for every image and flat"
-    if lowest < 0.9 * guess and left < _GONE * pull:
+    trap = lowest < 0.9 * guess and left < _GONE * pull
+    if trap:
         seen += f", with {left / pull:.1g} of the gradient left"
-        changes = {"loss.name": "cross-entropy"}
-        examination.found("loss-trap", "fault", seen, expected=expected, changes=changes)
-    else:
-        examination.passed("whether the loss rewards predicting no class", seen, expected)
+    expected, changes = "no answer that is good for every image and flat", {"loss.name": "cross-entropy"}
+    examination.judge("loss-trap", seen, expected, changes, fault=trap)
 
 
 def _constant_answer(settings: LossSettings, level: float, classes: int) -> tuple[float, float]:
@@ -84,20 +84,19 @@ def check_step(examination: Examination) -> None:
             "training.precision": "float64",
         },
     )
-    engine = _engine(under_test, plain)
-    few = under_test.train.subset(
-        np.random.default_rng(under_test.seed).permutation(len(under_test.train))[:_IMAGES]
-    )
+    options = replace(under_test.setup(plain).engine.options, precision="float64")
+    network = plain.plan(under_test.train.image_shape, under_test.classes)
+    engine = NumpyEngine(network, initial_weights(network, "torch", seed=under_test.seed), options)
+    few = under_test.draw(under_test.train, _IMAGES)
     batch = Batch(few.images, few.labels)
     _check_derivative(examination, engine, batch)
     _check_columns(examination, engine, batch)
     _check_bias_rate(examination, engine, batch)
 
 
-def _engine(under_test: RecipeUnderTest, recipe: Recipe) -> NumpyEngine:
-    options = replace(under_test.setup(recipe).engine.options, precision="float64")
-    network = recipe.plan(under_test.train.image_shape, under_test.classes)
-    return NumpyEngine(network, initial_weights(network, "torch", seed=under_test.seed), options)
+def _look(engine: NumpyEngine, batch: Batch, weights: dict[str, np.ndarray] | None = None) -> InsideView:
+    """weights: in place of the engine's own."""
+    return look_inside(engine.network, weights or _exact(engine), engine.options, batch.images, batch.labels)
 
 
 def _exact(engine: NumpyEngine) -> dict[str, np.ndarray]:
@@ -110,18 +109,17 @@ def _check_derivative(examination: Examination, engine: NumpyEngine, batch: Batc
     gradient is right, -1 if its sign is wrong, 1/N if it is the sum over N images."""
     derivative = _derivative(engine, batch)
     code, severity, seen = judge_derivative(derivative, len(batch))
-    expected = "1: right, and averaged over the batch"
-    if not code:
-        examination.passed("derivative along the gradient", seen, expected)
-    elif code == "gradient-sum":
-        under_test, recipe = examination.under_test, examination.under_test.recipe
-        rate = recipe.optimiser.learning_rate * under_test.batch_size(recipe)
-        if recipe.optimiser.name != "sgd":
-            rate = recipe.optimiser.learning_rate  # Adam does not feel the gradient's length
+    changes: dict[str, Any] = {}
+    if code == "gradient-sum":
+        recipe = examination.under_test.recipe
+        rate = recipe.optimiser.learning_rate
+        if recipe.optimiser.name == "sgd":  # Adam does not feel the gradient's length
+            rate *= examination.under_test.batch_size(recipe)
         changes = {"loss.reduction": "mean", "optimiser.learning_rate": rate}
-        examination.found(code, severity, seen, expected=expected, changes=changes)
-    else:
-        examination.found(code, severity, seen, expected=expected)
+    examination.judge(
+        code or "gradient-wrong", seen, "1: right, and averaged over the batch", changes,
+        fault=severity == "fault", warning=severity == "warning",
+    )  # fmt: skip
 
 
 def judge_derivative(derivative: float, images: int) -> tuple[str, Severity, str]:
@@ -138,8 +136,7 @@ def judge_derivative(derivative: float, images: int) -> tuple[str, Severity, str
 
 
 def _derivative(engine: NumpyEngine, batch: Batch) -> float:
-    weights = _exact(engine)
-    view = look_inside(engine.network, weights, engine.options, batch.images, batch.labels)
+    weights, view = _exact(engine), _look(engine, batch)
     length = float(np.sqrt(sum(np.square(g).sum() for g in view.gradients.values())))
     if not length:
         return 1.0
@@ -149,33 +146,26 @@ def _derivative(engine: NumpyEngine, batch: Batch) -> float:
             name: view.weights[name] + sign * _MOVE / length * gradient
             for name, gradient in view.gradients.items()
         }
-        losses.append(look_inside(engine.network, moved, engine.options, batch.images, batch.labels).loss)
+        losses.append(_look(engine, batch, moved).loss)
     return (losses[0] - losses[1]) / (2 * _MOVE * length)
 
 
 def _check_columns(examination: Examination, engine: NumpyEngine, batch: Batch) -> None:
     """The column that the gradient wants to raise for each image, against the image's class."""
-    view = look_inside(engine.network, _exact(engine), engine.options, batch.images, batch.labels)
-    gradient = view.layers[-1].gradient
+    gradient = _look(engine, batch).layers[-1].gradient
     if gradient is None:
         return
     shifts = (gradient.argmin(axis=1) - batch.labels) % engine.network.classes
     shift = int(np.bincount(shifts).argmax())
     seen = f"the column raised for class c is c + {shift}" if shift else "class c raises column c"
-    expected = "column c for class c"
-    if shift and (shifts == shift).all():
-        examination.found(
-            "columns-shifted", "warning", seen, expected=expected, changes={"loss.label_shift": 0},
-            shift=str(shift if 2 * shift <= engine.network.classes else shift - engine.network.classes),
-        )  # fmt: skip
-    else:
-        examination.passed("column of each class", seen, expected)
+    by = str(shift if 2 * shift <= engine.network.classes else shift - engine.network.classes)
+    moved, changes = bool(shift) and (shifts == shift).all(), {"loss.label_shift": 0}
+    examination.judge("columns-shifted", seen, "column c for class c", changes, warning=moved, shift=by)
 
 
 def _check_bias_rate(examination: Examination, engine: NumpyEngine, batch: Batch) -> None:
     """How far one step moves a bias, and the weights beside it, for the gradient they had."""
-    before = _exact(engine)
-    gradients = look_inside(engine.network, before, engine.options, batch.images, batch.labels).gradients
+    before, gradients = _exact(engine), _look(engine, batch).gradients
     engine.train_step(batch, 1e-3)
     after = _exact(engine)
     adaptive = engine.options.optimiser.name != "sgd"
@@ -191,14 +181,10 @@ def _check_bias_rate(examination: Examination, engine: NumpyEngine, batch: Batch
             worst, layer = rates[0] / rates[1], name.removesuffix(".bias")
     seen = f"biases move {worst:.2g} times as far as weights" + (f" ({layer})" if layer else "")
     expected = f"within a factor of {_APART:g}"
-    if not 1 / _APART < worst < _APART:
-        groups = [
-            g.model_dump() for g in examination.under_test.recipe.optimiser.groups if "bias" not in g.match
-        ]
-        changes = {"optimiser.groups": groups}
-        examination.found("bias-rate", "warning", seen, expected=expected, changes=changes)
-    else:
-        examination.passed("steps of biases against weights", seen, expected)
+    groups = examination.under_test.recipe.optimiser.groups
+    changes = {"optimiser.groups": [group.model_dump() for group in groups if "bias" not in group.match]}
+    apart = not 1 / _APART < worst < _APART
+    examination.judge("bias-rate", seen, expected, changes, warning=apart)
 
 
 def _rate(change: np.ndarray, gradient: np.ndarray, *, adaptive: bool) -> float:
@@ -207,3 +193,123 @@ def _rate(change: np.ndarray, gradient: np.ndarray, *, adaptive: bool) -> float:
         moved = np.abs(change[np.abs(gradient) > 1e-9])
         return float(np.median(moved)) if len(moved) else 0.0
     return float(np.linalg.norm(change)) / max(float(np.linalg.norm(gradient)), 1e-12)
+
+
+# Softmax, one-hot and gradient as somebody wrote them, held against what they should be.
+#
+# A recipe cannot carry a mistake in a formula; a notebook can. Those of the softmax regression tutorial are
+# found here: a softmax divided by the wrong sum, one-hot columns shifted by one, y - p called the gradient,
+# sums in place of means, and nine pictures of the weights of ten classes.
+
+Function = Callable[..., np.ndarray]
+
+_ROWS = 20  # of the scores that are tried
+_MOST_CLASSES = 10_000
+_LITTLE = 1e-6  # the length of the step along a gradient of the user's
+
+
+@checked
+def check_own_code(
+    *,
+    softmax: Function | None = None,
+    one_hot: Function | None = None,
+    loss: Callable[[np.ndarray, np.ndarray], float] | None = None,
+    gradient: Function | None = None,
+    weights: np.ndarray | None = None,
+    pictures: np.ndarray | None = None,
+    classes: int = 10,
+    seed: int = 0,
+) -> tuple[Finding, ...]:
+    """What is wrong with code of one's own; nothing where it is right. Leave out what you do not have.
+
+    softmax: logits (N, K) -> probabilities (N, K). one_hot: labels (N,) -> (N, K). loss: (logits (N, K),
+    labels (N,)) -> the mean loss; gradient: the same -> d loss / d logits (N, K), which needs the loss.
+    weights (K, P) and pictures (M, ...) drawn from them, P pixels each. Raises UsageError for a gradient
+    without a loss, pictures without weights, or an answer of another shape.
+    """
+    if (gradient is not None and loss is None) or (pictures is not None and weights is None):
+        raise UsageError(
+            "a gradient or pictures by themselves", expected="the loss, or the weights, with them"
+        )
+    if not 2 <= classes <= _MOST_CLASSES:
+        raise UsageError(f"{classes} classes", expected=f"2 to {_MOST_CLASSES}")
+    rng = np.random.default_rng(seed)
+    logits, labels = rng.standard_normal((_ROWS, classes)), np.arange(_ROWS) % classes
+    findings: list[Finding] = []
+    if softmax is not None:
+        findings += _check_softmax(softmax, logits)
+    if one_hot is not None:
+        findings += _check_one_hot(one_hot, labels, classes)
+    if loss is not None and gradient is not None:
+        findings += _check_gradient(loss, gradient, logits, labels)
+    if weights is not None and pictures is not None:
+        findings += _check_pictures(weights, pictures)
+    return tuple(findings)
+
+
+def _answer(name: str, value: object, shape: tuple[int | None, ...]) -> np.ndarray:
+    """What a function of the user's gave, as numbers of that shape; None is any size."""
+    answer = np.asarray(value)
+    fits = answer.ndim == len(shape) and all(b in (None, a) for a, b in zip(answer.shape, shape))
+    if not fits or answer.dtype.kind not in "biuf":
+        sizes = " x ".join("K" if size is None else str(size) for size in shape)
+        expected = f"numbers, {sizes}" if shape else "a number"
+        raise UsageError(f"{name} gives {describe_value(answer)}", expected=expected)
+    return answer
+
+
+def _check_softmax(softmax: Function, logits: np.ndarray) -> list[Finding]:
+    with np.errstate(all="ignore"):
+        probs = _answer("softmax", softmax(logits.copy()), logits.shape)
+        large = _answer("softmax", softmax(1000 * logits), logits.shape)
+    sums = probs.sum(axis=-1)
+    if not np.allclose(probs, right_softmax(logits), atol=1e-6):
+        seen = f"its rows sum to {sums.min():.4g} up to {sums.max():.4g}"
+        return [make_finding("softmax-wrong", "fault", seen)]
+    if not np.isfinite(large).all():
+        share = float((~np.isfinite(large)).mean())
+        seen = f"of scores a thousand times as large, {share:.0%} of its answers are NaN or infinite"
+        return [make_finding("softmax-overflow", "fault", seen)]
+    return []
+
+
+def _check_one_hot(one_hot: Function, labels: np.ndarray, classes: int) -> list[Finding]:
+    columns = _answer("one_hot", one_hot(labels), (len(labels), None)).argmax(axis=1)
+    shift, _ = best_shift(labels, columns, classes)
+    if (columns == labels).all():
+        return []
+    seen = f"label {labels[0]} has its 1 in column {columns[0]}"
+    return [make_finding("columns-shifted", "warning", seen, shift=str(shift))]
+
+
+def _check_gradient(
+    loss: Callable[[np.ndarray, np.ndarray], float],
+    gradient: Function,
+    logits: np.ndarray,
+    labels: np.ndarray,
+) -> list[Finding]:
+    found = _answer("gradient", gradient(logits.copy(), labels), logits.shape)
+    length = float(np.linalg.norm(found))
+    step = _LITTLE * found / max(length, 1e-12)
+    above, below = (_answer("loss", loss(logits + way, labels), ()) for way in (step, -step))
+    change = float(above) - float(below)
+    code, severity, seen = judge_derivative(change / (2 * _LITTLE * max(length, 1e-12)), len(labels))
+    return [make_finding(code, severity, seen)] if code else []
+
+
+def _check_pictures(weights: np.ndarray, pictures: np.ndarray) -> list[Finding]:
+    """A row of the weights is shown where a picture follows it, scaled and shifted in whatever way."""
+    drawn = np.reshape(pictures, (len(pictures), -1)) if pictures.size else np.zeros((0, 0))
+    kinds = {weights.dtype.kind, drawn.dtype.kind}
+    if weights.ndim != 2 or drawn.shape[1] != weights.shape[1] or not kinds <= {*"biuf"}:
+        raise UsageError(
+            f"weights are {describe_value(weights)}, pictures {describe_value(pictures)}",
+            expected="numbers (K, P), and M pictures of P pixels each",
+        )
+    likeness = np.corrcoef(np.concatenate([weights, drawn.astype(float)]))[: len(weights), len(weights) :]
+    missing = np.flatnonzero(likeness.max(axis=1, initial=-1.0) < 0.99)
+    if not len(missing):
+        return []
+    named = ", ".join(map(str, missing))
+    seen = f"{len(weights) - len(missing)} of {len(weights)} rows are shown; missing: {named}"
+    return [make_finding("pictures-missing", "warning", seen)]

@@ -9,32 +9,29 @@ import numpy as np
 
 from tenfold.arrays import Batch, ImageDataset
 from tenfold.data.batches import iterate_batches
-from tenfold.doctor.diagnosis import LayerReading
-from tenfold.doctor.recipe_under_test import RecipeUnderTest
-from tenfold.networks.engine import Engine
+from tenfold.doctor.diagnosis import LayerReading, RangeTest, RecipeUnderTest
+from tenfold.networks.engine import Engine, StepResult
 from tenfold.numerics import accuracy
-from tenfold.numpy_engine.layers import sigmoid
-from tenfold.numpy_engine.network import InsideView, LayerView, look_inside
+from tenfold.numpy_engine.gradcheck import InsideView, LayerView, look_inside
 from tenfold.recipes.load import change_recipe
 from tenfold.recipes.schema import Recipe
 from tenfold.settings import AugmentationSettings, ScheduleSettings, learning_rate_at
+from tenfold.training.loop import run_steps
 
 _TAIL = 0.2  # of the steps: what the mean of the last losses is taken over
-_BATCH = 16  # images to memorise
+_BATCH, _OVERFIT_STEPS = 16, 100  # images to memorise, and steps for it
 
 
 @dataclass(frozen=True, eq=False)
 class Trial:
-    """losses (T,): of each batch, before its step. batch_accuracy: of the last batches, as they were met.
+    """losses (T,): of each batch, before its step.
     train_accuracy, held_accuracy: afterwards, on images as they are, learned from and held out.
     weights: afterwards; updates: |change| / |weights| a parameter, at the middle step.
     """
 
     losses: np.ndarray
-    batch_accuracy: float
     train_accuracy: float
     held_accuracy: float
-    held_answers: np.ndarray
     weights: dict[str, np.ndarray]
     updates: dict[str, float]
     engine: Engine
@@ -56,33 +53,26 @@ def run_trial(
     recipe: Recipe,
     *,
     train: ImageDataset | None = None,
-    held: ImageDataset | None = None,
-    factor: float = 1.0,
     steps: int = 0,
 ) -> Trial:
-    """Trains `recipe` for a few steps, its schedule drawn together into them. factor: on its learning rate;
-    train, held: instead of the under_test's own images."""
-    train, held = train or under_test.train, held or under_test.held
+    """Trains `recipe` for a few steps, its schedule drawn together into them, on `train` instead of the
+    under_test's own images."""
+    train, held = train or under_test.train, under_test.held
     setup = under_test.setup(recipe, train)
     total = steps or under_test.sizing.steps
-    scale = factor * _full_batch_scale(under_test, recipe, under_test.sizing.batch)
+    scale = _full_batch_scale(under_test, recipe, under_test.sizing.batch)
     schedule = _draw_together(recipe.schedule, under_test.planned_steps(recipe))
-    rates = [
-        scale * learning_rate_at(step, total, recipe.optimiser.learning_rate, schedule)
-        for step in range(total)
-    ]
+    peak = recipe.optimiser.learning_rate
+    rates = [scale * learning_rate_at(step, total, peak, schedule) for step in range(total)]
     batches = batches_of(under_test, recipe, train, total)
-    losses, correct, updates = train_steps(setup.engine, batches, rates)
-    tail = max(1, round(_TAIL * total))
+    losses, _, updates = train_steps(setup.engine, batches, rates)
     with np.errstate(all="ignore"):
         answers = setup.engine.logits(held.images).argmax(axis=1)
         learned = setup.engine.logits(train.images).argmax(axis=1)
     return Trial(
         losses=losses,
-        batch_accuracy=float(correct[-tail:].mean()),
         train_accuracy=accuracy(learned, train.labels),
         held_accuracy=accuracy(answers, held.labels),
-        held_answers=answers,
         weights=setup.engine.weights(),
         updates=updates,
         engine=setup.engine,
@@ -108,50 +98,39 @@ def train_steps(
     losses: list[float] = []
     correct: list[float] = []
     updates: dict[str, float] = {}
+    middle = len(rates) // 2
+    before = engine.weights() if not middle else {}
+
+    def after_step(result: StepResult) -> bool:
+        nonlocal before, updates
+        if len(losses) == middle:
+            updates = _updates(before, engine.weights())
+        correct.append(float(result.correct) / len(batches[len(losses)]))
+        losses.append(float(result.loss))
+        if len(losses) == middle:
+            before = engine.weights()
+        return not np.isfinite(losses[-1]) or (stop is not None and stop(losses))
+
     with np.errstate(all="ignore"):
-        for number, (batch, rate) in enumerate(zip(batches, rates, strict=True)):
-            before = engine.weights() if number == len(rates) // 2 else None
-            result = engine.train_step(batch, rate)
-            if before is not None:
-                updates = _updates(before, engine.weights())
-            losses.append(float(result.loss))
-            correct.append(float(result.correct) / len(batch))
-            if not np.isfinite(losses[-1]) or (stop is not None and stop(losses)):
-                break
+        run_steps(engine, batches, rates, after_step)
     return np.array(losses), np.array(correct), updates
 
 
 def overfit_batch(under_test: RecipeUnderTest, recipe: Recipe) -> tuple[float, float]:
     """(best accuracy, last loss) on 16 images that are shown again and again, as they are and without
     dropout: what cannot memorise sixteen images will not learn a thousand (Karpathy 2019)."""
-    order = np.random.default_rng(under_test.seed).permutation(len(under_test.train))[:_BATCH]
-    few = under_test.train.subset(order)
-    plain = without_regularisers(recipe)
-    setup = under_test.setup(plain, under_test.train)
+    few = under_test.draw(under_test.train, _BATCH)
+    setup = under_test.setup(without_regularisers(recipe))
     rate = recipe.optimiser.learning_rate * _full_batch_scale(under_test, recipe, len(few))
-    steps = _OVERFIT_STEPS
-    losses, correct, _ = train_steps(setup.engine, [Batch(few.images, few.labels)] * steps, [rate] * steps)
+    batches, rates = [Batch(few.images, few.labels)] * _OVERFIT_STEPS, [rate] * _OVERFIT_STEPS
+    losses, correct, _ = train_steps(setup.engine, batches, rates)
     return float(correct.max()), float(losses[-1])
-
-
-_OVERFIT_STEPS = 100
 
 
 def without_regularisers(recipe: Recipe) -> Recipe:
     """The same network without augmentation, dropout and weight decay."""
-    values = recipe.model_dump()
-    values["augmentation"] = AugmentationSettings().model_dump()
-    values["optimiser"]["weight_decay"] = 0.0
-    values["network"]["layers"] = without_dropout(recipe.network.layers)
-    return Recipe.model_validate(values)
-
-
-def without_dropout(layers: Sequence) -> list:
-    """The lines of a network without those of dropout, inside residuals too."""
-    kept = [line for line in layers if not (isinstance(line, str) and line.startswith("dropout"))]
-    return [
-        {"residual": without_dropout(line["residual"])} if isinstance(line, dict) else line for line in kept
-    ]
+    plain = {"augmentation": AugmentationSettings().model_dump(), "optimiser.weight_decay": 0.0}
+    return change_recipe(recipe.without_dropout(), plain)
 
 
 def smooth(losses: np.ndarray, share: float = 0.8) -> np.ndarray:
@@ -189,70 +168,6 @@ def _updates(before: dict[str, np.ndarray], after: dict[str, np.ndarray]) -> dic
     }
 
 
-# Images answered by their nearest training images (Cover & Hart 1967): a reference that needs no recipe and
-# no training, so that data can be judged apart from the network that is to learn them.
-
-_NEIGHBOURS = 15
-_SIDE = 32  # pixels: larger images are averaged down to about this
-
-
-@dataclass(frozen=True, eq=False)
-class Answers:
-    """labels (M,): what most neighbours are. support (M,): share of the neighbours that are. nearest (M,):
-    the label of the nearest image alone. likeness (M,): correlation with it, -1 to 1."""
-
-    labels: np.ndarray
-    support: np.ndarray
-    nearest: np.ndarray
-    likeness: np.ndarray
-
-
-class Reference:
-    """Answers from the training images. Images are compared by the correlation of their pixels, so that
-    brightness and contrast make no difference."""
-
-    def __init__(self, train: ImageDataset) -> None:
-        self.labels, self.classes = train.labels, len(train.class_names)
-        self.vectors = _describe(train.images)
-        self.neighbours = max(1, min(_NEIGHBOURS, len(train) // (2 * self.classes)))
-
-    def answer(self, images: np.ndarray) -> Answers:
-        """images: uint8 (M, H, W), of the training images' size."""
-        return self._answer(_describe(images) @ self.vectors.T)
-
-    def answer_training(self) -> Answers:
-        """For each training image what the others say."""
-        likeness = self.vectors @ self.vectors.T
-        np.fill_diagonal(likeness, -2.0)
-        return self._answer(likeness)
-
-    def _answer(self, likeness: np.ndarray) -> Answers:
-        rows = np.arange(len(likeness))
-        near = np.argpartition(-likeness, self.neighbours - 1, axis=1)[:, : self.neighbours]
-        votes = np.zeros((len(likeness), self.classes))
-        for column in near.T:
-            votes[rows, self.labels[column]] += 1
-        first = likeness.argmax(axis=1)
-        votes[rows, self.labels[first]] += 0.5  # of equally many the class of the nearest
-        answers = votes.argmax(axis=1)
-        support = np.floor(votes[rows, answers]) / self.neighbours
-        return Answers(answers, support, self.labels[first], likeness[rows, first])
-
-
-def _describe(images: np.ndarray) -> np.ndarray:
-    """float32 (M, P): pixels of mean 0 and length 1, so that a product of two is their correlation."""
-    pixels = np.asarray(images, dtype=np.float32)
-    for axis in (1, 2):
-        step = pixels.shape[axis] // _SIDE
-        if step > 1:
-            starts = np.arange(0, pixels.shape[axis], step)
-            pixels = np.add.reduceat(pixels, starts, axis=axis)
-    vectors = pixels.reshape(len(pixels), -1)
-    vectors -= vectors.mean(axis=1, keepdims=True)
-    vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6)
-    return vectors
-
-
 def guessing(labels: np.ndarray) -> float:
     """The accuracy of always answering with the most frequent class."""
     return float(np.bincount(labels).max() / len(labels))
@@ -275,11 +190,8 @@ def view_inside(
 ) -> InsideView:
     """A batch of the training images in the NumPy engine, whichever engine trains; without dropout, whose
     chance would blur what is read. weights: by default the first ones of `recipe`."""
-    plain = change_recipe(recipe, {"network.layers": without_dropout(recipe.network.layers)})
-    engine = under_test.setup(plain).engine
-    few = under_test.train.subset(
-        np.random.default_rng(under_test.seed).permutation(len(under_test.train))[:_IMAGES]
-    )
+    engine = under_test.setup(recipe.without_dropout()).engine
+    few = under_test.draw(under_test.train, _IMAGES)
     with np.errstate(all="ignore"):
         return look_inside(
             engine.network, weights or engine.weights(), engine.options, few.images, few.labels
@@ -293,6 +205,7 @@ def read_layers(view: InsideView) -> tuple[LayerReading, ...]:
 
 def _read(layer: LayerView) -> LayerReading:
     values = layer.outputs[np.isfinite(layer.outputs)].astype(np.float64)
+    channels = layer.outputs.reshape(-1, layer.outputs.shape[-1])
     low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
     counts, edges = np.histogram(values, bins=_BINS, range=(low, high) if high > low else (low, low + 1))
     with np.errstate(all="ignore"):
@@ -303,25 +216,73 @@ def _read(layer: LayerView) -> LayerReading:
         kind=layer.kind,
         outputs_std=spread,
         gradient_std=back,
-        dead=_dead(layer) if layer.kind == "relu" else 0.0,
+        # a channel of a picture counts as one unit: it is dead where it is dark in all places
+        dead=float((channels <= 0).all(axis=0).mean()) if layer.kind == "relu" else 0.0,
         saturated=saturation(layer.kind, layer.outputs),
         histogram=counts / max(counts.sum(), 1),
         edges=edges,
     )
 
 
-def _dead(layer: LayerView) -> float:
-    """A channel of a picture counts as one unit: it is dead where it is dark in all places."""
-    units = layer.outputs.reshape(-1, layer.outputs.shape[-1])
-    return float((units <= 0).all(axis=0).mean())
-
-
 def saturation(kind: str, outputs: np.ndarray) -> float:
     """Share of outputs where the curve is flat. "logits": before the sigmoids of the sigmoid loss."""
     if kind == "logits":
-        kind, outputs = "sigmoid", sigmoid(outputs)
-    if kind == "sigmoid":
-        return float((4 * outputs * (1 - outputs) < FLAT).mean())
-    if kind == "tanh":
-        return float((1 - outputs**2 < FLAT).mean())
-    return 0.0
+        kind, outputs = "sigmoid", (1 + np.tanh(outputs / 2)) / 2
+    if kind not in ("sigmoid", "tanh"):
+        return 0.0
+    return float(((4 * outputs * (1 - outputs) if kind == "sigmoid" else 1 - outputs**2) < FLAT).mean())
+
+
+# The learning-rate range test (Smith 2017, "Cyclical learning rates for training neural networks").
+#
+# The rate grows by the same factor from step to step. While it is too small nothing happens; then the loss
+# falls; in the end the steps overshoot and it rises. A good rate lies where the loss falls fastest.
+
+_A_DECADE = 10  # steps from one power of ten to the next
+# Adam's step is about as long as its rate, whatever the gradient (Kingma & Ba 2015, section 2.1); a step
+# of plain descent grows with the gradient, and its useful rates lie wider apart.
+_DECADES = {"sgd": (-4, 2), "adam": (-6, 0), "adamw": (-6, 0)}
+_RISEN = 1.5  # times the loss at the start: the steps overshoot for good
+_CANDIDATES = (3.0, 1.0, 0.3, 0.1)  # times the rate of the fastest fall: on so few steps it is uncertain
+
+
+def range_test(under_test: RecipeUnderTest, recipe: Recipe) -> RangeTest:
+    """One step a rate, on the batches that training would meet. Momentum's past makes it lag by some steps,
+    as it does in training."""
+    low, high = _DECADES[recipe.optimiser.name]
+    rates = np.logspace(low, high, (high - low) * _A_DECADE + 1)
+    setup = under_test.setup(recipe)
+    batches = batches_of(under_test, recipe, under_test.train, len(rates))
+    losses, _, _ = train_steps(setup.engine, batches, rates.tolist(), stop=_overshoots)
+    losses = np.where(np.isfinite(losses), losses, np.nanmax(losses[np.isfinite(losses)], initial=1.0) * 2)
+    smoothed = smooth(losses)
+    rates = rates[: len(smoothed)]
+    best, edge = _fastest_fall(rates, smoothed), _edge(rates, smoothed)
+    return RangeTest(rates, smoothed, best, edge, used=recipe.optimiser.learning_rate)
+
+
+def _overshoots(losses: list[float]) -> bool:
+    return losses[-1] > 4 * losses[0] + 1
+
+
+def _fastest_fall(rates: np.ndarray, losses: np.ndarray) -> float:
+    """Over half a decade, before the lowest loss."""
+    lowest = int(np.argmin(losses))
+    width = _A_DECADE // 2
+    if lowest < width:
+        return float(rates[0])
+    falls = losses[: lowest + 1 - width] - losses[width : lowest + 1]
+    return float(rates[int(np.argmax(falls)) + width // 2])
+
+
+def _edge(rates: np.ndarray, losses: np.ndarray) -> float | None:
+    lowest = int(np.argmin(losses))
+    risen = np.flatnonzero(losses[lowest:] > _RISEN * losses[0])
+    return float(rates[lowest + risen[0]]) if len(risen) else None
+
+
+def find_rate(under_test: RecipeUnderTest, recipe: Recipe, test: RangeTest) -> Trial:
+    """Of the recipe with the rate, near where the loss falls fastest, that ends best."""
+    rates = [float(f"{share * test.best:.1g}") for share in _CANDIDATES]
+    candidates = [change_recipe(recipe, {"optimiser.learning_rate": rate}) for rate in rates]
+    return max((run_trial(under_test, each) for each in candidates), key=lambda trial: trial.held_accuracy)

@@ -1,12 +1,17 @@
-"""A recipe, sized for its data -> an engine. The engine's package is imported only here, and lazily."""
+"""A recipe or weights -> an engine, or several as one; and the check of a recipe's gradients.
+
+The packages of the engines are imported only here, and lazily.
+"""
 
 from __future__ import annotations
 
 import ctypes
 import os
+import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,78 +23,79 @@ import numpy as np
 from tenfold.arguments import checked
 from tenfold.errors import MissingDependencyError, ModelError, TenfoldError, UsageError, nearest
 from tenfold.helpers import wait_without_spinning
-from tenfold.networks.engine import DEVICES, Engine, EngineOptions
-from tenfold.networks.layers import LayerSpec, parse_layers
-from tenfold.networks.shapes import Network
+from tenfold.networks.engine import Engine, EngineOptions, EnsembleEngine
+from tenfold.networks.shapes import Network, initial_weights
 from tenfold.recipes.load import get_recipe
 from tenfold.recipes.schema import Recipe
 
 __all__ = [
-    "check_device_name",
     "check_engine",
-    "check_engine_name",
-    "choose_engine",
+    "check_names",
+    "check_recipe",
+    "combine_engines",
     "create_engine",
     "describe_engine",
     "preferred_engine",
     "preload_engine",
     "refuse_infinite",
+    "split_members",
 ]
 
-# name -> the module and class that make it
+_MEMBER = re.compile(r"member([1-9]\d*)\.(.+)", re.DOTALL)
+DEVICES = ("auto", "cpu", "cuda", "mps")
+# the module and the class that make each engine
 ENGINES = {
     "numpy": ("tenfold.numpy_engine.engine", "NumpyEngine"),
     "torch": ("tenfold.torch_engine.engine", "TorchEngine"),
 }
 
 
-def check_engine_name(wanted: str) -> str:
-    """The name again. Raises UsageError for one that is not known, MissingDependencyError without torch."""
-    if wanted not in (*ENGINES, "auto"):
-        raise UsageError(f"unknown engine {wanted!r}", remedy=nearest(wanted, [*ENGINES, "auto"]))
-    if wanted == "torch":
+def check_names(engine: str = "auto", device: str = "cpu") -> None:
+    """Raises UsageError for an engine or a device that is not known, MissingDependencyError without torch."""
+    for kind, name, known in (("engine", engine, [*ENGINES, "auto"]), ("device", device, DEVICES)):
+        if name not in known:
+            raise UsageError(f"unknown {kind} {name!r}", remedy=nearest(name, known))
+    if engine == "torch":
         _need_torch("the PyTorch engine")
-    return wanted
 
 
-def check_device_name(wanted: str) -> str:
-    """The name again. Raises UsageError for one that is not known."""
-    if wanted not in DEVICES:
-        raise UsageError(f"unknown device {wanted!r}", remedy=nearest(wanted, DEVICES))
-    return wanted
+def preferred_engine(wanted: str, recipe: Recipe, device: str) -> str:
+    """What is wanted for a training; for auto what the recipe prefers, on a processor, where the precision
+    is not one that only PyTorch has."""
+    free = wanted == "auto" and device == "cpu" and recipe.training.precision != "bfloat16"
+    return recipe.training.engine if free else wanted
 
 
-def check_engine(recipe: Recipe, engine: str = "auto", device: str = "cpu") -> None:
-    """Before data are read: whether `recipe` can be trained as asked for.
+def check_engine(recipe: Recipe, engine: str = "auto", device: str = "cpu") -> str:
+    """Before data are read: the engine, numpy or torch, that will train `recipe`.
 
     Raises UsageError for an engine or a device that is not known, a device that is not there, or a device or
     a precision that the engine does not have; MissingDependencyError without torch where it is needed.
     """
-    wanted, precision = preferred_engine(engine, recipe, device), recipe.training.precision
-    convolutional = convolves(parse_layers(recipe.network.layers))
-    if _choose(wanted, convolutional, device, precision) == "torch" and device != "cpu":
-        import_module("tenfold.torch_engine.machine").check_machine(device, precision)
+    chosen = _choose_for(recipe, engine, device)
+    if chosen == "torch" and device != "cpu":
+        machine = import_module("tenfold.torch_engine.machine")
+        where = machine.choose_device(device)
+        machine.choose_precision(recipe.training.precision, where, convolutional=False)
+    return chosen
 
 
-def convolves(specs: tuple[LayerSpec, ...]) -> bool:
-    """Whether there is a convolution among the layers, or inside one."""
-    return any(spec.kind == "conv" or convolves(spec.inner) for spec in specs)
-
-
-def choose_engine(wanted: str, network: Network, *, device: str = "cpu", precision: str = "float32") -> str:
-    """auto: torch for a device or a precision that only PyTorch has, and for networks with convolutions
-    where torch is installed; else numpy. Raises UsageError and MissingDependencyError as `check_engine`."""
-    convolutional = any(len(parameter.shape) == 4 for parameter in network.parameters())
-    return _choose(wanted, convolutional, device, precision)
+def _choose_for(recipe: Recipe, engine: str, device: str) -> str:
+    """As `check_engine`, whether the device is there or not."""
+    wanted = preferred_engine(engine, recipe, device)
+    return _choose(wanted, recipe.convolutional, device, recipe.training.precision)
 
 
 def _choose(wanted: str, convolutional: bool, device: str, precision: str) -> str:
-    check_engine_name(wanted)
-    check_device_name(device)
-    needs = _needs_torch(device, precision)
+    """auto: torch for a device or a precision that only PyTorch has, and for networks with convolutions
+    where torch is installed; else numpy."""
+    check_names(wanted, device)
+    needs = "the precision bfloat16" if precision == "bfloat16" else ""  # what only PyTorch has
+    if device not in ("cpu", "auto"):
+        needs = f"the device {device}"
+    if wanted == "auto" and needs:
+        _need_torch(needs)
     if wanted == "auto":
-        if needs:
-            _need_torch(needs)
         return "torch" if needs or (convolutional and find_spec("torch")) else "numpy"
     if wanted == "numpy" and needs:
         raise UsageError(
@@ -100,38 +106,56 @@ def _choose(wanted: str, convolutional: bool, device: str, precision: str) -> st
     return wanted
 
 
-def _needs_torch(device: str, precision: str) -> str:
-    """What only PyTorch has, in words; or nothing."""
-    if device not in ("cpu", "auto"):
-        return f"the device {device}"
-    return "the precision bfloat16" if precision == "bfloat16" else ""
-
-
 def _need_torch(purpose: str) -> None:
     if find_spec("torch") is None:
         raise MissingDependencyError("torch", extra="torch", purpose=purpose)
 
 
-def preferred_engine(wanted: str, recipe: Recipe, device: str) -> str:
-    """What is wanted for a training; for auto what the recipe prefers, on a processor, where the precision
-    is not one that only PyTorch has."""
-    free = wanted == "auto" and device == "cpu" and recipe.training.precision != "bfloat16"
-    return recipe.training.engine if free else wanted
-
-
 def create_engine(
-    wanted: str, network: Network, weights: dict[str, np.ndarray], options: EngineOptions
+    wanted: str,
+    network: Network,
+    weights: dict[str, np.ndarray],
+    options: EngineOptions,
+    *,
+    views: int = 1,
 ) -> Engine:
-    """An engine ("numpy", "torch" or "auto") that holds copies of these weights.
+    """An engine ("numpy", "torch" or "auto") that holds copies of these weights, of one network or of several
+    (`split_members`), and answers for so many views of an image.
 
     Raises ModelError where weights and network do not fit or weights are not finite; UsageError for a device
     or a precision that the engine does not have, MissingDependencyError without torch.
     """
-    chosen = choose_engine(wanted, network, device=options.device, precision=options.precision)
     refuse_infinite(weights, "the weights")
-    module, name = ENGINES[chosen]
+    module, name = ENGINES[_choose(wanted, network.convolutional, options.device, options.precision)]
     make: Callable[..., Engine] = getattr(import_module(module), name)
-    return make(network, weights, options)
+    return combine_engines([make(network, each, options) for each in split_members(weights)], views)
+
+
+def combine_engines(members: Sequence[Engine], views: int) -> Engine:
+    """The one engine itself where it answers alone and sees one view, else an EnsembleEngine."""
+    return members[0] if len(members) == 1 and views == 1 else EnsembleEngine(members, views)
+
+
+def split_members(weights: dict[str, np.ndarray]) -> list[dict[str, np.ndarray]]:
+    """The weights of each network of a saved model: how many there are is told by the names alone.
+
+    Raises ModelError where a member is missing, or a weight belongs to none of several.
+    """
+    found = {name: _MEMBER.fullmatch(name) for name in weights}
+    if not any(found.values()):
+        return [weights]
+    parts: dict[int, dict[str, np.ndarray]] = {}
+    for name, match in found.items():
+        number, own = (int(match[1]), match[2]) if match else (0, name)
+        parts.setdefault(number, {})[own] = weights[name]
+    numbers = sorted(parts)
+    if numbers != list(range(1, len(numbers) + 1)):
+        odd = next(iter(parts[0])) if 0 in parts else f"member{numbers[-1]}"
+        raise ModelError(
+            f"the weights of an ensemble hold {odd!r}, but are not those of members 1, 2, ...",
+            expected="names such as member1.linear1.weight, no member left out",
+        )
+    return [parts[number] for number in numbers]
 
 
 def refuse_infinite(weights: Mapping[str, np.ndarray], where: object) -> None:
@@ -147,14 +171,10 @@ def refuse_infinite(weights: Mapping[str, np.ndarray], where: object) -> None:
 
 def describe_engine(name: str, device: str = "cpu") -> dict[str, Any]:
     """What an engine says of its libraries and threads, for the record of a run."""
-    if name != "torch":
-        threads: Callable[[], int] = import_module("tenfold.numpy_engine.runtime.threads").most_threads
-        return {"device": "cpu", "threads": threads()}
-    describe: Callable[[str], dict[str, Any]] = import_module("tenfold.torch_engine.machine").describe
-    return describe(device)
-
-
-# PyTorch imported while data are read: a second that need not be waited for.
+    if name == "torch":
+        found: dict[str, Any] = import_module("tenfold.torch_engine.machine").describe(device)
+        return found
+    return {"device": "cpu", "threads": import_module("tenfold.numpy_engine.runtime.products").most_threads()}
 
 
 @checked
@@ -163,18 +183,16 @@ def preload_engine(recipe: Recipe | str | Path, engine: str = "auto", device: st
     in which data can be read. Whatever is wrong with it is said when the engine is made.
     """
     recipe = get_recipe(recipe)
-    engine = preferred_engine(engine, recipe, device)
-    only_torch = device not in ("cpu", "auto") or recipe.training.precision == "bfloat16"
-    suits_torch = only_torch or convolves(parse_layers(recipe.network.layers))
-    if (engine == "torch" or (engine == "auto" and suits_torch)) and find_spec("torch"):
-        Thread(target=_import_quietly, args=("tenfold.torch_engine.engine",), daemon=True).start()
+    with suppress(TenfoldError):
+        if _choose_for(recipe, engine, device) == "torch":
+            Thread(target=_import_quietly, daemon=True).start()
 
 
-def _import_quietly(module: str) -> None:
+def _import_quietly() -> None:
     with suppress(OSError, AttributeError):
         _open_library()
     with suppress(TenfoldError, ImportError):
-        import_module(module)
+        import_module(ENGINES["torch"][0])
 
 
 def _open_library() -> None:
@@ -188,3 +206,64 @@ def _open_library() -> None:
     load = ctypes.CDLL(None).dlopen  # a call by ctypes releases the GIL; ctypes.CDLL(path) does not
     load.restype, load.argtypes = ctypes.c_void_p, (ctypes.c_char_p, ctypes.c_int)
     load(os.fsencode(library), os.RTLD_NOW)
+
+
+# The hand-written gradients of a recipe's network against central differences and autograd.
+
+_IMAGES = 8
+
+
+def check_recipe(
+    recipe: Recipe,
+    *,
+    image_shape: tuple[int, int] = (28, 28),
+    classes: int = 10,
+    samples: int = 40,
+    seed: int = 0,
+) -> list[dict[str, Any]]:
+    """A row per parameter: shape, entries checked and left out at a kink, largest gradient, largest
+    relative error against central differences and, where torch is installed, autograd without dropout (else
+    None).
+
+    The images are noise: what is right for any input is right for digits. The start is PyTorch's
+    default, since N(0, 1) weights saturate and leave nothing to compare.
+    """
+    from tenfold.numpy_engine.gradcheck import TOLERANCE, check_network_gradients, look_inside
+
+    rng = np.random.default_rng(seed)
+    network = recipe.plan(image_shape, classes)
+    weights = initial_weights(network, "torch", seed=seed)
+    options = EngineOptions(loss=recipe.loss, optimiser=recipe.optimiser, seed=seed)
+    images = rng.integers(0, 256, (_IMAGES, *image_shape), dtype=np.uint8)
+    labels = _draw_sequences(network, rng) if network.reads_lines else rng.integers(0, classes, _IMAGES)
+    check = check_network_gradients(network, weights, options, images, labels, samples=samples, rng=rng)
+    autograd = {}
+    if find_spec("torch"):
+        from tenfold.torch_engine.modules import autograd_gradients
+
+        plain = recipe.without_dropout().plan(image_shape, classes)
+        exact = replace(options, precision="float64")
+        ours = look_inside(plain, weights, exact, images, labels).gradients
+        for name, theirs in autograd_gradients(plain, weights, options, images, labels).items():
+            autograd[name] = float(np.abs(ours[name] - theirs).max() / max(np.abs(theirs).max(), 1e-12))
+    return [
+        {
+            "parameter": row.name,
+            "shape": list(row.shape),
+            "checked": row.checked,
+            "kinks": row.kinks,
+            "largest": row.largest,
+            "difference_error": row.error,
+            "autograd_error": autograd.get(row.name),
+            "passed": row.passed(TOLERANCE) and autograd.get(row.name, 0.0) <= TOLERANCE,
+        }
+        for row in check.rows
+    ]
+
+
+def _draw_sequences(network: Network, rng: np.random.Generator) -> np.ndarray:
+    """Labels (N, L) of a line network: of every length that is sure to fit into its columns."""
+    longest = max(1, network.output_shape[0] // 2)
+    labels = rng.integers(0, network.classes - 1, (_IMAGES, longest))
+    labels[np.arange(longest) >= rng.integers(1, longest + 1, (_IMAGES, 1))] = -1
+    return labels

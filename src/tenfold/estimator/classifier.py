@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import repeat
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, get_type_hints
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -12,18 +15,12 @@ from sklearn.utils import check_random_state, compute_sample_weight
 from sklearn.utils.multiclass import _check_partial_fit_first_call, check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from tenfold.arrays import WeightedDataset
-from tenfold.classifier import Classifier
-from tenfold.data.batches import split_indices
-from tenfold.estimator.learning import (
-    EpochLines,
-    KeptClassifier,
-    begin_classifier,
-    check_parameters,
-    choose_recipe,
-    keep_classifier,
-    learn_once,
-)
+from tenfold.arguments import check_argument
+from tenfold.arrays import ImageDataset, WeightedDataset
+from tenfold.classifier import Classifier, ModelCard
+from tenfold.data.batches import hold_out
+from tenfold.engines.create import combine_engines, create_engine
+from tenfold.errors import TenfoldError
 from tenfold.estimator.pixels import (
     EstimatorDataError,
     PixelMap,
@@ -31,11 +28,18 @@ from tenfold.estimator.pixels import (
     flatten_pictures,
     learn_pixels,
 )
+from tenfold.networks.engine import Engine, EngineOptions, EnsembleEngine
 from tenfold.numerics import log_softmax
-from tenfold.recipes.schema import Recipe
-from tenfold.training.ensemble import train
+from tenfold.recipes.load import change_recipe, list_recipes
+from tenfold.recipes.schema import EnsembleSettings, Recipe
+from tenfold.training.loop import epoch_batches, run_steps, train
+from tenfold.training.prepare import prepare_training
+from tenfold.training.progress import EpochRecord, TrainingObserver
 
 __all__ = ["DigitClassifier"]
+
+DEFAULT = "mlp-small"
+LEAST_STEPS = 500  # of a recipe made for 60,000 images, where there are few
 
 
 class DigitClassifier(ClassifierMixin, BaseEstimator):
@@ -111,21 +115,20 @@ class DigitClassifier(ClassifierMixin, BaseEstimator):
         Ctrl-C keeps the weights of that moment and is passed on, so that a search ends too.
         """
         warm = self.warm_start and hasattr(self, "classifier_")
-        rows, targets, shape = self._check_data(X, y, first=not warm)
+        rows, targets = self._check_data(X, y, first=not warm)
         classes = np.unique(targets)
         if warm and not np.array_equal(classes, self.classes_):
             raise EstimatorDataError(
-                f"warm_start with the classes {classes}",
-                expected=f"those of the fit before, {self.classes_}",
+                f"warm_start with the classes {classes}", expected=f"those of the fit before, {self.classes_}"
             )
         self.classes_ = classes
-        recipe = choose_recipe(self)
-        if not warm:
-            self._seed = self._draw_seed()
-            self._settle_pixels(rows, shape)
+        recipe = self._choose_recipe()
         weights = self.classifier_.engine.weights() if warm else None
         dataset = self._dataset(rows, targets, sample_weight, recipe)
-        train_set, val_set = self._hold_out(dataset, recipe)
+        share = self.validation
+        if share is None:
+            share = recipe.data.validation if recipe.training.patience else 0.0
+        train_set, val_set = hold_out(dataset, share, seed=self._seed)
         result = train(
             recipe, train_set, val_set, seed=self._seed, engine=self.engine, device=self.device,
             callbacks=[EpochLines()] if self.verbose else [], weights=weights,
@@ -149,19 +152,13 @@ class DigitClassifier(ClassifierMixin, BaseEstimator):
                 f"class_weight {self.class_weight!r} with partial_fit, which never sees all of the data",
                 remedy="give a dictionary of weights",
             )
-        rows, targets, shape = self._check_data(X, y, first=first)
-        recipe = choose_recipe(self) if first else self.recipe_
-        if first:
-            self._seed = self._draw_seed()
-            self._settle_pixels(rows, shape)
+        rows, targets = self._check_data(X, y, first=first)
+        recipe = self._choose_recipe() if first else self.recipe_
         dataset = self._dataset(rows, targets, sample_weight, recipe)
         if first:
-            self.classifier_ = begin_classifier(
-                recipe, dataset, seed=self._seed, engine=self.engine, device=self.device
-            )
+            self.classifier_ = self._begin(recipe, dataset)
             self.recipe_, self.loss_curve_, self.n_iter_ = recipe, [], 0
-        loss = learn_once(self.classifier_, dataset, seed=self._seed, epoch=self.n_iter_)
-        self.loss_curve_ = [*self.loss_curve_, loss]
+        self.loss_curve_ = [*self.loss_curve_, self._learn_once(dataset)]
         self.n_iter_ += 1
         return self
 
@@ -189,9 +186,7 @@ class DigitClassifier(ClassifierMixin, BaseEstimator):
 
     def _logits(self, X: Any) -> np.ndarray:
         classifier = self._fitted()
-        rows, shape = flatten_pictures(X)
-        self._refuse_shape(shape)
-        rows = validate_data(self, rows, reset=False)
+        rows = validate_data(self, self._flatten(X)[0], reset=False)
         check_meaning(rows, *self.value_range_)
         return classifier.engine.logits(self._pixels.to_images(rows))
 
@@ -199,32 +194,28 @@ class DigitClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self, "classifier_")
         return self.classifier_
 
-    def _check_data(
-        self, X: Any, y: Any, *, first: bool
-    ) -> tuple[np.ndarray, np.ndarray, tuple[int, int] | None]:
-        """Rows (N, F), targets (N,), and (H, W) where X was pictures."""
-        check_parameters(self, DigitClassifier.__init__)
-        rows, shape = flatten_pictures(X)
-        if not first:
-            self._refuse_shape(shape)
+    def _check_data(self, X: Any, y: Any, *, first: bool) -> tuple[np.ndarray, np.ndarray]:
+        """Rows (N, F) and targets (N,). first: what X means is settled by these."""
+        for name, kind in get_type_hints(DigitClassifier.__init__).items():
+            if name != "return":  # scikit-learn wants parameters looked at by `fit`
+                check_argument(type(self).__name__, name, getattr(self, name), kind)
+        rows, shape = self._flatten(X, first=first)
         rows, targets = validate_data(self, rows, y, reset=first)
         check_classification_targets(targets)
-        return rows, targets, shape
+        if first:
+            self._seed = self._draw_seed()
+            self._pixels: PixelMap = learn_pixels(rows, shape or self.image_shape, self.value_range)
+            self.image_shape_ = self._pixels.image_shape
+            self.value_range_ = self._pixels.black, self._pixels.white
+        return rows, targets
 
-    def _settle_pixels(self, rows: np.ndarray, shape: tuple[int, int] | None) -> None:
-        if shape and self.image_shape is not None and tuple(self.image_shape) != shape:
-            raise EstimatorDataError(
-                f"X are pictures of {shape}", expected=f"image_shape, {self.image_shape}"
-            )
-        self._pixels: PixelMap = learn_pixels(rows, shape or self.image_shape, self.value_range)
-        self.image_shape_ = self._pixels.image_shape
-        self.value_range_ = self._pixels.black, self._pixels.white
-
-    def _refuse_shape(self, shape: tuple[int, int] | None) -> None:
-        if shape and shape != self.image_shape_:
-            raise EstimatorDataError(
-                f"X are pictures of {shape}", expected=f"{self.image_shape_}, as when it was fitted"
-            )
+    def _flatten(self, X: Any, *, first: bool = False) -> tuple[Any, tuple[int, int] | None]:
+        rows, shape = flatten_pictures(X)
+        known = self.image_shape if first else self.image_shape_
+        if shape and known is not None and tuple(known) != shape:
+            expected = f"image_shape, {known}" if first else f"{known}, as when it was fitted"
+            raise EstimatorDataError(f"X are pictures of {shape}", expected=expected)
+        return rows, shape
 
     def _draw_seed(self) -> int:
         state = self.random_state
@@ -246,15 +237,19 @@ class DigitClassifier(ClassifierMixin, BaseEstimator):
                 f"y holds the label {targets[unknown].tolist()[0]!r}",
                 expected=f"one of the classes {self.classes_}",
             )
-        weights = self._weigh(rows, targets, sample_weight)
-        if weights is not None:
+        weights = None
+        if sample_weight is not None or self.class_weight is not None:
+            weights = _check_sample_weight(sample_weight, rows, dtype=np.float64)
+            weights = weights * compute_sample_weight(self.class_weight, targets)
+            if (weights < 0).any():
+                raise EstimatorDataError("negative sample weights", expected="none below zero")
             chosen = weights > 0
             if not chosen.any():
                 raise EstimatorDataError("all sample weights are zero", expected="some above zero")
             rows, labels, weights = rows[chosen], labels[chosen], weights[chosen]
             if recipe.loss.reduction == "mean":
                 weights = weights / weights.mean()
-        names = tuple(str(label) for label in self.classes_)
+        names = tuple(map(str, self.classes_))
         return WeightedDataset(
             self._pixels.to_images(rows),
             labels,
@@ -264,34 +259,115 @@ class DigitClassifier(ClassifierMixin, BaseEstimator):
             value_range=self.value_range_,
         )
 
-    def _weigh(self, rows: np.ndarray, targets: np.ndarray, sample_weight: Any) -> np.ndarray | None:
-        if sample_weight is None and self.class_weight is None:
-            return None
-        weights = _check_sample_weight(sample_weight, rows, dtype=np.float64)
-        weights = weights * compute_sample_weight(self.class_weight, targets)
-        if (weights < 0).any():
-            raise EstimatorDataError("negative sample weights", expected="none below zero")
-        return weights
+    def _choose_recipe(self) -> Recipe:
+        """The recipe with all changes. Raises RecipeError for one that there is not, and for unknown keys."""
+        given, changes = self.recipe, dict(self.changes or {})
+        if given is None:
+            given, changes = DEFAULT, {"training.precision": "float64"} | changes
+        recipe = change_recipe(given, changes)
+        own: dict[str, Any] = {}
+        if self.epochs is not None:
+            own |= {"training.epochs": self.epochs, "training.min_steps": 0, "training.steps": 0}
+        elif str(given) in list_recipes() and not changes.keys() & {"training.epochs", "training.min_steps"}:
+            own["training.min_steps"] = max(recipe.training.min_steps, LEAST_STEPS)
+        if self.learning_rate is not None:
+            own["optimiser.learning_rate"] = self.learning_rate
+        if self.batch_size is not None:
+            own["training.batch_size"] = self.batch_size
+        return change_recipe(recipe, own)
 
-    def _hold_out(
-        self, dataset: WeightedDataset, recipe: Recipe
-    ) -> tuple[WeightedDataset, WeightedDataset | None]:
-        share = self.validation
-        if share is None:
-            share = recipe.data.validation if recipe.training.patience else 0.0
-        if not share:
-            return dataset, None
-        rest, held = split_indices(dataset.labels, share, seed=self._seed)
-        return dataset.subset(rest), dataset.subset(held)
+    def _begin(self, recipe: Recipe, dataset: ImageDataset) -> Classifier:
+        """An untrained classifier, sized for the data, its networks' seeds those of `tenfold.train`."""
+        training = recipe.training.model_copy(update={"patience": 0})
+        single = recipe.model_copy(update={"ensemble": EnsembleSettings(), "training": training})
+        count = recipe.ensemble.members
+        setups = [
+            prepare_training(
+                single, dataset, None, seed=self._seed * count + number, engine=self.engine,
+                device=self.device, precision=recipe.training.precision,
+            )
+            for number in range(count)
+        ]  # fmt: skip
+        combined = combine_engines([setup.engine for setup in setups], recipe.ensemble.views)
+        return Classifier(combined, replace(setups[0].card, recipe=recipe))
+
+    def _learn_once(self, dataset: ImageDataset) -> float:
+        """One pass over the data, at the recipe's learning rate throughout: no schedule can know how much
+        data will come. Returns the mean loss. Raises TenfoldError where that is NaN or infinite."""
+        recipe, members, losses = self.recipe_, members_of(self.classifier_), []
+        for number, member in enumerate(members):
+            seed = self._seed * len(members) + number
+            batches = epoch_batches(recipe, dataset, seed=seed, epoch=self.n_iter_)
+            done = run_steps(member, batches, repeat(recipe.optimiser.learning_rate))
+            losses.append(float(done.loss) / done.images)
+        loss = float(np.mean(losses))
+        if not np.isfinite(loss):
+            raise TenfoldError(
+                f"{recipe.name}: the training loss of pass {self.n_iter_ + 1} is {loss}",
+                expected="a finite number",
+                remedy="take a smaller learning_rate",
+            )
+        return loss
 
     def __getstate__(self) -> dict[str, Any]:
         """For pickle and joblib: the network as plain arrays, with what it needs to learn on."""
         state = super().__getstate__()
         fitted = state.get("classifier_")
-        return state if fitted is None else state | {"classifier_": keep_classifier(fitted)}
+        return state if fitted is None else state | {"classifier_": KeptClassifier.of(fitted)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         kept = state.get("classifier_")
         super().__setstate__(
             state | {"classifier_": kept.restore()} if isinstance(kept, KeptClassifier) else state
         )
+
+
+@dataclass(frozen=True, eq=False)
+class KeptClassifier:
+    """A classifier that can go on learning, as plain arrays: card, and of each network its weights and the
+    state of its training. What is pickled."""
+
+    card: ModelCard
+    engine: str
+    options: EngineOptions
+    weights: list[dict[str, np.ndarray]]
+    states: list[dict[str, np.ndarray]]
+
+    @classmethod
+    def of(cls, classifier: Classifier) -> KeptClassifier:
+        members, first = members_of(classifier), classifier.engine
+        return cls(
+            card=classifier.card,
+            engine=first.name,
+            options=replace(first.options, precision=first.precision),
+            weights=[member.weights() for member in members],
+            states=[member.state() for member in members],
+        )
+
+    def restore(self) -> Classifier:
+        """Answers and learns on as the one that was kept. Raises UsageError where its device is missing,
+        MissingDependencyError without torch."""
+        recipe = self.card.recipe
+        network = recipe.plan(self.card.image_shape, self.card.outputs)
+        members = []
+        for weights, state in zip(self.weights, self.states, strict=True):
+            engine = create_engine(self.engine, network, weights, self.options)
+            engine.load_state(state)
+            members.append(engine)
+        return Classifier(combine_engines(members, recipe.ensemble.views), self.card)
+
+
+def members_of(classifier: Classifier) -> Sequence[Engine]:
+    """The engines that learn: the one, or those of an ensemble."""
+    engine = classifier.engine
+    return engine.members if isinstance(engine, EnsembleEngine) else (engine,)
+
+
+class EpochLines(TrainingObserver):
+    """One line per epoch on stderr."""
+
+    def on_epoch(self, record: EpochRecord) -> None:
+        line = f"epoch {record.epoch}: loss {record.train_loss:.4f}, accuracy {record.train_accuracy:.2%}"
+        if record.val_loss is not None:
+            line += f"; held out: loss {record.val_loss:.4f}, accuracy {record.val_accuracy:.2%}"
+        sys.stderr.write(f"{line}\n")

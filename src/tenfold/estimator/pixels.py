@@ -14,8 +14,6 @@ import numpy as np
 from tenfold.data.ranges import FULL, looks_wrapped, whitest
 from tenfold.errors import DataError, TenfoldWarning
 
-# Mistakes in what an estimator is given, as scikit-learn's tools expect them.
-
 
 class EstimatorDataError(DataError, ValueError):
     """A DataError that is a ValueError too, which is what scikit-learn's own estimators raise."""
@@ -81,18 +79,15 @@ def check_meaning(rows: np.ndarray, black: float, white: float) -> None:
 def flatten_pictures(values: Any) -> tuple[Any, tuple[int, int] | None]:
     """(N, H, W) -> (N, H * W) and (H, W); a list of pictures (paths, PIL images) as the data sets read them;
     anything else as it is, and None. Raises EstimatorDataError for pictures of several sizes."""
-    array = values if isinstance(values, np.ndarray) else None
-    if array is None and isinstance(values, list | tuple) and values and _is_picture(values[0]):
-        array = _open_pictures(values)
-    if array is None and isinstance(values, list | tuple) and np.ndim(values) == 3:
-        array = np.asarray(values)
-    if array is None or array.ndim != 3:
+    array = values
+    if isinstance(values, list | tuple) and values:
+        if isinstance(values[0], Path) or hasattr(values[0], "getexif"):
+            array = _open_pictures(values)
+        elif np.ndim(values) == 3:
+            array = np.asarray(values)
+    if not isinstance(array, np.ndarray) or array.ndim != 3:
         return values, None
     return array.reshape(len(array), prod(array.shape[1:])), (array.shape[1], array.shape[2])
-
-
-def _is_picture(value: Any) -> bool:
-    return isinstance(value, Path) or hasattr(value, "getexif")
 
 
 def _open_pictures(pictures: Sequence[Any]) -> np.ndarray:
@@ -128,7 +123,11 @@ def _settle_range(rows: np.ndarray, value_range: Any) -> tuple[float, float]:
     if rows.dtype == np.uint8:
         return _settle_bytes(rows, high)
     high = high if high > low else low + 1
-    black, white = _settle_spread(rows)
+    # black and white with which rows have the mean and the standard deviation of MNIST's pixels
+    mean, std = float(rows.mean(dtype=np.float64)), float(rows.std(dtype=np.float64))
+    unit = (std or 1.0) / _MNIST_STD
+    black = mean - _MNIST_MEAN * unit
+    white = black + unit
     if high - low <= _TAILS * (white - black):
         return low, high
     _say(f"X from {low:g} to {high:g} has values far from the others; {black:g} is black, {white:g} white")
@@ -147,14 +146,6 @@ def _settle_bytes(rows: np.ndarray, high: float) -> tuple[float, float]:
     if (white := whitest(high)) != 255:
         _say(f"X has bytes from 0 to {high:g}; 0 is black, {white:g} white")
     return 0.0, white
-
-
-def _settle_spread(rows: np.ndarray) -> tuple[float, float]:
-    """The black and white with which rows have the mean and the standard deviation of MNIST's pixels."""
-    mean, std = float(rows.mean(dtype=np.float64)), float(rows.std(dtype=np.float64))
-    unit = (std or 1.0) / _MNIST_STD
-    black = mean - _MNIST_MEAN * unit
-    return black, black + unit
 
 
 def _say(line: str) -> None:

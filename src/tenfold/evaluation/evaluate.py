@@ -17,11 +17,10 @@ from tenfold.arrays import ImageDataset, image_place, pack_files, unpack_files
 from tenfold.classifier import Classifier
 from tenfold.data.ranges import is_alike
 from tenfold.errors import DataError, FigureNotMetError, TenfoldWarning, UsageError, nearest
-from tenfold.numerics import log_softmax
 from tenfold.numpy_engine.losses import measure_loss
 from tenfold.records import check_arrays, pick, read_arrays, read_json, reading, write_record
 
-__all__ = ["Evaluation", "check_required", "evaluate", "parse_required"]
+__all__ = ["Evaluation", "evaluate"]
 
 _SHOWN_MISSES, _FIRST_MISSES, _SHOWN_HITS = 100, 10, 30
 _CELL_PICTURES, _ALL_CELLS, _CELL_BYTES = 12, 1000, 4 << 20
@@ -104,34 +103,44 @@ class Evaluation:
     def to_dict(self) -> dict[str, Any]:
         """The figures without the pictures, as JSON takes them."""
         return {
-            "dataset": self.dataset,
-            "dataset_sha256": self.dataset_sha256,
-            "n": self.n,
-            "loss": self.loss,
-            "accuracy": self.accuracy,
+            **{key: getattr(self, key) for key in ("dataset", "dataset_sha256", "n", "loss", "accuracy")},
             "accuracy_interval_95": list(self.interval),
-            "misses": self.misses,
-            "calibration_error": self.calibration_error,
-            "seconds": self.seconds,
+            **{key: getattr(self, key) for key in ("misses", "calibration_error", "seconds")},
             "class_names": list(self.class_names),
             "per_class": self.per_class(),
             "confusion": self.confusion.tolist(),
-            "most_confident_misses": [
-                image_place(index, self.files)
-                | {
-                    "label": self.class_names[label],
-                    "predicted": self.class_names[predicted],
-                    "confidence": float(confidence),
-                }
-                for index, label, predicted, confidence in zip(
-                    self.miss_index[:20],
-                    self.miss_label,
-                    self.miss_predicted,
-                    self.miss_confidence,
-                    strict=False,
-                )
-            ],
+            "most_confident_misses": [self._miss(place) for place in range(min(20, self.misses))],
         }
+
+    def _miss(self, place: int) -> dict[str, Any]:
+        return image_place(self.miss_index[place], self.files) | {
+            "label": self.class_names[self.miss_label[place]],
+            "predicted": self.class_names[self.miss_predicted[place]],
+            "confidence": float(self.miss_confidence[place]),
+        }
+
+    @checked
+    def check_required(self, bounds: Sequence[tuple[str, float]]) -> None:
+        """bounds: names and values of figures that must be met; accuracy at least, the others at most.
+        Raises FigureNotMetError."""
+        for name, bound in bounds:
+            value = getattr(self, name)
+            met = value >= bound if _HIGHER_IS_BETTER[name] else value <= bound
+            if not met:
+                side = "at least" if _HIGHER_IS_BETTER[name] else "at most"
+                raise FigureNotMetError(f"{name} is {value:.6g}", expected=f"{side} {bound:g}")
+
+    @classmethod
+    @checked
+    def parse_required(cls, text: str) -> tuple[str, float]:
+        """ "accuracy=0.99" -> ("accuracy", 0.99). Raises UsageError."""
+        name, _, value = text.partition("=")
+        if name not in _HIGHER_IS_BETTER:
+            raise UsageError(f"--require {text!r}: unknown figure", remedy=nearest(name, _HIGHER_IS_BETTER))
+        try:
+            return name, float(value)
+        except ValueError as error:
+            raise UsageError(f"--require {text!r}", expected=f"a number, such as {name}=0.99") from error
 
     @checked
     def save(self, folder: str | Path, name: str = "evaluation") -> None:
@@ -167,42 +176,27 @@ class Evaluation:
         return cls(**scalars, interval=(low, high), files=files, **kept)
 
 
+_HIGHER_IS_BETTER = {"accuracy": True, "loss": False, "calibration_error": False, "misses": False}
 _SCALARS = {
     "dataset": "str", "dataset_sha256": "str", "n": "int", "class_names": "strs", "loss": "float",
     "accuracy": "float", "calibration_error": "float", "seconds": "float",
 }  # fmt: skip
 _FORMS = {  # see check_arrays
-    "confusion": "i K K",
-    "calibration_bins": "f 15 3",
-    "miss_index": "i<N M",
-    "miss_label": "i<K M",
-    "miss_predicted": "i<K M",
-    "miss_confidence": "f M",
-    "miss_images": "u S H W",
-    "miss_shown": "i<M S",
-    "hit_index": "i<N R",
-    "hit_label": "i<K R",
-    "hit_confidence": "f R",
-    "hit_images": "u R H W",
-    "labels": "i<K A",
-    "probs": "f A K",
-    "cell_index": "i<N C",
-    "cell_label": "i<K C",
-    "cell_predicted": "i<K C",
-    "cell_confidence": "f C",
+    "confusion": "i K K", "calibration_bins": "f 15 3",
+    "miss_index": "i<N M", "miss_label": "i<K M", "miss_predicted": "i<K M", "miss_confidence": "f M",
+    "miss_images": "u S H W", "miss_shown": "i<M S",
+    "hit_index": "i<N R", "hit_label": "i<K R", "hit_confidence": "f R", "hit_images": "u R H W",
+    "labels": "i<K A", "probs": "f A K",
+    "cell_index": "i<N C", "cell_label": "i<K C", "cell_predicted": "i<K C", "cell_confidence": "f C",
     "cell_images": "u C H W",
-}
+}  # fmt: skip
 
 
 def _empty_answers(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """What stands for the arrays that a file of version 0.1 does not hold."""
-    none, classes = np.zeros(0, dtype=np.int64), len(arrays["confusion"])
-    return {
-        "labels": none,
-        "probs": np.zeros((0, classes), dtype=np.float32),
-        "cell_index": none,
-        "cell_label": none,
-        "cell_predicted": none,
+    none = np.zeros(0, dtype=np.int64)
+    return dict.fromkeys(("labels", "cell_index", "cell_label", "cell_predicted"), none) | {
+        "probs": np.zeros((0, len(arrays["confusion"])), dtype=np.float32),
         "cell_confidence": np.zeros(0),
         "cell_images": arrays["miss_images"][:0],
     }
@@ -213,18 +207,14 @@ def evaluate(classifier: Classifier, test_set: ImageDataset) -> Evaluation:
     """Scores on a labelled set. Raises DataError where its classes are not the classifier's; warns
     (TenfoldWarning) where its pixels were scaled a little otherwise than those that the classifier learned.
     """
-    if test_set.class_names != classifier.class_names:
-        raise DataError(
-            f"{test_set.name} has the classes {', '.join(test_set.class_names[:12])}",
-            expected=f"those of the model: {', '.join(classifier.class_names[:12])}",
-        )
+    check_classes(classifier, test_set)
     _compare_ranges(classifier, test_set)
     started = time.perf_counter()
     logits = classifier.logits(test_set.images)
     seconds = time.perf_counter() - started
     scaled = logits.astype(np.float64) / classifier.card.temperature
     labels, predicted = test_set.labels, logits.argmax(axis=1)
-    confidence = np.exp(log_softmax(scaled).max(axis=1))
+    confidence = np.exp(numerics.log_softmax(scaled).max(axis=1))
     right = predicted == labels
     return Evaluation(
         dataset=test_set.name,
@@ -241,10 +231,17 @@ def evaluate(classifier: Classifier, test_set: ImageDataset) -> Evaluation:
         labels=labels,
         probs=classifier.to_probs(logits),
         files=test_set.files,
-        **_misses(test_set, predicted, confidence),
-        **_hits(test_set, predicted, confidence),
-        **_cells(test_set, predicted, confidence),
+        **_pictures(test_set, predicted, confidence),
     )
+
+
+def check_classes(classifier: Classifier, test_set: ImageDataset) -> None:
+    """Raises DataError where they are not the classifier's."""
+    if test_set.class_names != classifier.class_names:
+        raise DataError(
+            f"{test_set.name} has the classes {', '.join(test_set.class_names[:12])}",
+            expected=f"those of the model: {', '.join(classifier.class_names[:12])}",
+        )
 
 
 def _compare_ranges(classifier: Classifier, test_set: ImageDataset) -> None:
@@ -258,33 +255,28 @@ def _compare_ranges(classifier: Classifier, test_set: ImageDataset) -> None:
         )
 
 
-def _misses(test_set: ImageDataset, predicted: np.ndarray, confidence: np.ndarray) -> dict[str, np.ndarray]:
-    """All of them, the most confident first; pictures of those that a report shows."""
+def _pictures(test_set: ImageDataset, predicted: np.ndarray, confidence: np.ndarray) -> dict[str, np.ndarray]:
+    """What is kept of single images: all misses, the most confident first, with pictures of those that a
+    report shows; the first right answers, in the order of the data set; and what the cells hold."""
     wrong = np.flatnonzero(predicted != test_set.labels)
     wrong = wrong[np.argsort(-confidence[wrong], kind="stable")]
     shown = np.union1d(np.arange(min(_SHOWN_MISSES, len(wrong))), np.argsort(wrong)[:_FIRST_MISSES])
-    return {
-        "miss_index": wrong,
-        "miss_label": test_set.labels[wrong],
-        "miss_predicted": predicted[wrong],
-        "miss_confidence": confidence[wrong],
-        "miss_images": test_set.images[wrong[shown]],
-        "miss_shown": shown,
-    }
-
-
-def _hits(test_set: ImageDataset, predicted: np.ndarray, confidence: np.ndarray) -> dict[str, np.ndarray]:
-    """The first right answers, in the order of the data set."""
     hits = np.flatnonzero(predicted == test_set.labels)[:_SHOWN_HITS]
-    return {
-        "hit_index": hits,
-        "hit_label": test_set.labels[hits],
-        "hit_confidence": confidence[hits],
-        "hit_images": test_set.images[hits],
-    }
+    cells = _fill_cells(test_set, predicted, confidence)
+    kept: dict[str, np.ndarray] = {"miss_shown": shown}
+    for kind, index, pictured in (("miss", wrong, wrong[shown]), ("hit", hits, hits), ("cell", cells, cells)):
+        kept |= {
+            f"{kind}_index": index,
+            f"{kind}_label": test_set.labels[index],
+            f"{kind}_predicted": predicted[index],
+            f"{kind}_confidence": confidence[index],
+            f"{kind}_images": test_set.images[pictured],
+        }
+    del kept["hit_predicted"]  # the label
+    return kept
 
 
-def _cells(test_set: ImageDataset, predicted: np.ndarray, confidence: np.ndarray) -> dict[str, np.ndarray]:
+def _fill_cells(test_set: ImageDataset, predicted: np.ndarray, confidence: np.ndarray) -> np.ndarray:
     """At most twelve images per cell of the confusion matrix; the fullest cells first."""
     labels, classes = test_set.labels, len(test_set.class_names)
     cell = labels * classes + predicted
@@ -295,37 +287,4 @@ def _cells(test_set: ImageDataset, predicted: np.ndarray, confidence: np.ndarray
     order, rank = order[rank < _CELL_PICTURES], rank[rank < _CELL_PICTURES]
     size = np.bincount(cell, minlength=classes**2)[cell[order]]
     most = min(_ALL_CELLS, _CELL_BYTES // int(np.prod(test_set.image_shape)))
-    kept = order[np.sort(np.lexsort((-size, rank))[:most])]
-    return {
-        "cell_index": kept,
-        "cell_label": labels[kept],
-        "cell_predicted": predicted[kept],
-        "cell_confidence": confidence[kept],
-        "cell_images": test_set.images[kept],
-    }
-
-
-# Figures that must be met: for scripts and CI.
-
-_HIGHER_IS_BETTER = {"accuracy": True, "loss": False, "calibration_error": False, "misses": False}
-
-
-def parse_required(text: str) -> tuple[str, float]:
-    """ "accuracy=0.99" -> ("accuracy", 0.99). Raises UsageError."""
-    name, _, value = text.partition("=")
-    if name not in _HIGHER_IS_BETTER:
-        raise UsageError(f"--require {text!r}: unknown figure", remedy=nearest(name, _HIGHER_IS_BETTER))
-    try:
-        return name, float(value)
-    except ValueError as error:
-        raise UsageError(f"--require {text!r}", expected=f"a number, such as {name}=0.99") from error
-
-
-def check_required(evaluation: Evaluation, bounds: Sequence[tuple[str, float]]) -> None:
-    """accuracy is a least value, the others are greatest ones. Raises FigureNotMetError."""
-    for name, bound in bounds:
-        value = getattr(evaluation, name)
-        met = value >= bound if _HIGHER_IS_BETTER[name] else value <= bound
-        if not met:
-            side = "at least" if _HIGHER_IS_BETTER[name] else "at most"
-            raise FigureNotMetError(f"{name} is {value:.6g}", expected=f"{side} {bound:g}")
+    return order[np.sort(np.lexsort((-size, rank))[:most])]

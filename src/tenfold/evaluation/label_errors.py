@@ -108,15 +108,9 @@ class LabelErrors:
 
 
 _FORMS = {  # see check_arrays
-    "index": "i<N M",
-    "given": "i<K M",
-    "suggested": "i<K M",
-    "quality": "f M",
-    "all_quality": "f N",
-    "thresholds": "f K",
-    "joint": "i K K",
-    "images": "u S H W",
-}
+    "index": "i<N M", "given": "i<K M", "suggested": "i<K M", "quality": "f M", "all_quality": "f N",
+    "thresholds": "f K", "joint": "i K K", "images": "u S H W",
+}  # fmt: skip
 
 
 @checked
@@ -140,7 +134,9 @@ def find_label_errors(
         raise DataError(f"{len(files)} files for {len(labels)} labels", expected="one per record, or none")
     exact, classes = np.asarray(probs, dtype=np.float64), probs.shape[1]
     quality = exact[np.arange(len(labels)), labels]
-    thresholds = _thresholds(quality, labels, classes)
+    count = np.bincount(labels, minlength=classes)
+    total = np.bincount(labels, weights=quality, minlength=classes)
+    thresholds = np.where(count > 0, total / np.maximum(count, 1), _NEVER)
     joint = _confident_joint(exact, labels, thresholds)
     likeliest = exact.argmax(axis=1)
     suspects = np.flatnonzero(exact.max(axis=1) > quality)
@@ -170,13 +166,6 @@ def _check(probs: np.ndarray, labels: np.ndarray) -> None:
         raise DataError(f"{len(labels)} labels", expected=f"at least one, all from 0 to {probs.shape[1] - 1}")
     if not (np.isfinite(probs).all() and probs.min() >= 0 and probs.max() <= 1 + _SLACK):
         raise DataError("probabilities that are not all in 0..1", expected="what predict_proba gives")
-
-
-def _thresholds(quality: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
-    """float64 (K,): the mean probability of a class among the records labelled with it."""
-    count = np.bincount(labels, minlength=classes)
-    total = np.bincount(labels, weights=quality, minlength=classes)
-    return np.where(count > 0, total / np.maximum(count, 1), _NEVER)
 
 
 def _confident_joint(exact: np.ndarray, labels: np.ndarray, thresholds: np.ndarray) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,9 @@ from tenfold.arguments import check_images, checked, make_folder
 from tenfold.arrays import ImageDataset
 from tenfold.augmentation import AugmentationDraws, draw_augmentation
 from tenfold.classifier import Classifier
-from tenfold.errors import DataError, UsageError, nearest
-from tenfold.numpy_engine.runtime.augment import augment
+from tenfold.errors import UsageError, nearest
+from tenfold.evaluation.evaluate import check_classes
+from tenfold.numpy_engine.runtime.batches import augment
 from tenfold.records import check_arrays, pick, read_arrays, read_json, reading, write_record
 from tenfold.settings import AugmentationSettings
 
@@ -30,15 +30,6 @@ __all__ = ["Robustness", "corrupt", "measure_robustness"]
 SEVERITIES = 5
 _SIDE = 28  # pixels, of the pictures whose lengths are named here
 _MOST_STROKE = 2.0  # pixels by which a stroke can change at once
-Change = Callable[[np.ndarray, float, np.random.Generator], np.ndarray]
-
-
-@dataclass(frozen=True)
-class _Corruption:
-    """change: (images uint8 (N, H, W) with light ink, amount, rng) -> float or uint8, any range."""
-
-    change: Change
-    amounts: tuple[float, float, float, float, float]
 
 
 @checked
@@ -54,10 +45,10 @@ def corrupt(images: np.ndarray, name: str, severity: int, *, seed: int = 0) -> n
     if not 1 <= severity <= SEVERITIES:
         raise UsageError(f"severity {severity}", expected=f"1 to {SEVERITIES}")
     check_images(images)
-    corruption = CORRUPTIONS[name]
+    change, *amounts = CORRUPTIONS[name]
     rng = np.random.default_rng([seed, *name.encode()])
     flips = _light_ground(images) * np.uint8(255)
-    changed = corruption.change(images ^ flips, corruption.amounts[severity - 1], rng)
+    changed = change(images ^ flips, amounts[severity - 1], rng)
     return np.clip(np.rint(changed), 0, 255).astype(np.uint8) ^ flips
 
 
@@ -102,11 +93,10 @@ def _blur(images: np.ndarray, sigma: float, _rng: np.random.Generator) -> np.nda
 def _motion_blur(images: np.ndarray, length: float, rng: np.random.Generator) -> np.ndarray:
     """length: pixels of a straight movement, in a direction that differs from picture to picture."""
     reach, angles = _length(images, length), rng.uniform(0, np.pi, len(images))
-    way = np.stack([np.cos(angles), np.sin(angles)], axis=1)
     steps = np.linspace(-reach / 2, reach / 2, int(np.ceil(reach)) + 1)
     total = np.zeros(images.shape, np.float32)
     for step in steps:
-        total += _move(images, way * step)
+        total += _affine(images, dx=-step * np.cos(angles), dy=-step * np.sin(angles))
     return total / len(steps)
 
 
@@ -130,51 +120,36 @@ def _coarse(side: int, factor: float) -> np.ndarray:
 # how it lies on the paper
 
 
-def _affine(matrices: np.ndarray, images: np.ndarray) -> np.ndarray:
-    """matrices: (N, 2, 3), output pixel from the picture's middle -> input pixel; black outside."""
-    return augment(images, AugmentationDraws(affine=matrices.astype(np.float32)))
-
-
-def _identity(count: int) -> np.ndarray:
-    return np.tile(np.eye(2, 3), (count, 1, 1))
-
-
-def _move(images: np.ndarray, pixels: np.ndarray) -> np.ndarray:
-    """pixels: (N, 2), x to the right and y down."""
-    matrices = _identity(len(images))
-    matrices[:, :, 2] = -pixels
-    return _affine(matrices, images)
+def _affine(
+    images: np.ndarray, xx: Any = 1, xy: Any = 0, yx: Any = 0, yy: Any = 1, dx: Any = 0, dy: Any = 0
+) -> np.ndarray:
+    """Output pixel from the picture's middle -> input pixel, each number one or (N,); black outside."""
+    numbers = np.broadcast_arrays(xx, xy, dx, yx, yy, dy, np.empty(len(images)))[:6]
+    matrices = np.stack(numbers, axis=1).reshape(-1, 2, 3).astype(np.float32)
+    return augment(images, AugmentationDraws(affine=matrices))
 
 
 def _shift(images: np.ndarray, distance: float, rng: np.random.Generator) -> np.ndarray:
     """distance: pixels, in any direction."""
-    angles = rng.uniform(0, 2 * np.pi, len(images))
-    return _move(images, _length(images, distance) * np.stack([np.cos(angles), np.sin(angles)], axis=1))
+    angles, pixels = rng.uniform(0, 2 * np.pi, len(images)), _length(images, distance)
+    return _affine(images, dx=-pixels * np.cos(angles), dy=-pixels * np.sin(angles))
 
 
 def _rotate(images: np.ndarray, degrees: float, rng: np.random.Generator) -> np.ndarray:
     """degrees: to either side."""
     angles = np.deg2rad(degrees) * _signs(rng, len(images))
-    matrices = _identity(len(images))
-    matrices[:, 0, 0] = matrices[:, 1, 1] = np.cos(angles)
-    matrices[:, 0, 1], matrices[:, 1, 0] = np.sin(angles), -np.sin(angles)
-    return _affine(matrices, images)
+    return _affine(images, np.cos(angles), np.sin(angles), -np.sin(angles), np.cos(angles))
 
 
 def _scale(images: np.ndarray, change: float, rng: np.random.Generator) -> np.ndarray:
     """change: half of the pictures shrink to 1 / (1 + change), half grow by half as much."""
-    matrices = _identity(len(images))
-    matrices[:, :, :2] *= np.where(_signs(rng, len(images)) > 0, 1 + change, 1 / (1 + change / 2))[
-        :, None, None
-    ]
-    return _affine(matrices, images)
+    factors = np.where(_signs(rng, len(images)) > 0, 1 + change, 1 / (1 + change / 2))
+    return _affine(images, xx=factors, yy=factors)
 
 
 def _shear(images: np.ndarray, slope: float, rng: np.random.Generator) -> np.ndarray:
     """slope: pixels to the left or right for each pixel down."""
-    matrices = _identity(len(images))
-    matrices[:, 0, 1] = slope * _signs(rng, len(images))
-    return _affine(matrices, images)
+    return _affine(images, xy=slope * _signs(rng, len(images)))
 
 
 # how it was written
@@ -228,22 +203,23 @@ def _fog(images: np.ndarray, density: float, rng: np.random.Generator) -> np.nda
     return np.asarray(images * (1 - density) + 255 * density * cloud)
 
 
-CORRUPTIONS: dict[str, _Corruption] = {
-    "noise": _Corruption(_noise, (0.12, 0.2, 0.28, 0.36, 0.44)),
-    "salt and pepper": _Corruption(_salt_and_pepper, (0.03, 0.06, 0.1, 0.15, 0.2)),
-    "blur": _Corruption(_blur, (0.6, 0.9, 1.2, 1.5, 1.8)),
-    "motion blur": _Corruption(_motion_blur, (2.5, 3.5, 4.5, 5.5, 6.5)),
-    "pixelate": _Corruption(_pixelate, (1.4, 1.75, 2.15, 2.55, 2.8)),
-    "shift": _Corruption(_shift, (1.5, 2.5, 3.5, 4.5, 5.5)),
-    "rotation": _Corruption(_rotate, (8, 15, 22, 30, 40)),
-    "scale": _Corruption(_scale, (0.15, 0.3, 0.5, 0.7, 1.0)),
-    "shear": _Corruption(_shear, (0.15, 0.3, 0.45, 0.6, 0.75)),
-    "elastic": _Corruption(_elastic, (0.5, 0.8, 1.1, 1.4, 1.7)),
-    "thicker": _Corruption(_stroke, (0.5, 0.9, 1.3, 1.6, 1.9)),
-    "thinner": _Corruption(_stroke, (-0.2, -0.35, -0.5, -0.6, -0.7)),
-    "occlusion": _Corruption(_occlude, (4, 6, 8, 9.5, 11)),
-    "contrast": _Corruption(_contrast, (0.6, 0.4, 0.3, 0.2, 0.15)),
-    "fog": _Corruption(_fog, (0.2, 0.35, 0.45, 0.55, 0.65)),
+CORRUPTIONS: dict[str, tuple[Any, float, float, float, float, float]] = {
+    # (images uint8 (N, H, W) with light ink, amount, rng) -> float or uint8, any range; and five amounts
+    "noise": (_noise, 0.12, 0.2, 0.28, 0.36, 0.44),
+    "salt and pepper": (_salt_and_pepper, 0.03, 0.06, 0.1, 0.15, 0.2),
+    "blur": (_blur, 0.6, 0.9, 1.2, 1.5, 1.8),
+    "motion blur": (_motion_blur, 2.5, 3.5, 4.5, 5.5, 6.5),
+    "pixelate": (_pixelate, 1.4, 1.75, 2.15, 2.55, 2.8),
+    "shift": (_shift, 1.5, 2.5, 3.5, 4.5, 5.5),
+    "rotation": (_rotate, 8, 15, 22, 30, 40),
+    "scale": (_scale, 0.15, 0.3, 0.5, 0.7, 1.0),
+    "shear": (_shear, 0.15, 0.3, 0.45, 0.6, 0.75),
+    "elastic": (_elastic, 0.5, 0.8, 1.1, 1.4, 1.7),
+    "thicker": (_stroke, 0.5, 0.9, 1.3, 1.6, 1.9),
+    "thinner": (_stroke, -0.2, -0.35, -0.5, -0.6, -0.7),
+    "occlusion": (_occlude, 4, 6, 8, 9.5, 11),
+    "contrast": (_contrast, 0.6, 0.4, 0.3, 0.2, 0.15),
+    "fog": (_fog, 0.2, 0.35, 0.45, 0.55, 0.65),
 }
 
 
@@ -276,13 +252,8 @@ class Robustness:
     def to_dict(self) -> dict[str, Any]:
         """The figures without the pictures, as JSON takes them."""
         return {
-            "dataset": self.dataset,
-            "n": self.n,
-            "accuracy": self.accuracy,
-            "mean_accuracy": self.mean_accuracy,
-            "corruptions": {
-                name: row.tolist() for name, row in zip(self.corruptions, self.accuracies, strict=True)
-            },
+            **{key: getattr(self, key) for key in ("dataset", "n", "accuracy", "mean_accuracy")},
+            "corruptions": dict(zip(self.corruptions, self.accuracies.tolist(), strict=True)),
         }
 
     @checked
@@ -323,11 +294,7 @@ def measure_robustness(
     """
     if n < 1:
         raise UsageError(f"{n} pictures", expected="at least 1")
-    if test_set.class_names != classifier.class_names:
-        raise DataError(
-            f"{test_set.name} has the classes {', '.join(test_set.class_names[:12])}",
-            expected=f"those of the model: {', '.join(classifier.class_names[:12])}",
-        )
+    check_classes(classifier, test_set)
     chosen = np.random.default_rng(seed).permutation(len(test_set))[:n]
     images, labels = np.asarray(test_set.images[chosen]), test_set.labels[chosen]
     plain = classifier.predict(images) == labels

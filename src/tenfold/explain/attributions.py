@@ -7,15 +7,18 @@ raises the score.
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from importlib.resources import files
+from itertools import pairwise, product
+from typing import Any, Protocol
 
 import numpy as np
 
 from tenfold.arrays import Prediction
 from tenfold.classifier import Classifier
-from tenfold.engines.ensemble import EnsembleEngine
+from tenfold.networks.engine import EnsembleEngine
 from tenfold.networks.shapes import Layer
 
 __all__ = ["gradient_saliency"]
@@ -133,12 +136,12 @@ class LinearParts:
 
 def is_linear(classifier: Classifier) -> bool:
     """Whether every score is a weighted sum of the pixels, when the network answers."""
+
+    def linear(layers: Sequence[Layer]) -> bool:
+        return all(layer.spec.kind in _LINEAR and linear(layer.inner) for layer in layers)
+
     one = not isinstance(classifier.engine, EnsembleEngine)  # which gives logarithms of mean probabilities
-    return one and _all_linear(classifier.network.layers)
-
-
-def _all_linear(layers: Sequence[Layer]) -> bool:
-    return all(layer.spec.kind in _LINEAR and _all_linear(layer.inner) for layer in layers)
+    return one and linear(classifier.network.layers)
 
 
 def explain_linear(classifier: Classifier, image: np.ndarray) -> LinearParts | None:
@@ -149,18 +152,17 @@ def explain_linear(classifier: Classifier, image: np.ndarray) -> LinearParts | N
     if not is_linear(classifier):
         return None
     engine, paper = classifier.engine, paper_of(classifier)
-    outputs = classifier.network.classes
     blank = np.full((1, *image.shape), paper, np.uint8)
-    gradients = engine.input_gradient(np.repeat(blank, outputs, axis=0), np.arange(outputs))
+    columns = np.arange(classifier.network.classes)
+    gradients = engine.input_gradient(np.repeat(blank, len(columns), axis=0), columns)
     a_pixel = gradients / np.float32(255 * classifier.card.std)  # for one step of the pixel's value
     ink = image.astype(np.float32) - paper
     return LinearParts(a_pixel * (-255 if paper else 255), a_pixel * ink, engine.logits(blank)[0])
 
 
-# Which ink an answer rests on: cover a part of it and see how far the answer's probability falls.
-#
-# Occlusion (Zeiler and Fergus 2014, "Visualizing and understanding convolutional networks", section 4.2);
-# it asks the classifier and nothing else, so it is the same for every engine.
+# Occlusion: cover a part of the ink and see how far the answer's probability falls (Zeiler and Fergus 2014,
+# "Visualizing and understanding convolutional networks", section 4.2). It asks the classifier and nothing
+# else, so it is the same for every engine.
 
 
 class _Judging(Protocol):
@@ -173,13 +175,7 @@ def winner_of(digit: Prediction) -> int:
 
 
 def saliency_map(
-    classifier: _Judging,
-    image: np.ndarray,
-    winner: int,
-    *,
-    window: int = 5,
-    step: int = 1,
-    paper: int = 0,
+    classifier: _Judging, image: np.ndarray, winner: int, *, window: int = 5, step: int = 1, paper: int = 0
 ) -> np.ndarray:
     """uint8 (H, W) -> float32 (H, W): each pixel's share in the answer.
 
@@ -193,7 +189,8 @@ def saliency_map(
     covered = np.repeat(image[None], len(inked) + 1, axis=0)
     for number, place in enumerate(inked, start=1):
         covered[number][place] = paper
-    probs = _probs(classifier, covered)[:, winner]
+    classes, none = classifier.judge(covered)
+    probs = none if winner == classes.shape[1] else classes[:, winner] * (1 - none)
     falls, counts = np.zeros(image.shape, np.float32), np.zeros(image.shape, np.float32)
     for place in places:  # one without ink changes nothing, and counts as such
         counts[place] += 1
@@ -205,12 +202,6 @@ def saliency_map(
 def _places(shape: tuple[int, ...], window: int, step: int) -> list[tuple[slice, slice]]:
     tops, lefts = (range(0, max(1, side - window + 1), step) for side in shape)
     return [(slice(top, top + window), slice(left, left + window)) for top in tops for left in lefts]
-
-
-def _probs(classifier: _Judging, images: np.ndarray) -> np.ndarray:
-    """float32 (N, K + 1): of each class, and last of none, together 1."""
-    probs, none = classifier.judge(images)
-    return np.concatenate([probs * (1 - none[:, None]), none[:, None]], axis=1)
 
 
 # A counterfactual: the ink in nine parts, what each part says, and what would be read without it.
@@ -244,25 +235,79 @@ def split_ink(
     inked = image != paper
     if not inked.any():
         return []
-    places = [place for place in _thirds(inked) if inked[place[1]].any()]
+    places = [(name, where) for name, where in zip(PLACES, _thirds(inked), strict=True) if inked[where].any()]
     without = np.repeat(image[None], len(places), axis=0)
-    for number, (_, where) in enumerate(places):
-        without[number][where] = paper
+    for copy, (_, where) in zip(without, places, strict=True):
+        copy[where] = paper
     probs = probs_of(without)
     return [
         Part(name, float(lead[where].sum()), row) for (name, where), row in zip(places, probs, strict=True)
     ]
 
 
-def _thirds(inked: np.ndarray) -> list[tuple[str, tuple[slice, slice]]]:
+def _thirds(inked: np.ndarray) -> list[tuple[slice, slice]]:
     """The nine parts of the ink's bounding box, row by row; of a thin one some are empty."""
-    edges = []
+    sides = []
     for axis in (1, 0):
         found = np.flatnonzero(inked.any(axis=axis))
-        edges.append(np.rint(np.linspace(found[0], found[-1] + 1, 4)).astype(int))
-    cells = [
-        (slice(edges[0][row], edges[0][row + 1]), slice(edges[1][column], edges[1][column + 1]))
-        for row in range(3)
-        for column in range(3)
-    ]
-    return list(zip(PLACES, cells, strict=True))
+        edges = np.rint(np.linspace(found[0], found[-1] + 1, 4)).astype(int)
+        sides.append([slice(*pair) for pair in pairwise(edges)])
+    return list(product(sides[0], sides[1]))
+
+
+# The maps of one explanation: each with one sentence on how to read it and one on where it misleads.
+
+_WORDS = tomllib.loads(files("tenfold.explain").joinpath("maps.toml").read_text(encoding="utf-8"))
+
+
+@dataclass(frozen=True, eq=False)
+class Map:
+    """values: float32 (H, W), above 0 where a pixel supports the answer, in `unit`.
+
+    reading, limit: a sentence each. everywhere: it says something of paper too. least: the full colour
+    stands for no less. additive: the values add up to what `reading` says.
+    """
+
+    name: str
+    title: str
+    values: np.ndarray
+    unit: str
+    reading: str
+    limit: str
+    everywhere: bool = False
+    least: float = 0.0
+    additive: bool = False
+
+
+def draw_maps(
+    classifier: Classifier, image: np.ndarray, winner: int, runner_up: int, names: Sequence[str]
+) -> tuple[Map, ...]:
+    """The maps of uint8 (H, W) for the outputs `winner` against `runner_up`, called by their `names`.
+
+    Of a linear network SmoothGrad is the gradient, and integrated gradients are gradient times ink: they
+    are left out.
+    """
+    score = np.eye(len(names), dtype=np.float32)[winner]
+    lead = score - np.eye(len(names), dtype=np.float32)[runner_up]
+    values = {
+        "occlusion": saliency_map(classifier, image, winner, paper=paper_of(classifier)),
+        "gradient": gradient_map(classifier, image, score),
+        "gradient_times_ink": gradient_times_ink(classifier, image, score),
+    }
+    linear = is_linear(classifier)
+    if linear:
+        values["lead"] = gradient_times_ink(classifier, image, lead)
+    else:
+        values["smooth_gradient"] = smooth_gradient(classifier, image, score)
+        values["integrated_gradients"] = integrated_gradients(classifier, image, score)
+        values["lead"] = integrated_gradients(classifier, image, lead)
+    said = {"answer": names[winner], "other": names[runner_up]}
+    return tuple(_make_map(name, each, said, linear) for name, each in values.items())
+
+
+def _make_map(name: str, values: np.ndarray, said: dict[str, str], linear: bool) -> Map:
+    words: dict[str, Any] = dict(_WORDS[name])
+    of_linear = words.pop("linear", {})
+    words |= of_linear if linear else {}
+    words |= {key: word.format(**said) for key, word in words.items() if isinstance(word, str)}
+    return Map(name, values=values, **words)

@@ -1,29 +1,34 @@
-"""One image explained: verdict, maps, what would be read without a part of it, and images like it."""
+"""One image explained: verdict, maps, what would be read without a part of it, and images like it; and what
+is to be explained: a picture, or one image of a data set."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from tenfold.arguments import checked
 from tenfold.arrays import ImageDataset, Prediction
 from tenfold.classifier import Classifier
-from tenfold.errors import DataError
+from tenfold.errors import DataError, UsageError
 from tenfold.explain.attributions import (
     LinearParts,
+    Map,
     Part,
+    draw_maps,
     explain_linear,
     lead_of,
     paper_of,
     split_ink,
     winner_of,
 )
-from tenfold.explain.maps import Map, draw_maps
+from tenfold.pictures.open import open_picture
 
-__all__ = ["Explanation", "Neighbours", "explain_image", "explain_predictions"]
+__all__ = ["Explanation", "Subject", "explain_image", "explain_predictions"]
 
 # The training images that the network finds most alike: near in the last hidden layer.
 
@@ -84,11 +89,7 @@ def find_neighbours(
     Features are what enters the last linear layer; of a linear network its input pixels. rows: which images
     of the data set were learned from; None is all. Raises DataError where they have another size.
     """
-    if dataset.image_shape != classifier.card.image_shape:
-        raise DataError(
-            f"{dataset.name} holds images of {dataset.image_shape}",
-            expected=f"{classifier.card.image_shape}, as the model has learned from",
-        )
+    _check_size(classifier, dataset, "has learned from")
     rows = np.arange(len(dataset)) if rows is None else rows
     wanted = _directions(classifier, images)
     distances = np.empty((len(images), len(rows)), np.float32)
@@ -101,6 +102,14 @@ def find_neighbours(
         if progress:
             progress("training images", min(start + _PIECE, len(rows)), len(rows))
     return [_nearest(dataset, rows, *found, count) for found in zip(distances, same, strict=True)]
+
+
+def _check_size(classifier: Classifier, dataset: ImageDataset, why: str) -> None:
+    if dataset.image_shape != classifier.card.image_shape:
+        raise DataError(
+            f"{dataset.name} holds images of {dataset.image_shape}",
+            expected=f"{classifier.card.image_shape}, as the model {why}",
+        )
 
 
 def _nearest(
@@ -125,8 +134,7 @@ def _directions(classifier: Classifier, images: np.ndarray) -> np.ndarray:
     """float32 (N, D): features at length 1; all zero where no unit is active, which is near nothing."""
     features = classifier.engine.features(images)
     lengths = np.linalg.norm(features, axis=1, keepdims=True)
-    unit: np.ndarray = features / np.maximum(lengths, np.float32(1e-12))
-    return unit
+    return np.asarray(features / np.maximum(lengths, np.float32(1e-12)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,20 +170,29 @@ class Explanation:
         return self.prediction.image
 
     @property
+    def ink(self) -> np.ndarray:
+        """uint8 (H, W), light on black whatever the paper was."""
+        return np.abs(self.image.astype(np.int16) - self.paper).astype(np.uint8)
+
+    @property
     def lead(self) -> float:
         """The winner's logit minus the runner-up's."""
         return float(self.logits[self.winner] - self.logits[self.runner_up])
 
     def called(self, column: int) -> str:
-        """An output's name as it stands in a sentence."""
-        return _called(self.names, column, len(self.prediction.class_names))
+        """An output's name as it stands in a sentence: "none of them" in quotation marks."""
+        name = self.names[column]
+        return name if column < len(self.prediction.class_names) else f'"{name}"'
 
     def map(self, name: str) -> Map:
         """The map of this name. Raises KeyError."""
         return {each.name: each for each in self.maps}[name]
 
     def to_dict(self) -> dict[str, Any]:
-        linear = self.linear
+        linear = self.linear and {
+            "blank": _numbers(self.linear.blank),
+            "pixels": _numbers(self.linear.pixels),
+        }
         return {
             **self.prediction.to_dict(),
             "truth": self.truth,
@@ -191,9 +208,7 @@ class Explanation:
                 {"place": part.place, "lead": part.lead, "probs_without": _numbers(part.probs)}
                 for part in self.parts
             ],
-            "linear": None
-            if linear is None
-            else {"blank": _numbers(linear.blank), "pixels": _numbers(linear.pixels)},
+            "linear": linear,
             "neighbours": self.neighbours and self.neighbours.to_dict(),
         }
 
@@ -213,7 +228,7 @@ def explain_predictions(
     dataset: ImageDataset | None = None,
     rows: np.ndarray | None = None,
     truth: str | None = None,
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: Progress = None,
 ) -> list[Explanation]:
     """Verdicts of this classifier, with their images, -> what moved each.
 
@@ -241,9 +256,8 @@ def _explain(
     logits = classifier.engine.logits(image[None])[0]
     winner = winner_of(prediction)
     runner_up = int(lead_of(logits, winner).argmin())
-    linear = explain_linear(classifier, image)
-    spoken = tuple(_called(names, column, len(classifier.class_names)) for column in range(len(names)))
-    maps = draw_maps(classifier, image, winner, runner_up, spoken, linear=linear is not None)
+    spoken = [*classifier.class_names, *(['"none of them"'] * classifier.card.rejects)]
+    maps = draw_maps(classifier, image, winner, runner_up, spoken)
 
     def probs_of(images: np.ndarray) -> np.ndarray:
         return classifier.to_probs(classifier.engine.logits(images))
@@ -257,7 +271,7 @@ def _explain(
         runner_up=runner_up,
         maps=maps,
         parts=tuple(split_ink(image, maps[-1].values, probs_of, paper=paper)),
-        linear=linear,
+        linear=explain_linear(classifier, image),
         neighbours=neighbours,
         paper=paper,
         temperature=classifier.card.temperature,
@@ -265,11 +279,55 @@ def _explain(
     )
 
 
-def _called(names: tuple[str, ...], column: int, classes: int) -> str:
-    """The name of an output in a sentence: "none of them" in quotation marks."""
-    return names[column] if column < classes else f'"{names[column]}"'
-
-
 def _numbers(values: np.ndarray) -> Any:
     """As nested lists, six digits after the point."""
     return np.round(values.astype(np.float64), 6).tolist()
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """What is to be explained. predictions: a verdict each, with its image. picture: as given, whose pixels
+    the boxes count by `size` (width, height); None for an image of a data set. truth: the right class's
+    name, where it is known. model: its name. notes: lines that a reader should know, such as why there are
+    no neighbours."""
+
+    name: str
+    predictions: tuple[Prediction, ...] = ()
+    picture: Image.Image | None = None
+    size: tuple[int, int] = (1, 1)
+    truth: str | None = None
+    model: str = ""
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def open(cls, classifier: Classifier, path: str | Path) -> Subject:
+        """A picture as `tenfold predict` takes it. Raises DataError for what is not a picture."""
+        opened = open_picture(path)
+        found = (classifier.classify(path),)
+        return cls(Path(path).name, found, Image.fromarray(opened.pixels), opened.size)
+
+    @classmethod
+    def take(cls, classifier: Classifier, dataset: ImageDataset, index: int, split: str) -> Subject:
+        """One image of a data set, from 0. Raises UsageError beyond its end, DataError for another size."""
+        if index >= len(dataset):
+            raise UsageError(
+                f"{dataset.name} has {len(dataset):,} images ({split})",
+                expected=f"--index from 0 to {len(dataset) - 1}",
+            )
+        _check_size(classifier, dataset, "takes them")
+        image, label = dataset[index]
+        found = tuple(classifier.predictions(np.asarray(image)[None]))
+        name = f"{dataset.name} ({split}), {dataset.files[index] if dataset.files else f'image {index:,}'}"
+        return cls(name, found, truth=dataset.class_names[label])
+
+    def only(self, digit: int | None) -> Subject:
+        """The one digit of this number, from 1; all for None. Raises UsageError."""
+        count = len(self.predictions)
+        if digit is None:
+            return self
+        if digit > count:
+            raise UsageError(
+                f"{self.name} holds {count} digits",
+                expected=f"--digit from 1 to {count}" if count else "a digit",
+            )
+        return replace(self, predictions=(self.predictions[digit - 1],))

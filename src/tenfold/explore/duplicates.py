@@ -1,10 +1,15 @@
-"""Images that occur more than once: equal ones by hash, near ones by their likeness."""
+"""Images that occur more than once: equal ones by hash, near ones by their likeness.
+
+Two images are near where they are as alike as copies: copies that were moved, made fainter, saved as JPEG or
+given a little noise are, while of what different people wrote on MNIST only straight ones are.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import ceil
+from typing import ClassVar
 
 import numpy as np
 
@@ -12,14 +17,9 @@ from tenfold.arguments import check_images, checked
 from tenfold.arrays import iterate_pieces
 from tenfold.errors import DataError
 
-__all__ = ["NEAR", "DuplicateGroup", "find_duplicates"]
+__all__ = ["find_duplicates"]
 
-# How alike two images are, and which of many are as alike as copies.
-
-# Between what different people wrote and what was copied; `python benchmarks/explore.py` counts both. On
-# MNIST only straight ones by different hands reach it, while copies that were moved, made fainter, saved as
-# JPEG or given a little noise do.
-NEAR = 0.985
+NEAR = 0.985  # between what different people wrote and what was copied; benchmarks/explore.py counts both
 _SIDE = 32  # pixels per side that are compared; larger images are made smaller
 _AXES = 128  # principal axes of the first look
 _SAMPLE = 5_000  # images from which these are found
@@ -37,8 +37,7 @@ def describe_images(images: np.ndarray) -> np.ndarray:
     normalised correlation (J. P. Lewis: Fast Normalized Cross-Correlation, 1995): it does not change with
     place, brightness or contrast.
     """
-    parts = [_describe(piece.astype(np.float32)) for piece in iterate_pieces(images)]
-    return np.concatenate(parts)
+    return np.concatenate([_describe(piece.astype(np.float32)) for piece in iterate_pieces(images)])
 
 
 def _describe(images: np.ndarray) -> np.ndarray:
@@ -82,8 +81,7 @@ def link_near(vectors: np.ndarray, threshold: float = NEAR) -> np.ndarray:
     for top in range(0, len(vectors), _BLOCK):
         for left in range(top, len(vectors), _BLOCK):
             bounds = looks[top : top + _BLOCK] @ looks[left : left + _BLOCK].T
-            found = np.flatnonzero(bounds >= threshold - _SLACK)
-            ones, others = np.divmod(found, bounds.shape[1])
+            ones, others = np.nonzero(bounds >= threshold - _SLACK)
             links = _link_pairs(vectors, links, ones + top, others + left, threshold)
     return links
 
@@ -104,24 +102,19 @@ def _link_pairs(
 ) -> np.ndarray:
     """`links` joined where rows `ones` and `others` are near; those that are linked already are not asked,
     so that a thousand copies of one image cost no million comparisons."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     for start in range(0, len(ones), _CHUNK):
         one, other = ones[start : start + _CHUNK], others[start : start + _CHUNK]
         apart = links[one] != links[other]
         one, other = one[apart], other[apart]
         near = np.einsum("nd,nd->n", vectors[one], vectors[other]) >= threshold
         if near.any():
-            links = _join(links, one[near], other[near])
+            edges = (np.ones(near.sum(), np.int8), (links[one[near]], links[other[near]]))
+            graph = coo_array(edges, shape=(len(links), len(links)))
+            links = connected_components(graph, directed=False)[1][links].astype(np.int64)
     return links
-
-
-def _join(links: np.ndarray, ones: np.ndarray, others: np.ndarray) -> np.ndarray:
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    edges = (np.ones(len(ones), np.int8), (links[ones], links[others]))
-    size = len(links)
-    joined = connected_components(coo_array(edges, shape=(size, size)), directed=False)[1]
-    return np.asarray(joined[links], dtype=np.int64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,22 +137,26 @@ class Duplicates:
     count: int
     total: int
     exact: tuple[DuplicateGroup, ...]
-    near: tuple[DuplicateGroup, ...] | None = field(default=None)
+    near: tuple[DuplicateGroup, ...] | None = None
+    threshold: ClassVar[float] = NEAR  # of the correlation of near ones
 
     @property
     def groups(self) -> tuple[DuplicateGroup, ...]:
         """Exact ones, then near ones."""
         return self.exact + (self.near or ())
 
+    def crosses(self, rows: np.ndarray) -> bool:
+        """Whether a group has members on both sides."""
+        return bool(rows[0] < self.count <= rows[-1])
+
     def crossing(self) -> tuple[DuplicateGroup, ...]:
-        """Groups with members on both sides: `others` (test) holds what `images` (training) holds too."""
-        return tuple(group for group in self.groups if group.rows[0] < self.count <= group.rows[-1])
+        """Groups of which `others` (test) holds what `images` (training) holds too."""
+        return tuple(group for group in self.groups if self.crosses(group.rows))
 
     def leaked(self) -> np.ndarray:
         """int64, ascending: places in `others` of images with a copy, equal or near, in `images`."""
-        rows = [group.rows for group in self.crossing()]
-        whole = np.unique(np.concatenate(rows)) if rows else np.zeros(0, np.int64)
-        return whole[whole >= self.count] - self.count
+        rows = np.unique(np.concatenate([np.zeros(0, np.int64), *(group.rows for group in self.crossing())]))
+        return rows[rows >= self.count] - self.count
 
     def conflicting(self, labels: np.ndarray) -> tuple[DuplicateGroup, ...]:
         """Groups whose images are labelled differently. labels: int (total,), of `images` then `others`."""
@@ -181,18 +178,15 @@ def find_duplicates(
     for side, name in zip(sides, ("images", "others")):
         check_images(side, name)
     if others is not None and images.shape[1:] != others.shape[1:]:
+        one, other = ("{1} x {2}".format(*side.shape) for side in sides)
         raise DataError(
-            f"images of {_size(images)} pixels are compared with images of {_size(others)}",
+            f"images of {one} pixels are compared with images of {other}",
             expected="one size",
             remedy="look for duplicates in each by itself",
         )
     first = _first_equals(sides)
     exact = tuple(DuplicateGroup(rows, 1.0) for rows in _groups(first))
     return Duplicates(len(images), len(first), exact, _near_groups(sides, first) if near else None)
-
-
-def _size(images: np.ndarray) -> str:
-    return f"{images.shape[1]} x {images.shape[2]}"
 
 
 def _first_equals(sides: list[np.ndarray]) -> np.ndarray:

@@ -13,7 +13,7 @@ from tenfold.arrays import ImageDataset, count_pixels, image_place, iterate_piec
 from tenfold.errors import DataError, UsageError
 from tenfold.explore.duplicates import DuplicateGroup, Duplicates, find_duplicates
 
-__all__ = ["ClassLook", "Exploration", "PixelStatistics", "Record", "explore_dataset", "get_record"]
+__all__ = ["Exploration", "Record", "explore_dataset"]
 
 _SOON = 15_000  # images among which near duplicates are found within about a second
 
@@ -64,6 +64,11 @@ class ClassLook:
     unusual: np.ndarray
     random: np.ndarray
 
+    @property
+    def examples(self) -> dict[str, np.ndarray]:
+        """The rows of each kind."""
+        return {"typical": self.typical, "unusual": self.unusual, "random": self.random}
+
 
 @dataclass(frozen=True, eq=False)
 class Exploration:
@@ -92,6 +97,9 @@ class Exploration:
     def label(self, row: int) -> str:
         return self.dataset.class_names[self.dataset.labels[row]]
 
+    def record(self, row: int) -> Record:
+        return Record.of(self.dataset, row, *self.place(row))
+
     @property
     def extremes(self) -> tuple[ClassLook, ClassLook]:
         """The smallest and the largest class; of several the first."""
@@ -108,13 +116,17 @@ class Exploration:
         """Groups of equal or near images with different labels."""
         return self.duplicates.conflicting(self.dataset.labels)
 
+    def conflicts_in(self, rows: np.ndarray) -> bool:
+        """Whether these images are labelled differently."""
+        return len(np.unique(self.dataset.labels[rows])) > 1
+
     @property
     def groups(self) -> tuple[DuplicateGroup, ...]:
         """All duplicates, the worst first: labelled differently, across parts, many images."""
-        conflicts, crossing = (set(map(id, some)) for some in (self.conflicts, self.duplicates.crossing()))
 
         def weight(group: DuplicateGroup) -> tuple[bool, bool, int]:
-            return id(group) in conflicts, id(group) in crossing, len(group.rows)
+            rows = group.rows
+            return self.conflicts_in(rows), self.duplicates.crosses(rows), len(rows)
 
         return tuple(sorted(self.duplicates.groups, key=weight, reverse=True))
 
@@ -147,8 +159,8 @@ class Exploration:
         counts = dict(zip(self.parts, self.counts[:, number].tolist(), strict=True))
         document = {"name": look.name, "images": look.count, "splits": counts, "ink": look.ink}
         document["mean"] = float(look.mean.mean())
-        for kind in ("typical", "unusual", "random"):
-            document[kind] = [self._image(row) for row in getattr(look, kind).tolist()]
+        for kind, rows in look.examples.items():
+            document[kind] = [self._image(row) for row in rows.tolist()]
         return document
 
     def _image(self, row: int) -> dict[str, Any]:
@@ -199,10 +211,11 @@ def _join(parts: dict[str, ImageDataset]) -> ImageDataset:
         return first
     for part in rest:
         if (part.image_shape, part.class_names) != (first.image_shape, first.class_names):
+            found = (
+                f"{first.name}: {' and '.join(parts)} differ in the size of their images or in their classes"
+            )
             raise DataError(
-                f"{first.name}: {' and '.join(parts)} differ in the size of their images or in their classes",
-                expected="one size and the same classes",
-                remedy="look at one with --split",
+                found, expected="one size and the same classes", remedy="look at one with --split"
             )
     images, labels = (
         np.concatenate([getattr(part, key) for part in parts.values()]) for key in ("images", "labels")
@@ -214,34 +227,26 @@ def _join(parts: dict[str, ImageDataset]) -> ImageDataset:
 
 def _look_at(dataset: ImageDataset, label: int, examples: int, rng: np.random.Generator) -> ClassLook:
     members = np.flatnonzero(dataset.labels == label)
-    images = dataset.images[members]
-    mean, spread, ink = _moments(images)
-    order = members[np.argsort(-_likeness_to(mean, images), kind="stable")]
-    shown = (len(members) + 1) // 2
-    return ClassLook(
-        name=dataset.class_names[label],
-        count=len(members),
-        ink=ink,
-        mean=mean,
-        spread=spread,
-        typical=order[: min(examples, shown)],
-        unusual=order[::-1][: min(examples, len(members) - shown)],
-        random=rng.permutation(members)[:examples],
-    )
-
-
-def _moments(images: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
-    """Mean and standard deviation of each pixel (H, W), from exact sums, and the share that is not black."""
-    shape, count = images.shape[1:], max(len(images), 1)
-    total, squares, ink = np.zeros(shape, np.int64), np.zeros(shape, np.int64), 0
-    for piece in iterate_pieces(images):
+    images, count = dataset.images[members], max(len(members), 1)
+    (total, squares), ink = np.zeros((2, *dataset.image_shape), np.int64), 0
+    for piece in iterate_pieces(images):  # sums in whole numbers are exact
         values = piece.astype(np.uint32)
         total += values.sum(axis=0, dtype=np.int64)
         squares += (values * values).sum(axis=0, dtype=np.int64)
         ink += int(np.count_nonzero(piece))
     mean = total / count
-    spread = np.sqrt(np.maximum(squares / count - mean**2, 0))
-    return mean, spread, ink / (count * mean.size)
+    order = members[np.argsort(-_likeness_to(mean, images), kind="stable")]
+    shown = (len(members) + 1) // 2
+    return ClassLook(
+        name=dataset.class_names[label],
+        count=len(members),
+        ink=ink / (count * mean.size),
+        mean=mean,
+        spread=np.sqrt(np.maximum(squares / count - mean**2, 0)),
+        typical=order[: min(examples, shown)],
+        unusual=order[::-1][: min(examples, len(members) - shown)],
+        random=rng.permutation(members)[:examples],
+    )
 
 
 def _likeness_to(mean: np.ndarray, images: np.ndarray) -> np.ndarray:
@@ -270,6 +275,24 @@ class Record:
     image: np.ndarray
     file: str = ""
 
+    @classmethod
+    def of(cls, dataset: ImageDataset, row: int, split: str, index: int) -> Record:
+        """Row of a data set that is the image `index` of its part `split`."""
+        image, label = dataset[row]
+        file = dataset.files[row] if dataset.files else ""
+        return cls(dataset.name, split, index, dataset.class_names[label], np.asarray(image), file)
+
+    @classmethod
+    def find(cls, parts: Mapping[str, ImageDataset], number: int) -> Record:
+        """Image `number` of all parts, one after the other. Raises UsageError where there are not so many."""
+        row = number
+        for split, part in parts.items():
+            if 0 <= row < len(part):
+                return cls.of(part, row, split, row)
+            row -= len(part)
+        count = sum(map(len, parts.values()))
+        raise UsageError(f"image {number} of {count:,}", expected=f"0 to {count - 1}")
+
     @property
     def title(self) -> str:
         return f"{self.dataset} ({self.split}), {self.file or f'image {self.index}'}"
@@ -279,16 +302,3 @@ class Record:
         if self.file:
             known["file"] = self.file
         return known | {"image_shape": list(self.image.shape), "pixels": self.image.tolist()}
-
-
-def get_record(parts: Mapping[str, ImageDataset], number: int) -> Record:
-    """Image `number` of all parts, one after the other. Raises UsageError where there are not so many."""
-    row = number
-    for split, part in parts.items():
-        if 0 <= row < len(part):
-            image, label = part[row]
-            file = part.files[row] if part.files else ""
-            return Record(part.name, split, row, part.class_names[label], np.asarray(image), file)
-        row -= len(part)
-    count = sum(map(len, parts.values()))
-    raise UsageError(f"image {number} of {count:,}", expected=f"0 to {count - 1}")

@@ -1,9 +1,11 @@
-"""A model written in any of the forms that other programs load, checked, never overwriting other files."""
+"""A model in any of the forms that other programs load: written over no other file, checked; and its card."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -11,23 +13,55 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from tenfold.classifier import Classifier
+from tenfold.engines.create import split_members
 from tenfold.errors import FigureNotMetError, MissingDependencyError, ModelError, UsageError, nearest
-from tenfold.export.card import CARD_MARK, write_card
 from tenfold.export.onnx_file import export_onnx, import_onnx
 from tenfold.export.web import export_web
-from tenfold.files import LOCK, claim_place, fill_folder, is_part, replace_file
+from tenfold.files import LOCK, claim_place, fill_folder, is_part, replace_file, shown_path, write_text
 from tenfold.numerics import log_softmax
 from tenfold.pictures.lines import HEIGHT
-from tenfold.reader.line_reader import AnyModel, LineReader
+from tenfold.reader.decode import CHARACTERS, OUTPUTS
+from tenfold.reader.line_reader import AnyModel, LineReader, load_model
+from tenfold.version import __version__
 
-__all__ = ["Exported", "Source", "check_images", "check_strips", "export_as"]
-
-# Whether an exported file answers as the model that it was made of.
+__all__ = ["Source", "export_as"]
 
 MOST_DIFFERENCE = 1e-3  # of a probability
+_CHECKED = 1000  # images that what was written is asked about
 _WIDTHS = (16, 64, 256, 1024)  # pixels of the strips that a line reader is asked about
+_ENDINGS = {"onnx": ".onnx", "safetensors": "-safetensors", "web": "-web", "card": ".md"}
+CARD_MARK = "<!-- model card by tenfold -->"
+_HTML = re.compile(r"<(?=[A-Za-z/!?])")
 
 Images = np.ndarray | Sequence[np.ndarray]  # uint8 (N, H, W), or of a line reader several such, of any widths
+Ask = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]  # -> probabilities (N, ..., K), of no class (N,)
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """What is exported: a model and its name. saved: the folder it is loaded from.
+
+    images: what was written is asked about them, the first thousand, or made-up ones; kind: what they are.
+    data: of a run's environment.json, what it was trained on. figures: of `Evaluation.to_dict()`. told: a
+    card that the model came with, to be kept.
+    """
+
+    model: AnyModel
+    name: str
+    saved: str = ""
+    images: Images | None = None
+    kind: str = ""
+    data: Mapping[str, Any] | None = None
+    figures: Mapping[str, Any] | None = None
+    told: str = ""
+
+    def asked(self) -> tuple[Images, str]:
+        """What an exported file is asked about, and what that is."""
+        if self.images is not None:
+            return self.images[:_CHECKED], self.kind
+        if isinstance(self.model, LineReader):
+            return check_strips(), "made-up strips"
+        return check_images(self.model.card.image_shape), "made-up images"
 
 
 @dataclass(frozen=True)
@@ -41,8 +75,8 @@ class Agreement:
     difference: float
     differing: int
 
-    def require(self) -> None:
-        """Raises FigureNotMetError where probabilities or answers are too far apart."""
+    def require(self) -> Agreement:
+        """Itself. Raises FigureNotMetError where probabilities or answers are too far apart."""
         if self.difference > MOST_DIFFERENCE or self.differing:
             raise FigureNotMetError(
                 f"the exported file answers {self.differing} of {self.images:,} {self.kind} otherwise, "
@@ -50,97 +84,7 @@ class Agreement:
                 expected=f"the same answers, and probabilities within {MOST_DIFFERENCE:g}",
                 remedy="please report it with its recipe",
             )
-
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
-
-def check_images(shape: tuple[int, int], count: int = 1000) -> np.ndarray:
-    """uint8 (count, H, W), always the same: soft blobs on black, and every tenth pure noise."""
-    rng = np.random.default_rng(0)
-    noise = rng.standard_normal((count, *shape), dtype=np.float32)
-    soft = gaussian_filter(noise, (0, 2, 2))
-    soft /= np.maximum(soft.std(axis=(1, 2), keepdims=True), 1e-6)
-    images = np.clip(255 * (soft - 0.5), 0, 255)
-    images[::10] = rng.integers(0, 256, images[::10].shape)
-    return images.astype(np.uint8)
-
-
-def check_strips(count: int = 8) -> list[np.ndarray]:
-    """uint8 (count, 32, W) each, of several widths: soft blobs on the grey of paper."""
-    return [128 - check_images((HEIGHT, width), count) // 2 for width in _WIDTHS]
-
-
-def compare_onnx(model: AnyModel, path: Path, images: Images, kind: str) -> Agreement:
-    """Runs an ONNX file in ONNX Runtime on what `model` takes. Raises MissingDependencyError."""
-    try:
-        import onnxruntime
-    except ImportError as error:
-        purpose = "checking an ONNX file"
-        raise MissingDependencyError("onnxruntime", extra="onnx", purpose=purpose) from error
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    if isinstance(model, LineReader):
-        return _compare_strips(model, lambda strips: session.run(None, {"strips": strips})[0], images, kind)
-    names = [output.name for output in session.get_outputs()]
-    found = dict(zip(names, session.run(None, {"images": images}), strict=True))
-    none = found.get("none", np.zeros(len(images), np.float32))
-    return _compare(model, (found["probabilities"], none), images, kind)
-
-
-def compare_saved(model: AnyModel, folder: Path, images: Images, kind: str) -> Agreement:
-    """Loads what `save` wrote and asks it. Raises ModelError."""
-    engine = model.engine.name
-    if isinstance(model, LineReader):
-        saved = LineReader.load(folder, engine=engine)
-        return _compare_strips(model, lambda strips: _logs(saved, strips), images, kind)
-    return _compare(model, Classifier.load(folder, engine=engine).judge(np.asarray(images)), images, kind)
-
-
-def _logs(reader: LineReader, strips: np.ndarray) -> np.ndarray:
-    return log_softmax(reader.engine.logits(strips) / np.float32(reader.card.temperature))
-
-
-def _compare_strips(
-    reader: LineReader, ask: Callable[[np.ndarray], np.ndarray], images: Images, kind: str
-) -> Agreement:
-    """ask: uint8 (N, 32, W) -> log-probabilities (N, T, 21)."""
-    difference, differing = 0.0, 0
-    for strips in images:
-        found, logs = ask(strips), _logs(reader, strips)
-        if found.shape != logs.shape:
-            raise ModelError(f"the exported file answers {found.shape}", expected=f"{logs.shape}")
-        difference = max(difference, float(np.abs(np.exp(found) - np.exp(logs)).max()))
-        differing += int((found.argmax(axis=2) != logs.argmax(axis=2)).any(axis=1).sum())
-    return Agreement(sum(map(len, images)), kind, difference, differing)
-
-
-def _compare(
-    classifier: Classifier, found: tuple[np.ndarray, np.ndarray], images: Images, kind: str
-) -> Agreement:
-    probs, none = classifier.judge(np.asarray(images))
-    if found[0].shape != probs.shape:
-        raise ModelError(f"the exported file answers {found[0].shape}", expected=f"{probs.shape}")
-    most = classifier.card.most_none
-    differing = (found[0].argmax(axis=1) != probs.argmax(axis=1)) | ((found[1] > most) != (none > most))
-    difference = max(np.abs(found[0] - probs).max(initial=0), np.abs(found[1] - none).max(initial=0))
-    return Agreement(len(images), kind, float(difference), int(differing.sum()))
-
-
-@dataclass(frozen=True, eq=False)
-class Source:
-    """What is exported: a model, its name, and what is known of it (see `write_card`).
-
-    images: what was written is asked about them; kind: what they are, in words.
-    """
-
-    model: AnyModel
-    name: str
-    saved: str
-    images: Images
-    kind: str
-    data: Mapping[str, Any] | None = None
-    figures: Mapping[str, Any] | None = None
-    told: str = ""
+        return self
 
 
 @dataclass(frozen=True)
@@ -150,20 +94,12 @@ class Exported:
 
     form: str
     path: Path
-    files: Mapping[str, int] = field(default_factory=dict)
-    agreement: Agreement | None = None
+    files: Mapping[str, int]
+    agreement: Agreement | None
 
     def to_dict(self) -> dict[str, Any]:
-        agreement = self.agreement.to_dict() if self.agreement else None
+        agreement = asdict(self.agreement) if self.agreement else None
         return {"to": self.form, "path": str(self.path), "files": dict(self.files), "check": agreement}
-
-
-_ENDINGS = {"onnx": ".onnx", "safetensors": "-safetensors", "web": "-web", "card": ".md"}
-
-
-def default_place(name: str, form: str) -> Path:
-    """In the working folder: reader.onnx, reader-safetensors, reader-web, reader.md."""
-    return Path(name + _ENDINGS[form])
 
 
 def export_as(source: Source, form: str, path: str | Path | None = None) -> Exported:
@@ -178,14 +114,16 @@ def export_as(source: Source, form: str, path: str | Path | None = None) -> Expo
     target = default_place(source.name, form) if path is None else Path(path)
     with claim_place(target):
         agreement = FORMS[form](source, target)
-    files = (
-        [target]
-        if target.is_file()
-        else sorted(each for each in target.rglob("*") if each.is_file() and not is_part(each))
-    )
-    sizes = {(each.name if target.is_file() else each.relative_to(target).as_posix()): each.stat().st_size
-             for each in files}  # fmt: skip
+    if target.is_file():
+        return Exported(form, target, {target.name: target.stat().st_size}, agreement)
+    files = sorted(each for each in target.rglob("*") if each.is_file() and not is_part(each))
+    sizes = {each.relative_to(target).as_posix(): each.stat().st_size for each in files}
     return Exported(form, target, sizes, agreement)
+
+
+def default_place(name: str, form: str) -> Path:
+    """In the working folder: reader.onnx, reader-safetensors, reader-web, reader.md."""
+    return Path(name + _ENDINGS[form])
 
 
 def _to_onnx(source: Source, target: Path) -> Agreement:
@@ -193,18 +131,14 @@ def _to_onnx(source: Source, target: Path) -> Agreement:
     _refuse_taken(target, ours=_is_our_onnx)
     with replace_file(target) as beside:
         export_onnx(source.model, beside)
-        agreement = compare_onnx(source.model, beside, source.images, source.kind)
-        agreement.require()
-    return agreement
+        return compare_onnx(source.model, beside, *source.asked()).require()
 
 
 def _to_safetensors(source: Source, target: Path) -> Agreement:
     _refuse_taken(target, ours=_is_our_model, folder=True)
     with fill_folder(target, add=True) as beside:
         source.model.save(beside)
-        agreement = compare_saved(source.model, beside, source.images, source.kind)
-        agreement.require()
-    return agreement
+        return compare_saved(source.model, beside, *source.asked()).require()
 
 
 def _to_web(source: Source, target: Path) -> None:
@@ -212,16 +146,8 @@ def _to_web(source: Source, target: Path) -> None:
 
 
 def _to_card(source: Source, target: Path) -> None:
-    _refuse_taken(target, ours=_is_our_card)
-    write_card(
-        source.model,
-        target,
-        name=source.name,
-        saved=source.saved,
-        data=source.data,
-        figures=source.figures,
-        told=source.told,
-    )
+    _refuse_taken(target, ours=lambda path: CARD_MARK in path.read_text(encoding="utf-8", errors="replace"))
+    write_card(source, target)
 
 
 FORMS: dict[str, Callable[[Source, Path], Agreement | None]] = {
@@ -254,5 +180,126 @@ def _is_our_model(folder: Path) -> bool:
     return names <= {"model.safetensors", "model.json", LOCK}
 
 
-def _is_our_card(path: Path) -> bool:
-    return CARD_MARK in path.read_text(encoding="utf-8", errors="replace")
+def check_images(shape: tuple[int, int], count: int = _CHECKED) -> np.ndarray:
+    """uint8 (count, H, W), always the same: soft blobs on black, and every tenth pure noise."""
+    rng = np.random.default_rng(0)
+    noise = rng.standard_normal((count, *shape), dtype=np.float32)
+    soft = gaussian_filter(noise, (0, 2, 2))
+    soft /= np.maximum(soft.std(axis=(1, 2), keepdims=True), 1e-6)
+    images = np.clip(255 * (soft - 0.5), 0, 255)
+    images[::10] = rng.integers(0, 256, images[::10].shape)
+    return images.astype(np.uint8)
+
+
+def check_strips(count: int = 8) -> list[np.ndarray]:
+    """uint8 (count, 32, W) each, of several widths: soft blobs on the grey of paper."""
+    return [128 - check_images((HEIGHT, width), count) // 2 for width in _WIDTHS]
+
+
+def compare_onnx(model: AnyModel, path: Path, images: Images, kind: str) -> Agreement:
+    """Runs an ONNX file in ONNX Runtime on what `model` takes. Raises MissingDependencyError."""
+    try:
+        import onnxruntime
+    except ImportError as error:
+        purpose = "checking an ONNX file"
+        raise MissingDependencyError("onnxruntime", extra="onnx", purpose=purpose) from error
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    (given,), names = session.get_inputs(), [output.name for output in session.get_outputs()]
+
+    def ask(batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        found = dict(zip(names, session.run(None, {given.name: batch}), strict=True))
+        none = found.get("none", np.zeros(len(batch), np.float32))
+        return (np.exp(found["log_probabilities"]) if len(found) == 1 else found["probabilities"]), none
+
+    return _compare(model, ask, images, kind)
+
+
+def compare_saved(model: AnyModel, folder: Path, images: Images, kind: str) -> Agreement:
+    """Loads what `save` wrote and asks it. Raises ModelError."""
+    return _compare(model, _ask(load_model(folder, engine=model.engine.name)), images, kind)
+
+
+def _ask(model: AnyModel) -> Ask:
+    if isinstance(model, Classifier):
+        return model.judge
+    reader: LineReader = model
+
+    def read(strips: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        logs = log_softmax(reader.engine.logits(strips) / np.float32(reader.card.temperature))
+        return np.exp(logs), np.zeros(len(strips), np.float32)
+
+    return read
+
+
+def _compare(model: AnyModel, ask: Ask, images: Images, kind: str) -> Agreement:
+    most = model.card.most_none if isinstance(model, Classifier) else 1.0
+    difference, differing, batches = 0.0, 0, [images] if isinstance(images, np.ndarray) else images
+    for batch in batches:
+        (probs, none), (found, found_none) = _ask(model)(batch), ask(batch)
+        if found.shape != probs.shape:
+            raise ModelError(f"the exported file answers {found.shape}", expected=f"{probs.shape}")
+        unlike = (found.argmax(axis=-1) != probs.argmax(axis=-1)).reshape(len(batch), -1).any(axis=1)
+        differing += int((unlike | ((found_none > most) != (none > most))).sum())
+        far = max(np.abs(found - probs).max(initial=0), np.abs(found_none - none).max(initial=0))
+        difference = max(difference, float(far))
+    return Agreement(sum(map(len, batches)), kind, difference, differing)
+
+
+def write_card(source: Source, path: Path) -> Path:
+    """Writes a card in Markdown (Mitchell et al. 2019): what a model is, learned, is worth, and cannot do;
+    returns its path. How to load the model is added to a card that it came with."""
+    model, classifies = source.model, isinstance(source.model, Classifier)
+    saved = re.sub(r"[`\s]+", " ", shown_path(source.saved)) if source.saved else ""
+    members = split_members(model.engine.weights())
+    context = {
+        "card": model.card,
+        "source": source,
+        "saved": saved or (f"{source.name}-safetensors" if classifies else ""),
+        "version": __version__,
+        "members": len(members),
+        "parameters": len(members) * model.network.parameter_count,
+        "convolutional": any(layer.spec.kind == "conv" for layer in model.network.layers),
+        "mistake": _frequent_mistake(source.figures) if source.figures else (0,),
+        "characters": CHARACTERS,
+        "height": HEIGHT,
+        "outputs": OUTPUTS,
+    }
+    kind = "" if classifies else "reader_"
+    if told := _HTML.sub("&lt;", source.told.replace(CARD_MARK, "")):
+        text = f"{told.rstrip()}\n\n{_render(f'{kind}loading.md.j2', context)}"
+    else:
+        text = _render("card.md.j2" if classifies else "reader.md.j2", context)
+    write_text(path, f"{text.rstrip()}\n\n{CARD_MARK}\n")
+    return path
+
+
+def _frequent_mistake(figures: Mapping[str, Any]) -> tuple[int, str, str]:
+    """How often it happened, the right class, and the answer; (0, "", "") without a mistake."""
+    names, counts = figures["class_names"], figures["confusion"]
+    pairs = permutations(range(len(names)), 2)
+    return max(((counts[i][j], names[i], names[j]) for i, j in pairs), default=(0, "", ""))
+
+
+def _render(template: str, context: Mapping[str, Any]) -> str:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("tenfold.export", "templates"),
+        autoescape=False,  # Markdown, in which quotes stand for themselves
+        finalize=_without_html,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"percent": lambda share: f"{100 * share:.2f} %", "cell": _cell}
+    return environment.get_template(template).render(context)
+
+
+def _without_html(value: Any) -> Any:
+    """Names and titles are text: a page that shows the Markdown runs none of them."""
+    return value.replace("&", "&amp;").replace("<", "&lt;") if isinstance(value, str) else value
+
+
+def _cell(text: str) -> str:
+    """Text that ends neither a table's cell nor its row, and is not a link, picture or code."""
+    return re.sub(r"([|\[`])", r"\\\1", " ".join(str(text).split()))

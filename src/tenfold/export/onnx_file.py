@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from math import log
 from pathlib import Path
 from types import ModuleType
@@ -14,20 +14,24 @@ import numpy as np
 
 from tenfold.arguments import checked
 from tenfold.classifier import Classifier, ModelCard
-from tenfold.engines.ensemble import MOVES, split_members
+from tenfold.engines.create import split_members
 from tenfold.errors import MissingDependencyError, UsageError
 from tenfold.files import replace_file
+from tenfold.networks.engine import MOVES
 from tenfold.networks.shapes import Layer, Network
 from tenfold.numpy_engine.layers import scale_and_shift
 from tenfold.numpy_engine.runtime.answers import fold_network
 from tenfold.pictures.lines import HEIGHT
-from tenfold.reader.alphabet import CHARACTERS, OUTPUTS
+from tenfold.reader.decode import CHARACTERS, OUTPUTS
 from tenfold.reader.line_reader import AnyModel, LineReader
 from tenfold.version import __version__
 
 __all__ = ["export_onnx"]
 
-# A Network and its weights -> the nodes and numbers of an ONNX graph, channels first as in PyTorch.
+_OPSET, _IR_VERSION = 17, 8  # what ONNX Runtime 1.18 and much older ones read
+
+Values = Mapping[str, np.ndarray]
+Adder = Callable[["Graph", Layer, Values, str], str]  # a layer's nodes, fed by a value -> what they answer
 
 
 def import_onnx() -> ModuleType:
@@ -42,7 +46,7 @@ def import_onnx() -> ModuleType:
 
 
 class Graph:
-    """Nodes and constants (initializers) in the order in which they are added.
+    """Nodes and constants (initializers) in the order in which they are added, channels first as in PyTorch.
 
     A value is named after its operator and counted (Relu1, Relu2, ...), unless a name is given.
     prefix: stands before the names of constants that are added. any_width: pictures may have any width
@@ -70,11 +74,24 @@ class Graph:
         self.constants[self.prefix + name] = np.asarray(value, dtype)
         return self.prefix + name
 
-    def initializers(self) -> list[Any]:
-        return [self.onnx.numpy_helper.from_array(value, name) for name, value in self.constants.items()]
+    def to_model(self, inputs: list[Any], outputs: list[Any], **metadata: Any) -> Any:
+        """inputs, outputs: as `describe` gives them."""
+        helper, to_array = self.onnx.helper, self.onnx.numpy_helper.from_array
+        constants = [to_array(value, name) for name, value in self.constants.items()]
+        model = helper.make_model(
+            helper.make_graph(self.nodes, "tenfold", inputs, outputs, constants),
+            opset_imports=[helper.make_opsetid("", _OPSET)],
+            ir_version=_IR_VERSION,
+            producer_name="tenfold",
+            producer_version=__version__,
+        )
+        told = metadata | {"tenfold_version": __version__}
+        helper.set_model_props(model, {key: str(value) for key, value in told.items()})
+        return model
 
-
-Values = Mapping[str, np.ndarray]
+    def describe(self, name: str, kind: str, shape: Sequence[int | str]) -> Any:
+        """What the graph takes or gives under a name. kind: "UINT8" or "FLOAT"."""
+        return self.onnx.helper.make_tensor_value_info(name, getattr(self.onnx.TensorProto, kind), shape)
 
 
 def add_layers(graph: Graph, layers: tuple[Layer, ...], values: Values, inputs: str) -> str:
@@ -82,10 +99,6 @@ def add_layers(graph: Graph, layers: tuple[Layer, ...], values: Values, inputs: 
     for layer in layers:
         inputs = _ADDERS[layer.spec.kind](graph, layer, values, inputs)
     return inputs
-
-
-def _linear(graph: Graph, layer: Layer, values: Values, inputs: str) -> str:
-    return graph.add("Gemm", inputs, *_parameters(graph, layer, values), transB=1)
 
 
 def _conv(graph: Graph, layer: Layer, values: Values, inputs: str) -> str:
@@ -109,12 +122,9 @@ def _batch_norm(graph: Graph, layer: Layer, values: Values, inputs: str) -> str:
     return graph.add("Add", scaled, graph.constant(f"{name}.shift", shift.reshape(shape)))
 
 
-def _pool(operator: str) -> Callable[[Graph, Layer, Values, str], str]:
-    return lambda graph, layer, _, inputs: graph.add(operator, inputs, **_window(layer))
-
-
-def _plain(operator: str) -> Callable[[Graph, Layer, Values, str], str]:
-    return lambda graph, _, __, inputs: graph.add(operator, inputs)
+def _single(operator: str, *, windowed: bool = False) -> Adder:
+    """A layer that is one operator."""
+    return lambda graph, layer, _, inputs: graph.add(operator, inputs, **_window(layer) if windowed else {})
 
 
 def _pixel_unshuffle(graph: Graph, layer: Layer, _: Values, inputs: str) -> str:
@@ -139,28 +149,24 @@ def _columns(graph: Graph, layer: Layer, _: Values, inputs: str) -> str:
     return graph.add("Reshape", turned, graph.constant(f"{name}.shape", shape, np.int64))
 
 
-def _residual(graph: Graph, layer: Layer, values: Values, inputs: str) -> str:
-    return graph.add("Add", inputs, add_layers(graph, layer.inner, values, inputs))
-
-
-_ADDERS: dict[str, Callable[[Graph, Layer, Values, str], str]] = {
-    "flatten": _plain("Flatten"),
-    "linear": _linear,
-    "relu": _plain("Relu"),
-    "sigmoid": _plain("Sigmoid"),
-    "tanh": _plain("Tanh"),
+_ADDERS: dict[str, Adder] = {
+    "flatten": _single("Flatten"),
+    "linear": lambda graph, layer, values, inputs: graph.add(
+        "Gemm", inputs, *_parameters(graph, layer, values), transB=1
+    ),
+    "relu": _single("Relu"),
+    "sigmoid": _single("Sigmoid"),
+    "tanh": _single("Tanh"),
     "conv": _conv,
     "batch-norm": _batch_norm,
-    "max-pool": _pool("MaxPool"),
-    "average-pool": _pool("AveragePool"),
+    "max-pool": _single("MaxPool", windowed=True),
+    "average-pool": _single("AveragePool", windowed=True),
     "pixel-unshuffle": _pixel_unshuffle,
     "columns": _columns,
-    "residual": _residual,
+    "residual": lambda graph, layer, values, inputs: graph.add(
+        "Add", inputs, add_layers(graph, layer.inner, values, inputs)
+    ),
 }
-
-
-# What ONNX Runtime 1.18 and much older ones read.
-_OPSET, _IR_VERSION = 17, 8
 
 
 @checked
@@ -190,10 +196,20 @@ def _build_model(classifier: Classifier) -> Any:
     graph = Graph()
     members = split_members(classifier.engine.weights())
     scaled = _add_scaling(graph, "images", card.mean, card.std, card)
-    answers = _add_members(graph, classifier.network, members, scaled)
-    outputs = _add_mean(graph, card, answers)
-    _add_answers(graph, card, _restore_columns(graph, card, outputs))
-    return _to_model(graph, _ends(graph, card), _metadata(card))
+    outputs = _add_mean(graph, card, _add_members(graph, classifier.network, members, scaled))
+    if shift := card.recipe.loss.label_shift:  # column c again that of class c
+        columns = (np.arange(card.outputs) + shift) % card.outputs
+        outputs = graph.add("Gather", outputs, graph.constant("columns", columns, np.int64), axis=1)
+    _add_answers(graph, card, outputs)
+    each: list[int | str] = ["N", len(card.class_names)]
+    answers = [graph.describe(name, "FLOAT", each) for name in ("probabilities", "logits")]
+    answers += [graph.describe("none", "FLOAT", ["N"])] if card.rejects else []
+    images = graph.describe("images", "UINT8", ["N", *card.image_shape])
+    names = json.dumps(card.class_names, ensure_ascii=False)
+    return graph.to_model(
+        [images], answers, class_names=names, recipe=card.recipe.name,
+        least_confidence=card.least_confidence, most_none=card.most_none,
+    )  # fmt: skip
 
 
 def _build_reader(reader: LineReader) -> Any:
@@ -203,30 +219,12 @@ def _build_reader(reader: LineReader) -> Any:
     (logits,) = _add_members(graph, reader.network, [reader.engine.weights()], scaled)
     divided = graph.add("Div", logits, graph.constant("temperature", card.temperature))
     graph.add("LogSoftmax", divided, axis=2, name="log_probabilities")
-    kinds, info = graph.onnx.TensorProto, graph.onnx.helper.make_tensor_value_info
-    strips = info("strips", kinds.UINT8, ["N", HEIGHT, "W"])
-    answers = info("log_probabilities", kinds.FLOAT, ["N", "T", OUTPUTS])
-    metadata = {
-        "characters": CHARACTERS,
-        "height": str(HEIGHT),
-        "least_confidence": str(card.least_confidence),
-        "recipe": card.recipe.name,
-        "tenfold_version": __version__,
-    }
-    return _to_model(graph, ([strips], [answers]), metadata)
-
-
-def _to_model(graph: Graph, ends: tuple[list[Any], list[Any]], metadata: dict[str, str]) -> Any:
-    helper = graph.onnx.helper
-    model = helper.make_model(
-        helper.make_graph(graph.nodes, "tenfold", *ends, graph.initializers()),
-        opset_imports=[helper.make_opsetid("", _OPSET)],
-        ir_version=_IR_VERSION,
-        producer_name="tenfold",
-        producer_version=__version__,
-    )
-    helper.set_model_props(model, metadata)
-    return model
+    strips = graph.describe("strips", "UINT8", ["N", HEIGHT, "W"])
+    answers = graph.describe("log_probabilities", "FLOAT", ["N", "T", OUTPUTS])
+    return graph.to_model(
+        [strips], [answers], characters=CHARACTERS, height=HEIGHT, recipe=card.recipe.name,
+        least_confidence=card.least_confidence,
+    )  # fmt: skip
 
 
 def _add_scaling(graph: Graph, pixels: str, mean: float, std: float, card: ModelCard | None = None) -> str:
@@ -278,15 +276,6 @@ def _add_mean(graph: Graph, card: ModelCard, answers: list[str]) -> str:
     return graph.add("Sub", total, graph.constant("answers.count", log(count)))
 
 
-def _restore_columns(graph: Graph, card: ModelCard, outputs: str) -> str:
-    """Column c again that of class c, where the loss had it moved (LossSettings.label_shift)."""
-    shift = card.recipe.loss.label_shift
-    if not shift:
-        return outputs
-    columns = (np.arange(card.outputs) + shift) % card.outputs
-    return graph.add("Gather", outputs, graph.constant("columns", columns, np.int64), axis=1)
-
-
 def _add_answers(graph: Graph, card: ModelCard, outputs: str) -> None:
     """outputs (N, K, or K + 1 where the last is "none of them") -> the graph's outputs."""
     temperature = graph.constant("temperature", card.temperature)
@@ -298,22 +287,3 @@ def _add_answers(graph: Graph, card: ModelCard, outputs: str) -> None:
         outputs = graph.add("Gather", outputs, graph.constant("classes", classes, np.int64), axis=1)
     logits = graph.add("Identity", outputs, name="logits")
     graph.add("Softmax", graph.add("Div", logits, temperature), axis=1, name="probabilities")
-
-
-def _ends(graph: Graph, card: ModelCard) -> tuple[list[Any], list[Any]]:
-    """What the graph takes and gives, with types and shapes."""
-    kinds, info = graph.onnx.TensorProto, graph.onnx.helper.make_tensor_value_info
-    classes = len(card.class_names)
-    images = info("images", kinds.UINT8, ["N", *card.image_shape])
-    answers = [info(name, kinds.FLOAT, ["N", classes]) for name in ("probabilities", "logits")]
-    return [images], answers + ([info("none", kinds.FLOAT, ["N"])] if card.rejects else [])
-
-
-def _metadata(card: ModelCard) -> dict[str, str]:
-    return {
-        "class_names": json.dumps(card.class_names, ensure_ascii=False),
-        "tenfold_version": __version__,
-        "recipe": card.recipe.name,
-        "least_confidence": str(card.least_confidence),
-        "most_none": str(card.most_none),
-    }

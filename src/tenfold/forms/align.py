@@ -7,7 +7,7 @@ H(x + bend(x)) on the photo.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -16,6 +16,7 @@ from scipy import fft, ndimage
 
 _BLUR = 1.2  # pixels of a level
 _PALE = 0.02  # ink of a pixel: what is less is the paper's grain
+_DARKEST = 40  # grey level of paper, at least
 _DEGREE = 3  # of the bend, in x and in y
 _STIFF = (1e-3, 1e-2)  # how strongly the homography and the bend are held back in a step
 _TOLD = 0.05  # of the steepest slope: pixels with less say nothing
@@ -28,12 +29,7 @@ class Warp:
     """matrix: float (3, 3). bend: float (2, 16), of x and of y, for products of Legendre polynomials."""
 
     matrix: np.ndarray
-    bend: np.ndarray
-
-    @classmethod
-    def flat(cls, matrix: np.ndarray) -> Warp:
-        """Without a bend."""
-        return cls(matrix, np.zeros((2, (_DEGREE + 1) ** 2)))
+    bend: np.ndarray = field(default_factory=lambda: np.zeros((2, (_DEGREE + 1) ** 2)))
 
     def apply(self, points: np.ndarray) -> np.ndarray:
         """float (N, 2) -> float (N, 2)."""
@@ -130,7 +126,12 @@ def improve(level: Level, photo: np.ndarray, warp: Warp, steps: int, *, bend: bo
         move = _solve(columns, seen, counted, ink, _STIFF[bend])
         if move is None:
             break
-        warp = _bent(warp, move) if bend else _turned(warp, move)
+        if bend:
+            warp = Warp(warp.matrix, warp.bend + np.clip(move, -0.05, 0.05).reshape(2, -1))
+        else:
+            a, b, c, d, e, f, g, h = np.clip(move, -0.3, 0.3)
+            matrix = warp.matrix @ np.array([[1 + a, b, c], [d, 1 + e, f], [-g, -h, 1]])
+            warp = Warp(matrix / matrix[2, 2], warp.bend)
         if np.abs(move).max() < 2e-5:
             break
     return warp
@@ -141,8 +142,8 @@ def _solve(
 ) -> np.ndarray | None:
     """The move after which the photo's ink is `gain` times the example's, more or less; None where it is
     rather its opposite."""
-    trusted = counted
-    gain = _gain(ink, seen, counted)
+    own = ink - (ink @ counted) / counted.sum()
+    gain = float((own * counted) @ seen / ((own * counted) @ own + 1e-9))
     departure = np.abs(seen - seen.mean() - gain * (ink - ink.mean()))
     usual = float(departure @ counted / counted.sum()) + 1e-6
     trusted = counted / (1 + (departure / (_ROBUST * usual)) ** 2)
@@ -154,29 +155,12 @@ def _solve(
     return -found[:-2] / found[-2] if found[-2] > 0.05 * max(gain, 1e-3) and gain > 0 else None
 
 
-def _gain(ink: np.ndarray, seen: np.ndarray, counted: np.ndarray) -> float:
-    own = ink - (ink @ counted) / counted.sum()
-    return float((own * counted) @ seen / ((own * counted) @ own + 1e-9))
-
-
-def _turned(warp: Warp, move: np.ndarray) -> Warp:
-    a, b, c, d, e, f, g, h = np.clip(move, -0.3, 0.3)
-    matrix = warp.matrix @ np.array([[1 + a, b, c], [d, 1 + e, f], [-g, -h, 1]])
-    return Warp(matrix / matrix[2, 2], warp.bend)
-
-
-def _bent(warp: Warp, move: np.ndarray) -> Warp:
-    return Warp(warp.matrix, warp.bend + np.clip(move, -0.05, 0.05).reshape(2, -1))
-
-
 def _bends(points: np.ndarray) -> np.ndarray:
     """float (N, 16): products of the Legendre polynomials of x and of y, up to the third."""
-    x, y = (_legendre(np.clip(points[:, i], -1.1, 1.1)) for i in (0, 1))
-    return (x[:, :, None] * y[:, None, :]).reshape(len(points), -1)
-
-
-def _legendre(x: np.ndarray) -> np.ndarray:
-    return np.stack([np.ones_like(x), x, (3 * x * x - 1) / 2, (5 * x * x - 3) * x / 2], axis=1)
+    x = np.clip(points, -1.1, 1.1)
+    terms = np.stack([np.ones_like(x), x, (3 * x * x - 1) / 2, (5 * x * x - 3) * x / 2], axis=1)
+    across, down = terms[:, :, 0], terms[:, :, 1]
+    return (across[:, :, None] * down[:, None, :]).reshape(len(points), -1)
 
 
 def likeness(level: Level, photo: np.ndarray, warp: Warp) -> float:
@@ -252,3 +236,10 @@ def between_corners(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     except np.linalg.LinAlgError:
         return np.eye(3)
     return np.append(found, 1.0).reshape(3, 3)
+
+
+def measure_darkness(grey: np.ndarray, window: int) -> np.ndarray:
+    """uint8 (h, w) -> float32 (h, w): how much darker than the paper around, 0 to 1. window: pixels, wider
+    than a stroke or a rule; what is wider is paper or desk."""
+    paper = ndimage.grey_closing(grey, (window, window)).astype(np.float32)
+    return (paper - grey) / np.maximum(paper, _DARKEST)

@@ -14,19 +14,18 @@ import numpy as np
 
 from tenfold.arguments import checked
 from tenfold.errors import DataError
-from tenfold.forms.crops import FieldCut, cut_field
-from tenfold.forms.propose import FieldReading, FilledForm
+from tenfold.forms.fields import FieldCut, FieldReading, FilledForm, cut_field
 from tenfold.forms.register import Registration, prepare_example, register
-from tenfold.forms.template import Check, Field, Form
-from tenfold.helpers import MOST_HELPERS, NO_ANSWER, count_cores, serve_questions
+from tenfold.forms.template import Check, Form
+from tenfold.helpers import serve_questions
 from tenfold.pictures.formats import PdfPage
 from tenfold.pictures.lines import make_strip
 from tenfold.pictures.open import Picture, open_picture, to_grey
-from tenfold.reader.alphabet import DIGITS, OTHER
 from tenfold.reader.constraint import Constraint
-from tenfold.reader.decode import Decoded, digits_of
-from tenfold.reader.line_reader import LineReader, ReaderCard
-from tenfold.reader.many import ask_or_not, check_limits
+from tenfold.reader.decode import OTHER, Decoded
+from tenfold.reader.line_reader import LineReader, build_reader
+from tenfold.reader.many import read_all
+from tenfold.reader.reading import read_line
 
 __all__ = ["read_form", "read_forms"]
 
@@ -63,7 +62,8 @@ def to_number(text: str) -> Decimal | None:
 def apply_checks(checks: Sequence[Check], candidates: Mapping[str, Candidates]) -> Verdict:
     """candidates: of each field that was read; "" of an empty one, which counts 0. Sums of which a field
     could not be read, or whose total is empty, say nothing."""
-    told = [check for check in checks if _tells(check, candidates)]
+    known = (check for check in checks if all(candidates.get(name) for name in check.names))
+    told = [check for check in known if candidates[check.total][0][0] != ""]
     texts: dict[str, tuple[str, float]] = {}
     broken: set[str] = set()
     for group in _together(told):
@@ -75,12 +75,6 @@ def apply_checks(checks: Sequence[Check], candidates: Mapping[str, Candidates]) 
         best = {name: candidates[name][0][0] for name in names}
         broken |= {name for check in group if not _holds(check, best) for name in check.names}
     return Verdict(texts, frozenset(broken))
-
-
-def _tells(check: Check, candidates: Mapping[str, Candidates]) -> bool:
-    if not all(candidates.get(name) for name in check.names):
-        return False
-    return candidates[check.total][0][0] != ""
 
 
 def _together(checks: Sequence[Check]) -> list[list[Check]]:
@@ -175,7 +169,7 @@ class FormReader:
         if cut.darkness() < _EMPTY:
             return Decoded("", (), {"": 1.0})
         strips = [make_strip(cut.view(inset)) for inset in _INSETS]
-        return self.reader.read_views(strips, constraint)[1]
+        return read_line(self.reader, strips, constraint).decoded
 
     def _describe(
         self, opened: Picture, found: Registration, cuts: list[FieldCut], decoded: list[Decoded]
@@ -184,18 +178,18 @@ class FormReader:
         candidates = dict(zip(names, map(_candidates, decoded, self.constraints), strict=True))
         verdict = apply_checks(self.form.checks, candidates)
         fields = []
-        for field, cut, each in zip(self.form.fields, cuts, decoded, strict=True):
-            text, sure, reason = self._judge(field.name, each, verdict)
-            corners = _corners(field, found, opened.scale)
-            x, y = zip(*corners, strict=True)
-            box = min(x), min(y), max(x), max(y)
-            fields.append(FieldReading(field.name, text, sure, reason, box, corners, cut.view(0.0)))
+        for own, cut, each in zip(self.form.fields, cuts, decoded, strict=True):
+            text, sure, reason = self._judge(own.name, each, verdict)
+            mapped = np.rint(found.corners(own.box) * opened.scale).astype(int)
+            box = (*mapped.min(axis=0).tolist(), *mapped.max(axis=0).tolist())
+            corners = tuple((x, y) for x, y in mapped.tolist())
+            fields.append(FieldReading(own.name, text, sure, reason, box, corners, cut.view(0.0)))
         return FilledForm(self.form.name, tuple(fields), found.score, opened)
 
     def _judge(self, name: str, decoded: Decoded, verdict: Verdict) -> tuple[str, float, str]:
         """Text, confidence and reason."""
         text, sure = (decoded.text or "").strip(OTHER), decoded.confidence
-        if not any(character in DIGITS for character in text):
+        if not decoded.digits:
             return "", sure, "unfit" if decoded.text is None or decoded.text else "empty"
         if name in verdict.texts:
             text, sure = verdict.texts[name]
@@ -210,7 +204,7 @@ def _candidates(decoded: Decoded, constraint: Constraint | None) -> Candidates:
     if decoded.text == "":
         return [("", 1.0)]
     best = decoded.text or ""
-    if OTHER in best or not digits_of(best):
+    if OTHER in best or not decoded.digits:
         return []
     found = [
         (_respell(best, digits), share) for digits, share in decoded.shares.items() if share >= _LEAST_SHARE
@@ -223,7 +217,7 @@ def _respell(best: str, digits: str) -> str:
     """Other digits with the separators of the best text, which are counted from the right."""
     left, text = list(digits), ""
     for character in reversed(best):
-        if character not in DIGITS:
+        if not character.isdecimal():
             text = character + text
         elif left:
             text = left.pop() + text
@@ -231,25 +225,10 @@ def _respell(best: str, digits: str) -> str:
 
 
 def _allows(constraint: Constraint | None, text: str) -> bool:
-    if constraint is None:
-        return bool(text)
-    state: Any = constraint.start
-    for character in text:
-        state = constraint.step(state, character)
-        if state is None:
-            return False
-    return bool(constraint.accepts(state))
+    return constraint.fits(text) if constraint else bool(text)
 
 
-def _corners(field: Field, found: Registration, scale: float) -> tuple[tuple[int, int], ...]:
-    left, top, right, bottom = field.box
-    mapped = found.map(np.array([(left, top), (right, top), (right, bottom), (left, bottom)])) * scale
-    return tuple((int(x), int(y)) for x, y in np.rint(mapped))
-
-
-@lru_cache(maxsize=4)
-def _prepared(reader: LineReader, form: Form) -> FormReader:
-    return FormReader(reader, form)
+_prepared = lru_cache(maxsize=4)(FormReader)
 
 
 @checked
@@ -284,42 +263,25 @@ def read_forms(
     reader of the PyTorch engine reads in this process, without a timeout. Raises UsageError for fewer than
     one worker, and for a wrong timeout.
     """
-    check_limits(reader, workers, timeout)
-    given = [str(path) if isinstance(path, Path) else path for path in paths]
-    return _read_all(reader, given, form, workers, timeout)
-
-
-def _read_all(
-    reader: LineReader,
-    given: Sequence[str | PdfPage],
-    form: Form,
-    workers: int | None,
-    timeout: float | None,
-) -> Generator[FilledForm | DataError]:
-    if workers is None:
-        workers = min(count_cores(), MOST_HELPERS, len(given) // _WORTH_A_PROCESS)
-    own: FormReader | None = None
-    for each, answer in ask_or_not(reader, "tenfold.forms.read", given, workers, timeout, form):
-        if answer is NO_ANSWER:
-            own = own or FormReader(reader, form)
-            yield _read(own, each)
-        else:
-            yield answer
-
-
-def _read(reader: FormReader, given: str | PdfPage) -> FilledForm | DataError:
-    try:
-        return reader.read(given, str(given)).without_picture()
-    except DataError as error:
-        return error
+    return read_all(
+        reader, paths, lambda given: _prepared(reader, form).read(given, str(given)), workers, timeout,
+        helper="tenfold.forms.read", options=form, worth=_WORTH_A_PROCESS,
+    )  # fmt: skip
 
 
 def _prepare(
     start: tuple[dict[str, Any], dict[str, Any], Form],
 ) -> Callable[[str | PdfPage], FilledForm | DataError]:
     card, weights, form = start
-    reader = FormReader(LineReader.from_weights(ReaderCard.from_dict(card, "the model"), weights), form)
-    return lambda given: _read(reader, given)
+    reader = FormReader(build_reader(card, weights), form)
+
+    def read(given: str | PdfPage) -> FilledForm | DataError:
+        try:
+            return reader.read(given, str(given)).without_picture()
+        except DataError as error:
+            return error
+
+    return read
 
 
 if __name__ == "__main__":

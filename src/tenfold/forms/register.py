@@ -25,10 +25,12 @@ from tenfold.forms.align import (
     improve,
     likeness,
     make_level,
+    measure_darkness,
     sample,
     search_starts,
     shrink_ink,
 )
+from tenfold.forms.template import Share
 from tenfold.pictures.open import to_grey
 
 # Where sheets of paper may lie in a picture, by their edges: quadrilaterals of long straight lines.
@@ -57,20 +59,15 @@ def find_quadrilaterals(grey: np.ndarray, most: int) -> list[np.ndarray]:
         return []
     angles = np.arctan2(down[y, x], along[y, x]) % np.pi
     lines = _find_lines(x, y, angles, grey.shape)
-    near = ndimage.distance_transform_edt(~_mark(x, y, grey.shape)) <= _NEAR
+    away = np.ones(grey.shape, bool)
+    away[y, x] = False
+    near = ndimage.distance_transform_edt(away) <= _NEAR
     found = []
     for corners in _combine(lines, grey.shape):
-        support = min(_support(near, one, other) for one, other in zip(corners, np.roll(corners, -1, axis=0)))
-        if support > _SUPPORTED:
-            found.append((support, corners))
+        sides = zip(corners, np.roll(corners, -1, axis=0))
+        found.append((min(_support(near, *side) for side in sides), corners))
     found.sort(key=lambda each: -each[0])
-    return [corners for _, corners in found[:most]]
-
-
-def _mark(x: np.ndarray, y: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    mask = np.zeros(shape, bool)
-    mask[y, x] = True
-    return mask
+    return [corners for support, corners in found if support > _SUPPORTED][:most]
 
 
 def _find_lines(
@@ -228,8 +225,8 @@ def _from_upper_left(corners: np.ndarray) -> np.ndarray:
 
 
 _LONGEST = 900  # pixels in which ink is measured
-_WINDOW = 17  # pixels: wider than a stroke or a rule; what is wider is paper or desk
-_DARKEST, _GRAIN = 40, 0.03  # grey levels of paper at least; share of it that is its grain
+_WINDOW = 17  # pixels around each, for the paper
+_GRAIN = 0.03  # share of the paper that is its grain
 _SEARCHED = 96  # pixels of the longer side, in which starts are searched for
 _COARSE = ((110, 8, 6), (220, 8, 2))  # pixels of the longer side, steps, starts that go on
 _FINE = ((220, 4), (420, 6), (840, 6))  # pixels, steps of the bend
@@ -265,8 +262,13 @@ class Registration:
         near = (np.asarray(points, np.float64) - 0.5) * example * (2 / example.max())
         return self.warp.apply(near) * (photo.max() / 2) + photo / 2
 
+    def corners(self, box: Share) -> np.ndarray:
+        """float (4, 2), pixels of the photo: where the corners of a box lie, from its upper left one."""
+        left, top, right, bottom = box
+        return self.map(np.array([(left, top), (right, top), (right, bottom), (left, bottom)]))
 
-def prepare_example(pixels: np.ndarray, boxes: Sequence[tuple[float, float, float, float]]) -> Example:
+
+def prepare_example(pixels: np.ndarray, boxes: Sequence[Share]) -> Example:
     """pixels: uint8 (H, W, 3). boxes: of its fields, as shares of its width and height."""
     ink = measure_ink(pixels)
     counted = np.ones(ink.shape, np.float32)
@@ -287,8 +289,7 @@ def measure_ink(pixels: np.ndarray) -> np.ndarray:
     if scale > 1:
         size = max(1, round(grey.shape[1] / scale)), max(1, round(grey.shape[0] / scale))
         grey = np.asarray(Image.fromarray(grey).resize(size, Image.Resampling.BOX))
-    paper = ndimage.grey_closing(grey, (_WINDOW, _WINDOW)).astype(np.float32)
-    return np.clip((paper - grey) / np.maximum(paper, _DARKEST) - _GRAIN, 0, 1)
+    return np.clip(measure_darkness(grey, _WINDOW) - _GRAIN, 0, 1)
 
 
 def _sheets(pixels: np.ndarray) -> list[np.ndarray]:
@@ -307,19 +308,19 @@ def register(example: Example, pixels: np.ndarray) -> Registration:
     """pixels: uint8 (H, W, 3), of the photo. Always an answer; its score tells whether it is one."""
     ink = measure_ink(pixels)
     photo = {side: shrink_ink(ink, side) for side in example.levels}
-    found = _fit(example, photo, _sheet_starts(example, pixels))
-    edges = _edge_starts(example, pixels) if found[0] < _SURE else []
-    if edges:
-        found = max(found, _fit(example, photo, edges), key=lambda each: each[0])
-    if found[0] < _SURE:
-        starts = search_starts(example.levels[_SEARCHED], photo[_SEARCHED])
-        found = max(found, _fit(example, photo, starts), key=lambda each: each[0])
+    found = _fit(example, photo, _onto(example, _sheets(pixels)))
+    for search in (
+        lambda: _onto(example, _relative(find_edge_outlines(pixels, _EDGED), pixels)),
+        lambda: search_starts(example.levels[_SEARCHED], photo[_SEARCHED]),
+    ):
+        if found[0] < _SURE and (starts := search()):
+            found = max(found, _fit(example, photo, starts), key=lambda each: each[0])
     return Registration(found[1], found[0], (example.size, (pixels.shape[1], pixels.shape[0])))
 
 
 def _fit(example: Example, photo: dict[int, np.ndarray], starts: Sequence[np.ndarray]) -> tuple[float, Warp]:
     """The best score, and its warp."""
-    warps = [Warp.flat(start) for start in starts]
+    warps = [Warp(start) for start in starts]
     for side, steps, kept in _COARSE:
         level = example.levels[side]
         tried = [*warps, *(improve(level, photo[side], warp, steps, bend=False) for warp in warps)]
@@ -336,17 +337,8 @@ def _fit(example: Example, photo: dict[int, np.ndarray], starts: Sequence[np.nda
     return max(fitted, key=lambda each: each[0])
 
 
-def _sheet_starts(example: Example, pixels: np.ndarray) -> list[np.ndarray]:
-    """Each sheet of the example onto each of the photo, in four turns."""
-    return _onto(example, _sheets(pixels))
-
-
-def _edge_starts(example: Example, pixels: np.ndarray) -> list[np.ndarray]:
-    """Likewise, onto sheets that are found by their edges."""
-    return _onto(example, _relative(find_edge_outlines(pixels, _EDGED), pixels))
-
-
 def _onto(example: Example, sheets: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Matrices that take each sheet of the example onto each of the photo, in four turns."""
     return [
         between_corners(one, np.roll(other, turn, axis=0))
         for one in example.corners[:2]

@@ -5,20 +5,21 @@ from __future__ import annotations
 import math
 import os
 import re
+import shutil
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from tenfold.arguments import checked
 from tenfold.errors import DataError, UsageError, nearest, printable
-from tenfold.files import is_special, write_text
+from tenfold.files import is_special, replace_file, write_text
 from tenfold.pictures.open import Picture, open_picture
 from tenfold.reader.constraint import Constraint, make_constraint
 from tenfold.recipes.load import toml_value
 
-__all__ = ["Check", "Field", "Form", "Share", "load_form", "write_form_text"]
+__all__ = ["Check", "Field", "Form", "load_form", "write_form_text"]
 
 MOST_FIELDS = 500
 _MOST_CHECKS = 100
@@ -58,9 +59,7 @@ class Field:
     @property
     def constraint(self) -> Constraint | None:
         """What the answer must look like; None for any number."""
-        return make_constraint(
-            pattern=self.pattern, length=self.length, least=self.least, most=self.most
-        )  # fmt: skip
+        return make_constraint(pattern=self.pattern, length=self.length, least=self.least, most=self.most)
 
 
 @dataclass(frozen=True)
@@ -123,6 +122,26 @@ class Form:
         write_text(Path(path), self.to_toml(Path(path).parent))
 
     @checked
+    def write(self, path: str | Path) -> None:
+        """As `save`, with a copy of the example beside the TOML where that lies elsewhere. Raises UsageError
+        where either is there already."""
+        path = Path(path)
+        picture = path.parent / self.picture.name
+        own = picture.exists() and self.picture.exists() and picture.samefile(self.picture)
+        for place in (path,) if own else (path, picture):
+            if place.exists() or place.is_symlink():
+                found = f"{printable(str(place))} is there already"
+                raise UsageError(found, remedy="name another one with --output")
+        if not own:
+            try:
+                with replace_file(picture) as beside:
+                    shutil.copyfile(self.picture, beside)
+            except OSError as error:
+                found = f"{printable(str(picture))} cannot be written ({error.strerror})"
+                raise UsageError(found, expected="a folder to write to") from error
+        replace(self, picture=picture).save(path)
+
+    @checked
     def to_toml(self, folder: Path) -> str:
         """The file's text, where it is to lie in `folder`."""
         picture = Path(os.path.relpath(self.picture.resolve(), folder.resolve())).as_posix()
@@ -154,15 +173,19 @@ def load_form(path: str | Path) -> Form:
     """A form's TOML and its example. Raises DataError, in one line, for whatever is wrong with either."""
     path = Path(path)
     where = printable(str(path))
-    values = _parse(_read(path, where), where)
+    try:
+        values = tomllib.loads(_read(path, where))
+    except RecursionError as error:
+        raise DataError(f"{where} is nested too deeply", expected="the TOML of a form") from error
+    except ValueError as error:  # TOMLDecodeError, and Python's own for a number of thousands of digits
+        raise DataError(f"{where} is not TOML: {error}", remedy="fix that line") from error
     try:
         _check_keys(values, _KEYS, "")
         name = _text(values, "name") if "name" in values else path.stem
         picture = path.parent / _text(values, "picture")
         fields = tuple(map(_field, _tables(values, "field", MOST_FIELDS)))
         checks = tuple(map(_check, _tables(values, "check", _MOST_CHECKS)))
-        example = _open_example(picture)
-        return Form(name, picture, fields, checks, example=example)
+        return Form(name, picture, fields, checks, example=_open_example(picture))
     except (UsageError, DataError) as error:
         raise DataError(f"{where}: {error.found}", expected=error.expected, remedy=error.remedy) from error
 
@@ -174,32 +197,23 @@ def _read(path: Path, where: str) -> str:
     try:
         with path.open("rb") as file:
             data = file.read(_MOST_BYTES + 1)
-        if len(data) > _MOST_BYTES:
-            raise DataError(f"{where} has more than {_MOST_BYTES:,} bytes", expected=expected)
-        return data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{where} is not text", expected=expected) from error
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise DataError(f"{where} cannot be read ({reason})", expected=expected) from error
-
-
-def _parse(text: str, where: str) -> dict[str, Any]:
+    if len(data) > _MOST_BYTES:
+        raise DataError(f"{where} has more than {_MOST_BYTES:,} bytes", expected=expected)
     try:
-        return tomllib.loads(text)
-    except RecursionError as error:
-        raise DataError(f"{where} is nested too deeply", expected="the TOML of a form") from error
-    except ValueError as error:  # TOMLDecodeError, and Python's own for a number of thousands of digits
-        raise DataError(f"{where} is not TOML: {error}", remedy="fix that line") from error
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{where} is not text", expected=expected) from error
 
 
 def _open_example(picture: Path) -> Picture:
     try:
         return open_picture(picture, longest=_EXAMPLE_SIDE)
     except DataError as error:
-        raise DataError(
-            f"its picture: {error.found}", expected=error.expected, remedy=error.remedy
-        ) from error
+        found = f"its picture: {error.found}"
+        raise DataError(found, expected=error.expected, remedy=error.remedy) from error
 
 
 def _check_keys(values: Mapping[str, Any], known: Sequence[str], inside: str) -> None:

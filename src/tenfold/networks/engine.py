@@ -1,30 +1,21 @@
-"""The verbs at which the two engines meet, and what each of them is made from."""
+"""What an engine does, what it is made from, and several engines that answer as one."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from math import log
+from typing import Any, NamedTuple, NoReturn, Protocol
 
 import numpy as np
 
 from tenfold.arrays import Batch
 from tenfold.errors import UsageError
 from tenfold.networks.shapes import Network
-from tenfold.numerics import one_hot
+from tenfold.numerics import log_softmax
 from tenfold.settings import LossSettings, OptimiserSettings
 
-__all__ = [
-    "DEVICES",
-    "Engine",
-    "EngineOptions",
-    "StepResult",
-    "decays",
-    "group_factor",
-    "output_weights",
-    "refuse_lines",
-]
-
-DEVICES = ("auto", "cpu", "cuda", "mps")
+__all__ = ["MOVES", "Engine", "EngineOptions", "EnsembleEngine", "StepResult"]
 
 
 class StepResult(NamedTuple):
@@ -68,14 +59,12 @@ class Engine(Protocol):
 
     def train_step(self, batch: Batch, learning_rate: float) -> StepResult:
         """One step of the optimiser on one batch."""
-        ...
 
     def logits(self, images: np.ndarray) -> np.ndarray:
         """uint8 (N, H, W) -> float32 (N, K), columns in the order of the class names.
 
         Of a line network float32 (N, T, K), for images of any width that its layers take.
         """
-        ...
 
     def input_gradient(self, images: np.ndarray, outputs: np.ndarray) -> np.ndarray:
         """d logit / d input of each pixel, float32 (N, H, W); an input is (pixel / 255 - mean) / std.
@@ -85,7 +74,6 @@ class Engine(Protocol):
         line networks float (N, T, K).
         As `logits`: without dropout, with the running statistics of batch-norm.
         """
-        ...
 
     def features(self, images: np.ndarray) -> np.ndarray:
         """uint8 (N, H, W) -> float32 (N, D): what enters the last linear layer, as `logits` meets it.
@@ -93,43 +81,105 @@ class Engine(Protocol):
         Of a linear network these are its inputs; of one without a linear layer its outputs.
         Raises UsageError for a line network.
         """
-        ...
 
     def weights(self) -> dict[str, np.ndarray]:
         """Copies of all parameters, float32, by name: what a saved model holds."""
-        ...
 
     def state(self) -> dict[str, np.ndarray]:
         """Copies of all that the next step depends on: weights, optimiser, averages, dropout's
         random state. `load_state` of it, then the same batches, gives bit-identical weights."""
-        ...
 
     def load_state(self, state: dict[str, np.ndarray]) -> None: ...
 
 
-def output_weights(outputs: np.ndarray, network: Network) -> np.ndarray:
-    """What `input_gradient` is asked for, as weights of the logits: (N, K), or (N, T, K) of a line
-    network. Raises UsageError."""
-    if outputs.ndim == len(network.output_shape) + 1:
-        return outputs
-    if network.reads_lines:
+# (rows, columns) that an image is moved by: the first 1, 5 or 9 are a recipe's views
+MOVES = ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1), (-1, -1), (-1, 1), (1, -1), (1, 1))
+_CHUNK = 4096  # images: bounds the moved copies and their answers
+
+
+class EnsembleEngine:
+    """Answers with the mean of the probabilities of all members for all views; it does not learn.
+
+    members: engines for the same network. views: 1, 5 or 9, see EnsembleSettings.
+    """
+
+    def __init__(self, members: Sequence[Engine], views: int = 1) -> None:
+        self.members, self.views, first = tuple(members), views, members[0]
+        self.name, self.network = first.name, first.network
+        self.options, self.precision = first.options, first.precision
+
+    def logits(self, images: np.ndarray) -> np.ndarray:
+        """uint8 (N, H, W) -> float32 (N, K): the logarithm of the mean probabilities."""
+        return np.concatenate([self._answer(images[part]) for part in _chunks(images)])
+
+    def _answer(self, images: np.ndarray) -> np.ndarray:
+        """Summed as logarithms, so that a tiny probability never becomes the logarithm of zero."""
+        total = np.full((len(images), self.network.classes), -np.inf, np.float32)
+        for rows, columns in MOVES[: self.views]:
+            moved = move_images(images, rows, columns)
+            for member in self.members:
+                np.logaddexp(total, log_softmax(member.logits(moved)), out=total)
+        return total - np.float32(log(self.views * len(self.members)))
+
+    def input_gradient(self, images: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+        """d logit / d input of each pixel, float32 (N, H, W), of the logits that this engine gives.
+
+        With p_m the probabilities that member m gives to one view and L_k = log sum over m of p_mk,
+        dL_k = sum over m of r_mk dlog p_mk, where r_mk = p_mk / exp L_k is the member's share in k;
+        a view's gradient is moved back to where its pixels came from.
+        """
+        weights = self.network.output_weights(outputs)
+        return np.concatenate([self._differentiate(images[part], weights[part]) for part in _chunks(images)])
+
+    def _differentiate(self, images: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        cases = [(move, member) for move in MOVES[: self.views] for member in self.members]
+        logs = [log_softmax(member.logits(move_images(images, *move))) for move, member in cases]
+        whole = np.logaddexp.reduce(logs, axis=0)
+        total = np.zeros(images.shape, np.float32)
+        for (move, member), log_probs in zip(cases, logs, strict=True):
+            shares = weights * np.exp(log_probs - whole)
+            # through the softmax: d log p_k / d z_j = [j = k] - p_j
+            inner = shares - np.exp(log_probs) * shares.sum(axis=1, keepdims=True)
+            gradient = member.input_gradient(move_images(images, *move), inner)
+            total += move_images(gradient, -move[0], -move[1])
+        return total
+
+    def features(self, images: np.ndarray) -> np.ndarray:
+        """uint8 (N, H, W) -> float32 (N, M D): each member's features of the image as it is, not moved,
+        scaled to length 1, side by side, so that the cosine of two images is the mean of the members'."""
+        found = [member.features(images) for member in self.members]
+        lengths = [np.linalg.norm(rows, axis=1, keepdims=True) for rows in found]
+        return np.concatenate([rows / np.maximum(n, 1e-12) for rows, n in zip(found, lengths)], axis=1)
+
+    def weights(self) -> dict[str, np.ndarray]:
+        """Of one member as they are; of several with `member1.`, `member2.`, ... before the names."""
+        if len(self.members) == 1:
+            return self.members[0].weights()
+        return {
+            f"member{number}.{name}": value
+            for number, member in enumerate(self.members, 1)
+            for name, value in member.weights().items()
+        }
+
+    def train_step(self, *_: object) -> NoReturn:
+        """Raises UsageError, as `state` and `load_state` do."""
         raise UsageError(
-            f"outputs of shape {outputs.shape} for a line network", expected="weights of shape (N, T, K)"
+            "an ensemble does not learn as a whole",
+            expected="an engine of one network, asked for one view",
+            remedy="train its members one by one, as tenfold.train does",
         )
-    return one_hot(outputs, network.classes)
+
+    state = load_state = train_step
 
 
-def refuse_lines(network: Network) -> None:
-    """Raises UsageError for a network that has no features."""
-    if network.reads_lines:
-        raise UsageError("a line network has no features", expected="a network that ends with a linear layer")
+def _chunks(images: np.ndarray) -> list[slice]:
+    return [slice(start, start + _CHUNK) for start in range(0, max(len(images), 1), _CHUNK)]
 
 
-def group_factor(name: str, optimiser: OptimiserSettings) -> float:
-    """The factor on the learning rate of the parameter called `name`."""
-    return next((group.factor for group in optimiser.groups if group.match in name), 1.0)
-
-
-def decays(role: str, optimiser: OptimiserSettings) -> bool:
-    """Whether weight decay acts on a parameter of this role."""
-    return optimiser.weight_decay > 0 and (optimiser.decay_all or role == "weight")
+def move_images(images: np.ndarray, rows: int, columns: int) -> np.ndarray:
+    """(N, H, W), moved down by `rows` and right by `columns`, of -1, 0 or 1; black comes in at the edge."""
+    if not rows and not columns:
+        return images
+    height, width = images.shape[1:]
+    padded = np.pad(images, ((0, 0), (1, 1), (1, 1)))
+    return padded[:, 1 - rows : 1 - rows + height, 1 - columns : 1 - columns + width]

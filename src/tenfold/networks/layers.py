@@ -17,19 +17,12 @@ from __future__ import annotations
 import difflib
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
-from typing import Any
 
-from tenfold.errors import RecipeError, nearest
+from tenfold.errors import RecipeError
 
-__all__ = ["LayerSpec", "change_layers", "layer_numbers", "parse_layers"]
-
-LAYER_KINDS = (
-    "flatten", "linear", "relu", "sigmoid", "tanh", "dropout", "conv", "batch-norm", "max-pool",
-    "average-pool", "pixel-unshuffle", "columns", "residual",
-)  # fmt: skip
+__all__ = ["LayerSpec", "parse_layers"]
 
 # The stem of a layer's name; a number is added: linear1, linear2, conv1, ...
 _STEMS = {"batch-norm": "norm", "max-pool": "maxpool", "average-pool": "avgpool",
@@ -54,6 +47,23 @@ class LayerSpec:
     rate: float = 0.0
     inner: tuple[LayerSpec, ...] = ()
 
+    def walk(self) -> Iterator[LayerSpec]:
+        """This layer, then those inside it."""
+        yield self
+        for spec in self.inner:
+            yield from spec.walk()
+
+    def count_places(self, size: int, axis: int) -> int:
+        """Places of the window along an axis (0: rows, 1: columns) of `size` pixels. Raises RecipeError."""
+        kernel, stride, padding = self.kernel[axis], self.stride[axis], self.padding[axis]
+        out = (size + 2 * padding - kernel) // stride + 1
+        if out < 1:
+            raise RecipeError(
+                f"{self.name}: a window of {kernel} does not fit into {size} pixels",
+                remedy="take a smaller window, or fewer poolings",
+            )
+        return out
+
 
 def parse_layers(lines: Sequence[str | Mapping[str, Sequence]], prefix: str = "") -> tuple[LayerSpec, ...]:
     """The layers of a recipe. Raises RecipeError that names the line and the remedy."""
@@ -70,86 +80,34 @@ def parse_layers(lines: Sequence[str | Mapping[str, Sequence]], prefix: str = ""
     return tuple(specs)
 
 
-def layer_numbers(lines: Sequence[str | Mapping[str, Sequence]], prefix: str = "") -> dict[str, int | float]:
-    """The number after the first word of a line (UNITS, CHANNELS, K or P), by kind and by name.
-
-    linear1 is the first linear layer, residual1.conv1 one inside; of a kind it is the first one's number.
-    Layers without one number ("linear classes", "max-pool 2x1") are left out.
-    """
-    numbers: dict[str, int | float] = {}
-    for line, spec in zip(lines, parse_layers(lines, prefix), strict=True):
-        if isinstance(line, Mapping):
-            inside = layer_numbers(line["residual"], f"{spec.name}.")
-            numbers = inside | numbers
-            continue
-        words = line.split()
-        if _has_number(words):
-            number = float(words[1]) if "." in words[1] else int(words[1])
-            numbers |= {spec.kind: numbers.get(spec.kind, number), spec.name: number}
-    return numbers
-
-
-def change_layers(
-    lines: Sequence[str | Mapping[str, Sequence]], which: str, number: float
-) -> list[str | dict[str, Any]]:
-    """The lines with another number in the layers meant: `which` is a key of `layer_numbers`, and a kind
-    means every layer of that kind. Raises RecipeError.
-    """
-    if isinstance(number, bool) or not isinstance(number, int | float):
-        raise RecipeError(f"layer {which!r} with {number!r}", expected="a number")
-    known = layer_numbers(lines)
-    if which not in known:
-        raise RecipeError(f"no layer {which!r} has a number to change", remedy=nearest(which, known))
-    return _change(lines, which, _plainly(number), "")
-
-
-def _change(
-    lines: Sequence[str | Mapping[str, Sequence]], which: str, number: str, prefix: str
-) -> list[str | dict[str, Any]]:
-    changed: list[str | dict[str, Any]] = []
-    for line, spec in zip(lines, parse_layers(lines, prefix), strict=True):
-        if isinstance(line, Mapping):
-            changed.append({"residual": _change(line["residual"], which, number, f"{spec.name}.")})
-            continue
-        words = line.split()
-        if which in (spec.kind, spec.name) and _has_number(words):
-            words[1] = number
-        changed.append(" ".join(words))
-    return changed
-
-
-def _has_number(words: list[str]) -> bool:
-    return len(words) > 1 and words[1].replace(".", "", 1).isdigit()
-
-
-def _plainly(number: float) -> str:
-    """Never as 1e-05, which a line cannot have."""
-    return format(Decimal(repr(number)), "f")
-
-
 def _parse_residual(line: Mapping[str, Sequence], name: str) -> LayerSpec:
     if set(line) != {"residual"} or not isinstance(line["residual"], list | tuple) or not line["residual"]:
         raise RecipeError(f"layer {dict(line)!r}", expected='{ residual = ["LAYER", ...] }')
     return LayerSpec("residual", name, inner=parse_layers(line["residual"], f"{name}."))
 
 
-_POOL = r"{} (?P<kernel>\d{{1,6}}(?:x\d{{1,6}})?)(?: stride (?P<stride>\d{{1,6}}))?"
+_STRIDE = r"(?: stride (?P<stride>\d{1,6}))?"
+_POOL = r" (?P<kernel>\d{1,6}(?:x\d{1,6})?)" + _STRIDE
+# kind -> (pattern of a line, the form that a message shows)
 _FORMS = {
+    "flatten": ("flatten", "flatten"),
     "linear": (r"linear (?P<units>\d{1,6}|classes)", "linear UNITS, or linear classes"),
+    "relu": ("relu", "relu"),
+    "sigmoid": ("sigmoid", "sigmoid"),
+    "tanh": ("tanh", "tanh"),
     "dropout": (r"dropout (?P<rate>0?\.\d+|0|0\.0+)", "dropout P with 0 <= P < 1"),
     "conv": (
-        r"conv (?P<units>\d{1,6}|classes) (?P<kernel>\d{1,6}x\d{1,6})(?: stride (?P<stride>\d{1,6}))?"
+        rf"conv (?P<units>\d{{1,6}}|classes) (?P<kernel>\d{{1,6}}x\d{{1,6}}){_STRIDE}"
         r"(?: padding (?P<padding>\d{1,6}|\d{1,6}x\d{1,6}|same))?(?P<no_bias> no-bias)?",
         "conv CHANNELS KxL [stride S] [padding P|PxQ|same] [no-bias]",
     ),
-    "max-pool": (_POOL.format("max-pool"), "max-pool K [stride S], or max-pool KxL [stride S]"),
-    "average-pool": (
-        _POOL.format("average-pool"),
-        "average-pool K [stride S], or average-pool KxL [stride S]",
-    ),
+    "batch-norm": ("batch-norm", "batch-norm"),
+    "max-pool": ("max-pool" + _POOL, "max-pool K [stride S], or max-pool KxL [stride S]"),
+    "average-pool": ("average-pool" + _POOL, "average-pool K [stride S], or average-pool KxL [stride S]"),
     "pixel-unshuffle": (r"pixel-unshuffle (?P<kernel>\d{1,6})", "pixel-unshuffle K"),
     "columns": (r"columns(?: (?P<units>[1-9]\d{0,5}))?", "columns, or columns PARTS"),
-} | {kind: (kind, kind) for kind in ("flatten", "relu", "sigmoid", "tanh", "batch-norm")}
+}
+LAYER_KINDS = (*_FORMS, "residual")
 
 
 def _parse_line(line: str, name: str) -> LayerSpec:
@@ -164,35 +122,31 @@ def _parse_line(line: str, name: str) -> LayerSpec:
     if not match:
         below = ", numbers below a million" if re.search(r"\d{7}", line) else ""
         raise RecipeError(f"layer {line[:200]!r} cannot be read", expected=form + below)
-    found = match.groupdict()
-    return _checked(LayerSpec(kind, name, **_numbers(kind, found)), line, found)
-
-
-def _numbers(kind: str, found: dict[str, str | None]) -> dict:
-    kernel = _pair(found.get("kernel") or "1")
-    stride = _pair(found["stride"]) if found.get("stride") else (kernel if "pool" in kind else (1, 1))
-    padding = found.get("padding") or "0"
-    units = found.get("units") or "0"
-    return {
-        "units": 0 if units == "classes" else int(units),
-        "kernel": kernel,
-        "stride": stride,
-        "padding": (kernel[0] // 2, kernel[1] // 2) if padding == "same" else _pair(padding),
-        "bias": not found.get("no_bias"),
-        "rate": float(found.get("rate") or 0),
-    }
-
-
-def _pair(text: str | None) -> tuple[int, int]:
-    """ "3" -> (3, 3), "2x1" -> (2, 1)."""
-    rows, _, columns = str(text).partition("x")
-    return int(rows), int(columns or rows)
-
-
-def _checked(spec: LayerSpec, line: str, found: dict[str, str | None]) -> LayerSpec:
-    even = any(side % 2 == 0 for side in spec.kernel)
-    if found.get("padding") == "same" and (even or spec.stride != (1, 1)):
+    found = {key: value for key, value in match.groupdict().items() if value}
+    kernel, padding, units = (
+        _pair(found.get("kernel", "1")),
+        found.get("padding", "0"),
+        found.get("units", "0"),
+    )
+    spec = LayerSpec(
+        kind,
+        name,
+        units=0 if units == "classes" else int(units),
+        kernel=kernel,
+        stride=_pair(found["stride"]) if "stride" in found else kernel if "pool" in kind else (1, 1),
+        padding=(kernel[0] // 2, kernel[1] // 2) if padding == "same" else _pair(padding),
+        bias="no_bias" not in found,
+        rate=float(found.get("rate", 0)),
+    )
+    even = any(side % 2 == 0 for side in kernel)
+    if padding == "same" and (even or spec.stride != (1, 1)):
         raise RecipeError(f"layer {line!r}: padding same", expected="an odd kernel and stride 1 with it")
-    if min(spec.kernel + spec.stride) < 1 or (found.get("units") not in (None, "classes") and not spec.units):
+    if min(spec.kernel + spec.stride) < 1 or ("units" in found and units != "classes" and not spec.units):
         raise RecipeError(f"layer {line!r}", expected="sizes of at least 1")
     return spec
+
+
+def _pair(text: str) -> tuple[int, int]:
+    """ "3" -> (3, 3), "2x1" -> (2, 1)."""
+    rows, _, columns = text.partition("x")
+    return int(rows), int(columns or rows)

@@ -5,20 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from math import prod
 
 import numpy as np
 
-from tenfold.errors import RecipeError, nearest
+from tenfold.errors import RecipeError, UsageError, nearest
 from tenfold.networks.layers import LayerSpec
+from tenfold.numerics import one_hot
 
-__all__ = ["Layer", "Network", "Parameter", "count_places", "initial_weights", "plan_network"]
+__all__ = ["Layer", "Network", "Parameter", "initial_weights", "plan_network"]
 
 Shape = tuple[int, ...]
-
-_KEPT_WIDTHS = 256  # plans of other widths that a network keeps, of about 50 kB each
 
 
 @dataclass(frozen=True)
@@ -49,10 +48,11 @@ class Layer:
     parameters: tuple[Parameter, ...] = ()
     inner: tuple[Layer, ...] = ()
 
-    def all_parameters(self) -> Iterator[Parameter]:
-        yield from self.parameters
+    def walk(self) -> Iterator[Layer]:
+        """This layer, then those inside it."""
+        yield self
         for layer in self.inner:
-            yield from layer.all_parameters()
+            yield from layer.walk()
 
 
 @dataclass(frozen=True)
@@ -81,20 +81,23 @@ class Network:
         a layer does not fit, as those of a network that is not a line network may not."""
         if width == self.input_shape[2]:
             return self
-        if width not in self._widths:
-            if len(self._widths) >= _KEPT_WIDTHS:
-                self._widths.clear()
-            specs = tuple(_spec_of(layer) for layer in self.layers)
-            self._widths[width] = plan_network(specs, (self.input_shape[1], width), self.classes)
-        return self._widths[width]
+        return _plan_kept(self._specs, (self.input_shape[1], width), self.classes)
 
     @cached_property
-    def _widths(self) -> dict[int, Network]:
-        """What `at_width` has planned."""
-        return {}
+    def _specs(self) -> tuple[LayerSpec, ...]:
+        return tuple(_spec_of(layer) for layer in self.layers)
+
+    def walk(self) -> Iterator[Layer]:
+        """All layers, those inside residuals too."""
+        for layer in self.layers:
+            yield from layer.walk()
 
     def parameters(self) -> list[Parameter]:
-        return [parameter for layer in self.layers for parameter in layer.all_parameters()]
+        return [parameter for layer in self.walk() for parameter in layer.parameters]
+
+    @property
+    def convolutional(self) -> bool:
+        return any(layer.spec.kind == "conv" for layer in self.walk())
 
     @property
     def parameter_count(self) -> int:
@@ -110,32 +113,49 @@ class Network:
 
     @property
     def feature_count(self) -> int:
-        """Numbers per image that enter the last linear layer; where there is none, the scores."""
+        """Numbers per image that enter the last linear layer; where there is none, the scores.
+
+        Raises UsageError for a line network, which has no features.
+        """
+        if self.reads_lines:
+            raise UsageError(
+                "a line network has no features", expected="a network that ends with a linear layer"
+            )
         return self.layers[self.head].input_shape[0] if self.head < len(self.layers) else self.classes
+
+    def output_weights(self, outputs: np.ndarray) -> np.ndarray:
+        """What `Engine.input_gradient` is asked for, as weights of the logits: (N, K), or (N, T, K) of a line
+        network. Raises UsageError."""
+        if outputs.ndim == len(self.output_shape) + 1:
+            return outputs
+        if self.reads_lines:
+            raise UsageError(
+                f"outputs of shape {outputs.shape} for a line network",
+                expected="weights of shape (N, T, K)",
+            )
+        return one_hot(outputs, self.classes)
 
 
 def plan_network(specs: tuple[LayerSpec, ...], image_shape: tuple[int, int], classes: int) -> Network:
     """Sizes every layer. Raises RecipeError where a layer does not fit what comes before it."""
     input_shape = (1, *image_shape)
     layers = _plan(specs, input_shape, classes)
-    _check_output(layers, input_shape, classes)
-    return Network(layers, input_shape, classes)
-
-
-def _check_output(layers: tuple[Layer, ...], shape: Shape, classes: int) -> None:
     for before, layer in pairwise(layers):
         if before.spec.kind == "columns":
             raise RecipeError(f"{layer.spec.name} follows columns", expected="columns as the last layer")
-    output = layers[-1].output_shape if layers else shape
-    if layers and layers[-1].spec.kind == "columns" and output[1] == classes:
-        return
-    if output != (classes,):
+    output = layers[-1].output_shape if layers else input_shape
+    reads_lines = bool(layers) and layers[-1].spec.kind == "columns" and output[1] == classes
+    if not reads_lines and output != (classes,):
         raise RecipeError(
             f"the network ends with shape {output}",
             expected=f"({classes},), one score per class",
             remedy="end the layers with 'flatten' (once) and 'linear classes'; those of a line network "
             "with 'conv classes 1x1' and 'columns'",
         )
+    return Network(layers, input_shape, classes)
+
+
+_plan_kept = lru_cache(256)(plan_network)  # for lines of other widths; a plan takes about 50 kB
 
 
 def _spec_of(layer: Layer) -> LayerSpec:
@@ -144,18 +164,24 @@ def _spec_of(layer: Layer) -> LayerSpec:
 
 
 def _plan(specs: tuple[LayerSpec, ...], shape: Shape, classes: int) -> tuple[Layer, ...]:
-    layers = []
+    layers: list[Layer] = []
     for spec in specs:
-        layer = _plan_layer(spec, shape, classes)
-        layers.append(layer)
-        shape = layer.output_shape
+        layers.append(_plan_layer(spec, layers[-1].output_shape if layers else shape, classes))
     return tuple(layers)
 
 
 def _plan_layer(spec: LayerSpec, shape: Shape, classes: int) -> Layer:
     kind = spec.kind
+    if kind in ("linear", "conv"):
+        spec = replace(spec, units=spec.units or classes)
+    if kind == "linear" and len(shape) != 1:
+        raise RecipeError(
+            f"{spec.name} meets pictures of shape {shape}",
+            expected="a row of numbers",
+            remedy="put 'flatten' before it",
+        )
     if kind == "linear":
-        return _plan_linear(replace(spec, units=spec.units or classes), shape)
+        return Layer(spec, shape, (spec.units,), _weight_and_bias(spec, (spec.units, shape[0])))
     if kind == "residual":
         inner = _plan(spec.inner, shape, classes)
         if inner[-1].output_shape != shape:
@@ -166,43 +192,33 @@ def _plan_layer(spec: LayerSpec, shape: Shape, classes: int) -> Layer:
         return Layer(spec, shape, shape, inner=inner)
     if kind == "flatten":
         return Layer(spec, shape, (prod(shape),))
-    if kind in ("relu", "sigmoid", "tanh", "dropout"):
-        return Layer(spec, shape, shape)
-    if kind == "batch-norm":
-        return Layer(spec, shape, shape, _norm_parameters(spec.name, shape[0]))
+    if kind in ("relu", "sigmoid", "tanh", "dropout", "batch-norm"):
+        return Layer(
+            spec, shape, shape, _norm_parameters(spec.name, shape[0]) if kind == "batch-norm" else ()
+        )
     if len(shape) != 3:
         raise RecipeError(
             f"{spec.name} meets the shape {shape}",
             expected="pictures (channels, height, width)",
             remedy="put it before 'flatten'",
         )
-    if kind == "pixel-unshuffle":
-        return _plan_unshuffle(spec, shape)
-    if kind == "columns":
+    return _plan_picture_layer(spec, shape)
+
+
+def _plan_picture_layer(spec: LayerSpec, shape: Shape) -> Layer:
+    channels, height, width = shape
+    if spec.kind == "pixel-unshuffle":
+        k, _ = spec.kernel
+        if height % k or width % k:
+            raise RecipeError(f"{spec.name} meets {shape}", expected=f"height and width divisible by {k}")
+        return Layer(spec, shape, (channels * k * k, height // k, width // k))
+    if spec.kind == "columns":
         return _plan_columns(spec, shape)
-    if kind == "conv":
-        spec = replace(spec, units=spec.units or classes)
-    channels = spec.units if kind == "conv" else shape[0]
-    out = (channels, count_places(spec, shape[1], axis=0), count_places(spec, shape[2], axis=1))
-    parameters = _weight_and_bias(spec, (channels, shape[0], *spec.kernel)) if kind == "conv" else ()
-    return Layer(spec, shape, out, parameters)
-
-
-def _plan_linear(spec: LayerSpec, shape: Shape) -> Layer:
-    if len(shape) != 1:
-        raise RecipeError(
-            f"{spec.name} meets pictures of shape {shape}",
-            expected="a row of numbers",
-            remedy="put 'flatten' before it",
-        )
-    return Layer(spec, shape, (spec.units,), _weight_and_bias(spec, (spec.units, shape[0])))
-
-
-def _plan_unshuffle(spec: LayerSpec, shape: Shape) -> Layer:
-    k, _ = spec.kernel
-    if shape[1] % k or shape[2] % k:
-        raise RecipeError(f"{spec.name} meets {shape}", expected=f"height and width divisible by {k}")
-    return Layer(spec, shape, (shape[0] * k * k, shape[1] // k, shape[2] // k))
+    places = spec.count_places(height, axis=0), spec.count_places(width, axis=1)
+    if spec.kind == "conv":
+        parameters = _weight_and_bias(spec, (spec.units, channels, *spec.kernel))
+        return Layer(spec, shape, (spec.units, *places), parameters)
+    return Layer(spec, shape, (channels, *places))
 
 
 def _plan_columns(spec: LayerSpec, shape: Shape) -> Layer:
@@ -217,18 +233,6 @@ def _plan_columns(spec: LayerSpec, shape: Shape) -> Layer:
     if channels % parts:
         raise RecipeError(f"{spec.name} meets {channels} scores", expected=f"a number divisible by {parts}")
     return Layer(spec, shape, (width * parts, channels // parts))
-
-
-def count_places(spec: LayerSpec, size: int, axis: int) -> int:
-    """Places of a window along an axis (0: rows, 1: columns) of `size` pixels. Raises RecipeError."""
-    kernel, stride, padding = spec.kernel[axis], spec.stride[axis], spec.padding[axis]
-    out = (size + 2 * padding - kernel) // stride + 1
-    if out < 1:
-        raise RecipeError(
-            f"{spec.name}: a window of {kernel} does not fit into {size} pixels",
-            remedy="take a smaller window, or fewer poolings",
-        )
-    return out
 
 
 def _weight_and_bias(spec: LayerSpec, shape: Shape) -> tuple[Parameter, ...]:
@@ -248,29 +252,28 @@ def _norm_parameters(name: str, channels: int) -> tuple[Parameter, ...]:
 # The first weights, drawn in NumPy for both engines, so that one seed means one network.
 
 
-def _normal(parameter: Parameter, rng: np.random.Generator) -> np.ndarray:
+def _normal(parameter: Parameter, rng: np.random.Generator, deviation: float = 1.0) -> np.ndarray:
     """N(0, 1) for weights and biases alike (the softmax regression and sigmoid loss tutorials)."""
-    return rng.standard_normal(parameter.shape, dtype=np.float32)
+    return np.float32(deviation) * rng.standard_normal(parameter.shape, dtype=np.float32)
 
 
 def _xavier(parameter: Parameter, rng: np.random.Generator) -> np.ndarray:
     """Uniform in +-sqrt(6 / (fan_in + fan_out)), biases 0 (Glorot & Bengio 2010)."""
     bound = math.sqrt(6 / (parameter.fan_in + parameter.fan_out))
-    return _uniform(parameter, bound if parameter.role == "weight" else 0.0, rng)
+    return _uniform(parameter, rng, bound if parameter.role == "weight" else 0.0)
 
 
 def _kaiming(parameter: Parameter, rng: np.random.Generator) -> np.ndarray:
     """N(0, 2 / fan_in), biases 0 (He et al. 2015)."""
-    deviation = math.sqrt(2 / parameter.fan_in) if parameter.role == "weight" else 0.0
-    return np.float32(deviation) * rng.standard_normal(parameter.shape, dtype=np.float32)
+    return _normal(parameter, rng, math.sqrt(2 / parameter.fan_in) if parameter.role == "weight" else 0.0)
 
 
 def _torch(parameter: Parameter, rng: np.random.Generator) -> np.ndarray:
     """PyTorch's default for Linear and Conv2d: uniform in +-1 / sqrt(fan_in), biases too."""
-    return _uniform(parameter, 1 / math.sqrt(parameter.fan_in), rng)
+    return _uniform(parameter, rng, 1 / math.sqrt(parameter.fan_in))
 
 
-def _uniform(parameter: Parameter, bound: float, rng: np.random.Generator) -> np.ndarray:
+def _uniform(parameter: Parameter, rng: np.random.Generator, bound: float) -> np.ndarray:
     return ((2 * rng.random(parameter.shape, dtype=np.float32) - 1) * np.float32(bound)).astype(np.float32)
 
 
@@ -284,12 +287,9 @@ def initial_weights(network: Network, scheme: str, *, seed: int) -> dict[str, np
     layer added elsewhere changes no other layer's start."""
     if scheme not in INITIALISATIONS:
         raise RecipeError(f"unknown initialisation {scheme!r}", remedy=nearest(scheme, INITIALISATIONS))
-    weights = {}
-    for parameter in network.parameters():
-        if parameter.role in _CONSTANT:
-            value = np.full(parameter.shape, _CONSTANT[parameter.role], dtype=np.float32)
-        else:
-            stream = [seed, *parameter.name.encode()]
-            value = INITIALISATIONS[scheme](parameter, np.random.default_rng(stream))
-        weights[parameter.name] = value
-    return weights
+    return {
+        parameter.name: np.full(parameter.shape, _CONSTANT[parameter.role], dtype=np.float32)
+        if parameter.role in _CONSTANT
+        else INITIALISATIONS[scheme](parameter, np.random.default_rng([seed, *parameter.name.encode()]))
+        for parameter in network.parameters()
+    }

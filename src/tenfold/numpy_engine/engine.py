@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tenfold.arrays import Batch
 from tenfold.errors import ModelError
-from tenfold.networks.engine import EngineOptions, StepResult, output_weights, refuse_lines
+from tenfold.networks.engine import EngineOptions, StepResult
 from tenfold.networks.shapes import Network
 from tenfold.numpy_engine.losses import LOSSES, move_labels
 from tenfold.numpy_engine.network import RunningNetwork, scale_pixels
 from tenfold.numpy_engine.optimisers import OPTIMISERS
-from tenfold.numpy_engine.runtime.batches import AnsweringNetwork, BlockGradients, learns_by_image
+from tenfold.numpy_engine.runtime.answers import AnsweringNetwork
 from tenfold.numpy_engine.runtime.memory import ParameterStore, Space, pack_random_state, unpack_random_state
-from tenfold.numpy_engine.runtime.threads import own_threads
+from tenfold.numpy_engine.runtime.products import own_threads
+
+if TYPE_CHECKING:
+    from tenfold.numpy_engine.runtime.batches import BlockGradients
 
 __all__ = ["NumpyEngine"]
 
@@ -29,12 +34,7 @@ class NumpyEngine:
 
     name = "numpy"
 
-    def __init__(
-        self,
-        network: Network,
-        weights: dict[str, np.ndarray],
-        options: EngineOptions,
-    ) -> None:
+    def __init__(self, network: Network, weights: dict[str, np.ndarray], options: EngineOptions) -> None:
         self.network, self.options = network, replace(options, device="cpu")
         self.precision = "float64" if options.precision == "float64" else "float32"
         dtype = np.dtype(self.precision)
@@ -46,35 +46,35 @@ class NumpyEngine:
         self.average = ParameterStore.of(network, weights, dtype) if options.average_decay else None
         self.answering: AnsweringNetwork | None = None  # made when asked, dropped when weights change
         self.space = Space(dtype)
-        self.blocks = BlockGradients(network, self.store, options) if learns_by_image(network) else None
 
     def train_step(self, batch: Batch, learning_rate: float) -> StepResult:
         """Forward, loss, backward, one step of the optimiser."""
+        self.answering = None
         with own_threads():
-            loss, correct = self._differentiate(batch)
+            images = self._augmented(batch)
+            if self.network.reads_lines:
+                self.network.at_width(images.shape[2])  # refuses what does not fit
+            labels = move_labels(batch.labels, self.options.loss, self.network.classes)
+            if self.blocks is not None and len(batch) > self.blocks.length:
+                loss, correct = self.blocks.add_up(images, labels, batch.image_weights)
+            else:
+                logits = self.layers.forward(self.scaled(images), training=True)
+                loss, gradient = self.loss(logits, labels, batch.image_weights)
+                correct = self.loss.count_right(logits, labels)
+                self.layers.backward(gradient)
             self.optimiser.step(self.store.learned, self.store.gradients, learning_rate)
             if self.average is not None:
                 self._follow(self.average)
         return StepResult(loss, correct)
 
-    def differentiate(self, batch: Batch) -> StepResult:
-        """The loss of a batch; its gradient is left in the store."""
-        with own_threads():
-            return self._differentiate(batch)
+    @cached_property
+    def blocks(self) -> BlockGradients | None:
+        """For large batches, where an image's gradient does not depend on the batch it comes in."""
+        from tenfold.numpy_engine.runtime import batches  # who only asks for answers needs none of it
 
-    def _differentiate(self, batch: Batch) -> StepResult:
-        self.answering = None
-        images, labels = self._augmented(batch), batch.labels
-        labels = move_labels(labels, self.options.loss, self.network.classes)
-        if self.network.reads_lines:
-            self.network.at_width(images.shape[2])  # refuses what does not fit
-        if self.blocks is not None and len(batch) > self.blocks.length:
-            return StepResult(*self.blocks.add_up(images, labels, batch.image_weights))
-        logits = self.layers.forward(self.scaled(images), training=True)
-        loss, gradient = self.loss(logits, labels, batch.image_weights)
-        correct = self.loss.count_right(logits, labels)
-        self.layers.backward(gradient)
-        return StepResult(loss, correct)
+        if not batches.learns_by_image(self.network):
+            return None
+        return batches.BlockGradients(self.network, self.store, self.options)
 
     def logits(self, images: np.ndarray) -> np.ndarray:
         """uint8 (N, H, W) -> float32 (N, K), or of a line network (N, T, K), without dropout and with
@@ -85,24 +85,21 @@ class NumpyEngine:
 
     def input_gradient(self, images: np.ndarray, outputs: np.ndarray) -> np.ndarray:
         """d logit / d input of each pixel, float32 (N, H, W); see Engine."""
-        weights = output_weights(outputs, self.network)
+        weights = self.network.output_weights(outputs)
         shift = self.options.loss.label_shift
         weights = np.roll(weights, shift, axis=1) if shift else weights
         return self._settled().input_gradient(images, weights).astype(np.float32, copy=False)
 
     def features(self, images: np.ndarray) -> np.ndarray:
         """uint8 (N, H, W) -> float32 (N, D), what enters the last linear layer."""
-        refuse_lines(self.network)
         return self._settled().features(images)
 
     def _settled(self) -> AnsweringNetwork:
         """What answers with the parameters as they are now."""
-        answering = self.answering
-        if answering is None:
+        if self.answering is None:
             values = self._best().values
-            answering = AnsweringNetwork(self.network, values, self.options, self.store.dtype)
-            self.answering = answering
-        return answering
+            self.answering = AnsweringNetwork(self.network, values, self.options, self.store.dtype)
+        return self.answering
 
     def scaled(self, pixels: np.ndarray) -> np.ndarray:
         """Pixels 0..255 -> (pixel / 255 - mean) / std."""
@@ -111,7 +108,7 @@ class NumpyEngine:
     def _augmented(self, batch: Batch) -> np.ndarray:
         if batch.augmentation is None:
             return batch.images
-        from tenfold.numpy_engine.runtime.augment import augment  # who only asks for answers needs none of it
+        from tenfold.numpy_engine.runtime.batches import augment
 
         return augment(batch.images, batch.augmentation, space=self.space)
 
@@ -166,9 +163,8 @@ class NumpyEngine:
         the average soon forgets where the network started."""
         steps = self.optimiser.steps
         decay = min(self.options.average_decay, (1 + steps) / (10 + steps))
-        change = np.subtract(
-            self.store.learned, average.learned, out=self.space("average", average.learned.shape)
-        )
+        change = self.space("average", average.learned.shape)
+        np.subtract(self.store.learned, average.learned, out=change)
         change *= 1 - decay
         average.learned += change
 

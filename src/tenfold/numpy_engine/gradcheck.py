@@ -1,4 +1,4 @@
-"""Hand-written gradients held against central differences, in float64.
+"""Hand-written gradients looked at, and held against central differences in float64.
 
 The derivative of f along one number w is (f(w + h) - f(w - h)) / 2h up to h^2 / 6 f'''. Where a ReLU or
 a maximum switches between w - h and w + h, there is no derivative to compare with: there the
@@ -7,20 +7,28 @@ differences over h and over h / 2 disagree, and the entry is left out of the com
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
 from tenfold.arguments import checked
-from tenfold.arrays import Batch
 from tenfold.networks.engine import EngineOptions
 from tenfold.networks.shapes import Network
-from tenfold.numpy_engine.engine import NumpyEngine
 from tenfold.numpy_engine.layers import Layer, walk
-from tenfold.numpy_engine.losses import move_labels
+from tenfold.numpy_engine.losses import LOSSES, move_labels
+from tenfold.numpy_engine.network import RunningNetwork, scale_pixels
+from tenfold.numpy_engine.runtime.memory import ParameterStore, Space
+from tenfold.numpy_engine.runtime.products import own_threads
 
-__all__ = ["TOLERANCE", "check_gradients", "check_network_gradients", "network_gradients"]
+__all__ = [
+    "TOLERANCE",
+    "InsideView",
+    "LayerView",
+    "check_gradients",
+    "check_network_gradients",
+    "look_inside",
+]
 
 STEP = 1e-5
 # Below this share of the largest gradient of its array, a gradient counts as that large: rounding in
@@ -74,10 +82,9 @@ def check_gradients(
     The loss is a random projection of the outputs, sum(outputs * weights). inputs: float64, as the
     layer takes them (pictures with the channels last).
     """
-    streams = [one.rng for one in walk([layer]) if one.rng is not None]
     inputs = np.array(inputs, dtype=np.float64)
     weights = rng.standard_normal(layer.forward(inputs, training=True).shape)
-    repeat = _same_draws(streams)
+    repeat = _same_draws([layer])
 
     def loss() -> float:
         repeat()
@@ -106,40 +113,28 @@ def check_network_gradients(
 ) -> GradientCheck:
     """Checks a whole network with its loss: `samples` entries of each learned parameter, drawn at
     random. Dropout keeps one mask throughout. images: uint8 (N, H, W); labels: int64 (N,)."""
-    engine = NumpyEngine(network, weights, replace(options, precision="float64"))
-    repeat = _same_draws(list(engine.layers.random_streams().values()))
-    shifted = move_labels(labels, options.loss, network.classes)
+    store = ParameterStore.of(network, weights, np.float64)
+    running = RunningNetwork(network, store, seed=options.seed)
+    repeat = _same_draws(running.layers)
+    inputs = scale_pixels(images, options, Space(np.float64))
+    columns = move_labels(labels, options.loss, network.classes)
     # the loss reported is the mean, but clipped; the gradient is that of the unclipped loss
     unclipped = options.loss.model_copy(update={"probability_floor": 0.0})
-    engine.loss.settings = unclipped
+    compute = LOSSES[unclipped.name](unclipped)
     count = len(images) if unclipped.reduction == "sum" else 1
 
     def loss() -> float:
         repeat()
-        logits = engine.layers.forward(engine.scaled(images), training=True)
-        return float(engine.loss(logits, shifted)[0]) * count
+        return compute(running.forward(inputs, training=True), columns)[0] * count
 
-    engine.differentiate(Batch(images, labels))
-    analytic = {name: gradient.copy() for name, gradient in engine.store.named_gradients.items()}
-    arrays = {name: engine.store.values[name] for name in analytic}
-    return _compare(loss, arrays, analytic, samples, rng)
+    running.backward(compute(running.forward(inputs, training=True), columns)[1])
+    analytic = {name: gradient.copy() for name, gradient in store.named_gradients.items()}
+    return _compare(loss, {name: store.values[name] for name in analytic}, analytic, samples, rng)
 
 
-def network_gradients(
-    network: Network,
-    weights: dict[str, np.ndarray],
-    options: EngineOptions,
-    images: np.ndarray,
-    labels: np.ndarray,
-) -> dict[str, np.ndarray]:
-    """The hand-written gradient of every learned parameter, float64, to hold against autograd's."""
-    engine = NumpyEngine(network, weights, replace(options, precision="float64"))
-    engine.differentiate(Batch(images, labels))
-    return {name: gradient.copy() for name, gradient in engine.store.named_gradients.items()}
-
-
-def _same_draws(streams: list[np.random.Generator]) -> Callable[[], None]:
-    """A function that turns the streams back to where they are now."""
+def _same_draws(layers: list[Layer]) -> Callable[[], None]:
+    """A function that turns the layers' random numbers back to where they are now."""
+    streams = [layer.rng for layer in walk(layers) if layer.rng is not None]
     states = [rng.bit_generator.state for rng in streams]
 
     def repeat() -> None:
@@ -189,3 +184,69 @@ def _central(loss: Callable[[], float], array: np.ndarray, entry: int, step: flo
     below = loss()
     array.flat[entry] = before
     return (above - below) / (2 * step)
+
+
+class LayerView(Layer):
+    """Does what `layer` does, and keeps copies of what went through. outputs: what it returned, (N, C) or
+    (N, H, W, C). gradient: d loss / d outputs of the same shape, or None where nothing before it learns."""
+
+    def __init__(self, layer: Layer, seen: list[LayerView]) -> None:
+        """seen: gets this layer, after those inside of it."""
+        layer.inner = self.inner = tuple(LayerView(inner, seen) for inner in layer.inner)
+        self.layer, self.spec, self.gradients, self.rng = layer, layer.spec, layer.gradients, layer.rng
+        self.name, self.kind = layer.spec.name, layer.spec.kind
+        self.outputs: np.ndarray
+        self.gradient: np.ndarray | None = None
+        seen.append(self)
+
+    def forward(self, inputs: np.ndarray, *, training: bool) -> np.ndarray:
+        outputs = self.layer.forward(inputs, training=training)
+        self.outputs = outputs.copy()
+        return outputs
+
+    def backward(self, gradient: np.ndarray, *, wanted: bool = True) -> np.ndarray | None:
+        self.gradient = gradient.copy()
+        return self.layer.backward(gradient, wanted=wanted)
+
+
+@dataclass(frozen=True, eq=False)
+class InsideView:
+    """loss: mean over the batch. logits: (N, K), in the order of the network's own columns.
+    layers: in the order of computing, those inside a residual too. weights, gradients: by name."""
+
+    loss: float
+    logits: np.ndarray
+    layers: tuple[LayerView, ...]
+    weights: dict[str, np.ndarray]
+    gradients: dict[str, np.ndarray]
+
+
+@own_threads()
+def look_inside(
+    network: Network,
+    weights: Mapping[str, np.ndarray],
+    options: EngineOptions,
+    images: np.ndarray,
+    labels: np.ndarray,
+) -> InsideView:
+    """Forward and backward of one batch, with nothing changed. images: uint8 (N, H, W); labels: (N,).
+
+    As in training: dropout draws, batch-norm takes the batch's own statistics. float64 where
+    options.precision says so. Raises ModelError where the weights do not fit the network.
+    """
+    dtype = np.dtype("float64" if options.precision == "float64" else "float32")
+    store = ParameterStore.of(network, weights, dtype)
+    running = RunningNetwork(network, store, seed=options.seed)
+    seen: list[LayerView] = []
+    running.layers = [LayerView(layer, seen) for layer in running.layers]
+    columns = move_labels(labels, options.loss, network.classes)
+    logits = running.forward(scale_pixels(images, options, Space(dtype)), training=True).copy()
+    loss, gradient = LOSSES[options.loss.name](options.loss)(logits, columns)
+    running.backward(gradient)
+    return InsideView(
+        loss=loss,
+        logits=logits,
+        layers=tuple(seen),
+        weights={name: store.values[name].copy() for name in store.named_gradients},
+        gradients={name: value.copy() for name, value in store.named_gradients.items()},
+    )

@@ -7,7 +7,7 @@ g = d loss / d y, an array of y's shape. It stores d loss / d w = g * dy/dw in `
 and returns d loss / d x = g * dy/dx: the g of the layer before it.
 
 Rows of numbers are (N, C): N images, C numbers each. Pictures are (N, H, W, C), channels last; the layers
-that look at pictures are in `tenfold.numpy_engine.convolution`.
+that look at pictures are in `tenfold.numpy_engine.network`.
 
 How to read the code: `out=` says where NumPy writes a result, and `self.space(name, shape)` is memory of the
 layer's own for it, which its next step overwrites. `product`, `outer_sum`, `column_sums` and `per_channel`
@@ -20,15 +20,15 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, cast
 
 import numpy as np
 
 from tenfold.networks.shapes import Layer as LayerPlan
 from tenfold.numpy_engine.runtime.memory import ParameterStore, Space, from_parameters
-from tenfold.numpy_engine.runtime.products import column_means, column_sums, outer_sum, per_channel, product
+from tenfold.numpy_engine.runtime.products import column_sums, outer_sum, per_channel, product
 
-__all__ = ["EPSILON", "scale_and_shift", "sigmoid"]
+__all__ = ["EPSILON", "scale_and_shift"]
 
 
 class Layer(ABC):
@@ -48,7 +48,8 @@ class Layer(ABC):
         self.space = Space(store.dtype)
         self.values = {_short(p.name): store.values[p.name] for p in plan.parameters}
         self.gradients = {_short(p.name): store.named_gradients[p.name] for p in plan.parameters if p.learned}
-        self.rng = self.random_stream(seed)
+        own_stream = [seed, *self.spec.name.encode()]
+        self.rng = np.random.default_rng(own_stream) if self.spec.kind == "dropout" else None
 
     @abstractmethod
     def forward(self, inputs: np.ndarray, *, training: bool) -> np.ndarray:
@@ -63,10 +64,6 @@ class Layer(ABC):
         """d loss / d x alone, after a forward without training: `gradients` stay as they are. A layer
         without parameters has nothing else to do in `backward`."""
         return cast(np.ndarray, self.backward(gradient))
-
-    def random_stream(self, seed: int) -> np.random.Generator | None:
-        """The generator of a layer that draws random numbers; most do not."""
-        return None
 
     @property
     def learns(self) -> bool:
@@ -156,9 +153,6 @@ class Dropout(Layer):
     float64 meets the same mask.
     """
 
-    def random_stream(self, seed: int) -> np.random.Generator:
-        return np.random.default_rng([seed, *self.spec.name.encode()])
-
     def forward(self, inputs: np.ndarray, *, training: bool) -> np.ndarray:
         if not training or not self.spec.rate or self.rng is None:
             self.mask = None
@@ -196,12 +190,12 @@ class BatchNorm(Layer):
             scale, shift = self.scale_and_shift()
             per_channel(np.multiply, inputs, scale, out=outputs)
             return per_channel(np.add, outputs, shift, out=outputs)
-        rows = (-1, inputs.shape[-1])
-        mean = column_means(inputs.reshape(rows))
+        rows, count = (-1, inputs.shape[-1]), math.prod(inputs.shape[:-1])
+        mean = column_sums(inputs.reshape(rows)) / count
         self.centred = per_channel(np.subtract, inputs, mean, out=self.space("centred", inputs.shape))
-        variance = column_means(np.square(self.centred, out=outputs).reshape(rows))
+        variance = column_sums(np.square(self.centred, out=outputs).reshape(rows)) / count
         self.inverse = 1 / np.sqrt(variance + EPSILON)
-        self._follow(mean, variance, math.prod(inputs.shape[:-1]))
+        self._follow(mean, variance, count)
         per_channel(np.multiply, self.centred, self.inverse * self.values["weight"], out=outputs)
         return per_channel(np.add, outputs, self.values["bias"], out=outputs)
 
@@ -286,7 +280,9 @@ class Residual(Layer):
     f): the gradient has a way straight through, however deep the network is."""
 
     def forward(self, inputs: np.ndarray, *, training: bool) -> np.ndarray:
-        change = forward_all(self.inner, inputs, training=training)
+        change = inputs
+        for layer in self.inner:
+            change = layer.forward(change, training=training)
         return np.add(inputs, change, out=self.space("outputs", inputs.shape))
 
     def backward(self, gradient: np.ndarray, *, wanted: bool = True) -> np.ndarray | None:
@@ -298,13 +294,6 @@ class Residual(Layer):
     def pull_back(self, gradient: np.ndarray) -> np.ndarray:
         through = pull_back_all(self.inner, gradient)
         return np.add(gradient, through, out=self.space("gradient", gradient.shape))
-
-
-def forward_all(layers: Sequence[Layer], inputs: np.ndarray, *, training: bool) -> np.ndarray:
-    """Through the layers, first to last: the outputs of one are the inputs of the next."""
-    for layer in layers:
-        inputs = layer.forward(inputs, training=training)
-    return inputs
 
 
 def backward_all(layers: Sequence[Layer], gradient: np.ndarray, *, wanted: bool = True) -> np.ndarray | None:
@@ -325,15 +314,7 @@ def pull_back_all(layers: Sequence[Layer], gradient: np.ndarray) -> np.ndarray:
     return gradient
 
 
-class _Nested(Protocol):
-    @property
-    def inner(self) -> Sequence[Any]: ...
-
-
-Any_layer = TypeVar("Any_layer", bound=_Nested)
-
-
-def walk(layers: Sequence[Any_layer]) -> Iterator[Any_layer]:
+def walk(layers: Sequence[Any]) -> Iterator[Any]:
     """All layers, or their plans, with those inside of others."""
     for layer in layers:
         yield layer

@@ -17,6 +17,10 @@ from tenfold.settings import LossSettings
 __all__ = ["LOSSES", "measure_loss"]
 
 
+Weights = np.ndarray | None  # of images
+Result = tuple[float, np.ndarray]  # the mean loss, and its gradient with respect to the logits
+
+
 class Loss(ABC):
     """logits: float (N, K). labels: int (N,), the column that is right. image_weights: float (N,), the factor
     of each image's loss before the mean (or sum) is taken; None is 1 for each."""
@@ -25,16 +29,14 @@ class Loss(ABC):
         self.settings = settings
 
     @abstractmethod
-    def __call__(
-        self, logits: np.ndarray, labels: np.ndarray, image_weights: np.ndarray | None = None
-    ) -> tuple[float, np.ndarray]:
+    def __call__(self, logits: np.ndarray, labels: np.ndarray, image_weights: Weights = None) -> Result:
         """The mean loss, and its gradient (N, K)."""
 
     def count_right(self, logits: np.ndarray, labels: np.ndarray) -> int:
         """Images whose largest logit is that of the label."""
         return int(np.count_nonzero(logits.argmax(axis=1) == labels))
 
-    def shares(self, logits: np.ndarray, image_weights: np.ndarray | None) -> float | np.ndarray:
+    def shares(self, logits: np.ndarray, image_weights: Weights) -> float | np.ndarray:
         """What each image's gradient counts for: one number for all, or (N,)."""
         share = 1.0 if self.settings.reduction == "sum" else 1 / len(logits)
         return share if image_weights is None else share * image_weights.astype(logits.dtype)
@@ -45,7 +47,7 @@ def move_labels(labels: np.ndarray, settings: LossSettings, classes: int) -> np.
     return (labels + settings.label_shift) % classes if settings.label_shift else labels
 
 
-def _mean_loss(losses: np.ndarray, image_weights: np.ndarray | None) -> float:
+def _mean_loss(losses: np.ndarray, image_weights: Weights) -> float:
     """Of the images' losses (N,), each times its weight."""
     return float((losses.sum() if image_weights is None else losses @ image_weights) / len(losses))
 
@@ -58,9 +60,7 @@ class CrossEntropy(Loss):
     et al. 2016). Since log p_k = z_k - log sum exp(z), d loss / d z_k = p_k - q_k: prediction less target.
     """
 
-    def __call__(
-        self, logits: np.ndarray, labels: np.ndarray, image_weights: np.ndarray | None = None
-    ) -> tuple[float, np.ndarray]:
+    def __call__(self, logits: np.ndarray, labels: np.ndarray, image_weights: Weights = None) -> Result:
         smoothing, rows = self.settings.label_smoothing, np.arange(len(labels))
         columns = shifted_columns(logits)  # (K, N), like all here
         right, mean = columns[labels, rows], columns.mean(axis=0) if smoothing else 0.0
@@ -68,7 +68,9 @@ class CrossEntropy(Loss):
         totals = probs.sum(axis=0)
         probs /= totals
         if self.settings.probability_floor:
-            losses = self._clipped_losses(probs, labels)
+            floor = self.settings.probability_floor  # keeps probabilities off 0 and 1
+            logs = np.log(np.clip(probs, floor, 1 - floor))
+            losses = -(1 - smoothing) * logs[labels, rows] - smoothing * logs.mean(axis=0)
         else:
             losses = np.log(totals) - (1 - smoothing) * right - smoothing * mean
         probs[labels, rows] -= 1 - smoothing
@@ -76,14 +78,6 @@ class CrossEntropy(Loss):
             probs -= smoothing / len(probs)
         probs *= self.shares(logits, image_weights)
         return _mean_loss(losses, image_weights), np.ascontiguousarray(probs.T)
-
-    def _clipped_losses(self, probs: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        """Of (K, N), with probabilities kept off 0 and 1."""
-        smoothing, floor = self.settings.label_smoothing, self.settings.probability_floor
-        logs = np.log(np.clip(probs, floor, 1 - floor))
-        rows = np.arange(len(labels))
-        losses: np.ndarray = -(1 - smoothing) * logs[labels, rows] - smoothing * logs.mean(axis=0)
-        return losses
 
 
 class SigmoidDistance(Loss):
@@ -94,9 +88,7 @@ class SigmoidDistance(Loss):
     to 0 for a saturated output, be it right or wrong, which therefore hardly learns.
     """
 
-    def __call__(
-        self, logits: np.ndarray, labels: np.ndarray, image_weights: np.ndarray | None = None
-    ) -> tuple[float, np.ndarray]:
+    def __call__(self, logits: np.ndarray, labels: np.ndarray, image_weights: Weights = None) -> Result:
         # 1 at the label, -1 elsewhere: then 1 - p at the label and p elsewhere are both p(-side z)
         side = 2 * one_hot(labels, logits.shape[1], logits.dtype.type) - 1
         distance = sigmoid(-side * logits)
@@ -111,9 +103,7 @@ class MeanSquaredError(Loss):
     d loss / d z = 2 (z - target) / K.
     """
 
-    def __call__(
-        self, logits: np.ndarray, labels: np.ndarray, image_weights: np.ndarray | None = None
-    ) -> tuple[float, np.ndarray]:
+    def __call__(self, logits: np.ndarray, labels: np.ndarray, image_weights: Weights = None) -> Result:
         difference = logits - one_hot(labels, logits.shape[1], logits.dtype.type)
         loss = _mean_loss(np.square(difference).mean(axis=1), image_weights)
         difference.T[...] *= 2 * self.shares(logits, image_weights) / logits.shape[1]
@@ -135,15 +125,17 @@ class ConnectionistTemporal(Loss):
     Computed in float64 logarithms. A label that fits into no alignment has loss 0 and gradient 0.
     """
 
-    def __call__(
-        self, logits: np.ndarray, labels: np.ndarray, image_weights: np.ndarray | None = None
-    ) -> tuple[float, np.ndarray]:
+    def __call__(self, logits: np.ndarray, labels: np.ndarray, image_weights: Weights = None) -> Result:
         """The mean loss, and its gradient (N, T, K): softmax less the share of each class in the
         alignments (eq. 16 of the paper)."""
         logs = log_softmax(logits.astype(np.float64))
-        states = _ctc_states(labels, blank=logits.shape[2] - 1)
+        blank = logits.shape[2] - 1
+        states = np.full((len(labels), 2 * labels.shape[1] + 1), blank)  # (N, S), the class of each
+        states[:, 1::2] = np.where(labels < 0, blank, labels)  # that of padding is never left
         scores = np.take_along_axis(logs, states[:, np.newaxis], axis=2)  # (N, T, S)
-        jumps = _ctc_jumps(states)
+        skips = states[:, 2:] != states[:, :-2]  # a way may lead from state s to s + 2
+        skips[:, ::2] = False  # but not from blank to blank
+        jumps = np.where(skips, 0.0, -np.inf)
         before, after = _ways_to(scores, jumps), _ways_from(scores, jumps, (labels >= 0).sum(axis=1))
         passing = before + after
         totals = np.logaddexp.reduce(passing[:, 0], axis=1)
@@ -158,22 +150,10 @@ class ConnectionistTemporal(Loss):
     def count_right(self, logits: np.ndarray, labels: np.ndarray) -> int:
         """Strips whose best path spells the label."""
         spelled = best_paths(logits)
-        width = max(spelled.shape[1], labels.shape[1])
-        return int(np.count_nonzero((_widen(spelled, width) == _widen(labels, width)).all(axis=1)))
-
-
-def _ctc_states(labels: np.ndarray, blank: int) -> np.ndarray:
-    """(N, L) -> (N, 2 L + 1): the class of each state. Those behind the end of a label are never left."""
-    states = np.full((len(labels), 2 * labels.shape[1] + 1), blank)
-    states[:, 1::2] = np.where(labels < 0, blank, labels)
-    return states
-
-
-def _ctc_jumps(states: np.ndarray) -> np.ndarray:
-    """(N, S - 2): 0 where a way may lead from state s to s + 2, else -inf."""
-    allowed = states[:, 2:] != states[:, :-2]
-    allowed[:, ::2] = False  # from blank to blank
-    return np.where(allowed, 0.0, -np.inf)
+        padded = np.full((2, len(labels), max(spelled.shape[1], labels.shape[1])), -1)
+        padded[0, :, : spelled.shape[1]] = spelled
+        padded[1, :, : labels.shape[1]] = labels
+        return int(np.count_nonzero((padded[0] == padded[1]).all(axis=1)))
 
 
 def _ways_to(scores: np.ndarray, jumps: np.ndarray) -> np.ndarray:
@@ -204,10 +184,6 @@ def _advance(ways: np.ndarray, jumps: np.ndarray) -> np.ndarray:
     np.logaddexp(reached[:, 1:], ways[:, :-1], out=reached[:, 1:])
     np.logaddexp(reached[:, 2:], ways[:, :-2] + jumps, out=reached[:, 2:])
     return reached
-
-
-def _widen(sequences: np.ndarray, width: int) -> np.ndarray:
-    return np.pad(sequences, ((0, 0), (0, width - sequences.shape[1])), constant_values=-1)
 
 
 LOSSES: dict[str, type[Loss]] = {

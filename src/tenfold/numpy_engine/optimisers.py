@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -19,38 +18,15 @@ from tenfold.numpy_engine.runtime.memory import cut_pieces
 from tenfold.settings import OptimiserSettings
 
 
-@dataclass(slots=True)
-class Part:
-    """A piece of the parameters, and what its step is computed from.
-
-    weights, gradients: both change. rate: the learning rate. decay: the weight decay. memory: of the
-    optimiser. scratch: an array for results in between.
-    """
-
-    weights: np.ndarray
-    gradients: np.ndarray
-    rate: float
-    decay: float
-    memory: list[np.ndarray]
-    scratch: np.ndarray
-
-    def add_decay(self) -> None:
-        """g += decay w, the gradient of decay/2 |w|^2."""
-        if self.decay:
-            self.gradients += self.times(self.weights, self.decay)
-
-    def times(self, array: np.ndarray, factor: float) -> np.ndarray:
-        """array * factor, until `scratch` is needed again."""
-        return np.multiply(array, factor, out=self.scratch)
-
-
 class Optimiser(ABC):
     """Moves parameters along their gradients.
 
     memory: its arrays by name, as long as the parameters (momentum, moments). steps: done so far.
+    decoupled: whether weight decay moves the weights themselves instead of being part of the gradient.
     """
 
     memory_names: tuple[str, ...] = ()
+    decoupled = False
 
     def __init__(
         self, settings: OptimiserSettings, parameters: list[Parameter], dtype: DTypeLike = np.float32
@@ -62,8 +38,11 @@ class Optimiser(ABC):
         self.scratch = np.empty(max((p.place.stop - p.place.start for p in self.pieces), default=0), dtype)
 
     @abstractmethod
-    def move(self, part: Part) -> None:
-        """The step of one piece, in place."""
+    def move(
+        self, w: np.ndarray, g: np.ndarray, memory: list[np.ndarray], scratch: np.ndarray, rate: float
+    ) -> None:
+        """The step of one piece, in place. w, g: its parameters and their gradients; both change. scratch:
+        for results in between. rate: the learning rate."""
 
     def step(self, values: np.ndarray, gradients: np.ndarray, learning_rate: float) -> None:
         """One step; `values` and `gradients` are flat, and both change. Parameters with a factor of
@@ -77,9 +56,12 @@ class Optimiser(ABC):
         for piece in self.pieces:
             if piece.factor:
                 place, rate = piece.place, learning_rate * piece.factor
-                memory = [array[place] for array in self.memory.values()]
-                scratch = self.scratch[: place.stop - place.start]
-                self.move(Part(values[place], gradients[place], rate, piece.decay, memory, scratch))
+                w, g, scratch = values[place], gradients[place], self.scratch[: place.stop - place.start]
+                if piece.decay and self.decoupled:
+                    w *= 1 - rate * piece.decay
+                elif piece.decay:  # the gradient of decay/2 |w|^2
+                    g += np.multiply(w, piece.decay, out=scratch)
+                self.move(w, g, [array[place] for array in self.memory.values()], scratch, rate)
 
     def state(self) -> dict[str, np.ndarray]:
         """Copies of all that the next step depends on."""
@@ -100,18 +82,19 @@ class SGD(Optimiser):
 
     memory_names = ("velocity",)
 
-    def move(self, part: Part) -> None:
-        part.add_decay()
-        direction, momentum = part.gradients, self.settings.momentum
+    def move(
+        self, w: np.ndarray, g: np.ndarray, memory: list[np.ndarray], scratch: np.ndarray, rate: float
+    ) -> None:
+        direction, momentum = g, self.settings.momentum
         if momentum:
-            velocity = part.memory[0]
-            velocity *= momentum
-            velocity += part.gradients
-            direction = velocity
+            (v,) = memory
+            v *= momentum
+            v += g
+            direction = v
             if self.settings.nesterov:
-                direction = part.gradients
-                direction += part.times(velocity, momentum)
-        part.weights -= part.times(direction, part.rate)
+                g += np.multiply(v, momentum, out=scratch)
+                direction = g
+        w -= np.multiply(direction, rate, out=scratch)
 
 
 class Adam(Optimiser):
@@ -126,7 +109,6 @@ class Adam(Optimiser):
     """
 
     memory_names = ("first", "second")
-    decoupled = False  # weight decay is part of the gradient
 
     def __init__(
         self, settings: OptimiserSettings, parameters: list[Parameter], dtype: DTypeLike = np.float32
@@ -135,24 +117,22 @@ class Adam(Optimiser):
             raise RecipeError(f"optimiser: betas are {settings.betas}", expected="numbers below 1")
         super().__init__(settings, parameters, dtype)
 
-    def move(self, part: Part) -> None:
-        if part.decay and self.decoupled:
-            part.weights *= 1 - part.rate * part.decay
-        else:
-            part.add_decay()
-        (first, second), (beta1, beta2) = part.memory, self.settings.betas
+    def move(
+        self, w: np.ndarray, g: np.ndarray, memory: list[np.ndarray], scratch: np.ndarray, rate: float
+    ) -> None:
+        (first, second), (beta1, beta2) = memory, self.settings.betas
         first *= beta1
-        first += part.gradients
+        first += g
         second *= beta2
-        second += np.square(part.gradients, out=part.scratch)
+        second += np.square(g, out=scratch)
         # sqrt(v^) = spread * sqrt(V) and m^ = lean * M
         spread = math.sqrt((1 - beta2) / (1 - beta2**self.steps))
         lean = (1 - beta1) / (1 - beta1**self.steps)
-        change = np.sqrt(second, out=part.scratch)
+        change = np.sqrt(second, out=scratch)
         change += self.settings.epsilon / spread
         np.divide(first, change, out=change)
-        change *= part.rate * lean / spread
-        part.weights -= change
+        change *= rate * lean / spread
+        w -= change
 
 
 class AdamW(Adam):

@@ -1,32 +1,25 @@
-"""The map of an explanation, drawn over the ink: orange supports it, blue contradicts it.
+"""Drawing for explaining sheets with Pillow alone: words, boxes, bars, enlarged pictures, maps over the ink.
 
-Readers who confuse red with green, or blue with yellow, tell the two apart as well.
+In a map orange supports an answer and blue contradicts it: readers who confuse red with green, or blue with
+yellow, tell the two apart as well.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from tenfold.arrays import Verdict
 
 __all__ = [
-    "AGAINST",
-    "AMBER",
-    "BLUE",
-    "CARD",
-    "COLOURS",
-    "FOR",
     "GAP",
-    "GREEN",
-    "GREY",
-    "INK",
     "MARGIN",
-    "PAPER",
     "WIDTH",
+    "Colour",
+    "Palette",
     "bars",
     "card",
     "enlarge",
@@ -35,11 +28,24 @@ __all__ = [
     "number_tag",
     "paragraph",
     "row",
+    "sheet",
     "stack",
 ]
 
-FOR, AGAINST = (255, 106, 19), (64, 150, 255)
+Colour = tuple[int, int, int]
+
+WIDTH, MARGIN, GAP = 800, 24, 16  # pixels; a phone shows the sheet at about half of it
 _FAINT = 0.25  # of the colour, where there is no ink
+
+
+class Palette:
+    """Colours of a sheet. FOR, AGAINST: of ink that supports an answer, or contradicts it."""
+
+    FOR, AGAINST = (255, 106, 19), (64, 150, 255)
+    PAPER, CARD, LINE = (244, 242, 237), (255, 255, 255), (222, 218, 209)
+    INK, GREY = (31, 36, 48), (104, 108, 118)
+    GREEN, AMBER, RED, BLUE = (15, 118, 110), (180, 95, 6), (185, 28, 28), (37, 99, 235)
+    VERDICTS: Mapping[Verdict, Colour] = {"digit": GREEN, "unsure": AMBER, "not a digit": RED}
 
 
 def lay_over(
@@ -58,21 +64,10 @@ def lay_over(
     strength = np.clip(np.asarray(smooth), -1, 1)[..., None]
     ink = Image.fromarray(image).resize(size, Image.Resampling.NEAREST)
     grey = np.asarray(ink, np.float32)[..., None] / 255
-    colour = np.where(strength > 0, FOR, AGAINST).astype(np.float32)
+    colour = np.where(strength > 0, Palette.FOR, Palette.AGAINST).astype(np.float32)
     cover = np.abs(strength) ** 0.7 * (1 if everywhere else _FAINT + (1 - _FAINT) * grey)
     mixed = (16 + 150 * grey) * (1 - cover) + colour * cover
     return Image.fromarray(np.clip(mixed, 0, 255).astype(np.uint8))
-
-
-# Drawing for the explaining sheet: words, boxes, bars and enlarged pictures, with Pillow alone.
-
-Colour = tuple[int, int, int]
-
-WIDTH, MARGIN, GAP = 800, 24, 16  # pixels; a phone shows the sheet at about half of it
-PAPER, CARD, LINE = (244, 242, 237), (255, 255, 255), (222, 218, 209)
-INK, GREY = (31, 36, 48), (104, 108, 118)
-GREEN, AMBER, RED, BLUE = (15, 118, 110), (180, 95, 6), (185, 28, 28), (37, 99, 235)
-COLOURS: dict[Verdict, Colour] = {"digit": GREEN, "unsure": AMBER, "not a digit": RED}
 
 
 @lru_cache(maxsize=32)
@@ -98,7 +93,7 @@ def _wrap(text: str, size: int, width: int) -> list[str]:
 
 
 def paragraph(
-    text: str, size: int, width: int, *, colour: Colour = INK, ground: Colour = PAPER
+    text: str, size: int, width: int, *, colour: Colour = Palette.INK, ground: Colour = Palette.PAPER
 ) -> Image.Image:
     """Wrapped text on its ground; letters that the font lacks show as "?"."""
     shown = "".join(letter if " " <= letter <= "~" or letter in "·…" else "?" for letter in text)
@@ -110,9 +105,9 @@ def paragraph(
     return image
 
 
-def stack(blocks: Sequence[Image.Image], *, gap: int = GAP, ground: Colour = PAPER) -> Image.Image:
+def stack(blocks: Sequence[Image.Image], *, gap: int = GAP, ground: Colour = Palette.PAPER) -> Image.Image:
     """One below the other, flush left."""
-    height = sum(block.height for block in blocks) + gap * (len(blocks) - 1)
+    height = sum(block.height + gap for block in blocks) - gap
     image = Image.new("RGB", (max(block.width for block in blocks), height), ground)
     top = 0
     for block in blocks:
@@ -121,30 +116,24 @@ def stack(blocks: Sequence[Image.Image], *, gap: int = GAP, ground: Colour = PAP
     return image
 
 
-def row(images: Sequence[Image.Image], *, ground: Colour = PAPER) -> Image.Image:
+def row(images: Sequence[Image.Image], *, ground: Colour = Palette.PAPER) -> Image.Image:
     """One beside the other, their tops in line."""
-    width = sum(image.width for image in images) + GAP * (len(images) - 1)
-    joined = Image.new("RGB", (width, max(image.height for image in images)), ground)
-    left = 0
-    for image in images:
-        joined.paste(image, (left, 0))
-        left += image.width + GAP
-    return joined
+    turned = [image.transpose(Image.Transpose.TRANSPOSE) for image in images]
+    return stack(turned, ground=ground).transpose(Image.Transpose.TRANSPOSE)
+
+
+def sheet(blocks: Sequence[Image.Image]) -> Image.Image:
+    """One below the other, with the sheet's margin."""
+    return ImageOps.expand(stack(blocks), MARGIN, Palette.PAPER)
 
 
 def card(content: Image.Image, width: int, height: int, *, padding: int = 12) -> Image.Image:
     """White, with round corners and a thin line, on the sheet's paper."""
-    fine = 4
-    mask = Image.new("L", (width * fine, height * fine), 0)
-    draw = ImageDraw.Draw(mask)
-    draw.rounded_rectangle((0, 0, width * fine - 1, height * fine - 1), 12 * fine, fill=128)
-    inner = (fine, fine, (width - 1) * fine - 1, (height - 1) * fine - 1)
-    draw.rounded_rectangle(inner, 11 * fine, fill=255)
-    shares = np.asarray(mask.reduce(fine), np.float32)[..., None]
-    low, line, high = (np.array(colour, np.float32) for colour in (PAPER, LINE, CARD))
-    outer, inside = np.minimum(shares / 128, 1), np.maximum(shares / 127.5 - 1, 0)
-    mixed = low + outer * (line - low) + inside * (high - line)
-    image = Image.fromarray(np.rint(np.clip(mixed, 0, 255)).astype(np.uint8))
+    fine = 4  # drawn so many times finer
+    image = Image.new("RGB", (width * fine, height * fine), Palette.PAPER)
+    edges = (0, 0, image.width - 1, image.height - 1)
+    ImageDraw.Draw(image).rounded_rectangle(edges, 12 * fine, Palette.CARD, Palette.LINE, fine)
+    image = image.reduce(fine)
     image.paste(content, (padding, padding))
     return image
 
@@ -162,7 +151,7 @@ def number_tag(number: int, colour: Colour, size: int = 20) -> Image.Image:
     text = str(number)
     width = round(font(size).getlength(text)) + size // 2
     image = Image.new("RGB", (width, round(size * 1.25)), colour)
-    ImageDraw.Draw(image).text((width / 2, image.height / 2), text, CARD, font(size), anchor="mm")
+    ImageDraw.Draw(image).text((width / 2, image.height / 2), text, Palette.CARD, font(size), anchor="mm")
     return image
 
 
@@ -170,7 +159,7 @@ def bars(
     values: Sequence[float], names: Sequence[str], colours: Sequence[Colour], width: int, height: int
 ) -> Image.Image:
     """Shares of 1 as columns with their names below, and the figure above where it counts."""
-    image = Image.new("RGB", (width, height), CARD)
+    image = Image.new("RGB", (width, height), Palette.CARD)
     draw = ImageDraw.Draw(image)
     step, foot, head = width / len(values), 28, 24
     for number, (value, name, colour) in enumerate(zip(values, names, colours, strict=True)):

@@ -1,7 +1,12 @@
-"""HEIC photos, as phones take them: opened by pillow-heif where it is installed."""
+"""What pictures come from: the files of a folder, HEIC photos, pages of PDF documents, arrays of any numbers.
+
+HEIC photos are decoded by pillow-heif and pages rendered by PDFium, where pillow-heif and pypdfium2 are
+installed.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,11 +16,77 @@ import numpy as np
 from PIL import Image
 
 from tenfold.errors import DataError, printable
+from tenfold.files import is_special
 
-__all__ = ["HEAD", "PdfPage", "find_pages", "is_heic", "is_pdf"]
+__all__ = ["PdfPage", "find_pictures", "find_with_pages"]
 
-HEAD = 64  # bytes of a file that say so
+HEAD = 64  # bytes of a file that say what it is
+_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".heic", ".heif")
+_STARTS = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1")
+_MOST_PAGES = 1000
+_DOTS = 200 / 72  # pixels per point: 200 dpi, of which a stroke of a pen has three or four
+_LONGEST = 4000  # pixels: a larger page is rendered with fewer dots
+_LEAST = 1.0  # points: of a page's side
+_PASSWORD = 4  # FPDF_ERR_PASSWORD
+_TOPS = (255.0, 1023.0, 4095.0, 16383.0, 65535.0)  # white of 8, 10, 12, 14 and 16 bits
+_SLACK = 1.05  # a resampled picture of 0..1 may overshoot a little
+
+
+class PdfPage(NamedTuple):
+    """A page of a document, counted from 1: what `open_picture` takes."""
+
+    path: str
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.path}#page={self.number}"
+
+
+def find_pictures(given: str, *, besides: tuple[str, ...] = ()) -> list[tuple[str, str]]:
+    """Paths, each with what is wrong with it; a folder stands for the pictures in it and below, and for files
+    that end as `besides` says. What is hidden is passed over; "-" is standard input."""
+    if not given:
+        return [(given, "'' is an empty name; expected a picture or a folder")]
+    if given == "-" or not Path(given).is_dir():
+        return [(given, "")]
+    found: list[tuple[str, str]] = []
+
+    def report(error: OSError) -> None:
+        found.append((str(error.filename), f"{error.filename} cannot be opened ({error.strerror})"))
+
+    for place, folders, names in os.walk(given, onerror=report):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        paths = [str(Path(place, name)) for name in names if not name.startswith(".")]
+        found += [(path, "") for path in paths if looks_like_picture(path) or path.lower().endswith(besides)]
+    return sorted(found) or [(given, f"{given} holds no picture; expected {', '.join(_SUFFIXES)}")]
+
+
+def find_with_pages(given: str) -> list[tuple[str | PdfPage, str]]:
+    """As `find_pictures`, with PDF documents among them, each as its pages."""
+    found: list[tuple[str | PdfPage, str]] = []
+    for path, error in find_pictures(given, besides=(".pdf",)):
+        try:
+            pages = [] if error or path == "-" or not is_pdf(path) else find_pages(path)
+            found += [(page, "") for page in pages] or [(path, error)]
+        except DataError as wrong:
+            found.append((path, str(wrong)))
+    return found
+
+
+def looks_like_picture(path: str | Path) -> bool:
+    """Whether a file of a folder that holds all kinds is to be opened as a picture: by its name, so that a
+    broken one is reported, or by how it begins."""
+    if is_special(path):
+        return False
+    if str(path).lower().endswith(_SUFFIXES):
+        return True
+    try:
+        with Path(path).open("rb") as file:
+            start = file.read(HEAD)
+    except OSError:
+        return False
+    return start.startswith(_STARTS) or (start[:4] == b"RIFF" and start[8:12] == b"WEBP") or is_heic(start)
 
 
 def is_heic(head: bytes) -> bool:
@@ -40,25 +111,6 @@ def open_heic(stream: BinaryIO, name: str) -> Image.Image:
     return image
 
 
-# Pages of PDF documents as pictures, rendered by PDFium where pypdfium2 is installed.
-
-_MOST_PAGES = 1000
-_DOTS = 200 / 72  # pixels per point: 200 dpi, of which a stroke of a pen has three or four
-_LONGEST = 4000  # pixels: a larger page is rendered with fewer dots
-_LEAST = 1.0  # points: of a page's side
-_PASSWORD = 4  # FPDF_ERR_PASSWORD
-
-
-class PdfPage(NamedTuple):
-    """A page of a document, counted from 1: what `open_picture` takes."""
-
-    path: str
-    number: int
-
-    def __str__(self) -> str:
-        return f"{self.path}#page={self.number}"
-
-
 def is_pdf(path: str | Path) -> bool:
     """Whether a regular file begins as PDF documents do."""
     try:
@@ -75,28 +127,25 @@ def find_pages(path: str | Path) -> list[PdfPage]:
     with _open(str(path)) as document:
         count = len(document)
     name = printable(str(path))
-    if count > _MOST_PAGES:
-        raise DataError(
-            f"{name} has {count:,} pages", expected=f"at most {_MOST_PAGES:,}", remedy="split the document"
-        )
     if not count:
         raise DataError(f"{name} has no pages", expected="at least one")
+    if count > _MOST_PAGES:
+        expected = f"at most {_MOST_PAGES:,}"
+        raise DataError(f"{name} has {count:,} pages", expected=expected, remedy="split the document")
     return [PdfPage(str(path), number) for number in range(1, count + 1)]
 
 
 def render_page(page: PdfPage) -> Image.Image:
     """RGB, on white paper, at 200 dpi, at most 4000 pixels long. Raises DataError."""
     with _open(page.path) as document:
-        if not 1 <= page.number <= len(document):
-            raise DataError(
-                f"{printable(page.path)} has no page {page.number}", expected=f"1 to {len(document)}"
-            )
+        name, count = printable(page.path), len(document)
+        if not 1 <= page.number <= count:
+            raise DataError(f"{name} has no page {page.number}", expected=f"1 to {count}")
         loaded = document[page.number - 1]
         width, height = loaded.get_size()
         if not (_LEAST <= width < float("inf") and _LEAST <= height < float("inf")):
-            raise DataError(
-                f"{printable(str(page))} has {width:g} x {height:g} points", expected="at least one"
-            )
+            found = f"{printable(str(page))} has {width:g} x {height:g} points"
+            raise DataError(found, expected="at least one")
         scale = min(_DOTS, _LONGEST / max(width, height))
         bitmap = loaded.render(scale=scale, prefer_bgrx=False, rev_byteorder=True)
         image: Image.Image = bitmap.to_pil().convert("RGB")
@@ -126,23 +175,13 @@ def _open(path: str) -> Iterator[Any]:
         raise DataError(f"{name} is not there", expected="a PDF document") from error
     except pypdfium2.PdfiumError as error:
         if getattr(error, "err_code", None) == _PASSWORD:
-            raise DataError(
-                f"{name} is encrypted",
-                expected="a document that opens without a password",
-                remedy="save it without one",
-            ) from error
+            expected, remedy = "a document that opens without a password", "save it without one"
+            raise DataError(f"{name} is encrypted", expected=expected, remedy=remedy) from error
         raise DataError(
             f"{name} cannot be read as PDF ({error})",
             expected="a whole document",
             remedy="it may be damaged or cut short: copy or save it again",
         ) from error
-
-
-# An array of any numbers -> the eight bits per channel that the rest of the package works with.
-
-# The whitest value of what scanners, cameras and programs write: 8, 10, 12, 14 and 16 bits.
-_TOPS = (255.0, 1023.0, 4095.0, 16383.0, 65535.0)
-_SLACK = 1.05  # a resampled picture of 0..1 may overshoot a little
 
 
 def check_array(array: np.ndarray, name: str) -> None:
@@ -156,11 +195,8 @@ def check_array(array: np.ndarray, name: str) -> None:
             remedy="give one picture at a time, its colours last",
         )
     if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise DataError(
-            f"{name} has values that are not finite (NaN or infinity)",
-            expected="a finite picture",
-            remedy="replace them, as with numpy.nan_to_num",
-        )
+        found, remedy = "not finite (NaN or infinity)", "replace them, as with numpy.nan_to_num"
+        raise DataError(f"{name} has values that are {found}", expected="a finite picture", remedy=remedy)
 
 
 def to_eight_bits(values: np.ndarray, white: float | None = None) -> np.ndarray:
@@ -179,8 +215,7 @@ def to_eight_bits(values: np.ndarray, white: float | None = None) -> np.ndarray:
     if white is not None and 0 <= bottom <= top <= white:
         bottom, top = 0.0, white
     if values.dtype == np.uint16:  # a look-up spares the floats
-        table = _scaled(np.arange(65536, dtype=np.float64), bottom, top)
-        return table[values]
+        return _scaled(np.arange(65536, dtype=np.float64), bottom, top)[values]
     deep = bottom < 0 or top > _TOPS[-1] or values.dtype.itemsize > 4
     return _scaled(values.astype(np.float64 if deep else np.float32), bottom, top)
 
@@ -189,9 +224,7 @@ def _range(low: float, high: float) -> tuple[float, float]:
     """The values that become black and white."""
     if low < 0 or high > _TOPS[-1]:
         return min(low, 0.0) if high > 0 else low, high
-    if high <= _SLACK:
-        return 0.0, 1.0
-    return 0.0, next(top for top in _TOPS if high <= top)
+    return 0.0, 1.0 if high <= _SLACK else next(top for top in _TOPS if high <= top)
 
 
 def _scaled(values: np.ndarray, bottom: float, top: float) -> np.ndarray:
@@ -199,5 +232,4 @@ def _scaled(values: np.ndarray, bottom: float, top: float) -> np.ndarray:
     values /= 2
     values -= bottom / 2
     values *= 255 / ((top / 2 - bottom / 2) or 1.0)
-    np.clip(values, 0, 255, out=values)
-    return np.rint(values, out=values).astype(np.uint8)
+    return np.rint(np.clip(values, 0, 255, out=values), out=values).astype(np.uint8)

@@ -22,14 +22,15 @@ from tenfold.pictures.rules import (
     find_pieces,
     fit_flattening,
     grow_square,
+    interpolate,
     measure_darkness,
     open_runs,
 )
 
 __all__ = ["Grid", "find_grid"]
 
+Both = tuple[np.ndarray, np.ndarray]  # of what runs along, and of what runs down
 Place = tuple[slice, slice]
-Span = tuple[float | None, float | None]
 
 _LONGEST = 1000  # pixels in which rules are looked for
 _MARGINS = (0.35, 0.15)  # around a table, of its size: rules in there say how the page lies
@@ -73,16 +74,8 @@ class Grid:
     def to_picture(self, points: np.ndarray) -> np.ndarray:
         """float (N, 2), x and y on the flat picture -> x and y in the picture that was looked at."""
         step = self.flat.shape[0] / (self.back.shape[1] - 1)
-        most = np.array(self.back.shape[1:]) - 1
-        places = np.clip(np.asarray(points, np.float64)[:, ::-1] / step, 0, most)
-        low = np.minimum(places.astype(np.intp), most - 1)
-        (down, along), (i, j) = (places - low).T, low.T
-        y, x = (
-            (part[i, j] * (1 - along) + part[i, j + 1] * along) * (1 - down)
-            + (part[i + 1, j] * (1 - along) + part[i + 1, j + 1] * along) * down
-            for part in self.back
-        )
-        return np.stack([x, y], axis=1) * self.scale
+        y, x = np.clip(np.asarray(points)[:, ::-1] / step, 0, np.array(self.back.shape[1:]) - 1).T
+        return interpolate(self.back, y, x)[::-1].T * self.scale
 
 
 def find_grid(grey: np.ndarray) -> Grid | None:
@@ -103,7 +96,7 @@ def find_grid(grey: np.ndarray) -> Grid | None:
     return None if flattening is None else _read_grid(grey, flattening, small.shape, scale)
 
 
-def _find_pieces(small: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _find_pieces(small: np.ndarray) -> Both:
     """Of rules along and down, found in the picture turned so that most of them are level."""
     turn = _find_skew(small)
     rules = measure_darkness(_turn(small, turn))
@@ -125,8 +118,8 @@ def _find_skew(small: np.ndarray) -> int:
     lengths = []
     for turn in _SKEWS:
         rules = measure_darkness(_turn(tiny, turn))
-        masks = zip(rules.find(), (1, 0), strict=True)
-        lengths.append(sum(int(open_runs(mask, 3 * rules.length, axis).sum()) for mask, axis in masks))
+        runs = (open_runs(mask, 3 * rules.length, axis) for mask, axis in zip(rules.find(), (1, 0)))
+        lengths.append(sum(int(run.sum()) for run in runs))
     best = int(np.argmax(lengths))
     return _SKEWS[best] if lengths[best] > _CLEARLY * lengths[0] else _SKEWS[0]
 
@@ -168,27 +161,23 @@ def _find_table(rules: Rules) -> tuple[np.ndarray, np.ndarray, Place] | None:
         for mask, axis in zip(rules.find(), (1, 0), strict=True)
     )
     labels, _ = ndimage.label(grow_square(along | down, 5))
-    best: tuple[int, int, Place] | None = None
-    for number, place in enumerate(ndimage.find_objects(labels), start=1):
+    places = dict(enumerate(ndimage.find_objects(labels), start=1))
+    crossings = {}
+    for number, place in places.items():
         own = labels[place] == number
         both = [grow_square(mask[place] & own, 5) for mask in (along, down)]
-        crossings = ndimage.label(both[0] & both[1])[1]
-        if crossings >= _CROSSINGS and (best is None or crossings > best[0]):
-            best = crossings, number, place
-    if best is None:
+        crossings[number] = ndimage.label(both[0] & both[1])[1]
+    best = max(crossings, key=crossings.__getitem__, default=0)
+    if crossings.get(best, 0) < _CROSSINGS:
         return None
-    _, number, place = best
-    own = labels[place] == number
+    place = places[best]
+    own = labels[place] == best
     return along[place] & own, down[place] & own, place
 
 
 def _pieces_within(
-    pieces: tuple[np.ndarray, np.ndarray],
-    back: np.ndarray,
-    place: Place,
-    margin: float,
-    shape: tuple[int, int],
-) -> tuple[np.ndarray, np.ndarray]:
+    pieces: Both, back: np.ndarray, place: Place, margin: float, shape: tuple[int, int]
+) -> Both:
     """Those that lie in the table, with a margin."""
     spans = []
     for axis, part in enumerate(place):
@@ -206,7 +195,7 @@ def _pieces_within(
     return one, other
 
 
-def _first_rules(along: np.ndarray, down: np.ndarray, place: Place) -> tuple[np.ndarray, np.ndarray]:
+def _first_rules(along: np.ndarray, down: np.ndarray, place: Place) -> Both:
     """Rules that cross many of the others."""
     rows, columns = (_peaks(profile, 0.15 * profile.max(), 8) for profile in (along.sum(1), down.sum(0)))
     crossed = grow_square(along, 7) & grow_square(down, 7)
@@ -228,16 +217,15 @@ def _peaks(profile: np.ndarray, least: float, apart: float) -> np.ndarray:
     found: list[tuple[float, float]] = []
     for (place,) in ndimage.find_objects(labels):
         part = profile[place]
-        middle = float(np.arange(place.start, place.stop) @ part / part.sum())
-        if found and middle - found[-1][0] < apart:
-            if part.max() > found[-1][1]:
-                found[-1] = middle, float(part.max())
-        else:
-            found.append((middle, float(part.max())))
+        peak = float(np.arange(place.start, place.stop) @ part / part.sum()), float(part.max())
+        if not found or peak[0] - found[-1][0] >= apart:
+            found.append(peak)
+        elif peak[1] > found[-1][1]:
+            found[-1] = peak
     return np.array([middle for middle, _ in found])
 
 
-def _settle(rules: Rules, rows: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _settle(rules: Rules, rows: np.ndarray, columns: np.ndarray) -> Both:
     turned = replace(rules, darkness=rules.darkness.T)
     for _ in range(_TURNS):
         before = len(rows), len(columns)
@@ -247,14 +235,8 @@ def _settle(rules: Rules, rows: np.ndarray, columns: np.ndarray) -> tuple[np.nda
         columns = _Rows(down.T, along.T, rows, turned).find(columns)
         if (len(rows), len(columns)) == before:
             break
-    ends = _Rows(along, down, columns, rules).open_ends(rows)
-    columns = _with_ends(columns, _Rows(down.T, along.T, rows, turned).open_ends(columns))
-    return _with_ends(rows, ends), columns
-
-
-def _with_ends(lines: np.ndarray, ends: Span) -> np.ndarray:
-    first, last = ([] if end is None else [end] for end in ends)
-    return np.concatenate([first, lines, last])
+    of_rows, of_columns = _Rows(along, down, columns, rules), _Rows(down.T, along.T, rows, turned)
+    return of_rows.with_open_ends(rows), of_columns.with_open_ends(columns)
 
 
 class _Rows:
@@ -273,14 +255,12 @@ class _Rows:
         gap = float(np.median(np.diff(known)))
         low, high = int(max(0, known[0] - 1.4 * gap)), int(min(len(self.seen), known[-1] + 1.4 * gap))
         lines = low + _peaks(self.seen[low:high], _STRONG, max(6, 0.3 * gap))
+        if len(lines) >= 2:
+            shares = self._share(lines)
+            lines = lines[shares >= _RELATIVE * np.percentile(shares, 90)]
         if len(lines) < 2:
             return known
-        shares = self._share(lines)
-        lines = lines[shares >= _RELATIVE * np.percentile(shares, 90)]
-        if len(lines) < 2:
-            return known
-        lines = self._trim(self._fill(self._drop_strokes(lines)))
-        return self._extend(lines)
+        return self._extend(self._trim(self._fill(self._drop_strokes(lines))))
 
     def _share(self, lines: np.ndarray) -> np.ndarray:
         return self.seen[np.rint(lines).astype(int).clip(0, len(self.seen) - 1)]
@@ -294,13 +274,12 @@ class _Rows:
     def _fill(self, lines: np.ndarray) -> np.ndarray:
         """Gaps that are whole multiples of the usual one."""
         usual = float(np.median(np.diff(lines)))
-        extra = []
+        extra: list[float | None] = []
         for low, high in pairwise(lines):
             times = round((high - low) / usual)
             if times > 1 and abs((high - low) / usual - times) < 0.2 * times:
-                inner = [low + (high - low) * k / times for k in range(1, times)]
-                extra += [found for place in inner if (found := self._look(place, usual)) is not None]
-        return np.sort(np.concatenate([lines, extra]))
+                extra += [self._look(low + (high - low) * k / times, usual) for k in range(1, times)]
+        return np.sort(np.concatenate([lines, [place for place in extra if place is not None]]))
 
     def _is_solid(self, line: float) -> bool:
         """Whether it is dark nearly all along, and not only where characters stand side by side."""
@@ -316,18 +295,20 @@ class _Rows:
         if len(strong) < 3:
             return lines
         most = 1.3 * _pitch(strong)
-        low = strong[np.searchsorted(strong, lines, side="right").clip(1, len(strong) - 1) - 1]
-        high = strong[np.searchsorted(strong, lines, side="right").clip(1, len(strong) - 1)]
+        after = np.searchsorted(strong, lines, side="right").clip(1, len(strong) - 1)
+        low, high = strong[after - 1], strong[after]
         within = (low < lines) & (lines < high) & (high - low < most)
         return lines[~within]
 
     def _reached(self, low: float, high: float) -> bool:
         """Whether the crossing rules go on from one place to the other."""
         part = self.across[int(low) + 2 : max(int(high) - 1, int(low) + 3)]
-        seen = [
-            part[:, max(0, int(at) - 3) : int(at) + 4].any(axis=1).mean() >= _STRONG for at in self.others
-        ]
+        seen = [cut.any(axis=1).mean() >= _STRONG for cut in self._cuts(part)]
         return bool(np.mean(seen) >= _REACHED)
+
+    def _cuts(self, part: np.ndarray) -> list[np.ndarray]:
+        """Of evidence across, what is around each crossing rule."""
+        return [part[:, max(0, int(at) - 3) : int(at) + 4] for at in self.others]
 
     def _trim(self, lines: np.ndarray) -> np.ndarray:
         """Without the page's edge, or a heading, outside of the table."""
@@ -342,30 +323,32 @@ class _Rows:
         if len(lines) <= 3:
             return lines
         gap = _pitch(lines)
-        for sign in (-1, 1):
-            while True:
-                end = lines[0 if sign < 0 else -1]
-                place = self._look(end + sign * gap, gap) if 0 < end + sign * gap < len(self.seen) else None
-                if place is None or not self._reached(min(place, end), max(place, end)):
+        for sign, side in ((-1, 0), (1, -1)):
+            while 0 < (expected := lines[side] + sign * gap) < len(self.seen):
+                place = self._look(expected, gap)
+                if place is None or not self._reached(*sorted((place, lines[side]))):
                     break
                 lines = np.sort(np.append(lines, place))
         return lines
 
-    def open_ends(self, lines: np.ndarray) -> Span:
-        """Where a side has no rule, but the crossing rules go on: their ends."""
-        return self._open(lines[0], -4, lines[1] - lines[0]), self._open(lines[-1], 4, lines[-1] - lines[-2])
+    def with_open_ends(self, lines: np.ndarray) -> np.ndarray:
+        """Where a side has no rule, but the crossing rules go on, their ends are added."""
+        first = self._open(lines[0], -4, lines[1] - lines[0])
+        last = self._open(lines[-1], 4, lines[-1] - lines[-2])
+        return np.concatenate([first, lines, last])
 
-    def _open(self, edge: float, step: int, gap: float) -> float | None:
+    def _open(self, edge: float, step: int, gap: float) -> list[float]:
         at = edge
         while abs(at - edge) < _OPEN[1] * gap:
             low, high = sorted((at, at + step))
             part = self.across[max(0, int(low)) : int(high) + 1]
             if low < 0 or high > len(self.across) or not part.size:
                 break
-            if np.mean([part[:, max(0, int(x) - 3) : int(x) + 4].any() for x in self.others]) < _STRONG:
+            if np.mean([cut.any() for cut in self._cuts(part)]) < _STRONG:
                 break
             at += step
-        return at - np.sign(step) * self.blur / 2 if abs(at - edge) > max(_OPEN[0] * gap, self.blur) else None
+        far = abs(at - edge) > max(_OPEN[0] * gap, self.blur)
+        return [at - np.sign(step) * self.blur / 2] if far else []
 
 
 def _pitch(lines: np.ndarray) -> float:

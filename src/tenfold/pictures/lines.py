@@ -1,15 +1,20 @@
-"""A grey picture -> the boxes of its lines of writing, from the top.
+"""A grey picture -> the boxes of its lines of writing, from the top, and a strip for the reader of each.
 
 Nothing is erased here: a box only says where the reader should look. How far each pixel departs from the
 paper around it is measured by a grey closing (Serra 1982); what departs, hangs together and is neither a
-rule nor the edge of a sheet is a piece of writing; pieces side by side are a line. All arithmetic is on
-whole numbers, so that the browser (`js/ink/lines.js`) finds the same boxes.
+rule nor the edge of a sheet is a piece of writing; pieces side by side are a line. `make_strip` is the one
+preprocessing of the reader, in training, too. All arithmetic is on whole numbers, so that the browser
+(`js/ink/lines.js`, `js/ink/strip.js`) finds the same boxes and sees the same strips.
+
+Connected regions and distances are the same as SciPy's label, find_objects and distance_transform_edt in two
+dimensions: importing scipy.ndimage takes longer than reading a digit.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -21,17 +26,288 @@ __all__ = [
     "PAPER",
     "WIDEST",
     "Box",
-    "find_boxes",
-    "find_ink",
     "find_lines",
-    "label_regions",
+    "find_regions",
+    "find_views",
+    "holds_frame",
+    "looks_ruled",
     "make_strip",
 ]
 
-# Connected regions of a mask, and distances to its edge, in NumPy.
-#
-# The same as SciPy's label, find_objects and distance_transform_edt for pictures in two dimensions:
-# importing scipy.ndimage takes longer than reading a digit from a cold start otherwise would.
+Box = tuple[int, int, int, int]  # x0, y0, x1, y1 in pixels, the last two outside
+
+_LONGEST = 800  # pixels: larger pictures are reduced before lines are looked for
+_WINDOW = 4  # the closing's window is the picture's mean side divided by this: wider than a stroke
+_SURROUNDINGS = 3  # likewise, the window that tells light ink from dark
+_LEAST_DEPARTURE = 14  # grey levels of full ink: less is nothing
+_LEAST_RATIO = 4  # full ink stands out from the median departure, the paper's grain, by this factor
+_EDGE_PARTS = (3, 10)  # ink begins at 3/10 of full ink
+_MOST_REGIONS = 600
+_LONG = 8  # times as long as thick: a rule
+_SPECK = 8  # a piece smaller than the largest one divided by this is a speck
+_DOT = 70  # per cent of its box that a dot fills
+_MARGIN = 4  # around a line, its height divided by this
+_WHOLE = 0.4  # of the picture's height: a line as high as that is read in the whole picture, too
+_LOW = 100  # pixels: a picture of less height holds one line
+_SAMPLED, _RULED = 16, 13  # rows and columns looked at, and of these that rules cross
+_FRAME = 5  # a table's rules hang together over more than the page's size divided by this, both ways
+
+HEIGHT = 32  # pixels
+COLUMN = 8  # pixels: the width of a strip is a multiple of it
+PAPER = 128  # its grey level in a strip
+MARGIN = 8  # pixels of paper at either side
+WIDEST = 1024  # pixels: a wider line is squeezed
+_NARROWEST = 16  # pixels
+_SPAN = 63  # levels from the paper to its 98th percentile of departure
+_FLOOR = 5  # levels: a paler departure than this is not raised to full contrast
+
+
+@dataclass(frozen=True, eq=False)
+class Departure:
+    """How far each pixel is from its paper. levels: int32 (h, w), 0 paper. full: of full ink.
+    light: ink is lighter than paper. factor: picture pixels per pixel here."""
+
+    levels: np.ndarray
+    full: int
+    light: bool
+    factor: int
+
+
+def measure_departure(grey: np.ndarray) -> Departure:
+    """uint8 (H, W) -> how far its pixels depart from the paper, in a picture of at most 800 pixels."""
+    factor = -(-max(grey.shape) // _LONGEST)
+    small = np.asarray(Image.fromarray(grey).reduce(factor)) if factor > 1 else grey
+    light = _is_light_ink(small)
+    if light:
+        small = 255 - small
+    side = (small.shape[0] + small.shape[1]) // 2
+    window = max(5, side // _WINDOW) | 1
+    paper = close_grey(small, window)
+    levels = (paper - small).astype(np.int32)  # the paper is never darker
+    return Departure(levels, _full_ink(levels), light=light, factor=factor)
+
+
+def _is_light_ink(small: np.ndarray) -> bool:
+    """Ink is the smaller part and departs far: the third moment of grey against its surroundings."""
+    half = max(3, (small.shape[0] + small.shape[1]) // 2 // _SURROUNDINGS) // 2
+    departure = small - _sums_around(small, half) // _sums_around(np.ones_like(small), half)
+    inner = departure[tuple(slice(size // 8, size - size // 8) for size in small.shape)]
+    return int((inner * inner * inner).sum(dtype=np.int64)) > 0
+
+
+def _sums_around(values: np.ndarray, half: int) -> np.ndarray:
+    """int32 (H, W): the sum of the square around each pixel, cut at the edges."""
+    for axis in (0, 1):
+        running = np.insert(values.cumsum(axis, dtype=np.int32), 0, 0, axis)  # at most 800 x 800 x 255
+        place = np.arange(values.shape[axis])
+        low, high = np.maximum(place - half, 0), np.minimum(place + half + 1, len(place))
+        values = running.take(high, axis) - running.take(low, axis)
+    return values
+
+
+def slide(both: np.ufunc, values: np.ndarray, window: int, axis: int, mode: Any = "edge") -> np.ndarray:
+    """Each pixel combined with the odd window around it on this axis, by windows that double. mode: of
+    `np.pad`, what lies beyond the picture."""
+    padding = [(0, 0), (0, 0)]
+    padding[axis] = window // 2, window // 2
+    found, width = np.pad(values, padding, mode=mode), 1
+    while width < window:
+        step = min(width, window - width)
+        one, other = (found[:-step], found[step:]) if axis == 0 else (found[:, :-step], found[:, step:])
+        found, width = both(one, other), width + step
+    return found
+
+
+def largest_around(values: np.ndarray, window: int) -> np.ndarray:
+    """The maximum of the square around each pixel, cut at the edges; window: its odd side."""
+    return slide(np.maximum, slide(np.maximum, values, window, 0), window, 1)
+
+
+def close_grey(grey: np.ndarray, window: int) -> np.ndarray:
+    """As `scipy.ndimage.grey_closing` with a square of an odd side: the paper without its dark ink."""
+    high = largest_around(grey, window)
+    return slide(np.minimum, slide(np.minimum, high, window, 0), window, 1)
+
+
+def _full_ink(levels: np.ndarray) -> int:
+    """What the strongest half a per cent departs by; of little ink, the strongest 16 pixels, or one."""
+    above = np.cumsum(np.bincount(levels.ravel(), minlength=256)[::-1])
+    full = 0
+    for wanted in (levels.size // 200, 16, 1):
+        full = 255 - int(np.searchsorted(above, min(max(1, wanted), levels.size)))
+        if full >= _LEAST_DEPARTURE:
+            break
+    return full
+
+
+def find_lines(grey: np.ndarray) -> list[Box] | None:
+    """uint8 (H, W) -> the boxes of its lines, each with a margin; [] where no writing is found,
+    None where there are only dots."""
+    departure, labels, numbers, pieces = find_writing(grey)
+    counts = np.bincount(labels.ravel())
+    if pieces and all(_is_dot(box, int(counts[number])) for number, box in zip(numbers, pieces)):
+        return None
+    height, width = grey.shape
+    lines = []
+    for x0, y0, x1, y1 in _join_lines(pieces):
+        margin, factor = (y1 - y0) // _MARGIN + 2, departure.factor
+        low = max(0, factor * (x0 - margin)), max(0, factor * (y0 - margin))
+        lines.append((*low, min(width, factor * (x1 + margin)), min(height, factor * (y1 + margin))))
+    return lines
+
+
+def find_writing(grey: np.ndarray) -> tuple[Departure, np.ndarray, np.ndarray, list[Box]]:
+    """uint8 (H, W) -> its departure, the labels int32 (h, w) of regions in it, which of them are pieces of
+    writing, and the boxes of these, in pixels of the departure."""
+    departure = measure_departure(grey)
+    labels, count = label_regions(_ink(departure))
+    boxes = [
+        (number, (place[1].start, place[0].start, place[1].stop, place[0].stop))
+        for number, place in enumerate(find_boxes(labels, count), start=1)
+        if place is not None
+    ]
+    boxes.sort(key=lambda each: -_size(each[1]))
+    height, width = labels.shape
+    kept = [each for each in boxes[:_MOST_REGIONS] if not _is_rule(each[1], width, height)]
+    kept = [each for each in kept if _size(each[1]) * _SPECK > _size(kept[0][1])]
+    return departure, labels, np.array([number for number, _ in kept], np.int32), [box for _, box in kept]
+
+
+def find_ink(grey: np.ndarray) -> np.ndarray:
+    """uint8 (H, W) -> bool (h, w), of a picture of at most 800 pixels: what departs from the paper."""
+    return _ink(measure_departure(grey))
+
+
+def _ink(departure: Departure) -> np.ndarray:
+    levels, (part, whole) = departure.levels, _EDGE_PARTS
+    grain = _rank(np.bincount(levels.ravel(), minlength=256), levels.size // 2)
+    stands_out = departure.full >= max(_LEAST_DEPARTURE, _LEAST_RATIO * grain)
+    return (levels * whole > departure.full * part) & stands_out
+
+
+def _size(box: Box) -> int:
+    return max(box[2] - box[0], box[3] - box[1])
+
+
+def _is_dot(box: Box, count: int) -> bool:
+    """About as wide as high, and full: a disc fills 0.79 of the square around it."""
+    wide, high = box[2] - box[0], box[3] - box[1]
+    return 10 * min(wide, high) >= 7 * max(wide, high) and 100 * count >= _DOT * wide * high
+
+
+def _is_rule(box: Box, width: int, height: int) -> bool:
+    """A rule, a frame, or the edge of the sheet: it runs along or around the picture."""
+    wide, high = box[2] - box[0], box[3] - box[1]
+    across, down = 10 * wide >= 9 * width, 10 * high >= 9 * height
+    touched = (box[0] <= 1) + (box[1] <= 1) + (box[2] >= width - 1) + (box[3] >= height - 1)
+    thin = max(wide, high) > _LONG * min(wide, high)
+    along = (across and _LONG * high < wide) or (down and _LONG * wide < high)
+    return bool(touched and thin) or along or (touched >= 3 and across and down)
+
+
+def _join_lines(pieces: Sequence[Box]) -> list[Box]:
+    """Pieces whose middles lie within the height of the tallest piece of a line are one line."""
+    lines: list[list[Box]] = []
+    for piece in sorted(pieces, key=lambda box: (box[1] - box[3], box[1], box[0])):
+        middle = piece[1] + piece[3]
+        line = next((line for line in lines if 2 * line[0][1] <= middle <= 2 * line[0][3]), [])
+        if not line:
+            lines.append(line)
+        line.append(piece)
+    joined = _merge_overlapping([_around(line) for line in lines])
+    tallest = max((box[3] - box[1] for box in joined), default=0)
+    joined = [box for box in joined if 4 * (box[3] - box[1]) > tallest]
+    return sorted(joined, key=lambda box: box[1] + box[3])
+
+
+def _merge_overlapping(boxes: Sequence[Box]) -> list[Box]:
+    """Lines of which one covers a third of the other's height are one: dots, commas, parts of a frame."""
+    merged: list[Box] = []
+    for box in sorted(boxes, key=lambda box: (box[1], box[0])):
+        last = merged[-1] if merged else (0, 0, 0, 0)
+        shared = min(last[3], box[3]) - max(last[1], box[1])
+        if merged and 3 * shared > min(last[3] - last[1], box[3] - box[1]):
+            merged[-1] = _around([last, box])
+        else:
+            merged.append(box)
+    return merged
+
+
+def _around(boxes: Sequence[Box]) -> Box:
+    x0, y0 = min(box[0] for box in boxes), min(box[1] for box in boxes)
+    return x0, y0, max(box[2] for box in boxes), max(box[3] for box in boxes)
+
+
+def looks_ruled(grey: np.ndarray) -> bool:
+    """uint8 (H, W) -> whether most rows and most columns cross three things or more, as rules do all over a
+    table, and digits only where they stand."""
+    ink = find_ink(grey)
+    for mask in (ink, ink.T):
+        size = len(mask)
+        places = np.linspace(size // 10, size - 1 - size // 10, _SAMPLED).astype(int)
+        crossed = np.diff(mask[places].view(np.int8), axis=1, prepend=0) == 1
+        if int((crossed.sum(axis=1) >= 3).sum()) < _RULED:
+            return False
+    return True
+
+
+def find_views(grey: np.ndarray) -> list[list[Box]]:
+    """The lines of a picture, each as the boxes that it is to be read in.
+
+    A line that fills much of the picture's height is the only one: what else was found are parts of a frame
+    or of a neighbour. It is read in the whole picture, by itself and, where the two differ, with half of the
+    margin around it. A low picture holds one line, a picture of dots none.
+    """
+    height, width = grey.shape
+    whole = (0, 0, width, height)
+    lines = find_lines(grey)
+    if lines is None:
+        return []
+    tallest = max(lines, key=lambda box: box[3] - box[1], default=whole)
+    fills = tallest[3] - tallest[1] >= _WHOLE * height
+    if not fills and height >= _LOW:
+        return [[line] for line in lines]
+    if not fills or tallest == whole:
+        return [[whole]]
+    x0, y0, x1, y1 = tallest
+    return [[whole, tallest, (x0 // 2, y0 // 2, (x1 + width) // 2, (y1 + height) // 2)]]
+
+
+def holds_frame(grey: np.ndarray) -> bool:
+    """uint8 (H, W) -> whether some of its ink hangs together far across and down, as the rules of a table."""
+    ink = find_ink(grey)
+    height, width = ink.shape
+    return any(
+        _FRAME * (rows.stop - rows.start) > height and _FRAME * (columns.stop - columns.start) > width
+        for rows, columns in find_regions(ink)
+    )
+
+
+def make_strip(grey: np.ndarray, box: Box | None = None) -> np.ndarray:
+    """uint8 (h, w), or the part of it in a box, -> uint8 (32, W), W a multiple of 8.
+
+    The picture is resized with its aspect kept (Pillow's bilinear filter, which averages where it makes
+    smaller), then v becomes 128 + 63 (v - m) / (s + 5), with m the median and s the 98th percentile of
+    |v - m|, cut to 0..255. Paper (128) stands at both sides: 8 pixels on the left, 8 to 15 on the right.
+    """
+    if box is not None:
+        grey = grey[box[1] : box[3], box[0] : box[2]]
+    height, width = grey.shape
+    wide = int(np.clip((width * HEIGHT * 2 + height) // (2 * height), _NARROWEST, WIDEST))
+    image = Image.fromarray(np.ascontiguousarray(grey))
+    for size in ((wide, height), (wide, HEIGHT)):  # which axis is first is not left to Pillow's version
+        image = image.resize(size, Image.Resampling.BILINEAR)
+    levels = np.asarray(image).astype(np.int32)
+    levels -= _rank(np.bincount(levels.ravel(), minlength=256), levels.size // 2)
+    span = _rank(np.bincount(np.abs(levels).ravel(), minlength=256), levels.size * 98 // 100) + _FLOOR
+    strip = np.full((HEIGHT, -(-wide // COLUMN) * COLUMN + 2 * MARGIN), PAPER, np.uint8)
+    strip[:, MARGIN : MARGIN + wide] = np.clip(PAPER + (2 * _SPAN * levels + span) // (2 * span), 0, 255)
+    return strip
+
+
+def _rank(counts: np.ndarray, rank: int) -> int:
+    """The value at this place, counted from 0, of the sorted values that `counts` counts."""
+    return int(np.searchsorted(np.cumsum(counts), rank, side="right"))
 
 
 def label_regions(mask: np.ndarray) -> tuple[np.ndarray, int]:
@@ -73,14 +349,9 @@ def _roots(count: int, one: np.ndarray, other: np.ndarray) -> np.ndarray:
             root = higher
 
 
-def grow_labels(labels: np.ndarray) -> np.ndarray:
-    """int (H, W): each pixel the largest label of the 3x3 around it."""
-    grown = labels.copy()
-    for axis in (0, 1):
-        lines, source = np.moveaxis(grown, axis, 0), np.moveaxis(grown.copy(), axis, 0)
-        np.maximum(lines[1:], source[:-1], out=lines[1:])
-        np.maximum(lines[:-1], source[1:], out=lines[:-1])
-    return grown
+def find_regions(mask: np.ndarray) -> list[tuple[slice, slice]]:
+    """The rows and columns of each connected region."""
+    return [each for each in find_boxes(*label_regions(mask)) if each is not None]
 
 
 def find_boxes(labels: np.ndarray, count: int) -> list[tuple[slice, slice] | None]:
@@ -122,247 +393,3 @@ def _distance_in_columns(mask: np.ndarray) -> np.ndarray:
     above = np.maximum.accumulate(np.where(mask, np.float32(-np.inf), place), axis=0)
     below = np.minimum.accumulate(np.where(mask, np.float32(np.inf), place)[::-1], axis=0)[::-1]
     return np.minimum(place - above, below - place)
-
-
-Box = tuple[int, int, int, int]  # x0, y0, x1, y1 in pixels, the last two outside
-
-_LONGEST = 800  # pixels: larger pictures are reduced before lines are looked for
-_WINDOW = 4  # the closing's window is the picture's mean side divided by this: wider than a stroke
-_SURROUNDINGS = 3  # likewise, the window that tells light ink from dark
-_LEAST_DEPARTURE = 14  # grey levels of full ink: less is nothing
-_LEAST_RATIO = 4  # full ink stands out from the median departure, the paper's grain, by this factor
-_EDGE_PARTS = (3, 10)  # ink begins at 3/10 of full ink
-_MOST_REGIONS = 600
-_LONG = 8  # times as long as thick: a rule
-_SPECK = 8  # a piece smaller than the largest one divided by this is a speck
-_DOT = 70  # per cent of its box that a dot fills
-_MARGIN = 4  # around a line, its height divided by this
-
-
-@dataclass(frozen=True, eq=False)
-class Departure:
-    """How far each pixel is from its paper. levels: int32 (h, w), 0 paper. full: of full ink.
-    light: ink is lighter than paper. factor: picture pixels per pixel here."""
-
-    levels: np.ndarray
-    full: int
-    light: bool
-    factor: int
-
-
-def measure_departure(grey: np.ndarray) -> Departure:
-    """uint8 (H, W) -> how far its pixels depart from the paper, in a picture of at most 800 pixels."""
-    factor = -(-max(grey.shape) // _LONGEST)
-    small = np.asarray(Image.fromarray(grey).reduce(factor)) if factor > 1 else grey
-    light = _is_light_ink(small)
-    if light:
-        small = 255 - small
-    side = (small.shape[0] + small.shape[1]) // 2
-    window = max(5, side // _WINDOW) | 1
-    paper = 255 - _largest_around(255 - _largest_around(small, window), window)
-    levels = (paper - small).astype(np.int32)  # the paper is never darker
-    return Departure(levels, _full_ink(levels), light=light, factor=factor)
-
-
-def _is_light_ink(small: np.ndarray) -> bool:
-    """Ink is the smaller part and departs far: the third moment of grey against its surroundings."""
-    window = max(3, (small.shape[0] + small.shape[1]) // 2 // _SURROUNDINGS) | 1
-    sums, counts = _sums_around(small.astype(np.int32), window)
-    departure = small - sums // counts
-    inner = departure[tuple(slice(size // 8, size - size // 8) for size in small.shape)]
-    return int((inner * inner * inner).sum(dtype=np.int64)) > 0
-
-
-def _sums_around(values: np.ndarray, window: int) -> tuple[np.ndarray, np.ndarray]:
-    """int32 (H, W): the sum of the window around each pixel, cut at the edges, and its number of pixels."""
-    counts = np.ones((1, 1), np.int32)
-    for axis in (0, 1):
-        size, half = values.shape[axis], window // 2
-        running = values.cumsum(axis, dtype=np.int32)  # at most 800 x 800 x 255
-        total = np.concatenate([np.zeros_like(values.take([0], axis)), running], axis)
-        place = np.arange(size, dtype=np.int32)
-        low, high = np.maximum(place - half, 0), np.minimum(place + half + 1, size)
-        values = total.take(high, axis) - total.take(low, axis)
-        counts = counts * (high - low).reshape((-1, 1) if axis == 0 else (1, -1))
-    return values, counts
-
-
-def _largest_around(values: np.ndarray, window: int) -> np.ndarray:
-    """The maximum of an odd window around each pixel, cut at the edges: rows, then columns."""
-    for axis in (0, 1):
-        values = np.moveaxis(_largest_in_columns(np.moveaxis(values, axis, 0), window), 0, axis)
-    return values
-
-
-def _largest_in_columns(values: np.ndarray, window: int) -> np.ndarray:
-    half, size = window // 2, len(values)
-    low = np.iinfo(values.dtype).min
-    filled = np.full((size + 2 * half, *values.shape[1:]), low, values.dtype)
-    filled[half : half + size] = values
-    reach = 1  # filled[i] is the maximum of so many rows from i on
-    while 2 * reach <= window:
-        filled = np.maximum(filled[: len(filled) - reach], filled[reach:])
-        reach *= 2
-    return np.maximum(filled[:size], filled[window - reach : window - reach + size])
-
-
-def _full_ink(levels: np.ndarray) -> int:
-    """What the strongest half a per cent departs by; of little ink, the strongest 16 pixels, or one."""
-    above = np.cumsum(np.bincount(levels.ravel(), minlength=256)[::-1])
-    full = 0
-    for wanted in (levels.size // 200, 16, 1):
-        full = 255 - int(np.searchsorted(above, min(max(1, wanted), levels.size)))
-        if full >= _LEAST_DEPARTURE:
-            break
-    return full
-
-
-def find_lines(grey: np.ndarray) -> list[Box] | None:
-    """uint8 (H, W) -> the boxes of its lines, each with a margin; [] where no writing is found,
-    None where there are only dots."""
-    departure, labels, numbers, pieces = find_writing(grey)
-    counts = np.bincount(labels.ravel())
-    if pieces and all(_is_dot(box, int(counts[number])) for number, box in zip(numbers, pieces)):
-        return None
-    height, width = grey.shape
-    lines = []
-    for x0, y0, x1, y1 in _join_lines(pieces):
-        margin = (y1 - y0) // _MARGIN + 2
-        x0, y0, x1, y1 = (
-            departure.factor * edge for edge in (x0 - margin, y0 - margin, x1 + margin, y1 + margin)
-        )
-        lines.append((max(0, x0), max(0, y0), min(width, x1), min(height, y1)))
-    return lines
-
-
-def find_writing(grey: np.ndarray) -> tuple[Departure, np.ndarray, np.ndarray, list[Box]]:
-    """uint8 (H, W) -> its departure, the labels int32 (h, w) of regions in it, which of them are pieces of
-    writing, and the boxes of these, in pixels of the departure."""
-    departure = measure_departure(grey)
-    labels, count = label_regions(_ink(departure))
-    boxes = [
-        (number, (place[1].start, place[0].start, place[1].stop, place[0].stop))
-        for number, place in enumerate(find_boxes(labels, count), start=1)
-        if place is not None
-    ]
-    boxes.sort(key=lambda each: -_size(each[1]))
-    height, width = labels.shape
-    kept = [each for each in boxes[:_MOST_REGIONS] if not _is_rule(each[1], width, height)]
-    kept = [each for each in kept if _size(each[1]) * _SPECK > _size(kept[0][1])]
-    return departure, labels, np.array([number for number, _ in kept], np.int32), [box for _, box in kept]
-
-
-def find_ink(grey: np.ndarray) -> np.ndarray:
-    """uint8 (H, W) -> bool (h, w), of a picture of at most 800 pixels: what departs from the paper."""
-    return _ink(measure_departure(grey))
-
-
-def _ink(departure: Departure) -> np.ndarray:
-    part, whole = _EDGE_PARTS
-    mask = departure.levels * whole > departure.full * part
-    return mask if _stands_out(departure) else np.zeros_like(mask)
-
-
-def _stands_out(departure: Departure) -> bool:
-    counts = np.bincount(departure.levels.ravel(), minlength=256)
-    grain = int(np.searchsorted(np.cumsum(counts), departure.levels.size // 2, side="right"))
-    return departure.full >= max(_LEAST_DEPARTURE, _LEAST_RATIO * grain)
-
-
-def _size(box: Box) -> int:
-    return max(box[2] - box[0], box[3] - box[1])
-
-
-def _is_dot(box: Box, count: int) -> bool:
-    """About as wide as high, and full: a disc fills 0.79 of the square around it."""
-    wide, high = box[2] - box[0], box[3] - box[1]
-    return 10 * min(wide, high) >= 7 * max(wide, high) and 100 * count >= _DOT * wide * high
-
-
-def _is_rule(box: Box, width: int, height: int) -> bool:
-    """A rule, a frame, or the edge of the sheet: it runs along or around the picture."""
-    wide, high = box[2] - box[0], box[3] - box[1]
-    across, down = 10 * wide >= 9 * width, 10 * high >= 9 * height
-    touched = (box[0] <= 1) + (box[1] <= 1) + (box[2] >= width - 1) + (box[3] >= height - 1)
-    thin = max(wide, high) > _LONG * min(wide, high)
-    if touched and thin:
-        return True
-    return (
-        (across and _LONG * high < wide)
-        or (down and _LONG * wide < high)
-        or (touched >= 3 and across and down)
-    )
-
-
-def _join_lines(pieces: Sequence[Box]) -> list[Box]:
-    """Pieces whose middles lie within the height of the tallest piece of a line are one line."""
-    lines: list[list[Box]] = []
-    for piece in sorted(pieces, key=lambda box: (box[1] - box[3], box[1], box[0])):
-        middle = piece[1] + piece[3]
-        line = next((line for line in lines if 2 * line[0][1] <= middle <= 2 * line[0][3]), None)
-        if line is None:
-            lines.append([piece])
-        else:
-            line.append(piece)
-    joined = _merge_overlapping([_around(line) for line in lines])
-    tallest = max((box[3] - box[1] for box in joined), default=0)
-    joined = [box for box in joined if 4 * (box[3] - box[1]) > tallest]
-    return sorted(joined, key=lambda box: box[1] + box[3])
-
-
-def _merge_overlapping(boxes: Sequence[Box]) -> list[Box]:
-    """Lines of which one covers a third of the other's height are one: dots, commas, parts of a frame."""
-    merged: list[Box] = []
-    for box in sorted(boxes, key=lambda box: (box[1], box[0])):
-        last = merged[-1] if merged else (0, 0, 0, 0)
-        shared = min(last[3], box[3]) - max(last[1], box[1])
-        if merged and 3 * shared > min(last[3] - last[1], box[3] - box[1]):
-            merged[-1] = _around([last, box])
-        else:
-            merged.append(box)
-    return merged
-
-
-def _around(boxes: Sequence[Box]) -> Box:
-    x0, y0 = min(box[0] for box in boxes), min(box[1] for box in boxes)
-    return x0, y0, max(box[2] for box in boxes), max(box[3] for box in boxes)
-
-
-# A grey picture of one line -> the strip that the line reader takes: 32 pixels high, of one contrast.
-#
-# The one preprocessing of the reader: its training, Python, the server and the browser (`js/ink/strip.js`)
-# do the same arithmetic on whole numbers, so that all see the same strip.
-
-HEIGHT = 32  # pixels
-COLUMN = 8  # pixels: the width of a strip is a multiple of it
-PAPER = 128  # its grey level in a strip
-MARGIN = 8  # pixels of paper at either side
-WIDEST = 1024  # pixels: a wider line is squeezed
-_NARROWEST = 16  # pixels
-_SPAN = 63  # levels from the paper to its 98th percentile of departure
-_FLOOR = 5  # levels: a paler departure than this is not raised to full contrast
-
-
-def make_strip(grey: np.ndarray) -> np.ndarray:
-    """uint8 (h, w) -> uint8 (32, W), W a multiple of 8.
-
-    The picture is resized with its aspect kept (Pillow's bilinear filter, which averages where it makes
-    smaller), then v becomes 128 + 63 (v - m) / (s + 5), with m the median and s the 98th percentile of
-    |v - m|, cut to 0..255. Paper (128) stands at both sides: 8 pixels on the left, 8 to 15 on the right.
-    """
-    height, width = grey.shape
-    wide = int(np.clip((width * HEIGHT * 2 + height) // (2 * height), _NARROWEST, WIDEST))
-    image = Image.fromarray(np.ascontiguousarray(grey))
-    for size in ((wide, height), (wide, HEIGHT)):  # which axis is first is not left to Pillow's version
-        image = image.resize(size, Image.Resampling.BILINEAR)
-    levels = np.asarray(image).astype(np.int32)
-    levels -= _rank(np.bincount(levels.ravel(), minlength=256), levels.size // 2)
-    span = _rank(np.bincount(np.abs(levels).ravel(), minlength=256), levels.size * 98 // 100) + _FLOOR
-    strip = np.full((HEIGHT, -(-wide // COLUMN) * COLUMN + 2 * MARGIN), PAPER, np.uint8)
-    strip[:, MARGIN : MARGIN + wide] = np.clip(PAPER + (2 * _SPAN * levels + span) // (2 * span), 0, 255)
-    return strip
-
-
-def _rank(counts: np.ndarray, rank: int) -> int:
-    """The value at this place, counted from 0, of the sorted values that `counts` counts."""
-    return int(np.searchsorted(np.cumsum(counts), rank, side="right"))

@@ -1,30 +1,33 @@
-"""A picture of one thing -> the grey image of fixed size that a network was trained on."""
+"""A picture of one thing -> the grey image of fixed size that a network was trained on.
+
+MNIST's makers (LeCun et al. 1998) fitted each digit, aspect kept, into 20x20 pixels with anti-aliased
+greys and laid its centre of mass on the centre of 28x28. `frame_ink` does the same, after the strokes were
+brought to one width, because a hair line and a marker are the same digit.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from PIL import Image
 
-from tenfold.pictures.lines import distance_to_outside, find_writing, grow_labels
+from tenfold.arrays import iterate_pieces
+from tenfold.pictures.lines import distance_to_outside, find_writing, largest_around
 from tenfold.pictures.open import open_grey, open_picture, to_grey
-from tenfold.pictures.paper import Background, find_background
 
-__all__ = ["SIDE", "fit_picture", "normalize_ink"]
-
-# One mark's ink -> the 28x28 image that the network was trained on: the one documented place.
-#
-# MNIST's makers (LeCun et al. 1998) fitted each digit, aspect kept, into 20x20 pixels with anti-aliased
-# greys and laid its centre of mass on the centre of 28x28. Here the same, after the strokes were brought
-# to one width, because a hair line and a marker are the same digit. What the reader was trained on, what
-# it reads, and what an export does before the network go through `frame_ink`.
+__all__ = ["SIDE", "Background", "find_background", "fit_picture", "normalize_ink"]
 
 BOX, SIDE = 20, 28  # pixels: MNIST's box for the digit, and its picture
 STROKE = (1.9, 3.0)  # pixels of 28: strokes are brought into this range
 _CENTRE = 14.5  # pixels from the border: MNIST's centres of mass lie on the middle of pixel 14
 _FINE = 4  # the work is done on pixels this many times finer
 _EDGE = 0.5  # strength at which ink begins
+_PAPER, _INK = 0.2, 0.8  # of full ink: what becomes 0 and what becomes 1
+_ENOUGH = 10_000  # images that say what lies around the ink
+_AGREED = 0.99  # of them
+
+Background = Literal["dark", "light", "any"]
 
 
 def stroke_width(strength: np.ndarray) -> float:
@@ -45,17 +48,18 @@ def frame_ink(strength: np.ndarray) -> np.ndarray:
     if cut is None:
         return np.zeros((SIDE, SIDE), np.uint8)
     fine = _fit(cut, BOX * _FINE)
-    distance = _distance(fine)
-    distance += _widen_by(distance)
+    inside = np.pad(fine, 3 * _FINE) >= _EDGE
+    outer = 0.5 - distance_to_outside(~inside, 3 * _FINE)
+    distance = np.where(inside, distance_to_outside(inside) - 0.5, outer)  # to the edge, positive inside
+    width = stroke_width(inside.astype(np.float32)) / _FINE
+    distance += (float(np.clip(width, *STROKE)) - width) * _FINE / 2
     soft = _cut_out(np.clip(0.5 + distance / _FINE, 0, 1), 0.01)  # an edge as soft as one pixel of 28
     return _lay_centred(_fit(cut if soft is None else soft, BOX * _FINE))
 
 
 def _cut_out(strength: np.ndarray, least: float = _EDGE / 2) -> np.ndarray | None:
-    rows, columns = (
-        np.flatnonzero((strength > least).any(axis=1)),
-        np.flatnonzero((strength > least).any(axis=0)),
-    )
+    inked = strength > least
+    rows, columns = np.flatnonzero(inked.any(axis=1)), np.flatnonzero(inked.any(axis=0))
     if not len(rows):
         return None
     return strength[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
@@ -67,20 +71,6 @@ def _fit(ink: np.ndarray, box: int) -> np.ndarray:
     size = (max(1, round(ink.shape[1] * ratio)), max(1, round(ink.shape[0] * ratio)))
     method = Image.Resampling.BOX if ratio < 0.5 else Image.Resampling.BICUBIC
     return np.asarray(Image.fromarray(np.ascontiguousarray(ink, np.float32)).resize(size, method))
-
-
-def _distance(fine: np.ndarray) -> np.ndarray:
-    """To the ink's edge in fine pixels, positive inside; a margin of one stroke is added."""
-    inside = np.pad(fine, 3 * _FINE) >= _EDGE
-    inner, outer = distance_to_outside(inside), distance_to_outside(~inside, 3 * _FINE)
-    return np.where(inside, inner - 0.5, 0.5 - outer)
-
-
-def _widen_by(distance: np.ndarray) -> float:
-    """Fine pixels by which each edge moves out, so that strokes come into the range."""
-    low, high = STROKE
-    now = stroke_width((distance > 0).astype(np.float32)) / _FINE
-    return (float(np.clip(now, low, high)) - now) * _FINE / 2
 
 
 def _lay_centred(fine: np.ndarray) -> np.ndarray:
@@ -97,11 +87,6 @@ def _lay_centred(fine: np.ndarray) -> np.ndarray:
     return np.rint(np.clip(small / max(float(small.max()), 1e-6), 0, 1) * 255).astype(np.uint8)
 
 
-# The ink of one thing in a picture, for networks that know images of light ink on a dark ground.
-
-_PAPER, _INK = 0.2, 0.8  # of full ink: what becomes 0 and what becomes 1
-
-
 def lift_ink(grey: np.ndarray) -> np.ndarray:
     """uint8 (H, W), ink of either polarity on any paper -> float32 (h, w), 0 paper to 1 full ink.
 
@@ -112,9 +97,8 @@ def lift_ink(grey: np.ndarray) -> np.ndarray:
     if not len(kept):
         return np.zeros(departure.levels.shape, np.float32)
     strength = (departure.levels / np.float32(departure.full) - _PAPER) / (_INK - _PAPER)
-    own = np.isin(
-        grow_labels(np.where(np.isin(labels, kept), labels, 0)), kept
-    )  # its soft edge belongs to it
+    written = np.where(np.isin(labels, kept), labels, 0)
+    own = largest_around(written, 3) > 0  # its soft edge belongs to it
     return np.where(own, np.clip(strength, 0, 1), 0).astype(np.float32)
 
 
@@ -124,9 +108,13 @@ def fit_picture(picture: Any, image_shape: tuple[int, int], *, background: Backg
     A picture of that size already is only turned round. Digits-like ones (light ink on a dark
     ground, 28x28) of another size go through `normalize_ink`; others are resized.
     """
-    grey = open_grey(picture)
-    if grey.shape != image_shape and background == "dark" and image_shape == (SIDE, SIDE):
-        return normalize_ink(picture)
+    if background == "dark" and image_shape == (SIDE, SIDE):
+        opened = open_picture(picture)
+        grey = to_grey(opened.pixels)
+        if opened.size != (SIDE, SIDE):
+            return frame_ink(lift_ink(grey))
+    else:
+        grey = open_grey(picture)
     if background != "any" and find_background(grey[None]) not in (background, "any"):
         grey = 255 - grey
     if grey.shape == image_shape:
@@ -141,3 +129,17 @@ def normalize_ink(picture: Any) -> np.ndarray:
     All marks of the picture are taken for that digit: lifted from its paper, framed like MNIST's.
     """
     return frame_ink(lift_ink(to_grey(open_picture(picture).pixels)))
+
+
+def find_background(images: np.ndarray) -> Background:
+    """What lies around the ink of uint8 (N, H, W): decided when 99 images of 100 agree, for a picture of
+    the other kind is turned round, which must not happen to what was trained on as it is. Of many, some ten
+    thousand are asked, one in so many."""
+    step = -(-len(images) // _ENOUGH)
+    dark: list[np.ndarray] = []
+    for piece in iterate_pieces(images):
+        some = piece[::step]
+        border = np.concatenate([some[:, 0], some[:, -1], some[:, :, 0], some[:, :, -1]], axis=1)
+        dark.append(2 * np.count_nonzero(border < 128, axis=1) > border.shape[1])
+    share = float(np.concatenate(dark).mean())
+    return "dark" if share >= _AGREED else "light" if share <= 1 - _AGREED else "any"

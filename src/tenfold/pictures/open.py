@@ -12,8 +12,7 @@ import io
 import logging
 import stat
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -33,31 +32,20 @@ from tenfold.pictures.formats import (
     render_page,
     to_eight_bits,
 )
-from tenfold.pictures.paper import lay_on_paper
 
 __all__ = ["Picture", "open_grey", "open_image", "open_picture", "to_grey"]
 
 _FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF")  # no PostScript, which runs a program
 MAX_PIXELS = 64_000_000  # this and the next two unless TENFOLD_MAX_BYTES says otherwise
-_FORMAT_PIXELS = {
-    "WEBP": 50_000_000,
-    "HEIF": 50_000_000,
-}  # decoders that take 18 bytes per pixel, under 1 GiB
+_FORMAT_PIXELS = dict.fromkeys(("WEBP", "HEIF"), 50_000_000)  # decoders that take 18 bytes per pixel
 _MAX_BYTES = 512 * 2**20  # of a file: 64 megapixels of eight bytes each, uncompressed
 _KNOWN = "a picture (PNG, JPEG, HEIC, WebP, BMP, GIF or TIFF)"
-
+_AGAIN = "copy or save it again"
 _UPPER_TOPS = (3, 15, 63)  # 10, 12 and 14 bits, less the lower eight of 16
-
-_Turn = Image.Transpose
-_TURNS = {
-    2: _Turn.FLIP_LEFT_RIGHT,
-    3: _Turn.ROTATE_180,
-    4: _Turn.FLIP_TOP_BOTTOM,
-    5: _Turn.TRANSPOSE,
-    6: _Turn.ROTATE_270,
-    7: _Turn.TRANSVERSE,
-    8: _Turn.ROTATE_90,
-}
+_CARD_FILL = 0.6  # share of its own bounding box that an opaque card covers at least
+_CARD_SPREAD = 20.0  # grey levels: the least standard deviation of a card with ink on it
+_LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R 601
+_TURNS = {turn: Image.Transpose(code) for turn, code in zip(range(2, 9), (0, 3, 1, 5, 4, 6, 2), strict=True)}
 
 # PIL also logs what it finds odd, and without a handler Python prints that to stderr.
 logging.getLogger("PIL").addHandler(logging.NullHandler())
@@ -87,8 +75,7 @@ def open_picture(picture: Any, *, longest: int = 1600) -> Picture:
     if longest < 1:
         raise UsageError(f"longest={longest}", expected="a number of pixels, at least 1")
     image, size = _open(picture, longest)
-    pixels = np.asarray(_to(image, "RGB"))
-    return Picture(pixels, size, max(1.0, max(size) / max(image.size)))
+    return Picture(np.asarray(_to(image, "RGB")), size, max(1.0, max(size) / max(image.size)))
 
 
 def open_grey(picture: Any) -> np.ndarray:
@@ -105,14 +92,15 @@ def _open(picture: Any, longest: int | None) -> tuple[Image.Image, tuple[int, in
     """Upright, L or RGB, and the size of the upright original."""
     name = _name(picture)
     try:
-        with _quiet():
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module=r"PIL\b")  # of files; what matters is raised here
             if isinstance(picture, np.ndarray):
                 return _settle(_from_array(picture), longest, name)
             if isinstance(picture, Image.Image):
                 return _settle(picture, longest, name)
             if isinstance(picture, PdfPage):
                 return _settle(render_page(picture), longest, name)
-            with _stream(picture, name) as stream:
+            with _open_file(picture, name) as stream:
                 return _decode(stream, longest, name)
     except DataError:
         raise
@@ -135,23 +123,10 @@ def _name(picture: Any) -> str:
     return "the picture" if isinstance(picture, Image.Image) else "the picture's data"
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """PIL's warnings are about files; what matters of them is raised here, as an error.
-
-    Where threads leave this in another order than they came, the filter of PIL's may stay: no harm.
-    """
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module=r"PIL\b")
-        yield
-
-
-@contextmanager
-def _stream(picture: Any, name: str) -> Iterator[BinaryIO]:
+def _open_file(picture: Any, name: str) -> BinaryIO:
+    """A path, a binary file or bytes."""
     if isinstance(picture, str | Path):
-        with _open_file(Path(picture), name) as file:
-            yield file
-        return
+        return _open_path(Path(picture), name)
     data = picture
     if hasattr(picture, "read"):
         with suppress(TypeError):  # of a text file, which is refused below
@@ -162,39 +137,33 @@ def _stream(picture: Any, name: str) -> Iterator[BinaryIO]:
             expected="a path, bytes, a binary file, a PIL image or an array",
         )
     _check_bytes(memoryview(data).nbytes, name)
-    with io.BytesIO(data) as file:
-        yield file
+    return io.BytesIO(data)
 
 
-def _open_file(path: Path, name: str) -> BinaryIO:
+def _open_path(path: Path, name: str) -> BinaryIO:
     """Opened as a file, not by its name: PIL would map some formats, and a cut file then kills."""
     try:
         found = path.stat()
+        if stat.S_ISDIR(found.st_mode):
+            raise DataError(f"{name} is a folder", expected="a picture", remedy="name the pictures in it")
         if not stat.S_ISREG(found.st_mode):
-            folder = stat.S_ISDIR(found.st_mode)
-            raise DataError(
-                f"{name} is {'a folder' if folder else 'no regular file, but a pipe or a device'}",
-                expected="a picture",
-                remedy="name the pictures in it" if folder else "save the picture as a file first",
-            )
+            what, remedy = "no regular file, but a pipe or a device", "save the picture as a file first"
+            raise DataError(f"{name} is {what}", expected="a picture", remedy=remedy)
         _check_bytes(found.st_size, name)
         return path.open("rb")
     except FileNotFoundError as error:
         gone = "is a link to a file that is not there" if path.is_symlink() else "is not there"
         raise DataError(f"{name} {gone}", expected="a picture", remedy="check its spelling") from error
     except PermissionError as error:
-        raise DataError(
-            f"{name} may not be read",
-            expected="permission to read it",
-            remedy="grant it, for example with chmod u+r",
-        ) from error
+        expected, remedy = "permission to read it", "grant it, for example with chmod u+r"
+        raise DataError(f"{name} may not be read", expected=expected, remedy=remedy) from error
     except OSError as error:  # a circle of links, a name that is too long, a broken disk
         raise DataError(f"{name} cannot be opened ({error.strerror})", expected="a picture's file") from error
 
 
 def _check_bytes(count: int, name: str) -> None:
     if not count:
-        raise DataError(f"{name} is empty (0 bytes)", expected=_KNOWN, remedy="copy or save it again")
+        raise DataError(f"{name} is empty (0 bytes)", expected=_KNOWN, remedy=_AGAIN)
     most = scale_limit(_MAX_BYTES)
     if count > most:
         remedy = f"make it smaller; {raise_limit(most_bytes() * count // most)}"
@@ -202,8 +171,10 @@ def _check_bytes(count: int, name: str) -> None:
 
 
 def _decode(stream: BinaryIO, longest: int | None, name: str) -> tuple[Image.Image, tuple[int, int]]:
+    most = scale_limit(MAX_PIXELS)
+    if Image.MAX_IMAGE_PIXELS is not None and most > 2 * Image.MAX_IMAGE_PIXELS:
+        Image.MAX_IMAGE_PIXELS = most  # PIL's own limit, of about 179 million
     try:
-        _let_pil_open(scale_limit(MAX_PIXELS))
         with open_image(stream, name) as image:
             if image.format == "TIFF":
                 _silence_libtiff()
@@ -213,9 +184,7 @@ def _decode(stream: BinaryIO, longest: int | None, name: str) -> tuple[Image.Ima
         found, remedy = _describe(stream.read(1024))
         raise DataError(f"{name} {found}", expected=_KNOWN, remedy=remedy) from error
     except Image.DecompressionBombError as error:
-        raise _too_large(
-            f"{name} has far too many pixels", 2 * scale_limit(MAX_PIXELS), MAX_PIXELS
-        ) from error
+        raise _too_large(f"{name} has far too many pixels", 2 * most, MAX_PIXELS) from error
 
 
 def open_image(stream: BinaryIO, name: str = "the picture's data") -> Image.Image:
@@ -224,13 +193,6 @@ def open_image(stream: BinaryIO, name: str = "the picture's data") -> Image.Imag
     head = stream.read(HEAD)
     stream.seek(0)
     return open_heic(stream, name) if is_heic(head) else Image.open(stream, formats=_FORMATS)
-
-
-def _let_pil_open(pixels: int) -> None:
-    """PIL has a limit of its own, of about 179 million: it grows where the user's is larger."""
-    own = Image.MAX_IMAGE_PIXELS
-    if own is not None and pixels > 2 * own:
-        Image.MAX_IMAGE_PIXELS = pixels
 
 
 @cache
@@ -250,15 +212,11 @@ def _describe(head: bytes) -> tuple[str, str]:
     if start.startswith(b"%pdf"):
         return "is a PDF document", "`tenfold read` reads its pages; elsewhere, export the page as PNG"
     if head.startswith((b"\x89PNG", b"\xff\xd8", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"RIFF")):
-        return "is a damaged picture", "copy or save it again"
-    if not any(byte < 9 for byte in head) and _is_utf8(head):
+        return "is a damaged picture", _AGAIN
+    is_utf8 = "\ufffd" not in head.decode("utf-8", errors="replace")[:-1]  # the last character may be cut
+    if is_utf8 and not any(byte < 9 for byte in head):
         return "is not a picture: it is a text file", "name a picture, or move it out of their folder"
     return "is not a picture that can be opened", "save it as PNG or JPEG"
-
-
-def _is_utf8(head: bytes) -> bool:
-    """The last character may be cut."""
-    return "�" not in head.decode("utf-8", errors="replace")[:-1]
 
 
 def _settle(
@@ -267,24 +225,24 @@ def _settle(
     """Size checked, decoded, reduced, laid on paper and turned, in this order: few pixels are moved."""
     size = image.size
     _check_pixels(size, name, _FORMAT_PIXELS.get(image.format or "", MAX_PIXELS))
-    deep_colours = _has_deep_colours(image)
-    target = _target(size, longest)
+    deep_colours = any(";16" in str(tile[3]) for tile in getattr(image, "tile", ()))  # before it is decoded
+    ratio = min(1.0, (longest or max(size)) / max(size))
+    target = max(1, round(size[0] * ratio)), max(1, round(size[1] * ratio))
     if draft:
         image.draft("", target)  # a JPEG is decoded at 1/2, 1/4 or 1/8, never below the target
     image.load()
-    if image.format == "HEIF":
-        _check_decoded(image, size, name)
-    turn = _TURNS.get(_orientation(image))
+    if image.format == "HEIF" and image.size != size:
+        found = "{} says {:,} x {:,} pixels, and has {:,} x {:,}".format(name, *size, *image.size)
+        raise DataError(found, expected="a whole picture", remedy=_AGAIN)
+    orientation = _orientation(image)
     image = _simplify(_stretch_deep(image) if deep_colours else image, name)
     if image.size != target:
         image = image.resize(target, Image.Resampling.BILINEAR, reducing_gap=2.0)
     if image.mode == "RGBa":
-        image = lay_on_paper(np.asarray(image))
-    if turn is not None:
-        image = image.transpose(turn)
-    if turn in (_Turn.TRANSPOSE, _Turn.TRANSVERSE, _Turn.ROTATE_90, _Turn.ROTATE_270):
-        size = size[::-1]
-    return image, size
+        image = _lay_on_paper(np.asarray(image))
+    if orientation not in _TURNS:
+        return image, size
+    return image.transpose(_TURNS[orientation]), size[::-1] if orientation >= 5 else size
 
 
 def _check_pixels(size: tuple[int, int], name: str, most: int = MAX_PIXELS) -> None:
@@ -295,23 +253,10 @@ def _check_pixels(size: tuple[int, int], name: str, most: int = MAX_PIXELS) -> N
         raise DataError(f"{name} has {width} x {height} pixels", expected="at least one")
 
 
-def _check_decoded(image: Image.Image, size: tuple[int, int], name: str) -> None:
-    if image.size != size:
-        found = "{} says {:,} x {:,} pixels, and has {:,} x {:,}".format(name, *size, *image.size)
-        raise DataError(found, expected="a whole picture", remedy="copy or save it again")
-
-
 def _too_large(found: str, pixels: int, most: int) -> DataError:
-    need = most_bytes() * pixels // scale_limit(most)
-    remedy = f"make it smaller; {raise_limit(need)}"
-    return DataError(found, expected=f"at most {scale_limit(most):,} in all", remedy=remedy)
-
-
-def _target(size: tuple[int, int], longest: int | None) -> tuple[int, int]:
-    if longest is None or max(size) <= longest:
-        return size
-    ratio = longest / max(size)
-    return max(1, round(size[0] * ratio)), max(1, round(size[1] * ratio))
+    limit = scale_limit(most)
+    remedy = f"make it smaller; {raise_limit(most_bytes() * pixels // limit)}"
+    return DataError(found, expected=f"at most {limit:,} in all", remedy=remedy)
 
 
 def _orientation(image: Image.Image) -> Any:
@@ -342,27 +287,19 @@ def _from_deep(image: Image.Image, name: str) -> Image.Image:
     """16 or 32 bits of grey -> L; LA where the file names a grey that is transparent."""
     values = np.asarray(image)
     check_array(values, name)
-    grey = Image.fromarray(to_eight_bits(values, _white_of(image)))
+    depth = getattr(image, "tag_v2", {}).get(258)  # of a TIFF: 12 bits, whose whitest value is 4095
+    bits = depth[0] if isinstance(depth, tuple) and depth else depth
+    white = float(2**bits - 1) if isinstance(bits, int) and 8 < bits < 16 else None
+    grey = Image.fromarray(to_eight_bits(values, white))
     hidden = image.info.get("transparency")
     if isinstance(hidden, int):
         grey.putalpha(Image.fromarray(to_eight_bits(values != hidden)))
     return grey
 
 
-def _white_of(image: Image.Image) -> float | None:
-    """The whitest value that a TIFF's own depth allows, where that is less than its pixels' type: 4095."""
-    depth = getattr(image, "tag_v2", {}).get(258)
-    bits = depth[0] if isinstance(depth, tuple) and depth else depth
-    return float(2**bits - 1) if isinstance(bits, int) and 8 < bits < 16 else None
-
-
-def _has_deep_colours(image: Image.Image) -> bool:
-    """Whether the file has 16 bits per channel, of which PIL keeps the upper eight; before it is decoded."""
-    return any(";16" in str(tile[3]) for tile in getattr(image, "tile", ()))
-
-
 def _stretch_deep(image: Image.Image) -> Image.Image:
-    """Of 10, 12 or 14 bits in 16 the upper eight use few levels, 0 to 3, 15 or 63: 0 to 255 here."""
+    """Of 16 bits per channel PIL keeps the upper eight: those of 10, 12 or 14 bits use few levels, 0 to 3, 15
+    or 63. 0 to 255 here."""
     if image.mode not in ("RGB", "RGBA", "LA"):
         return image
     values = np.asarray(image)
@@ -375,3 +312,41 @@ def _from_array(array: np.ndarray) -> Image.Image:
     _check_pixels((array.shape[1], array.shape[0]), "the array")
     flat = array[..., 0] if array.shape[2:] == (1,) else array
     return Image.fromarray(np.ascontiguousarray(to_eight_bits(np.asarray(flat))))
+
+
+def _lay_on_paper(layers: np.ndarray) -> Image.Image:
+    """RGBA (H, W, 4), colours multiplied by alpha -> RGB. Where alpha is 0 there is only paper."""
+    height, width = layers.shape[:2]
+    place = _bounds(layers[..., 3])
+    colour, alpha = layers[place][..., :3].astype(np.uint16), layers[place][..., 3]
+    paper = _paper(colour, alpha)
+    seen = ((255 - alpha.astype(np.uint16))[..., None] * paper + 127) // 255
+    visible = Image.fromarray(np.minimum(colour + seen, 255).astype(np.uint8))
+    laid = Image.new("RGB", (width, height), tuple(paper.tolist()))
+    laid.paste(visible, (place[1].start or 0, place[0].start or 0))
+    return laid
+
+
+def _bounds(mask: np.ndarray) -> tuple[slice, slice]:
+    """Rows and columns that hold all of what is not 0; all of them where nothing is."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not len(rows):
+        return slice(None), slice(None)
+    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+
+
+def _paper(colour: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """The colour, uint16 (3,), that belongs below what is transparent.
+
+    White under dark ink, black under light ink. Where the visible is no ink but a card with ink on it
+    (a window with round corners, paper cut out), the card's own colour.
+    """
+    weight = float(alpha.sum(dtype=np.int64))
+    if not weight:
+        return np.full(3, 255, dtype=np.uint16)
+    luma = colour.astype(np.float32) @ _LUMA
+    opaque = alpha == 255
+    if float(opaque[_bounds(opaque)].mean()) > _CARD_FILL and float(luma[opaque].std()) > _CARD_SPREAD:
+        return np.median(colour[opaque], axis=0).astype(np.uint16)
+    is_light = 255 * float(luma.sum(dtype=np.float64)) / weight > 127.5
+    return np.full(3, 0 if is_light else 255, dtype=np.uint16)

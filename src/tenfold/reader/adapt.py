@@ -1,4 +1,4 @@
-"""A reader learns one person's hand from a few labelled lines, and rehearses what it knows of others.
+"""A reader learns one person's hand from a few labelled pictures, and rehearses what it knows of others.
 
 Half of each batch is the person's, changed anew every time; half is rehearsed (Robins 1995). Batch-norm is
 folded into the convolutions first: a few lines must not replace the statistics of the many that the reader
@@ -22,16 +22,16 @@ import numpy as np
 
 from tenfold.arrays import Batch
 from tenfold.data.batches import fold_indices
-from tenfold.data.folders import SUFFIXES, looks_like_picture
 from tenfold.data.tables import natural_key
 from tenfold.engines.create import create_engine
 from tenfold.errors import DataError, DataNotFoundError, UsageError
+from tenfold.networks.engine import StepResult
 from tenfold.networks.shapes import Network
 from tenfold.numpy_engine.layers import EPSILON
 from tenfold.numpy_engine.runtime.answers import fold_network
-from tenfold.pictures.lines import make_strip
+from tenfold.pictures.formats import find_pictures
+from tenfold.pictures.lines import find_views, make_strip
 from tenfold.pictures.open import open_picture, to_grey
-from tenfold.pictures.views import find_views
 from tenfold.reader.adaptation import (
     Adaptation,
     Answer,
@@ -42,14 +42,13 @@ from tenfold.reader.adaptation import (
     read_views,
     score,
 )
-from tenfold.reader.alphabet import CHARACTERS, DIGITS, OTHER, encode_texts
+from tenfold.reader.decode import CHARACTERS, DIGITS, OTHER, encode_texts
 from tenfold.reader.line_reader import LineReader
 from tenfold.settings import OptimiserSettings, ScheduleSettings, learning_rate_at
 from tenfold.synthesis.paper import bend, vary
+from tenfold.training.loop import run_steps
 
-__all__ = ["Example", "adapt_reader", "collect_examples", "label_pictures"]
-
-# Labelled pictures of one person's writing -> the strips that a reader learns this hand from.
+__all__ = ["adapt_reader", "collect_examples", "label_pictures"]
 
 Progress = Callable[[str, int, int], None]
 
@@ -59,6 +58,10 @@ _LIST = re.compile(r"[\d.\-/:+×÷= ]+(,[\d.\-/:+×÷= ]+)*")
 _LABEL = re.compile(f"[{re.escape(CHARACTERS.replace(OTHER, ''))}]{{1,32}}")
 _BLANK = 8  # grey levels: a picture that spans no more shows nothing
 _FAULTS = (errno.EIO, errno.ENOMEM, errno.EMFILE, errno.ENFILE)  # of the machine, not of a picture
+FEWEST = 10  # labelled characters
+_SCHEDULE = ScheduleSettings(name="one-cycle", rise=0.2)
+_EPSILON = 1e-2  # of Adam: so large that weights with small gradients, which others need, hardly move
+_SURE = 0.9  # a label that is contradicted this surely may be a mistake
 _REMEDY = "give --labels 3,1049,07/11 or --labels FILE.csv, or sort the pictures into folders 0 to 9"
 
 
@@ -79,21 +82,6 @@ class Example:
     views: tuple[np.ndarray, ...]
 
 
-def find_pictures(given: Sequence[str | Path]) -> list[str]:
-    """Files as they are; of a folder the pictures in it and below, 2.png before 10.png.
-
-    Raises DataError for a folder without any.
-    """
-    found: list[str] = []
-    for each in map(Path, given):
-        inside = [path for path in each.rglob("*") if not path.is_dir() and looks_like_picture(path)]
-        shown = [path for path in inside if not any(part[0] == "." for part in path.relative_to(each).parts)]
-        if each.is_dir() and not shown:
-            raise DataError(f"{each} holds no picture", expected=", ".join(SUFFIXES))
-        found += sorted(map(str, shown), key=lambda path: (natural_key(path), path)) or [str(each)]
-    return found
-
-
 def label_pictures(given: Sequence[str | Path], labels: str | None) -> list[Labelled]:
     """Each picture with its label: what is written on it, one line of the label per line of the picture.
 
@@ -102,35 +90,35 @@ def label_pictures(given: Sequence[str | Path], labels: str | None) -> list[Labe
     of each picture's folder, 0 to 9, is its label. Raises UsageError and DataError.
     """
     if labels is not None and (not _LIST.fullmatch(labels.strip()) or Path(labels).is_file()):
-        return _by_table(given, Path(labels))
+        rows = _read_table(Path(labels))
+        known = {os.path.realpath(row.path): row.label for row in rows}
+        return [Labelled(path, known.get(os.path.realpath(path), "")) for path in _find(given)] or rows
     if not given:
         raise UsageError("no pictures", expected="pictures of numbers", remedy=_REMEDY)
-    paths = find_pictures(given)
-    if labels is None:
-        return _by_folder(paths)
-    each = [label.strip() for label in labels.split(",")]
-    if len(each) != len(paths):
-        raise UsageError(f"{len(each)} labels for {len(paths)} pictures", expected="one label per picture")
-    return [Labelled(path, label) for path, label in zip(paths, each, strict=True)]
+    paths = _find(given)
+    if labels is not None:
+        each = [label.strip() for label in labels.split(",")]
+        if len(each) != len(paths):
+            found = f"{len(each)} labels for {len(paths)} pictures"
+            raise UsageError(found, expected="one label per picture")
+    else:
+        names = (Path(path).absolute().parent.name for path in paths)
+        each = [name if re.fullmatch("[0-9]", name) or name == NO_NUMBER else "" for name in names]
+        if not any(each):
+            raise UsageError("no labels, and no picture lies in a folder 0 to 9", remedy=_REMEDY)
+    return list(map(Labelled, paths, each))
 
 
-def _by_folder(paths: Sequence[str]) -> list[Labelled]:
-    names = [Path(path).absolute().parent.name for path in paths]
-    labelled = [
-        Labelled(path, name if re.fullmatch("[0-9]", name) or name == NO_NUMBER else "")
-        for path, name in zip(paths, names, strict=True)
-    ]
-    if not any(each.label for each in labelled):
-        raise UsageError("no labels, and no picture lies in a folder 0 to 9", remedy=_REMEDY)
-    return labelled
-
-
-def _by_table(given: Sequence[str | Path], table: Path) -> list[Labelled]:
-    rows = _read_table(table)
-    if not given:
-        return rows
-    known = {os.path.realpath(row.path): row.label for row in rows}
-    return [Labelled(path, known.get(os.path.realpath(path), "")) for path in find_pictures(given)]
+def _find(given: Sequence[str | Path]) -> list[str]:
+    """Files as they are; of a folder the pictures in it and below, 2.png before 10.png."""
+    paths: list[str] = []
+    for each in map(str, map(Path, given)):
+        found = find_pictures(each)
+        good = [path for path, error in found if not error]
+        if not good:
+            raise DataError(found[0][1])
+        paths += sorted(good, key=lambda path: (natural_key(path), path))
+    return paths
 
 
 def _read_table(table: Path) -> list[Labelled]:
@@ -148,12 +136,11 @@ def _read_table(table: Path) -> list[Labelled]:
         lines[0] = []
     rows = []
     for number, line in enumerate(lines, start=1):
-        if not line:
-            continue
-        if len(line) <= max(columns):
+        if line and len(line) <= max(columns):
             raise DataError(f"{table}, line {number}: {','.join(line)[:60]!r}", expected="path,label")
-        path, label = (line[column].strip() for column in columns)
-        rows.append(Labelled(str(table.parent / path), label))
+        if line:
+            path, label = (line[column].strip() for column in columns)
+            rows.append(Labelled(str(table.parent / path), label))
     if not rows:
         raise DataError(f"{table} has no lines", expected="path,label lines")
     return rows
@@ -184,9 +171,8 @@ def _lines_of(path: str, label: str) -> list[Example]:
     """The examples of one picture. Raises DataError saying why there are none."""
     texts = [] if label == NO_NUMBER else [part.replace(" ", "") for part in label.split("\n")]
     if not all(map(_LABEL.fullmatch, texts)):
-        raise DataError(
-            f"label {label!r}" if label else "no label", expected="1 to 32 digits and separators per line"
-        )
+        found = f"label {label!r}" if label else "no label"
+        raise DataError(found, expected="1 to 32 digits and separators per line")
     grey = to_grey(open_picture(path).pixels)
     blank = int(np.ptp(grey)) <= _BLANK
     if blank and texts:
@@ -196,14 +182,10 @@ def _lines_of(path: str, label: str) -> list[Example]:
     if len(lines) != len(texts):
         found = f"{len(lines)} line{'s' * (len(lines) != 1)} found"
         raise DataError(found, expected=f"{len(texts)}, for its label {label}", remedy="cut out one line")
-    strips = [tuple(make_strip(grey[y0:y1, x0:x1]) for x0, y0, x1, y1 in boxes) for boxes in lines]
-    return [Example(path, text, views) for text, views in zip(texts, strips, strict=True)]
-
-
-FEWEST = 10  # labelled characters
-_SCHEDULE = ScheduleSettings(name="one-cycle", rise=0.2)
-_EPSILON = 1e-2  # of Adam: so large that weights with small gradients, which others need, hardly move
-_SURE = 0.9  # a label that is contradicted this surely may be a mistake
+    return [
+        Example(path, text, tuple(make_strip(grey, box) for box in boxes))
+        for text, boxes in zip(texts, lines, strict=True)
+    ]
 
 
 @dataclass(frozen=True)
@@ -242,23 +224,22 @@ def adapt_reader(
     """
     count = sum(len(example.text.strip(OTHER)) for example in examples)
     if count < FEWEST:
-        raise DataError(
-            f"{count} labelled character{'s' * (count != 1)}",
-            expected=f"at least {FEWEST}",
-            remedy="write and label some more",
-        )
+        found, remedy = f"{count} labelled character{'s' * (count != 1)}", "write and label some more"
+        raise DataError(found, expected=f"at least {FEWEST}", remedy=remedy)
     chosen = settings or AdaptSettings()
     course = _Course(reader, memory or gather_memory(seed=seed), chosen, engine, seed, progress)
     parts = _held_out(examples, chosen.folds, seed)
     course.planned = (len(parts) + 1) * chosen.steps
     held = [int(index) for part in parts for index in part]
-    before, after = (
-        [read_views(reader, examples[i].views) for i in held],
-        _cross_validate(course, examples, parts),
-    )
+    before = [read_views(reader, examples[i].views) for i in held]
+    after: list[Answer] = []
+    for part in parts:
+        learned = course.learn([each for i, each in enumerate(examples) if i not in part])
+        after += [read_views(learned, examples[i].views) for i in part]
     adapted = course.learn(examples)
     labels = [examples[i].text for i in held]
     digits = Counter("".join(example.text for example in examples))
+    doubtful = (i for i, *said in zip(held, before, after) if _contradict(said, examples[i].text))
     return Adaptation(
         reader=adapted,
         before=score(before, labels),
@@ -266,9 +247,7 @@ def adapt_reader(
         forgetting=_measure_forgetting(reader, adapted, course.memory),
         folds=len(parts),
         counts=tuple(digits[digit] for digit in DIGITS),
-        doubtful=tuple(
-            sorted(i for i, *said in zip(held, before, after) if _contradict(said, examples[i].text))
-        ),
+        doubtful=tuple(sorted(doubtful)),
         seed=seed,
     )
 
@@ -299,16 +278,18 @@ class _Course:
         )
         learner = create_engine(self.engine, network, weights, options)
         rng = np.random.default_rng([self.seed, self.trainings, *b"adapt"])
-        for step in range(settings.steps):
-            rate = learning_rate_at(step, settings.steps, settings.learning_rate, _SCHEDULE)
-            learner.train_step(self._draw_batch(examples, rng), rate)
-            self.steps += 1
-            if self.progress:
-                self.progress("learning", self.steps, self.planned)
+        steps, rate = settings.steps, settings.learning_rate
+        rates = [learning_rate_at(step, steps, rate, _SCHEDULE) for step in range(steps)]
+        run_steps(learner, (self._draw_batch(examples, rng) for _ in rates), rates, self._after_step)
         self.trainings += 1
         for name, learned in learner.weights().items():
             weights[name] = weights[name] + np.float32(settings.way) * (learned - weights[name])
         return first.with_weights(unfold_weights(first.network, weights))
+
+    def _after_step(self, _result: StepResult) -> None:
+        self.steps += 1
+        if self.progress:
+            self.progress("learning", self.steps, self.planned)
 
     def _draw_batch(self, examples: Sequence[Example], rng: np.random.Generator) -> Batch:
         size = self.settings.batch_size
@@ -354,20 +335,11 @@ def _held_out(examples: Sequence[Example], folds: int, seed: int) -> list[np.nda
     return [several[part] for part in fold_indices(alike, min(folds, len(several)), seed=seed)]
 
 
-def _cross_validate(
-    course: _Course, examples: Sequence[Example], parts: Sequence[np.ndarray]
-) -> list[Answer]:
-    """What is said of the parts' examples by readers that have not learned from them."""
-    answers = []
-    for part in parts:
-        learned = course.learn([each for i, each in enumerate(examples) if i not in part])
-        answers += [read_views(learned, examples[i].views) for i in part]
-    return answers
-
-
 def _measure_forgetting(before: LineReader, after: LineReader, memory: Memory) -> Forgetting:
-    numbers = [strip for strip in memory.held if any(character in DIGITS for character in strip[1])]
-    others = [strip for strip in memory.held if not any(character in DIGITS for character in strip[1])]
+    numbers, others = (
+        [strip for strip in memory.held if any(character in DIGITS for character in strip[1]) == is_number]
+        for is_number in (True, False)
+    )
     labels = [text for _, text in numbers]
     scores = [score([read_views(reader, [s]) for s, _ in numbers], labels) for reader in (before, after)]
     silent = [sum(not read_views(reader, [s]).text for s, _ in others) for reader in (before, after)]

@@ -6,23 +6,26 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from tenfold.errors import UsageError
 from tenfold.files import claim_place, fill_folder, is_taken, write_text
 from tenfold.numerics import edit_distance, wilson_interval
-from tenfold.reader.alphabet import DIGITS, OTHER
+from tenfold.reader.decode import OTHER, digits_of
 from tenfold.reader.line_reader import LineReader
-from tenfold.reader.reading import describe_line
-from tenfold.synthesis.sources import Split, package_sources
-from tenfold.synthesis.strips import Mixture, StripMaker
+from tenfold.reader.reading import read_line
+from tenfold.synthesis.strips import StripMaker
 
-__all__ = ["Adaptation", "Score", "check_free", "gather_memory"]
+__all__ = ["Adaptation", "check_free", "gather_memory"]
 
 MOST_FORGOTTEN = 0.03  # of the digits of others: what a hand may cost
+_WIDEST = 192  # pixels of a strip: wider ones cost much time, and teach nothing else
 MOST_ANSWERED = 0.2  # of words and blanks: may be answered with a number that were not before
+
+Split = Literal["train", "held"]
+Strip = tuple[np.ndarray, str]  # uint8 (32, W), and the text that it spells; "?" stands for words
 
 
 class Answer(NamedTuple):
@@ -119,9 +122,8 @@ class Adaptation:
             what = "makes it worse" if after < before else "changes nothing"
             return f"learning this hand {what}: {_told(self.before)} before, {_told(self.after)} after"
         if self.folds and 2 * self.after.digits_right < self.after.digits:
-            return (
-                f"little that was held out is read as labelled ({_told(self.after)}): are the labels right?"
-            )
+            told = f"little that was held out is read as labelled ({_told(self.after)})"
+            return f"{told}: are the labels right?"
         old = self.forgetting
         if old.lost > MOST_FORGOTTEN:
             return f"learning this hand costs {100 * old.lost:.1f} points of the digits of {old.data}"
@@ -154,9 +156,8 @@ class Adaptation:
                 self.reader.save(beside)
         except OSError as error:
             check_free(place)  # another process was first
-            raise UsageError(
-                f"{place} cannot be written ({error.strerror})", expected="a new folder"
-            ) from error
+            found = f"{place} cannot be written ({error.strerror})"
+            raise UsageError(found, expected="a new folder") from error
         return place
 
 
@@ -174,11 +175,7 @@ def check_free(folder: str | Path) -> Path:
 
 def read_views(reader: LineReader, views: Sequence[np.ndarray]) -> Answer:
     """What `reader` says of a line, given the strips uint8 (32, W) that it may be read in."""
-    best, decoded, logs = reader.read_views(views)
-    height, width = views[best].shape
-    line = describe_line(
-        decoded, logs, views[best], (0, 0, width, height), scale=1, least=reader.card.least_confidence, row=0
-    )
+    line = read_line(reader, views)
     text = "".join(OTHER if each.verdict == "not a digit" else each.label for each in line.characters)
     return Answer(text, line.confidence, not text or OTHER in line.text)
 
@@ -186,19 +183,12 @@ def read_views(reader: LineReader, views: Sequence[np.ndarray]) -> Answer:
 def score(answers: Sequence[Answer], labels: Sequence[str]) -> Score:
     """labels: what the lines spell; "?" at an end of a line is not read."""
     right = [answer.text == label.strip(OTHER) for answer, label in zip(answers, labels, strict=True)]
-    wanted = [_digits(label) for label in labels]
-    edits = sum(
-        min(len(digits), edit_distance(_digits(answer.text), digits))
-        for answer, digits in zip(answers, wanted, strict=True)
-    )
+    wanted, given = list(map(digits_of, labels)), [digits_of(answer.text) for answer in answers]
+    edits = sum(min(len(digits), edit_distance(*pair)) for digits, *pair in zip(wanted, given, wanted))
     refused = [answer.refused for answer in answers]
     read = sum(hit and not doubt for hit, doubt in zip(right, refused, strict=True))
     count = sum(map(len, wanted))
     return Score(len(answers), sum(right), sum(refused), read, count, count - edits)
-
-
-def _digits(text: str) -> str:
-    return "".join(character for character in text if character in DIGITS)
 
 
 def _told(measured: Score) -> str:
@@ -206,19 +196,12 @@ def _told(measured: Score) -> str:
     return f"{lines} lines and {digits} digits right, {measured.refused} refused"
 
 
-# What a reader must not forget while it learns one person's hand: numbers and words of others.
-#
-# Nothing is downloaded: the strips are drawn from what the package has (see `package_sources`).
-
-Strip = tuple[np.ndarray, str]  # uint8 (32, W), and the text that it spells; "?" stands for words
-
-_MIXTURE = Mixture(real=0, real_words=0, words=0.2)
-_WIDEST = 192  # pixels: wider ones cost much time, and teach nothing else
-
-
 @dataclass(frozen=True, eq=False)
 class Memory:
-    """rehearsed: strips that are learned again. held: strips of other glyphs and images, on which forgetting
+    """What a reader must not forget while it learns one person's hand: numbers and words of others, drawn
+    from what the package has (see `package_sources`).
+
+    rehearsed: strips that are learned again. held: strips of other glyphs and images, on which forgetting
     is measured; name: what these show."""
 
     rehearsed: tuple[Strip, ...]
@@ -234,7 +217,7 @@ def gather_memory(
 
 
 def _draw(split: Split, count: int, seed: int, data_dir: str | Path | None) -> tuple[Strip, ...]:
-    maker = StripMaker(package_sources(split, data_dir=data_dir), _MIXTURE)
+    maker = StripMaker.from_package(split, data_dir=data_dir)
     rng = np.random.default_rng([seed, *b"memory", *split.encode()])
     strips: list[Strip] = []
     while len(strips) < count:

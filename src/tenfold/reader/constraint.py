@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache, reduce
 from operator import or_
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple
 
 from tenfold.errors import UsageError
-from tenfold.reader.alphabet import CHARACTERS, DIGITS, OTHER
+from tenfold.reader.decode import CHARACTERS, DIGITS, OTHER
 
-__all__ = ["LONGEST_PATTERN", "Both", "Constraint", "Length", "Pattern", "Range", "make_constraint"]
+__all__ = ["LONGEST_PATTERN", "Constraint", "make_constraint"]
 
 State = Hashable
 
@@ -27,17 +27,30 @@ _MOST_PLACES = 256  # of a pattern whose repetitions are written out
 _MOST_NESTED = 20  # groups of a pattern inside each other
 _MOST_DIGITS = 18  # of the ends of a range
 _LONGEST_NUMBER = 40  # characters of an end of a range
-_WRITTEN = tuple(character for character in CHARACTERS if character != OTHER)
+_WRITTEN = frozenset(CHARACTERS) - {OTHER}
 
 
-@runtime_checkable
-class Constraint(Protocol):
-    @property
-    def start(self) -> State: ...
+class Constraint:
+    start: State
 
-    def step(self, state: State, character: str) -> State | None: ...
+    def step(self, state: Any, character: str) -> State | None:
+        raise NotImplementedError
 
-    def accepts(self, state: State) -> bool: ...
+    def accepts(self, state: Any) -> bool:
+        raise NotImplementedError
+
+    def describe(self) -> str:
+        r"""In words: "the form \d{2}", "3 digits, a number from 0 to 100"."""
+        return "the expected form"
+
+    def fits(self, text: str) -> bool:
+        """Whether a whole text is allowed."""
+        state: State | None = self.start
+        for character in text:
+            state = self.step(state, character)
+            if state is None:
+                return False
+        return self.accepts(state)
 
 
 def make_constraint(
@@ -62,7 +75,7 @@ def make_constraint(
         parts.append(Length(length))
     if least is not None or most is not None:
         parts.append(Range(_number(least, "min"), _number(most, "max")))
-    return None if not parts else parts[0] if len(parts) == 1 else Both(tuple(parts))
+    return Both(parts) if len(parts) > 1 else parts[0] if parts else None
 
 
 def _number(value: Any, name: str) -> Decimal | None:
@@ -79,15 +92,11 @@ def _number(value: Any, name: str) -> Decimal | None:
     return number
 
 
-@dataclass(frozen=True)
-class Both:
+class Both(Constraint):
     """Several constraints that hold together."""
 
-    parts: tuple[Constraint, ...]
-
-    @property
-    def start(self) -> State:
-        return tuple(part.start for part in self.parts)
+    def __init__(self, parts: list[Constraint]) -> None:
+        self.parts, self.start = parts, tuple(part.start for part in parts)
 
     def step(self, state: Any, character: str) -> State | None:
         states = tuple(part.step(own, character) for part, own in zip(self.parts, state, strict=True))
@@ -96,9 +105,12 @@ class Both:
     def accepts(self, state: Any) -> bool:
         return all(part.accepts(own) for part, own in zip(self.parts, state, strict=True))
 
+    def describe(self) -> str:
+        return ", ".join(part.describe() for part in self.parts)
+
 
 @dataclass(frozen=True)
-class Length:
+class Length(Constraint):
     """So many digits; separators may stand between them. The state is the number of digits so far."""
 
     digits: int
@@ -111,9 +123,12 @@ class Length:
     def accepts(self, state: Any) -> bool:
         return bool(state == self.digits)
 
+    def describe(self) -> str:
+        return f"{self.digits} digit{'s' * (self.digits != 1)}"
+
 
 @dataclass(frozen=True)
-class Range:
+class Range(Constraint):
     """A number in least..most: digits, and one decimal mark. The state is what was written so far."""
 
     least: Decimal | None
@@ -138,6 +153,10 @@ class Range:
         value = Decimal(state)
         return (self.least is None or value >= self.least) and (self.most is None or value <= self.most)
 
+    def describe(self) -> str:
+        ends = {"at least": self.least, "at most": self.most}
+        return "a number of " + " and ".join(f"{name} {end}" for name, end in ends.items() if end is not None)
+
 
 @lru_cache(maxsize=4096)
 def _may_grow(text: str, least: Decimal | None, most: Decimal | None) -> bool:
@@ -152,7 +171,7 @@ def _may_grow(text: str, least: Decimal | None, most: Decimal | None) -> bool:
     return any((least is None or high > least) and (most is None or low <= most) for low, high in ranges)
 
 
-class Pattern:
+class Pattern(Constraint):
     """A regular expression for the whole text, over the characters that the reader knows.
 
     Characters, `.`, `\\d`, `[...]`, `[^...]`, groups `(...)`, alternatives `|`, and the repetitions `?`, `*`,
@@ -160,20 +179,24 @@ class Pattern:
     (Glushkov 1961; Navarro & Raffinot 2002): a step takes the same short time whatever the pattern.
     """
 
+    start: int
+
     def __init__(self, pattern: str) -> None:
         if len(pattern) > LONGEST_PATTERN:
-            raise UsageError(
-                f"a pattern of {len(pattern):,} characters", expected=f"at most {LONGEST_PATTERN}"
-            )
+            found = f"a pattern of {len(pattern):,} characters"
+            raise UsageError(found, expected=f"at most {LONGEST_PATTERN}")
         machine = _Machine()
         piece, end = _Parser(pattern, machine).parse()(), machine.place(frozenset())
         self.pattern, self._end = pattern, end.first
         self.start = machine.join(piece, end).first
         self._on = {character: machine.places_of(character) for character in _WRITTEN}
         self._tables = machine.tables()
-        self.step = lru_cache(maxsize=4096)(self._step)
+        self._step = lru_cache(maxsize=4096)(self._look_up)
 
-    def _step(self, state: Any, character: str) -> int | None:
+    def step(self, state: Any, character: str) -> int | None:
+        return self._step(state, character)
+
+    def _look_up(self, state: int, character: str) -> int | None:
         here = state & self._on.get(character, 0)
         if not here:
             return None
@@ -185,6 +208,9 @@ class Pattern:
 
     def accepts(self, state: Any) -> bool:
         return bool(state & self._end)
+
+    def describe(self) -> str:
+        return f"the form {self.pattern}"
 
 
 class _Piece(NamedTuple):
@@ -208,11 +234,8 @@ class _Machine:
 
     def place(self, characters: frozenset[str]) -> _Piece:
         if len(self.on) > _MOST_PLACES:
-            raise UsageError(
-                f"a pattern of more than {_MOST_PLACES} characters, repeated ones counted each time",
-                expected=f"at most {_MOST_PLACES}",
-                remedy="ask for fewer repetitions",
-            )
+            found = f"a pattern of more than {_MOST_PLACES} characters, repeated ones counted each time"
+            raise UsageError(found, expected=f"at most {_MOST_PLACES}", remedy="ask for fewer repetitions")
         self.on.append(characters)
         self.after.append(0)
         bit = 1 << (len(self.on) - 1)
@@ -232,7 +255,6 @@ class _Machine:
         return _Piece(first, last, one.empty and other.empty)
 
     def repeat(self, build: _Build, least: int, most: int | None) -> _Piece:
-        """least to most times; no end where most is None."""
         piece = build()
         if not piece.first or most == 0:
             return _NOTHING
@@ -267,19 +289,26 @@ class _Parser:
         return build
 
     def _wrong(self, found: str) -> UsageError:
-        return UsageError(
-            f"pattern {self.pattern!r}: {found}",
-            expected="characters, \\d, [...], (...), |, ?, *, +, {n}, {n,m}",
-            remedy="for example '\\d{2}/\\d{2}'",
-        )
+        expected = "characters, \\d, [...], (...), |, ?, *, +, {n}, {n,m}"
+        remedy = "for example '\\d{2}/\\d{2}'"
+        return UsageError(f"pattern {self.pattern!r}: {found}", expected=expected, remedy=remedy)
 
     def _peek(self) -> str:
         return self.pattern[self.place : self.place + 1]
 
+    def _next(self) -> str:
+        self.place += 1
+        return self.pattern[self.place - 1 : self.place]
+
+    def _take(self, wanted: str) -> re.Match[str] | None:
+        """What matches this expression here."""
+        found = re.compile(wanted, re.ASCII).match(self.pattern, self.place)
+        self.place = found.end() if found else self.place
+        return found
+
     def _alternatives(self) -> _Build:
         builds = [self._sequence()]
-        while self._peek() == "|":
-            self.place += 1
+        while self._take(r"\|"):
             builds.append(self._sequence())
 
         def build() -> _Piece:
@@ -298,82 +327,61 @@ class _Parser:
         begun = self.place
         build = self._one()
         text = self.pattern[begun : self.place]
-        found = re.match(r"[?*+]|\{(\d+)(,(\d*))?\}", self.pattern[self.place :], re.ASCII)
+        found = self._take(r"[?*+]|\{(\d+)(,(\d*))?\}")
         if not found:
             return build
-        self.place += found.end()
-        least, most = _times(found)
+        least = int(found[1] or found.group() == "+")
+        endless = found.group() in "*+" or (found[2] and not found[3])
+        most = None if endless else int(found[3] or found[1] or 1)
         if least > _MOST_REPEATS or (most or 0) > _MOST_REPEATS or (most is not None and most < least):
             raise self._wrong(f"{found.group()} after {text!r}")
         return lambda: self.machine.repeat(build, least, most)
 
     def _one(self) -> _Build:
-        character = self._peek()
-        if character == "(":
+        if self._take(r"\("):
             return self._group()
-        if character in ("", "*", "+", "?", "{", "}", ")", "|"):
-            raise self._wrong(f"{character or 'its end'!r} where a character is expected")
-        characters = self._characters()
+        if self._peek() in ("", "*", "+", "?", "{", "}", ")", "|"):
+            raise self._wrong(f"{self._peek() or 'its end'!r} where a character is expected")
+        if self._take(r"\."):
+            characters = _WRITTEN
+        else:
+            characters = self._class() if self._take(r"\[") else self._character()
         return lambda: self.machine.place(characters)
 
     def _group(self) -> _Build:
-        self.place += 1
         self.nested += 1
         if self.nested > _MOST_NESTED:
             raise self._wrong(f"more than {_MOST_NESTED} groups inside each other")
         build = self._alternatives()
-        if self._peek() != ")":
+        if not self._take(r"\)"):
             raise self._wrong("a group that is not closed")
-        self.place += 1
         self.nested -= 1
         return build
 
-    def _characters(self) -> frozenset[str]:
-        character = self._peek()
-        self.place += 1
-        if character == ".":
-            return frozenset(_WRITTEN)
-        if character == "[":
-            return self._class()
-        return self._escaped() if character == "\\" else self._known(character)
-
-    def _escaped(self) -> frozenset[str]:
-        character = self._peek()
-        self.place += 1
-        if character == "d":
-            return frozenset(DIGITS)
-        if not character or character.isalnum():
-            raise self._wrong(f"\\{character}")
-        return self._known(character)
-
-    def _known(self, character: str) -> frozenset[str]:
+    def _character(self) -> frozenset[str]:
+        character = self._next()
+        if character == "\\":
+            character = self._next()
+            if character == "d":
+                return frozenset(DIGITS)
+            if not character or character.isalnum():
+                raise self._wrong(f"\\{character}")
         if character not in _WRITTEN:
-            raise self._wrong(f"{character!r}, which the reader cannot read ({''.join(_WRITTEN)})")
+            raise self._wrong(
+                f"{character!r}, which the reader cannot read ({CHARACTERS.replace(OTHER, '')})"
+            )
         return frozenset(character)
 
     def _class(self) -> frozenset[str]:
-        negated = self._peek() == "^"
-        self.place += negated
+        negated = bool(self._take(r"\^"))
         members: set[str] = set()
-        while (character := self._peek()) != "]":
-            if not character:
+        while not self._take(r"\]"):
+            if not self._peek():
                 raise self._wrong("a [ that is not closed")
-            self.place += 1
-            end = self.pattern[self.place + 1 : self.place + 2]
-            if self._peek() == "-" and end and {character, end} <= set(DIGITS):
-                if end < character:
-                    raise self._wrong(f"{character}-{end}")
-                members |= set(DIGITS[int(character) : int(end) + 1])
-                self.place += 2
+            if span := self._take("([0-9])-([0-9])"):
+                if span[2] < span[1]:
+                    raise self._wrong(span.group())
+                members |= set(DIGITS[int(span[1]) : int(span[2]) + 1])
             else:
-                members |= self._escaped() if character == "\\" else self._known(character)
-        self.place += 1
-        return frozenset(_WRITTEN) - members if negated else frozenset(members)
-
-
-def _times(found: re.Match[str]) -> tuple[int, int | None]:
-    sign = found.group()
-    if sign in "?*+":
-        return int(sign == "+"), 1 if sign == "?" else None
-    least = int(found[1])
-    return least, least if found[2] is None else int(found[3]) if found[3] else None
+                members |= self._character()
+        return _WRITTEN - members if negated else frozenset(members)

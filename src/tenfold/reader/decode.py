@@ -1,19 +1,25 @@
-"""Scores of columns -> text: CTC prefix beam search (Graves et al. 2006; Hannun et al. 2014)."""
+"""The characters of the line reader; scores of columns -> text by CTC prefix beam search (Graves et al. 2006;
+Hannun et al. 2014)."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from math import exp, inf, log1p
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tenfold.errors import UsageError
-from tenfold.reader.alphabet import BLANK, CHARACTERS, DIGITS
-from tenfold.reader.constraint import Constraint, Pattern, make_constraint
+if TYPE_CHECKING:
+    from tenfold.reader.constraint import Constraint
 
-__all__ = ["Columns", "Decoded", "digits_of", "make_form"]
+__all__ = ["CHARACTERS", "OTHER", "OUTPUTS", "Decoded"]
+
+DIGITS = "0123456789"
+OTHER = "?"  # letters, words and scribbles: one for all that are connected
+CHARACTERS = DIGITS + ".,-/:+×÷=" + OTHER
+BLANK = len(CHARACTERS)  # the output of a column in which no character ends
+OUTPUTS = BLANK + 1
 
 _BEAMS = 12
 _BEAMS_HELD = 40  # under a constraint, whose answers may be unlikely ones
@@ -50,9 +56,14 @@ class Decoded:
     shares: dict[str, float]
 
     @property
+    def digits(self) -> str:
+        """The text without its separators."""
+        return digits_of(self.text or "")
+
+    @property
     def confidence(self) -> float:
         """Of the digits of the text."""
-        return 0.0 if self.text is None else self.shares[digits_of(self.text)]
+        return 0.0 if self.text is None else self.shares[self.digits]
 
 
 @dataclass(slots=True)
@@ -122,16 +133,14 @@ def _advance(
         kept = grown.setdefault(beam.text, _Beam(beam.text, -inf, -inf, beam.state, beam.places))
         kept.blank = _add(kept.blank, total + row[BLANK])
         for place, value in likely:
-            character = CHARACTERS[place]
+            character, came = CHARACTERS[place], total + value
             if character == last:
                 kept.character = _add(kept.character, beam.character + value)
-                kept.places = _moved(kept.places, column, value)
+                if kept.places and value > kept.places[-1][1] + _TIE:  # seen here, too, and likelier
+                    kept.places = (*kept.places[:-1], (column, value))
                 came = beam.blank + value
-            else:
-                came = total + value
-            if came == -inf:
-                continue
-            _grow(grown, beam, character, came, (column, value), constraint)
+            if came > -inf:
+                _grow(grown, beam, character, came, (column, value), constraint)
     ordered = sorted(grown.values(), key=lambda beam: -beam.total)
     return ordered[: _BEAMS_HELD if constraint else _BEAMS]
 
@@ -156,11 +165,12 @@ def _grow(
     found.character = _add(found.character, came)
 
 
-def _moved(places: tuple[tuple[int, float], ...], column: int, value: float) -> tuple[tuple[int, float], ...]:
-    """The last character was seen in this column, too: where it is likelier, it stands here."""
-    if places and value > places[-1][1] + _TIE:
-        return (*places[:-1], (column, value))
-    return places
+def encode_texts(texts: Sequence[str]) -> np.ndarray:
+    """int64 (N, L): the places of the characters, then -1. Raises ValueError for others."""
+    labels = np.full((len(texts), max([1, *map(len, texts)])), -1, np.int64)
+    for row, text in zip(labels, texts, strict=True):
+        row[: len(text)] = [CHARACTERS.index(character) for character in text]
+    return labels
 
 
 def digits_of(text: str) -> str:
@@ -173,54 +183,3 @@ def _add(one: float, other: float) -> float:
     if one < other:
         one, other = other, one
     return one if other == -inf else one + log1p(exp(other - one))
-
-
-# What the lines of a picture must look like, or the columns of a table.
-
-_MOST = 64  # columns
-_SHOWN = 40  # characters, in a message
-
-
-@dataclass(frozen=True)
-class Columns:
-    """What the cells of each column of a table must look like; None is any number. text: columns that are not
-    read."""
-
-    parts: tuple[Constraint | None, ...]
-    text: frozenset[int]
-
-    @classmethod
-    def parse(cls, columns: str) -> Columns:
-        """ "name,\\d{1,2},": a comma within {} or [] or () separates nothing."""
-        words = [word.strip() for word in re.split(r",(?![^{\[(]*[}\])])", columns)]
-        if not any(words) or len(words) > _MOST:
-            raise UsageError(
-                f"columns {columns[:_SHOWN]!r}", expected=r"a pattern each, as 'name,\d{1,2},\d+'"
-            )
-        text = frozenset(number for number, word in enumerate(words) if word.isidentifier())
-        parts = [None if not word or i in text else Pattern(word) for i, word in enumerate(words)]
-        return cls(tuple(parts), text)
-
-    def of(self, column: int) -> Constraint | None:
-        """Of columns beyond those that were named, any number."""
-        return self.parts[column] if column < len(self.parts) else None
-
-
-def make_form(
-    *,
-    pattern: str | None = None,
-    length: int | None = None,
-    least: str | float | None = None,
-    most: str | float | None = None,
-    columns: str | None = None,
-) -> Constraint | Columns | None:
-    """As `make_constraint`, or for a table. Raises UsageError.
-
-    columns: instead of all these, a pattern for each column of a table, separated by commas; one that names
-    no digit, as `name`, is a column of text, which is not read, and an empty one any number.
-    """
-    if columns is None:
-        return make_constraint(pattern=pattern, length=length, least=least, most=most)
-    if any(value is not None for value in (pattern, length, least, most)):
-        raise UsageError("columns and another form are both asked for", expected="one of them")
-    return Columns.parse(columns)

@@ -14,10 +14,9 @@ from tenfold.arrays import Prediction
 from tenfold.pictures import drawing
 from tenfold.pictures.drawing import lay_over
 from tenfold.pictures.lines import HEIGHT, PAPER
-from tenfold.reader.alphabet import BLANK, CHARACTERS, OTHER, OUTPUTS
+from tenfold.reader.decode import BLANK, CHARACTERS, OTHER, OUTPUTS
 from tenfold.reader.line_reader import LineReader
-from tenfold.reader.reading import COLUMN_WIDTH, Line, Reading, middle_of
-from tenfold.reader.troubles import explain_verdict, percent
+from tenfold.reader.reading import COLUMN_WIDTH, Line, Reading, explain_verdict, percent, window_of
 
 __all__ = ["decisive_pixels", "explain_reading"]
 
@@ -49,15 +48,14 @@ def explain_reading(
         cards += [_character(*each) for each in shown]
     if only:
         cards = cards[only - 1 : only]
-    blocks += [_side_by_side(cards[first : first + 2]) for first in range(0, len(cards), 2)]
+    for pair in (cards[first : first + 2] for first in range(0, len(cards), 2)):
+        height = max(each.height for each in pair)
+        blocks.append(drawing.row([_card(each, _HALF, height) for each in pair]))
     if (hidden := len(reading.characters) - len(cards)) > 0 and not only:
         blocks.append(_small(f"… and {hidden} more characters, not shown"))
     if cards:
         blocks.append(_small("What decides: orange supports the answer, blue the runner-up."))
-    content = drawing.stack(blocks)
-    whole = Image.new("RGB", (drawing.WIDTH, content.height + 2 * drawing.MARGIN), drawing.PAPER)
-    whole.paste(content, (drawing.MARGIN, drawing.MARGIN))
-    return whole
+    return drawing.sheet(blocks)
 
 
 def decisive_pixels(reader: LineReader, line: Line, logs: np.ndarray) -> np.ndarray:
@@ -74,17 +72,12 @@ def decisive_pixels(reader: LineReader, line: Line, logs: np.ndarray) -> np.ndar
 
 
 def _small(text: str) -> Image.Image:
-    return drawing.paragraph(text, 20, _INNER, colour=drawing.GREY)
+    return drawing.paragraph(text, 20, _INNER, colour=drawing.Palette.GREY)
 
 
 def _card(content: Image.Image, width: int, height: int = 0) -> Image.Image:
     width, height = (side + 2 * _PADDING for side in (width, height or content.height))
     return drawing.card(content, width, height, padding=_PADDING)
-
-
-def _side_by_side(contents: Sequence[Image.Image]) -> Image.Image:
-    height = max(content.height for content in contents)
-    return drawing.row([_card(each, _HALF, height) for each in contents])
 
 
 def _header(reading: Reading, name: str) -> list[Image.Image]:
@@ -94,9 +87,8 @@ def _header(reading: Reading, name: str) -> list[Image.Image]:
     if reading.confidence is not None:
         sure = "the least sure line: " if len(reading.lines) > 1 else ""
         parts.append(_small(f"{sure}{percent(reading.confidence)} sure"))
-    parts += [
-        drawing.paragraph(text, 22, _INNER, colour=drawing.COLOURS["unsure"]) for text in reading.troubles
-    ]
+    amber = drawing.Palette.VERDICTS["unsure"]
+    parts += [drawing.paragraph(text, 22, _INNER, colour=amber) for text in reading.troubles]
     return [drawing.stack(parts, gap=6)]
 
 
@@ -104,13 +96,17 @@ def _text(lines: Sequence[Line]) -> Image.Image:
     """Each character in the colour of its verdict."""
     size = 72 if max(len(line.characters) for line in lines) <= 16 else 40
     most = int(_INNER // drawing.font(size).getlength("0"))
-    image = Image.new("RGB", (_INNER, len(lines[:_MOST_TEXT]) * round(size * 1.1)), drawing.PAPER)
+    image = Image.new("RGB", (_INNER, len(lines[:_MOST_TEXT]) * round(size * 1.1)), drawing.Palette.PAPER)
     draw = ImageDraw.Draw(image)
     for number, line in enumerate(lines[:_MOST_TEXT]):
         at = 0.0
         for letter, character in zip(line.text[:most], line.characters, strict=False):
             shown = letter.translate(_PLAIN)
-            colour = drawing.INK if character.verdict == "digit" else drawing.COLOURS[character.verdict]
+            colour = (
+                drawing.Palette.INK
+                if character.verdict == "digit"
+                else drawing.Palette.VERDICTS[character.verdict]
+            )
             draw.text((at, number * size * 1.1), shown, colour, drawing.font(size))
             at += drawing.font(size).getlength(shown)
     return image
@@ -123,15 +119,15 @@ def _found(reading: Reading) -> Image.Image:
     draw = ImageDraw.Draw(image)
     ratio = image.width / reading.picture.size[0]
     for cell in (cell for row in reading.table.rows for cell in row) if reading.table else ():
-        draw.polygon([(ratio * x, ratio * y) for x, y in cell.corners], outline=drawing.COLOURS["unsure"])
+        draw.polygon(
+            [(ratio * x, ratio * y) for x, y in cell.corners], outline=drawing.Palette.VERDICTS["unsure"]
+        )
     for line in () if reading.table else reading.seen:
-        draw.rectangle(_place(line.box, ratio, image, 3), outline=drawing.GREY)
+        draw.rectangle(_place(line.box, ratio, image, 3), outline=drawing.Palette.GREY)
     size = 20 if len(reading.characters) <= 20 else 14
     for number, character in enumerate(reading.characters, start=1):
-        box, colour = (
-            _place(character.box or (0, 0, 0, 0), ratio, image, 0),
-            drawing.COLOURS[character.verdict],
-        )
+        box = _place(character.box or (0, 0, 0, 0), ratio, image, 0)
+        colour = drawing.Palette.VERDICTS[character.verdict]
         draw.rectangle(box, outline=colour, width=2)
         tag = drawing.number_tag(number, colour, size)
         above = box[1] - tag.height + 1
@@ -142,19 +138,21 @@ def _found(reading: Reading) -> Image.Image:
 def _place(box: tuple[int, ...], ratio: float, image: Image.Image, margin: int) -> tuple[int, int, int, int]:
     """A box of the original as one of the picture shown, inside it."""
     x0, y0, x1, y1 = (round(edge * ratio) for edge in box)
-    return (
-        min(max(0, x0 - margin), image.width - 1), min(max(0, y0 - margin), image.height - 1),
-        min(max(x0 + 1, x1 + margin), image.width) - 1, min(max(y0 + 1, y1 + margin), image.height) - 1,
-    )  # fmt: skip
+    edges = x0 - margin, y0 - margin, max(x0, x1 + margin - 1), max(y0, y1 + margin - 1)
+    left, top, right, bottom = (
+        min(max(0, at), side - 1) for at, side in zip(edges, 2 * image.size, strict=True)
+    )
+    return left, top, right, bottom
 
 
 def _titled(title: str, image: Image.Image, width: int) -> Image.Image:
-    return _joined(drawing.paragraph(title, 20, width, colour=drawing.GREY, ground=drawing.CARD), image)
+    return _joined(
+        drawing.paragraph(title, 20, width, colour=drawing.Palette.GREY, ground=drawing.Palette.CARD), image
+    )
 
 
 def _joined(*blocks: Image.Image) -> Image.Image:
-    """One below the other, inside a card."""
-    return drawing.stack(blocks, gap=5, ground=drawing.CARD)
+    return drawing.stack(blocks, gap=5, ground=drawing.Palette.CARD)
 
 
 def _line(line: Line, logs: np.ndarray, reader: LineReader) -> Image.Image:
@@ -166,19 +164,21 @@ def _line(line: Line, logs: np.ndarray, reader: LineReader) -> Image.Image:
         told += f"; below {100 * least:.0f} % its weakest character is ?" * (line.confidence < least)
     scale = min(_WHOLE / line.strip.shape[1], 4.0)
     strip = _enlarged(line.strip, scale)
-    image = Image.new("RGB", (_WHOLE, _LETTERS + strip.height + _SPIKES), drawing.CARD)
+    image = Image.new("RGB", (_WHOLE, _LETTERS + strip.height + _SPIKES), drawing.Palette.CARD)
     image.paste(strip, (0, _LETTERS))
     draw, step, base = ImageDraw.Draw(image), COLUMN_WIDTH * scale, image.height - 1
     for column, best in enumerate(np.exp(logs[:, :BLANK].max(axis=1)).tolist()):
         left, top = column * step, base - round(best * (_SPIKES - 6))
-        draw.rectangle((left, top, max(left, left + step - 2), base), fill=drawing.GREY)
+        draw.rectangle((left, top, max(left, left + step - 2), base), fill=drawing.Palette.GREY)
     for character, place in zip(line.characters, line.places, strict=True):
-        middle, colour = (place + 0.5) * step, drawing.COLOURS[character.verdict]
+        middle, colour = (place + 0.5) * step, drawing.Palette.VERDICTS[character.verdict]
         draw.line((middle, _LETTERS, middle, base), fill=colour, width=2)
         letter = character.label.translate(_PLAIN)
         draw.text((middle, _LETTERS / 2), letter, colour, drawing.font(22), anchor="mm")
     title = "The strip that the network sees, and the best score of each of its columns"
-    return _joined(drawing.paragraph(told, 24, _WHOLE, ground=drawing.CARD), _titled(title, image, _WHOLE))
+    return _joined(
+        drawing.paragraph(told, 24, _WHOLE, ground=drawing.Palette.CARD), _titled(title, image, _WHOLE)
+    )
 
 
 def _enlarged(pixels: np.ndarray, scale: float) -> Image.Image:
@@ -189,8 +189,8 @@ def _enlarged(pixels: np.ndarray, scale: float) -> Image.Image:
 
 def _character(number: int, character: Prediction, place: int, decisive: np.ndarray) -> Image.Image:
     """Its number and verdict, its window, what decided there, and the three likeliest answers."""
-    colour = drawing.COLOURS[character.verdict]
-    head = Image.new("RGB", (_HALF, 44), drawing.CARD)
+    colour = drawing.Palette.VERDICTS[character.verdict]
+    head = Image.new("RGB", (_HALF, 44), drawing.Palette.CARD)
     tag = drawing.number_tag(number, colour)
     head.paste(tag, (0, 10))
     words = explain_verdict(character) or f"{character.label}, {percent(character.confidence)}"
@@ -198,15 +198,14 @@ def _character(number: int, character: Prediction, place: int, decisive: np.ndar
     ImageDraw.Draw(head).text(at, words.translate(_PLAIN), colour, drawing.font(24), anchor="lm")
     side = 116
     seen = np.full((HEIGHT, HEIGHT), PAPER, np.uint8) if character.image is None else character.image
-    middle = middle_of(place)
-    near = np.pad(decisive, ((0, 0), (HEIGHT // 2, HEIGHT // 2)))[:, middle : middle + HEIGHT]
+    near = window_of(decisive, place)
     departure = np.minimum(2 * np.abs(seen.astype(np.int16) - PAPER), 255).astype(np.uint8)
     likeliest = character.alternatives(3)
     names, values = [name.translate(_PLAIN) for name, _ in likeliest], [value for _, value in likeliest]
-    colours = [colour if name == character.label else drawing.GREY for name, _ in likeliest]
+    colours = [colour if name == character.label else drawing.Palette.GREY for name, _ in likeliest]
     pictures = [
         _titled("Sees", _enlarged(seen, side / HEIGHT), side),
         _titled("Decides", lay_over(departure, near, side), side),
         drawing.bars(values, names, colours, _HALF - 2 * (side + drawing.GAP), side + 30),
     ]
-    return _joined(head, drawing.row(pictures, ground=drawing.CARD))
+    return _joined(head, drawing.row(pictures, ground=drawing.Palette.CARD))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -13,21 +13,19 @@ import numpy as np
 from safetensors.numpy import load_file, save
 
 from tenfold.arguments import checked, make_folder
-from tenfold.classifier import Classifier, ModelCard, check_answers
+from tenfold.classifier import Classifier, ModelCard
 from tenfold.engines.create import create_engine, refuse_infinite
-from tenfold.errors import DataError, ModelError, UsageError, nearest
+from tenfold.errors import ModelError, UsageError, nearest
 from tenfold.files import replace_together
 from tenfold.limits import check_need
 from tenfold.networks.engine import Engine, EngineOptions
 from tenfold.networks.shapes import Network
-from tenfold.numerics import log_softmax
 from tenfold.pictures.lines import HEIGHT
-from tenfold.pictures.open import Picture, open_picture
-from tenfold.reader.alphabet import CHARACTERS, OUTPUTS
 from tenfold.reader.constraint import Constraint
-from tenfold.reader.decode import Columns, Decoded, Effort, decode, digits_of, make_form
-from tenfold.reader.page import read_page
-from tenfold.reader.reading import Reading
+from tenfold.reader.decode import CHARACTERS, OUTPUTS, Decoded, Effort, decode
+from tenfold.reader.page import read_picture
+from tenfold.reader.reading import Reading, score_strip
+from tenfold.reader.table import make_form
 from tenfold.recipes.load import get_recipe, recipe_from_dict
 from tenfold.recipes.schema import Recipe
 from tenfold.records import pick, read_json, reading
@@ -36,8 +34,8 @@ __all__ = [
     "READER_FOLDER",
     "AnyModel",
     "LineReader",
-    "ReaderCard",
     "build_model",
+    "build_reader",
     "is_line_reader",
     "load_model",
     "load_reader",
@@ -45,7 +43,7 @@ __all__ = [
 
 _FORMAT = 2
 _KIND = "line reader"
-_STARTING = 128  # pixels of a strip: what the network takes for one of any width besides
+_REMEDY = "leave out --model for the reader that comes with tenfold"
 _PLANNED_WIDTH = 128  # pixels: of the network as it is described; it takes strips of any width
 
 
@@ -80,11 +78,8 @@ class ReaderCard:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], where: str) -> ReaderCard:
         """Raises ModelError for what is not the card of a line reader, or one of other characters."""
-        what, remedy = (
-            f"{where}, of a line reader,",
-            "leave out --model for the reader that comes with tenfold",
-        )
-        with reading(what, expected=f"a model.json of a line reader, format {_FORMAT}", remedy=remedy):
+        expected = f"a model.json of a line reader, format {_FORMAT}"
+        with reading(f"{where}, of a line reader,", expected=expected, remedy=_REMEDY):
             if (values["kind"], values["format"], values["characters"]) != (_KIND, _FORMAT, CHARACTERS):
                 raise ValueError(f"{values['kind']} of format {values['format']}")
             numbers = pick(values, {"temperature": "float", "least_confidence": "float"})
@@ -133,12 +128,12 @@ class LineReader:
         """From a folder, or a `model.safetensors` with its `model.json` beside it. Raises ModelError."""
         file = Path(path) / "model.safetensors" if Path(path).is_dir() else Path(path)
         beside = file.with_name("model.json")
-        remedy = "leave out --model for the reader that comes with tenfold"
+        words: dict[str, Any] = {"expected": "a line reader's folder", "remedy": _REMEDY}
         if not beside.is_file():
-            raise ModelError(f"{path} holds no model.json", expected="a line reader's folder", remedy=remedy)
-        with reading(str(beside), expected="a line reader's folder", remedy=remedy):
+            raise ModelError(f"{path} holds no model.json", **words)
+        with reading(str(beside), **words):
             card = ReaderCard.from_dict(read_json(beside), str(beside))
-        with reading(str(file), expected="a line reader's folder", remedy=remedy):
+        with reading(str(file), **words):
             check_need(file.stat().st_size, file, kind=ModelError)
             weights = load_file(file)
         refuse_infinite(weights, file)
@@ -198,14 +193,7 @@ class LineReader:
         line of its own. Raises DataError for what is not a picture, UsageError for a wrong pattern.
         """
         form = make_form(pattern=pattern, length=length, least=least, most=most, columns=columns)
-        return self.read_opened(open_picture(picture), form, printed=printed)
-
-    @checked
-    def read_opened(
-        self, picture: Picture, constraint: Constraint | Columns | None = None, *, printed: bool = False
-    ) -> Reading:
-        """As `read`, for a picture that is open."""
-        return read_page(self, picture, constraint, printed=printed)
+        return read_picture(self, picture, form, printed=printed)
 
     @checked
     def read_strip(
@@ -216,57 +204,9 @@ class LineReader:
         effort: what the picture may still cost; this strip is taken from it. Raises DataError for an array
         that is not a strip.
         """
-        logs = self.score_strip(strip, effort)
+        logs = score_strip(self, strip, effort)
         return decode(logs, constraint, effort), logs
 
-    @checked
-    def score_strip(self, strip: np.ndarray, effort: Effort | None = None) -> np.ndarray:
-        """As `read_strip`, the log-probabilities only: float (T, 21)."""
-        if strip.dtype != np.uint8 or strip.ndim != 2 or len(strip) != HEIGHT or not strip.size:
-            raise DataError(
-                f"a strip is {strip.dtype} of shape {strip.shape}",
-                expected=f"uint8 of shape ({HEIGHT}, W), as tenfold.pictures.lines.make_strip gives it",
-            )
-        if effort:
-            effort.pixels -= strip.shape[1] + _STARTING
-        logits = check_answers(self.engine.logits(strip[None])[0])
-        return log_softmax(logits / np.float32(self.card.temperature))
-
-    @checked
-    def read_views(
-        self,
-        strips: Sequence[np.ndarray],
-        constraint: Constraint | None = None,
-        effort: Effort | None = None,
-    ) -> tuple[int, Decoded, np.ndarray]:
-        """Several strips of one line -> which of them is taken, and what `read_strip` says of that one.
-
-        Probabilities of digits are averaged over the strips; the text is that of the likeliest digits. Where
-        the first two agree, no other is read. Raises DataError where there is none.
-        """
-        if not strips:
-            raise DataError("no strips", expected="at least one")
-        read: list[tuple[Decoded, np.ndarray]] = []
-        for strip in strips:
-            if len(read) == 2 and digits_of(read[0][0].text or "") == digits_of(read[1][0].text or ""):
-                break
-            read.append(self.read_strip(strip, constraint, effort))
-        mean = [
-            sum(other.shares.get(digits_of(each.text or ""), 0.0) for other, _ in read) / len(read)
-            for each, _ in read
-        ]
-        best = max(
-            range(len(read)), key=lambda i: (read[i][0].text is not None, mean[i], read[i][0].confidence)
-        )
-        decoded, logs = read[best]
-        known = {digits for each, _ in read for digits in each.shares}
-        shares = {
-            digits: sum(each.shares.get(digits, 0.0) for each, _ in read) / len(read) for digits in known
-        }
-        return best, replace(decoded, shares=shares), logs
-
-
-# Models: the one that comes with the package, and saved ones of either kind.
 
 READER_FOLDER = Path(__file__).parent / "model"
 
@@ -303,14 +243,17 @@ def is_line_reader(path: str | Path) -> bool:
     return isinstance(card, dict) and "kind" in card
 
 
-def build_model(
-    card: Mapping[str, Any], weights: dict[str, np.ndarray], *, engine: str, device: str, precision: str
-) -> AnyModel:
-    """A model from what `card.to_dict()` and `engine.weights()` gave. Raises ModelError."""
-    options = {"engine": engine, "device": device, "precision": precision}
+def build_model(card: Mapping[str, Any], weights: dict[str, np.ndarray], **options: str) -> AnyModel:
+    """A model from what `card.to_dict()` and `engine.weights()` gave; options: as `from_weights` takes them.
+    Raises ModelError."""
     if "kind" in card:
-        return LineReader.from_weights(ReaderCard.from_dict(card, "the model"), weights, **options)
+        return build_reader(card, weights, **options)
     return Classifier.from_weights(ModelCard.from_dict(card, "the model"), weights, **options)
+
+
+def build_reader(card: Mapping[str, Any], weights: dict[str, np.ndarray], **options: str) -> LineReader:
+    """As `build_model`, a line reader."""
+    return LineReader.from_weights(ReaderCard.from_dict(card, "the model"), weights, **options)
 
 
 def read_recipe() -> Recipe:

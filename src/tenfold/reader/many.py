@@ -1,41 +1,42 @@
-"""Many pictures read, on all cores."""
+"""Many pictures read, on all cores; a folder of explaining sheets, one per picture."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 from PIL import Image, PngImagePlugin
 
 from tenfold.arguments import checked
 from tenfold.errors import DataError, UsageError, printable
 from tenfold.files import replace_file
-from tenfold.helpers import (
-    ENDED,
-    MOST_HELPERS,
-    NO_ANSWER,
-    TOO_LATE,
-    ask_helpers,
-    count_cores,
-    serve_questions,
-)
+from tenfold.helpers import NoAnswer, ask_helpers, count_cores, serve_questions
 from tenfold.pictures.formats import PdfPage
-from tenfold.pictures.open import open_picture
-from tenfold.reader.constraint import Constraint
-from tenfold.reader.decode import Columns, make_form
 from tenfold.reader.explain import explain_reading
-from tenfold.reader.line_reader import LineReader, ReaderCard
+from tenfold.reader.line_reader import LineReader, build_reader
+from tenfold.reader.page import read_picture
 from tenfold.reader.reading import Reading
+from tenfold.reader.table import make_form
 
-__all__ = ["SheetFolder", "ask_or_not", "check_limits", "read_pictures", "write_sheet"]
+__all__ = ["SheetFolder", "read_all", "read_pictures", "write_sheet"]
 
 MOST_SECONDS = 86_400  # of a timeout
+_MOST_WORKERS = 8  # where the number is not given
 WORTH_A_PROCESS = 25  # pictures; fewer are read before another process has started
 TIMEOUT = 60.0  # seconds for a picture, where processes read them and nothing else is said
+_MARK = "tenfold read --explain"  # written into each sheet, so that a later run may replace it
+_LONGEST = 60  # characters of a sheet's name: at most 240 bytes, which every file system takes
 
 Given = str | Path | PdfPage | bytes
-_G = TypeVar("_G", str | Path | PdfPage | bytes, str | PdfPage)
+
+
+class _Answer(Protocol):
+    def without_picture(self) -> Self: ...
+
+
+Result = TypeVar("Result", bound=_Answer)
 
 
 @checked
@@ -61,95 +62,81 @@ def read_pictures(
     reader of the PyTorch engine reads in this process, without a timeout. Raises UsageError for a wrong
     pattern, range or timeout before it opens a picture.
     """
-    check_limits(reader, workers, timeout)
-    form = {"pattern": pattern, "length": length, "least": least, "most": most, "columns": columns}
-    constraint = make_form(**form)  # type: ignore[arg-type]
-    given = [str(path) if isinstance(path, Path) else path for path in paths]
-    return _read_all(reader, given, workers, {"form": form, "printed": printed}, constraint, timeout)
+    form: dict[str, Any] = {"pattern": pattern, "length": length, "least": least, "most": most}
+    form["columns"] = columns
+    read = partial(read_picture, reader, form=make_form(**form), printed=printed)
+    return read_all(
+        reader, paths, read, workers, timeout,
+        helper="tenfold.reader.many", options={"form": form, "printed": printed}, worth=WORTH_A_PROCESS,
+    )  # fmt: skip
 
 
-def check_limits(reader: LineReader, workers: int | None, timeout: float | None) -> None:
-    """Raises UsageError for fewer than one worker, and for a timeout that cannot be kept."""
+def read_all(
+    reader: LineReader,
+    paths: Sequence[Given],
+    read: Callable[[Any], Result],
+    workers: int | None,
+    timeout: float | None,
+    *,
+    helper: str,
+    options: Any,
+    worth: int,
+) -> Generator[Result | DataError]:
+    """What `read` makes of each, or its DataError, without pictures. Raises UsageError for fewer than one
+    worker, and for a timeout that cannot be kept.
+
+    helper: the module that processes run, which is given the reader's card and weights, and the options.
+    worth: so many pictures are worth a process.
+    """
     if workers is not None and workers < 1:
         raise UsageError(f"workers is {workers}", expected="at least 1, or None")
     if timeout is not None and not 0 < timeout <= MOST_SECONDS:
         raise UsageError(f"timeout is {timeout:g}", expected=f"seconds, above 0 and at most {MOST_SECONDS:,}")
     if timeout is not None and reader.engine.name != "numpy":
         raise UsageError("a timeout with this engine", expected="the NumPy engine", remedy="leave one out")
-
-
-def _read_all(
-    reader: LineReader,
-    given: Sequence[Given],
-    workers: int | None,
-    options: dict[str, Any],
-    constraint: Constraint | Columns | None,
-    timeout: float | None,
-) -> Generator[Reading | DataError]:
     if workers is None:
-        workers = min(count_cores(), MOST_HELPERS, len(given) // WORTH_A_PROCESS)
-    for each, answer in ask_or_not(reader, "tenfold.reader.many", given, workers, timeout, options):
-        if answer is NO_ANSWER:
-            yield _read(reader, each, constraint, printed=options["printed"])
-        else:
-            yield answer
-
-
-def ask_or_not(
-    reader: LineReader, module: str, given: Sequence[_G], workers: int, timeout: float | None, options: Any
-) -> Generator[tuple[_G, Any]]:
-    """Each with its helper's answer, with a DataError where that took too long or ended, or with NO_ANSWER
-    where no helper reads. module: what a helper runs, which is given the reader's card and weights, and the
-    options."""
-    workers = min(max(workers, timeout is not None), len(given))
-    if workers <= (timeout is None) or reader.engine.name != "numpy":
-        yield from ((each, NO_ANSWER) for each in given)
-        return
+        workers = min(count_cores(), _MOST_WORKERS, len(paths) // worth)
+    workers = min(max(workers, timeout is not None), len(paths))
+    given = [str(path) if isinstance(path, Path) else path for path in paths]
     limit = TIMEOUT if timeout is None else timeout
+    if workers <= (timeout is None) or reader.engine.name != "numpy":
+        return _answers(((each, NoAnswer.UNASKED) for each in given), read, limit)
     start = (reader.card.to_dict(), reader.engine.weights(), options)
-    for each, answer in ask_helpers(module, given, workers, start=start, timeout=limit):
-        if answer is TOO_LATE or answer is ENDED:
-            answer = _give_up(each, f"took longer than {limit:g} s" if answer is TOO_LATE else "")
-        yield each, answer
+    return _answers(ask_helpers(helper, given, workers, start=start, timeout=limit), read, limit)
 
 
-def _give_up(given: Given, late: str) -> DataError:
-    """late: what happened where it took too long, else its process was ended, as for lack of memory."""
+def _answers(
+    asked: Iterable[tuple[Given, Any]], read: Callable[[Any], Result], limit: float
+) -> Generator[Result | DataError]:
+    for given, answer in asked:
+        try:
+            if answer is NoAnswer.UNASKED:
+                answer = read(given).without_picture()
+            elif isinstance(answer, NoAnswer):
+                answer = _give_up(given, limit if answer is NoAnswer.LATE else None)
+        except DataError as error:
+            answer = error
+        yield answer
+
+
+def _give_up(given: Given, limit: float | None) -> DataError:
+    """limit: seconds, where it took longer; else its process was ended, as for lack of memory."""
     name = "the picture's data" if isinstance(given, bytes) else printable(str(given))
-    if late:
-        remedy = "make the picture smaller, or allow more with --timeout"
-        return DataError(f"{name} {late}", expected="a picture that is read in that time", remedy=remedy)
-    return DataError(
-        f"{name} ended the process that read it", expected="a picture", remedy="save it anew, or smaller"
-    )
-
-
-def _read(
-    reader: LineReader, given: Given, constraint: Constraint | Columns | None, *, printed: bool
-) -> Reading | DataError:
-    try:
-        return reader.read_opened(open_picture(given), constraint, printed=printed).without_picture()
-    except DataError as error:
-        return error
+    if limit is None:
+        found = f"{name} ended the process that read it"
+        return DataError(found, expected="a picture", remedy="save it anew, or smaller")
+    remedy = "make the picture smaller, or allow more with --timeout"
+    found, expected = f"{name} took longer than {limit:g} s", "a picture that is read in that time"
+    return DataError(found, expected=expected, remedy=remedy)
 
 
 def _prepare(
     model: tuple[dict[str, Any], dict[str, Any], dict[str, Any]],
 ) -> Callable[[Given], Reading | DataError]:
     card, weights, options = model
-    reader = LineReader.from_weights(ReaderCard.from_dict(card, "the model"), weights)
-    constraint = make_form(**options["form"])
-    return lambda given: _read(reader, given, constraint, printed=options["printed"])
-
-
-if __name__ == "__main__":
-    serve_questions(_prepare)
-
-
-# A folder of explaining sheets, one per picture; one replaces only what an earlier run drew.
-
-_MARK = "tenfold read --explain"  # written into each sheet, so that a later run may replace it
-_LONGEST = 60  # characters of a name: at most 240 bytes, which every file system takes
+    form = make_form(**options["form"])
+    read = partial(read_picture, build_reader(card, weights), form=form, printed=options["printed"])
+    return lambda given: next(_answers([(given, NoAnswer.UNASKED)], read, TIMEOUT))
 
 
 class SheetFolder:
@@ -161,10 +148,8 @@ class SheetFolder:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise UsageError(
-                f"{folder} cannot be a folder of sheets ({error.strerror})",
-                expected="a folder, or a name that is free",
-            ) from error
+            found = f"{folder} cannot be a folder of sheets ({error.strerror})"
+            raise UsageError(found, expected="a folder, or a name that is free") from error
 
     def add(self, path: str, reading: Reading, reader: LineReader) -> Path:
         """Writes the sheet of the picture at `path` ("-": standard input) as `<its name>.png`."""
@@ -208,3 +193,7 @@ def _may_be_written(place: Path) -> bool:
             return image.info.get("Software") == _MARK
     except Exception:  # whatever it is, it is not a sheet
         return False
+
+
+if __name__ == "__main__":
+    serve_questions(_prepare)

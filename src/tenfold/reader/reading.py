@@ -1,32 +1,51 @@
-"""What was read in a picture: its lines, their characters, and in words what may have gone wrong."""
+"""One line read, its characters and their places; a whole reading, and in words what may have gone wrong."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tenfold.arrays import Prediction, Verdict
-from tenfold.numerics import softmax
+from tenfold.classifier import check_answers
+from tenfold.errors import DataError
+from tenfold.numerics import log_softmax, softmax
 from tenfold.pictures.lines import HEIGHT, MARGIN, PAPER, Box
 from tenfold.pictures.open import Picture
-from tenfold.reader.alphabet import BLANK, CHARACTERS, DIGITS, OTHER
-from tenfold.reader.decode import Decoded
+from tenfold.reader.constraint import Constraint
+from tenfold.reader.decode import BLANK, CHARACTERS, DIGITS, OTHER, Decoded, Effort, decode
 
 if TYPE_CHECKING:
+    from tenfold.reader.line_reader import LineReader
     from tenfold.reader.table import Table
 
-__all__ = ["COLUMN_WIDTH", "Line", "Reading", "middle_of"]
+__all__ = [
+    "COLUMN_WIDTH",
+    "UNFIT_TROUBLES",
+    "Line",
+    "Reading",
+    "explain_verdict",
+    "percent",
+    "read_line",
+    "window_of",
+]
 
 COLUMN_WIDTH = 2  # pixels of a strip
-LEAD = (
-    3  # pixels of a strip: a character is seen so far left of its middle (printed digits: 3.3, deviation 1.1)
-)
+LEAD = 3  # pixels of a strip: a character is seen so far left of its middle (printed digits: 3.3 +- 1.1)
+UNFIT_TROUBLES = ("nothing found that fits the expected form", "a line does not fit the expected form")
+TOO_MUCH = "more is written here than is read: take pictures of parts of the page"
+_TEXT = "text, no handwritten numbers"
+_STARTING = 128  # pixels of a strip: what the network takes for one of any width besides
 _NAMES = tuple(CHARACTERS.replace(OTHER, ""))
 _DOUBT = 0.5  # a character less likely than this is doubtful in a doubtful line
 _REACH = 0.45  # of a line's height: a character reaches no farther to a side
+_ONE_COLOUR = 8  # levels of 0..255: a picture that spans no more shows nothing at all
+_FAINT = 33  # levels between paper and ink: a third of a grey pencil's
+_SMALL = 10  # pixels of the original: a line less high has too little shape left
+_BLUR = 0.25  # of a line's height: edges softer than this close loops
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +53,8 @@ class Line:
     """One line. text: "?" for each doubtful character, separators included. confidence: that its digits
     are right. box: in the pixels of the upright original. characters: from the left. strip: uint8 (32, W),
     what the network saw. places: the column of each character, of 2 pixels each. text_only: there is
-    writing, but no number. unfit: nothing here has the expected form. reviewed: a person read it."""
+    writing, but no number. unfit: nothing here has the expected form. reviewed: a person read it. decoded:
+    what the search for the likeliest text gave, before any doubt."""
 
     text: str
     confidence: float
@@ -45,23 +65,19 @@ class Line:
     text_only: bool = False
     unfit: bool = False
     reviewed: bool = False
+    decoded: Decoded = field(default=Decoded("", (), {}), repr=False)
 
     def only_digits(self) -> Line:
         """Without separators."""
         kept = [i for i, character in enumerate(self.characters) if is_digit(character)]
-        return replace(
-            self,
-            text="".join(self.text[i] for i in kept),
-            characters=tuple(self.characters[i] for i in kept),
-            places=tuple(self.places[i] for i in kept),
-        )
+        text = "".join(self.text[i] for i in kept)
+        characters = tuple(self.characters[i] for i in kept)
+        return replace(self, text=text, characters=characters, places=tuple(self.places[i] for i in kept))
 
     def moved(self, move: Callable[[Box], Box]) -> Line:
         """With other boxes."""
-        characters = tuple(
-            each if each.box is None else replace(each, box=move(each.box)) for each in self.characters
-        )
-        return replace(self, box=move(self.box), characters=characters)
+        characters = (replace(each, box=each.box and move(each.box)) for each in self.characters)
+        return replace(self, box=move(self.box), characters=tuple(characters))
 
     def to_dict(self) -> dict[str, Any]:
         told = {"text": self.text, "confidence": self.confidence, "box": list(self.box)}
@@ -137,40 +153,80 @@ def is_digit(character: Prediction) -> bool:
     return character.label in DIGITS or character.verdict != "digit"
 
 
-def describe_line(
-    decoded: Decoded,
-    logs: np.ndarray,
-    strip: np.ndarray,
-    box: Box,
-    *,
-    scale: float,
-    least: float,
-    row: int,
-) -> Line:
-    """What was decoded, with a box, probabilities and a verdict for each character.
+def score_strip(reader: LineReader, strip: np.ndarray, effort: Effort | None = None) -> np.ndarray:
+    """uint8 (32, W), as `make_strip` gives it -> float (T, 21), the log-probabilities of its columns.
 
-    logs: float (T, 21). box: of the strip in the open picture, whose pixels are `scale` of the original's.
-    least: the confidence below which the weakest character is doubtful. Writing that is not a number is
-    dropped at the ends of a line and "?" inside.
+    effort: what the picture may still cost; this strip is taken from it. Raises DataError for an array
+    that is not a strip.
     """
+    if strip.dtype != np.uint8 or strip.ndim != 2 or len(strip) != HEIGHT or not strip.size:
+        raise DataError(
+            f"a strip is {strip.dtype} of shape {strip.shape}",
+            expected=f"uint8 of shape ({HEIGHT}, W), as tenfold.pictures.lines.make_strip gives it",
+        )
+    if effort:
+        effort.pixels -= strip.shape[1] + _STARTING
+    logits = check_answers(reader.engine.logits(strip[None])[0])
+    return log_softmax(logits / np.float32(reader.card.temperature))
+
+
+def read_line(
+    reader: LineReader,
+    strips: Sequence[np.ndarray],
+    constraint: Constraint | None = None,
+    effort: Effort | None = None,
+    *,
+    boxes: Sequence[Box] = (),
+    scale: float = 1.0,
+    row: int = 0,
+) -> Line:
+    """Several strips of one line -> what is written in it, seen in one of them.
+
+    Probabilities of digits are averaged over the strips; the text is that of the likeliest digits. Where
+    the first two agree, no other is read. Raises DataError where there is none.
+    boxes: where the strips lie in the open picture, whose pixels are `scale` of the original's; none: the
+    strips are the picture.
+    """
+    if not strips:
+        raise DataError("no strips", expected="at least one")
+    logs: list[np.ndarray] = []
+    read: list[Decoded] = []
+    for strip in strips:
+        if len(read) == 2 and read[0].digits == read[1].digits:
+            break
+        logs.append(score_strip(reader, strip, effort))
+        read.append(decode(logs[-1], constraint, effort))
+    known = dict.fromkeys(digits for each in read for digits in each.shares)
+    shares = {digits: sum(each.shares.get(digits, 0.0) for each in read) / len(read) for digits in known}
+    best = max(
+        range(len(read)),
+        key=lambda i: (read[i].text is not None, shares.get(read[i].digits, 0.0), read[i].confidence),
+    )
+    box = boxes[best] if boxes else (0, 0, strips[best].shape[1], HEIGHT)
+    line = _describe(replace(read[best], shares=shares), logs[best], strips[best], box, scale, row)
+    doubtful = line.characters and line.confidence < reader.card.least_confidence
+    return _doubt(line) if doubtful else line
+
+
+def _describe(
+    decoded: Decoded, logs: np.ndarray, strip: np.ndarray, box: Box, scale: float, row: int
+) -> Line:
+    """A box, probabilities and a verdict for each character. Writing that is not a number is dropped at the
+    ends of a line and "?" inside."""
     text, places = decoded.text or "", decoded.places
     first, last = len(text) - len(text.lstrip(OTHER)), len(text.rstrip(OTHER))
-    kept = range(first, max(first, last))
-    original = _scaled(box, scale)
-    boxes = _character_boxes([places[i] for i in kept], box, scale)
+    places = places[first:last]
     characters = [
-        _character(logs[places[i]], text[i], boxes[number], row, _window(strip, places[i]))
-        for number, i in enumerate(kept)
+        _character(logs[place], said, box, row, window_of(strip, place, PAPER))
+        for said, place, box in zip(
+            text[first:last], places, _character_boxes(places, box, scale), strict=True
+        )
     ]
     if not any(each.label in DIGITS for each in characters):
-        characters = []
-    if characters and decoded.confidence < least:
-        characters = _doubt(characters)
-    told = "".join(each.label if each.verdict == "digit" else OTHER for each in characters)
+        characters, places = [], ()
     return Line(
-        told, decoded.confidence, original, tuple(characters), strip,
-        tuple(places[i] for i in kept) if characters else (),
-        text_only=bool(text) and not characters, unfit=decoded.text is None,
+        text[first:last] if characters else "", decoded.confidence, _scaled(box, scale), tuple(characters),
+        strip, places, text_only=bool(text) and not characters, unfit=decoded.text is None, decoded=decoded,
     )  # fmt: skip
 
 
@@ -185,30 +241,29 @@ def _character(logs: np.ndarray, said: str, box: Box, row: int, image: np.ndarra
     return Prediction(label, confidence, probs, _NAMES, box, row, none, verdict, image)
 
 
-def _doubt(characters: list[Prediction]) -> list[Prediction]:
+def _doubt(line: Line) -> Line:
     """The weakest digit, and every character that is rather not what it seems, is unsure."""
-    digits = [each for each in characters if each.label in DIGITS]
+    digits = [each for each in line.characters if each.label in DIGITS]
     weakest = min(digits, key=lambda each: each.confidence)
-    return [
+    characters = tuple(
         replace(each, verdict="unsure")
         if each.verdict == "digit" and (each is weakest or each.confidence < _DOUBT)
         else each
-        for each in characters
-    ]
+        for each in line.characters
+    )
+    told = "".join(each.label if each.verdict == "digit" else OTHER for each in characters)
+    return replace(line, text=told, characters=characters)
 
 
-def _character_boxes(places: list[int], box: Box, scale: float) -> list[Box]:
+def _character_boxes(places: Sequence[int], box: Box, scale: float) -> list[Box]:
     """In the original's pixels: half-way to the neighbours, but no wider than digits are."""
     x0, y0, x1, y1 = box
     ratio = (y1 - y0) / HEIGHT  # picture pixels per strip pixel
     middles = [middle_of(place) - MARGIN for place in places]
+    between = [-np.inf, *((one + other) / 2 for one, other in pairwise(middles)), np.inf]
     boxes = []
-    for number, middle in enumerate(middles):
-        left, right = middle - _REACH * HEIGHT, middle + _REACH * HEIGHT
-        if number:
-            left = max(left, (middles[number - 1] + middle) / 2)
-        if number < len(middles) - 1:
-            right = min(right, (middle + middles[number + 1]) / 2)
+    for middle, (before, after) in zip(middles, pairwise(between)):
+        left, right = max(middle - _REACH * HEIGHT, before), min(middle + _REACH * HEIGHT, after)
         edges = (max(0.0, x0 + left * ratio), y0, min(x1, x0 + right * ratio), y1)
         boxes.append(_scaled(edges, scale))
     return boxes
@@ -235,11 +290,88 @@ def _scaled(edges: tuple[float, float, float, float], scale: float) -> Box:
     return x0, y0, x1, y1
 
 
-def _window(strip: np.ndarray, place: int) -> np.ndarray:
-    """uint8 (32, 32): the strip around a character that was seen in this column."""
-    middle = middle_of(place)
-    window = np.full((HEIGHT, HEIGHT), PAPER, np.uint8)
-    start = middle - HEIGHT // 2
-    low, high = max(0, start), min(strip.shape[1], start + HEIGHT)
-    window[:, low - start : high - start] = strip[:, low:high]
-    return window
+def window_of(values: np.ndarray, place: int, beyond: int = 0) -> np.ndarray:
+    """(32, W) -> (32, 32): what lies around a character that was seen in this column; `beyond` outside."""
+    half, middle = HEIGHT // 2, middle_of(place)
+    return np.pad(values, ((0, 0), (half, HEIGHT)), constant_values=beyond)[:, middle : middle + HEIGHT]
+
+
+def find_troubles(
+    grey: np.ndarray, picture: Picture, lines: Sequence[Line], *, held: bool, words: bool = False
+) -> tuple[str, ...]:
+    """What makes the answer on a whole picture doubtful, and its remedy; () for a good picture.
+
+    grey: uint8 (H, W) of the open picture. held: whether the answer had to have a form. words: whether the
+    page is one of words, of which `lines` are those with a sure number.
+    """
+    written = [line for line in lines if line.characters]
+    if words:
+        return ("mostly text: only lines that are certainly numbers are given" if written else _TEXT,)
+    if not written:
+        return (_why_nothing(grey, lines, held),)
+    found = [_contrast(grey, written, picture.scale), _small(picture, written)]
+    if any(line.unfit for line in lines):
+        found.append(UNFIT_TROUBLES[1])
+    return tuple(trouble for trouble in found if trouble)
+
+
+def percent(share: float) -> str:
+    """ "98.7 %"; never a full hundred, which no network can know."""
+    return "over 99.9 %" if share >= 0.9995 else f"{100 * share:.1f} %"
+
+
+def explain_verdict(character: Prediction) -> str:
+    """ "4 or 9 (51 % / 47 %)" where it is unsure, "not a digit" where it is refused, else ""."""
+    if character.verdict == "digit":
+        return ""
+    if character.verdict == "not a digit":
+        return "not a digit"
+    (first, p), (second, q), *_ = character.alternatives(2)
+    return f"{first} or {second} ({100 * p:.0f} % / {100 * q:.0f} %)"
+
+
+def _why_nothing(grey: np.ndarray, lines: Sequence[Line], held: bool) -> str:
+    if held and any(line.unfit for line in lines):
+        return UNFIT_TROUBLES[0]
+    if any(line.text_only for line in lines):
+        return "no number: text or a drawing"
+    if int(grey.max()) - int(grey.min()) <= _ONE_COLOUR:
+        return "nothing found: the picture is blank"
+    return "nothing found: no number stands here, or its ink is too pale"
+
+
+def _contrast(grey: np.ndarray, lines: Sequence[Line], scale: float) -> str:
+    """Blurred or faint, whichever the middle one of the lines is."""
+    boxes = [[round(edge / scale) for edge in line.box] for line in lines]
+    crops = [grey[y0 : max(y1, y0 + 3), x0 : max(x1, x0 + 3)] for x0, y0, x1, y1 in boxes]
+    spans, soft = zip(*map(_edges, crops), strict=True)
+    if float(np.median(soft)) > _BLUR:
+        return "blurred: hold the camera still and let it focus"
+    span = float(np.median(spans))
+    if span >= _FAINT:
+        return ""
+    return f"faint ink ({100 * span / 255:.0f} % of full contrast): use a darker pen or more light"
+
+
+def _edges(crop: np.ndarray) -> tuple[float, float]:
+    """Levels from paper to ink, and how wide the edges between them are, as a share of the height.
+
+    An edge that is climbed at its steepest from dark to light is span / gradient pixels wide. The gradient is
+    the one that as many pixels exceed as the line is high: those of one stroke.
+    """
+    if min(crop.shape) < 3:
+        return 255.0, 0.0
+    values = crop.astype(np.float32)
+    low, high = np.quantile(values, (0.01, 0.99))
+    down, right = np.gradient(values)
+    steepest = np.partition(np.hypot(down, right), -len(crop), axis=None)[-len(crop)]
+    span = float(high - low)
+    return span, span / max(float(steepest), 1e-6) / len(crop)
+
+
+def _small(picture: Picture, lines: Sequence[Line]) -> str:
+    size = max(line.box[3] - line.box[1] for line in lines)
+    if size >= _SMALL:
+        return ""
+    remedy = "take the picture from nearer" if max(picture.size) > 60 else "draw it larger"
+    return f"very small writing ({size} pixels tall): {remedy}"

@@ -1,20 +1,19 @@
-"""A name or a path -> a Recipe; a Recipe -> TOML; and the list of those that tenfold carries."""
+"""A name or a path -> a Recipe; values changed by dotted key; a Recipe -> TOML."""
 
 from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from functools import cache
 from pathlib import Path
-from typing import Any, get_args
-
-from pydantic import BaseModel
+from typing import Any
 
 from tenfold.arguments import checked
 from tenfold.errors import RecipeError, nearest
-from tenfold.networks.layers import change_layers, layer_numbers, parse_layers
-from tenfold.recipes.schema import Recipe, SearchRange
+from tenfold.networks.layers import LayerSpec, parse_layers
+from tenfold.recipes.schema import Recipe
 
 __all__ = [
     "change_recipe",
@@ -26,6 +25,8 @@ __all__ = [
     "toml_value",
     "value_at",
 ]
+
+Lines = Sequence[str | Mapping[str, Any]]  # of a recipe's network
 
 _FOLDER = Path(__file__).parent
 _IN_LAYERS = "network.layers."
@@ -44,19 +45,13 @@ def get_recipe(name_or_path: str | Path | Recipe) -> Recipe:
     if isinstance(name_or_path, Recipe):
         return name_or_path
     text = str(name_or_path)
-    if text in list_recipes():
-        return _read(_FOLDER / f"{text}.toml")
-    path = Path(name_or_path)
+    path = _FOLDER / f"{text}.toml" if text in list_recipes() else Path(name_or_path)
     if path.is_dir() and (path / "recipe.toml").is_file():
-        return _read(path / "recipe.toml")
-    if path.suffix == ".toml" or path.is_file():
-        return _read(path)
-    raise RecipeError(
-        f"no recipe is called {text!r}", remedy=f"{nearest(text, list_recipes())} (a file ends in .toml)"
-    )
-
-
-def _read(path: Path) -> Recipe:
+        path /= "recipe.toml"
+    if path.suffix != ".toml" and not path.is_file():
+        raise RecipeError(
+            f"no recipe is called {text!r}", remedy=f"{nearest(text, list_recipes())} (a file ends in .toml)"
+        )
     try:
         return parse_recipe(path.read_text(encoding="utf-8"), where=str(path))
     except (OSError, UnicodeDecodeError) as error:
@@ -75,57 +70,15 @@ def parse_recipe(text: str, *, where: str = "recipe") -> Recipe:
 
 
 def recipe_from_dict(values: Mapping[str, Any], *, where: str = "recipe") -> Recipe:
-    """A dictionary of the TOML's form -> Recipe. Raises RecipeError."""
+    """A dictionary of the TOML's form -> Recipe. Raises RecipeError that names the key and the nearest known
+    one."""
     _refuse_huge(values, where)
-    _refuse_unknown(values, Recipe, where, "")
     try:
         recipe = Recipe.model_validate(values)
         parse_layers(recipe.network.layers)
     except RecipeError as error:
         raise RecipeError(f"{where}: {error.found}", expected=error.expected, remedy=error.remedy) from error
     return recipe
-
-
-def _refuse_unknown(values: Mapping[str, Any], model: type[BaseModel], where: str, prefix: str) -> None:
-    """Pydantic would refuse them too, but without naming the nearest known key."""
-    for key, value in values.items():
-        if key == "search" and model is Recipe:
-            _refuse_unknown_ranges(value, where)
-            continue
-        if key not in model.model_fields:
-            raise RecipeError(
-                f"{where}: unknown key '{prefix}{key}'", remedy=nearest(key, model.model_fields)
-            )
-        inner = _section_of(model.model_fields[key].annotation)
-        tables = value if isinstance(value, list | tuple) else [value]
-        for table in tables if inner else []:
-            if inner and isinstance(table, Mapping):
-                _refuse_unknown(table, inner, where, f"{prefix}{key}.")
-
-
-def _refuse_unknown_ranges(ranges: Any, where: str) -> None:
-    """[search] has keys of the user's choosing, and a range in each; `tenfold.search` looks at the keys."""
-    for key, value in ranges.items() if isinstance(ranges, Mapping) else []:
-        if not isinstance(value, Mapping):
-            continue
-        if not set(value) & set(SearchRange.model_fields) and any(map(_is_table, value.values())):
-            inner = next(iter(value))
-            raise RecipeError(
-                f"{where}: search.{key}.{inner} stands without quotes", expected=f'"{key}.{inner}" = ...'
-            )
-        _refuse_unknown(value, SearchRange, where, f"search.{key}.")
-
-
-def _is_table(value: Any) -> bool:
-    return isinstance(value, Mapping)
-
-
-def _section_of(annotation: Any) -> type[BaseModel] | None:
-    """The section that a field holds, or a tuple of which it holds."""
-    for candidate in (annotation, *get_args(annotation)):
-        if isinstance(candidate, type) and issubclass(candidate, BaseModel):
-            return candidate
-    return None
 
 
 def _refuse_huge(value: Any, where: str) -> None:
@@ -158,33 +111,89 @@ def change_recipe(recipe: Recipe | str | Path, changes: Mapping[str, Any]) -> Re
     for dotted, value in changes.items():
         if dotted.startswith(_IN_LAYERS):
             network = values["network"]
-            which = dotted.removeprefix(_IN_LAYERS)
-            network["layers"] = change_layers(network["layers"], which, value)
-            continue
-        table: Any = values
-        *path, last = dotted.split(".")
-        for part in path:
-            table = table.get(part) if isinstance(table, dict) else None
-        if not isinstance(table, dict) or last not in table:
-            raise RecipeError(f"unknown key {dotted!r}", remedy=nearest(dotted, _dotted_keys(recipe)))
-        table[last] = value
+            network["layers"] = change_layers(network["layers"], dotted.removeprefix(_IN_LAYERS), value)
+        else:
+            path = dotted.split(".")
+            _look_up(values, path)
+            _look_up(values, path[:-1])[path[-1]] = value
     return recipe_from_dict(values, where=recipe.name)
 
 
 def value_at(recipe: Recipe, dotted: str) -> Any:
     """What `change_recipe` would replace. Raises RecipeError."""
-    if dotted.startswith(_IN_LAYERS):
-        known = layer_numbers(recipe.network.layers)
-        which = dotted.removeprefix(_IN_LAYERS)
-        if which in known:
-            return known[which]
+    if not dotted.startswith(_IN_LAYERS):
+        return _look_up(recipe.model_dump(), dotted.split("."))
+    known, which = layer_numbers(recipe.network.layers), dotted.removeprefix(_IN_LAYERS)
+    if which not in known:
         raise RecipeError(f"no layer {which!r} has a number", remedy=nearest(which, known))
-    value: Any = recipe.model_dump()
-    for part in dotted.split("."):
-        if not isinstance(value, Mapping) or part not in value:
-            raise RecipeError(f"unknown key {dotted!r}", remedy=nearest(dotted, _dotted_keys(recipe)))
-        value = value[part]
-    return value
+    return known[which]
+
+
+def _look_up(values: dict[str, Any], path: Sequence[str]) -> Any:
+    """What stands at this path in a recipe's values. Raises RecipeError."""
+    found: Any = values
+    for part in path:
+        if not isinstance(found, Mapping) or part not in found:
+            known = [
+                f"{table}.{key}" if isinstance(inner, Mapping) else table
+                for table, inner in values.items()
+                for key in (inner if isinstance(inner, Mapping) else [table])
+            ]
+            dotted = ".".join(path)
+            raise RecipeError(f"unknown key {dotted!r}", remedy=nearest(dotted, known))
+        found = found[part]
+    return found
+
+
+# The numbers in the lines of a network's layers.
+
+
+def layer_numbers(lines: Lines) -> dict[str, int | float]:
+    """The number after the first word of a line (UNITS, CHANNELS, K or P), by kind and by name.
+
+    linear1 is the first linear layer, residual1.conv1 one inside; of a kind it is the first one's number.
+    Layers without one number ("linear classes", "max-pool 2x1") are left out.
+    """
+    numbers: dict[str, int | float] = {}
+
+    def note(spec: LayerSpec, words: list[str]) -> list[str]:
+        if len(words) > 1 and words[1].replace(".", "", 1).isdigit():
+            number = float(words[1]) if "." in words[1] else int(words[1])
+            numbers.setdefault(spec.kind, number)
+            numbers[spec.name] = number
+        return words
+
+    _rewrite(lines, parse_layers(lines), note)
+    return numbers
+
+
+def change_layers(lines: Lines, which: str, number: float) -> list[str | dict[str, Any]]:
+    """The lines with another number in the layers meant: `which` is a key of `layer_numbers`, and a kind
+    means every layer of that kind. Raises RecipeError.
+    """
+    if isinstance(number, bool) or not isinstance(number, int | float):
+        raise RecipeError(f"layer {which!r} with {number!r}", expected="a number")
+    known, text = layer_numbers(lines), format(Decimal(repr(number)), "f")  # never 1e-05
+    if which not in known:
+        raise RecipeError(f"no layer {which!r} has a number to change", remedy=nearest(which, known))
+
+    def put(spec: LayerSpec, words: list[str]) -> list[str]:
+        meant = spec.name in known and which in (spec.kind, spec.name)
+        return [words[0], text, *words[2:]] if meant else words
+
+    return _rewrite(lines, parse_layers(lines), put)
+
+
+def _rewrite(
+    lines: Lines, specs: Sequence[LayerSpec], change: Callable[[LayerSpec, list[str]], list[str]]
+) -> list[str | dict[str, Any]]:
+    """The lines with their words changed, inside residuals too."""
+    return [
+        {"residual": _rewrite(line["residual"], spec.inner, change)}
+        if isinstance(line, Mapping)
+        else " ".join(change(spec, line.split()))
+        for line, spec in zip(lines, specs, strict=True)
+    ]
 
 
 def parse_change(text: str) -> tuple[str, Any]:
@@ -198,37 +207,16 @@ def parse_change(text: str) -> tuple[str, Any]:
         return key.strip(), value.strip()
 
 
-def _dotted_keys(recipe: Recipe) -> list[str]:
-    tables = recipe.model_dump()
-    return [
-        f"{table}.{key}" if isinstance(inner, dict) else table
-        for table, inner in tables.items()
-        for key in (inner if isinstance(inner, dict) else [table])
-    ]
-
-
 def recipe_to_toml(recipe: Recipe) -> str:
     """The complete recipe, defaults written out; `parse_recipe` of it gives the same recipe."""
-    lines: list[str] = []
-    tables: list[tuple[str, dict[str, Any]]] = []
-    for key, value in recipe.model_dump(exclude_none=True).items():
-        if isinstance(value, dict):
-            tables.append((key, value))
-        else:
-            lines.append(f"{key} = {toml_value(value)}")
-    for name, table in tables:
-        if name == "search" and not table:
-            continue
-        pairs = ((json.dumps(key) if "." in key else key, value) for key, value in table.items())
-        lines += ["", f"[{name}]", *(f"{key} = {toml_value(value)}" for key, value in pairs)]
+    values = recipe.model_dump(exclude_none=True)
+    tables = {name: table for name, table in values.items() if isinstance(table, dict)}
+    lines = [f"{key} = {toml_value(value)}" for key, value in values.items() if key not in tables]
+    for name, table in tables.items():
+        if table or name != "search":
+            pairs = ((json.dumps(key) if "." in key else key, value) for key, value in table.items())
+            lines += ["", f"[{name}]", *(f"{key} = {toml_value(value)}" for key, value in pairs)]
     return "\n".join(lines) + "\n"
-
-
-def _toml_character(character: str) -> str:
-    """JSON escapes as TOML does, but leaves alone what a terminal would obey or an editor hide."""
-    if character.isprintable():
-        return character
-    return f"\\U{ord(character):08x}"
 
 
 def toml_value(value: Any) -> str:
@@ -236,7 +224,9 @@ def toml_value(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        return "".join(map(_toml_character, json.dumps(value, ensure_ascii=False)))
+        # JSON escapes as TOML does, but leaves alone what a terminal would obey or an editor hide.
+        text = json.dumps(value, ensure_ascii=False)
+        return "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in text)
     if isinstance(value, Mapping):
         inner = ", ".join(f"{key} = {toml_value(item)}" for key, item in value.items())
         return f"{{ {inner} }}"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import (
+    BaseModel,
     Field,
     ModelWrapValidatorHandler,
     SerializerFunctionWrapHandler,
@@ -15,7 +16,7 @@ from pydantic import (
 )
 
 from tenfold.arguments import checked
-from tenfold.errors import RecipeError
+from tenfold.errors import RecipeError, nearest
 from tenfold.networks.layers import parse_layers
 from tenfold.networks.shapes import Network, plan_network
 from tenfold.settings import (
@@ -182,13 +183,6 @@ class Recipe(Section):
     published: Published = Published()
     search: dict[str, SearchRange] = Field(default_factory=dict)
 
-    @model_validator(mode="before")
-    @classmethod
-    def _needs_layers(cls, value: Any) -> Any:
-        if isinstance(value, Mapping) and "network" not in value:
-            raise ValueError("the table [network] with its layers is missing")
-        return value
-
     @model_validator(mode="after")
     def _ctc_of_columns(self) -> Self:
         last = self.network.layers[-1] if self.network.layers else ""
@@ -206,11 +200,23 @@ class Recipe(Section):
         try:
             return handler(value)
         except ValidationError as error:
-            first = error.errors()[0]
-            key = ".".join(str(part) for part in first["loc"]) or "recipe"
-            given = f" = {_short(first['input'])}" if first["loc"] and first["type"] != "missing" else ""
-            message = first["msg"].removeprefix("Value error, ")
-            raise RecipeError(f"{key}{given}: {message}") from error
+            raise _say(error.errors(), value) from error
+
+    @property
+    def convolutional(self) -> bool:
+        """Whether there is a convolution among the layers, or inside one."""
+        return "conv" in self.kinds
+
+    @property
+    def kinds(self) -> list[str]:
+        """Of all layers, those inside residuals too."""
+        specs = parse_layers(self.network.layers)
+        return [each.kind for spec in specs for each in spec.walk()]
+
+    def without_dropout(self) -> Recipe:
+        """The same network without its dropout layers, inside residuals too."""
+        network = self.network.model_copy(update={"layers": _drop(self.network.layers)})
+        return self.model_copy(update={"network": network})
 
     @checked
     def plan(self, image_shape: tuple[int, int], classes: int) -> Network:
@@ -218,6 +224,40 @@ class Recipe(Section):
         if classes < 1 or min(image_shape) < 1:
             raise RecipeError(f"images of {image_shape}, {classes} classes", expected="numbers above 0")
         return plan_network(parse_layers(self.network.layers), image_shape, classes)
+
+
+def _drop(lines: Sequence[str | dict[str, Any]]) -> tuple[str | dict[str, Any], ...]:
+    kept = (line for line in lines if isinstance(line, Mapping) or not line.startswith("dropout"))
+    return tuple(
+        {"residual": list(_drop(line["residual"]))} if isinstance(line, Mapping) else line for line in kept
+    )
+
+
+def _say(errors: Sequence[Any], value: Mapping[str, Any]) -> RecipeError:
+    """The first of pydantic's errors, unknown keys before all others, in one line."""
+    for error in errors:
+        if error["type"] == "extra_forbidden":
+            return _unknown_key([part for part in error["loc"] if isinstance(part, str)], value)
+    if any(error["loc"] == ("network",) and error["type"] == "missing" for error in errors):
+        return RecipeError("recipe: the table [network] with its layers is missing")
+    first = errors[0]
+    key = ".".join(map(str, first["loc"])) or "recipe"
+    given = f" = {_short(first['input'])}" if first["loc"] and first["type"] != "missing" else ""
+    return RecipeError(f"{key}{given}: {first['msg'].removeprefix('Value error, ')}")
+
+
+def _unknown_key(path: Sequence[str], value: Mapping[str, Any]) -> RecipeError:
+    """[search] has keys of the user's choosing, with dots and so in quotes, and a range in each."""
+    table = value.get("search", {}).get(path[1], {}) if path[0] == "search" and len(path) == 3 else {}
+    if not set(table) & set(SearchRange.model_fields) and any(isinstance(v, Mapping) for v in table.values()):
+        place = f"{path[1]}.{next(iter(table))}"
+        return RecipeError(f"search.{place} stands without quotes", expected=f'"{place}" = ...')
+    model: type[BaseModel] = Recipe
+    for part in path[:-1]:
+        if part in model.model_fields:  # the section that a field holds, or a tuple of which it holds
+            held = model.model_fields[part].annotation
+            model = next(c for c in (held, *get_args(held)) if isinstance(c, type(BaseModel)))
+    return RecipeError(f"unknown key '{'.'.join(path)}'", remedy=nearest(path[-1], model.model_fields))
 
 
 def _short(value: Any) -> str:

@@ -7,6 +7,6 @@ from importlib.util import find_spec
 
 from tenfold.errors import MissingDependencyError
 
-for _package in ("fastapi", "python_multipart", "uvicorn"):  # all that tenfold.serve asks for
+for _package in ("fastapi", "prometheus_client", "python_multipart", "uvicorn"):  # as tenfold.serve
     if find_spec(_package) is None:
         raise MissingDependencyError(_package, extra="serve", purpose="the page")

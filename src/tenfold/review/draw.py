@@ -1,4 +1,4 @@
-"""A form's boxes, drawn over an example of it on a page, and written as TOML."""
+"""A form's boxes, drawn over an example of it on a page, checked, and written as TOML."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import math
 import re
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,85 +17,71 @@ from starlette.responses import Response
 from tenfold.arguments import checked
 from tenfold.errors import TenfoldError, UsageError, printable
 from tenfold.files import replace_file, write_text
-from tenfold.forms.template import Check, Field, Share, write_form_text
+from tenfold.forms.template import Check, Field, write_form_text
 from tenfold.pictures.open import open_picture
-from tenfold.reader.constraint import Pattern
-from tenfold.review.local import LocalPage
+from tenfold.review.page import LocalPage
 
 __all__ = ["draw_form"]
-
-# The boxes that a person drew, checked.
 
 _MOST_FIELDS = 500
 _MOST_SUMS = 100
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _DIGITS = 4  # of a share
+_LONGEST = 1600  # pixels of the picture as it is shown
+_QUALITY = 88  # of its JPEG
 
 
 class Mistake(UsageError):
     """What is wrong, and where: part is "name", "pattern", "box" or "sums"; field its number, or None."""
 
-    def __init__(self, found: str, *, expected: str = "", field: int | None = None, part: str = "") -> None:
+    def __init__(self, found: str, *, expected: str = "", part: str = "") -> None:
         super().__init__(found, expected=expected)
-        self.field, self.part = field, part
+        self.field: int | None = None
+        self.part = part
 
 
-@dataclass(frozen=True)
-class DrawnForm:
-    fields: tuple[Field, ...]
-    sums: tuple[Check, ...] = ()
-
-
-def parse_form(document: dict[str, Any]) -> DrawnForm:
-    """{"fields": [{"name", "box", "pattern"}], "sums": [...]} -> the form. Raises Mistake."""
+def parse_form(document: dict[str, Any]) -> tuple[list[Field], list[Check]]:
+    """{"fields": [{"name", "box", "pattern"}], "sums": [...]} -> fields and sums. Raises Mistake."""
     given, sums = document.get("fields"), document.get("sums", [])
     if not isinstance(given, list) or not given:
         raise Mistake("no box is drawn", expected="a box around each field")
     if len(given) > _MOST_FIELDS:
         raise Mistake(f"{len(given):,} boxes", expected=f"at most {_MOST_FIELDS}")
-    fields = tuple(_parse_field(each, number) for number, each in enumerate(given))
-    names = [field.name for field in fields]
-    for number, name in enumerate(names):
-        if name in names[:number]:
-            raise Mistake(f"two fields are named {name}", expected="a name of its own for each",
-                          field=number, part="name")  # fmt: skip
-    if (
-        not isinstance(sums, list)
-        or len(sums) > _MOST_SUMS
-        or not all(isinstance(each, str) for each in sums)
-    ):
+    fields: list[Field] = []
+    for number, each in enumerate(given):
+        try:
+            fields.append(_parse_field(each, [field.name for field in fields]))
+        except Mistake as mistake:
+            mistake.field = number
+            raise
+    if not isinstance(sums, list) or len(sums) > _MOST_SUMS or not all(type(each) is str for each in sums):
         raise Mistake("no list of sums", expected=f"at most {_MOST_SUMS}", part="sums")
-    return DrawnForm(fields, tuple(_parse_sum(each, names) for each in sums if each.strip()))
+    return fields, [_parse_sum(each, [field.name for field in fields]) for each in sums if each.strip()]
 
 
-def _parse_field(given: Any, number: int) -> Field:
+def _parse_field(given: Any, taken: Sequence[str]) -> Field:
+    """taken: names of fields before it."""
     if not isinstance(given, dict):
-        raise Mistake("no field", expected='{"name": ..., "box": ...}', field=number)
+        raise Mistake("no field", expected='{"name": ..., "box": ...}')
     name, pattern = given.get("name"), given.get("pattern", "")
+    box: Any = given.get("box")
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         shown = f"the name {ascii(name)[:60]}" if name else "a field without a name"
-        raise Mistake(shown, expected="letters, digits and _, as points_1", field=number, part="name")
+        raise Mistake(shown, expected="letters, digits and _, as points_1", part="name")
+    if name in taken:
+        raise Mistake(f"two fields are named {name}", expected="a name of its own for each", part="name")
     if not isinstance(pattern, str):
-        raise Mistake(f"field {name}: no pattern", expected="a text", field=number, part="pattern")
-    try:
-        if pattern:
-            Pattern(pattern)
-    except UsageError as error:
-        raise Mistake(f"field {name}: {error.found}", expected=error.expected,
-                      field=number, part="pattern") from error  # fmt: skip
-    return Field(name, _parse_box(given.get("box"), name, number), pattern or None)
-
-
-def _parse_box(given: Any, name: str, number: int) -> Share:
-    numbers = given if isinstance(given, list) else []
-    fine = len(numbers) == 4 and all(type(each) in (int, float) and math.isfinite(each) for each in numbers)
-    left, top, right, bottom = (
-        (round(float(each), _DIGITS) for each in numbers) if fine else (1.0, 1.0, 0.0, 0.0)
-    )
+        raise Mistake(f"field {name}: no pattern", expected="a text", part="pattern")
+    fine = isinstance(box, list) and len(box) == 4
+    fine = fine and all(type(each) in (int, float) and math.isfinite(each) for each in box)
+    left, top, right, bottom = (round(float(each), _DIGITS) for each in (box if fine else (1, 1, 0, 0)))
     if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
-        raise Mistake(f"field {name}: a box of no size, or outside the picture",
-                      expected="a box on the picture", field=number, part="box")  # fmt: skip
-    return left, top, right, bottom
+        found = f"field {name}: a box of no size, or outside the picture"
+        raise Mistake(found, expected="a box on the picture", part="box")
+    try:
+        return Field(name, (left, top, right, bottom), pattern or None)
+    except UsageError as error:
+        raise Mistake(error.found, expected=error.expected, part="pattern") from error
 
 
 def _parse_sum(given: str, names: Sequence[str]) -> Check:
@@ -106,13 +91,9 @@ def _parse_sum(given: str, names: Sequence[str]) -> Check:
     except UsageError as error:
         raise Mistake(error.found, expected=error.expected, part="sums") from error
     if unknown := next((name for name in check.names if name not in names), None):
-        raise Mistake(f"sum '{check}': no field is named {unknown}",
-                      expected="names of fields", part="sums")  # fmt: skip
+        found = f"sum '{check}': no field is named {unknown}"
+        raise Mistake(found, expected="names of fields", part="sums")
     return check
-
-
-_LONGEST = 1600  # pixels of the picture as it is shown
-_QUALITY = 88  # of its JPEG
 
 
 @checked
@@ -142,12 +123,15 @@ def draw_form(
 class _Drawing:
     def __init__(self, picture: Path, output: Path, fields: tuple[Field, ...], replace: bool) -> None:
         self.picture, self.output, self.fields, self.replace = picture, output, fields, replace
-        self.jpeg = _shown(picture)
         self.saved = False
+        file = io.BytesIO()
+        pixels = open_picture(picture, longest=_LONGEST).pixels
+        Image.fromarray(pixels).save(file, "JPEG", quality=_QUALITY)
+        shown = Response(file.getvalue(), media_type="image/jpeg")
         self.page = LocalPage(
             "draw",
             {
-                ("GET", "picture.jpg"): lambda _: Response(self.jpeg, media_type="image/jpeg"),
+                ("GET", "picture.jpg"): lambda _: shown,
                 ("GET", "form"): self.tell,
                 ("POST", "save"): self.save,
             },
@@ -164,41 +148,29 @@ class _Drawing:
 
     def tell(self, _: Any) -> dict[str, Any]:
         fields = [{"name": each.name, "box": each.box, "pattern": each.pattern or ""} for each in self.fields]
-        return {
-            "picture": printable(self.picture.name),
-            "output": printable(self.output.name),
-            "fields": fields,
-        }
+        names = {"picture": printable(self.picture.name), "output": printable(self.output.name)}
+        return names | {"fields": fields}
 
     def save(self, given: dict[str, Any]) -> dict[str, Any]:
         try:
-            form = parse_form(given)
+            fields, sums = parse_form(given)
             self.check_free()
-            name = self._write(form)
-        except Mistake as error:
-            return {"saved": False, "why": str(error), "field": error.field, "part": error.part}
+            picture = self._lay_picture()
+            write_text(self.output, write_form_text(self.output.stem, picture, fields, sums))
         except TenfoldError as error:
-            return {"saved": False, "why": str(error), "field": None, "part": ""}
+            where = {"field": getattr(error, "field", None), "part": getattr(error, "part", "")}
+            return {"saved": False, "why": str(error)} | where
         except OSError as error:
             why = f"{self.output} cannot be written ({error.strerror or error})"
             return {"saved": False, "why": why, "field": None, "part": ""}
         self.saved = True
         self.page.stop()
-        return {
-            "saved": True,
-            "output": printable(str(self.output)),
-            "picture": name,
-            "count": len(form.fields),
-        }
-
-    def _write(self, form: DrawnForm) -> str:
-        """The name of the picture beside the form."""
-        name = self._lay_picture()
-        write_text(self.output, write_form_text(self.output.stem, name, form.fields, form.sums))
-        return name
+        output = printable(str(self.output))
+        return {"saved": True, "output": output, "picture": picture, "count": len(fields)}
 
     def _lay_picture(self) -> str:
-        """Copies it beside the form where it lies elsewhere; what has its name there is never replaced."""
+        """The name of the picture beside the form: it is copied there where it lies elsewhere, and never
+        replaces what has its name."""
         folder = self.output.parent
         if folder.exists() and self.picture.parent.samefile(folder):
             return _check_text(self.picture.name)
@@ -225,11 +197,3 @@ def _check_text(name: str) -> str:
     except UnicodeEncodeError:
         raise UsageError(f"the name {printable(name)} is not text", remedy="rename the file") from None
     return name
-
-
-def _shown(picture: Path) -> bytes:
-    """The JPEG of a page."""
-    file = io.BytesIO()
-    pixels = open_picture(picture, longest=_LONGEST).pixels
-    Image.fromarray(pixels).save(file, "JPEG", quality=_QUALITY)
-    return file.getvalue()

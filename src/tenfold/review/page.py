@@ -1,38 +1,152 @@
-"""Doubtful readings, one after the other on a page: a person confirms or corrects each by keyboard."""
+"""Pages for one person, on this machine only, at an address that cannot be guessed; and doubtful readings,
+one after the other on such a page: a person confirms or corrects each by keyboard."""
 
 from __future__ import annotations
 
 import io
-import re
+import json
+import os
+import secrets
+import sys
+import threading
 import unicodedata
-from collections.abc import Callable, Sequence
+import webbrowser
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from PIL import Image
-from starlette.responses import Response
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.types import Receive, Scope, Send
 
-from tenfold.arguments import checked
 from tenfold.errors import TenfoldError, printable
-from tenfold.reader.alphabet import CHARACTERS, OTHER
-from tenfold.reader.constraint import Both, Constraint, Length, Pattern, Range
-from tenfold.review.local import Answer, LocalPage
-from tenfold.serve.corrections import LINES, Correction, Corrections
-from tenfold.serve.images import Refusal
+from tenfold.reader.constraint import Constraint
+from tenfold.reader.decode import CHARACTERS, OTHER
+from tenfold.serve.app import open_socket
+from tenfold.serve.connections import Middleware
+from tenfold.serve.corrections import Corrections
+from tenfold.serve.settings import Refusal
 
-if TYPE_CHECKING:
-    from tenfold.reader.constraint import Constraint
+__all__ = ["Review"]
 
-__all__ = ["Keeper", "ReviewItem", "ask_person"]
+# A request's document, None of a GET -> what is answered; a dict becomes JSON.
+Answer = Callable[[Any], Response | dict[str, Any]]
 
-# What a person typed as the text of a reading: whether it can be one, and has the expected form.
-
+_STATIC = Path(__file__).with_name("static")
+_SHARED = Path(__file__).parents[1] / "web" / "static"
+_HOST = "127.0.0.1"
+_LONGEST_BODY = 2**18  # bytes
+_PATIENCE = 2  # seconds that an answer under way has at the end
 LONGEST_TEXT = 100  # characters of an answer
 _KNOWN = CHARACTERS.replace(OTHER, "")
 _KEYS = str.maketrans({"x": "×", "X": "×", "*": "×", "−": "-", "–": "-"})  # what keyboards have instead
+_MOST_BYTES = 2**30  # of answers that are kept in a folder
+
+
+class LocalPage:
+    """page: its HTML file in static/, whose script and style have the same name.
+
+    answers: by method and name, as ("GET", "items"). Every path begins with a token that is new each time;
+    what comes without it, for another host or from another page is refused.
+    """
+
+    def __init__(self, page: str, answers: Mapping[tuple[str, str], Answer]) -> None:
+        self.token = secrets.token_urlsafe(24)
+        files = {"": _STATIC / f"{page}.html"}
+        files |= {name: _STATIC / name for name in (f"{page}.js", f"{page}.css", "local.js")}
+        files |= {name: _SHARED / name for name in ("page.css", "icon.svg")}
+        self._answers = {("GET", name): partial(_file, path) for name, path in files.items()} | dict(answers)
+        self._middleware = Middleware(self._serve, own_pages=True)
+        self._server: Any = None
+
+    def run(self, *, port: int, open_browser: bool, announce: Callable[[str], None]) -> bool:
+        """Blocks until `stop`; False where Ctrl-C or SIGTERM ended it before.
+
+        port: of 127.0.0.1, 0 for any free one. announce: is told the address. Raises UsageError where the
+        port is taken.
+        """
+        import uvicorn
+
+        with open_socket(_HOST, port) as listening:
+            config = uvicorn.Config(  # no log: the middleware has one; a client that is cut off is no mistake
+                self._middleware, log_config=None, log_level="critical", access_log=False, ws="none",
+                server_header=False, proxy_headers=False, lifespan="off", timeout_graceful_shutdown=_PATIENCE,
+            )  # fmt: skip
+            self._server = uvicorn.Server(config)
+            address = f"http://{_HOST}:{listening.getsockname()[1]}/{self.token}/"
+            try:
+                announce(address)
+                if open_browser and _has_browser():
+                    threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
+                self._server.run(sockets=[listening])
+            except KeyboardInterrupt:
+                return False
+        return True
+
+    def stop(self) -> None:
+        """After the answer that is under way."""
+        if self._server is not None:
+            self._server.should_exit = True
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        answer = await self._answer(request)
+        response = answer if isinstance(answer, Response) else JSONResponse(answer)
+        response.headers["Cache-Control"] = "no-store"
+        await response(scope, receive, send)
+
+    async def _answer(self, request: Request) -> Response | dict[str, Any]:
+        _, given, *rest = [*request.url.path.split("/", 2), "", ""]
+        if not secrets.compare_digest(given.encode(), self.token.encode()):
+            remedy = "take the whole address, as the terminal told it"
+            raise Refusal(403, "an address without this page's token", remedy=remedy)
+        method, name = request.method, rest[0]
+        answer = self._answers.get((method, name))
+        if answer is None:
+            raise Refusal(404, "nothing is there")
+        if method == "GET":
+            return answer(None)
+        if self._server is not None and self._server.should_exit:
+            raise Refusal(409, "this page has ended", remedy="start the command again")
+        return answer(await _read(request))
+
+
+def _file(path: Path, _: Any) -> Response:
+    return FileResponse(path)
+
+
+async def _read(request: Request) -> dict[str, Any]:
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        raise Refusal(415, "a body that is not JSON", expected="application/json")
+    body = bytearray()
+    async for piece in request.stream():
+        body += piece
+        if len(body) > _LONGEST_BODY:
+            raise Refusal(
+                413, "a body that is too large", expected=f"at most {_LONGEST_BODY:,} bytes",
+                headers={"Connection": "close"},
+            )  # fmt: skip
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        document = None
+    if not isinstance(document, dict):
+        raise Refusal(400, "a body that is not a JSON object")
+    return document
+
+
+def _has_browser() -> bool:
+    """Whether one can show a page: not one of text, which would take the terminal."""
+    if sys.platform in ("win32", "darwin"):
+        return True
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+# What a person typed as the text of a reading: whether it can be one, and has the expected form.
 
 
 def to_text(typed: str) -> str:
@@ -53,57 +167,7 @@ def why_not_text(text: str) -> str:
     return f"Too long: at most {LONGEST_TEXT} characters." if len(text) > LONGEST_TEXT else ""
 
 
-def fits(constraint: Constraint | None, text: str) -> bool:
-    """Whether it is of the expected form."""
-    if constraint is None:
-        return True
-    state = constraint.start
-    for character in text:
-        state = constraint.step(state, character)
-        if state is None:
-            return False
-    return constraint.accepts(state)
-
-
-def describe_form(constraint: Constraint | None) -> str:
-    r"""In words: "the form \d{2}", "3 digits, a number from 0 to 100"; "" for any."""
-    if isinstance(constraint, Both):
-        return ", ".join(filter(None, map(describe_form, constraint.parts)))
-    if isinstance(constraint, Pattern):
-        return f"the form {constraint.pattern}"
-    if isinstance(constraint, Length):
-        return f"{constraint.digits} digit{'s' * (constraint.digits != 1)}"
-    if isinstance(constraint, Range):
-        ends = {"at least": constraint.least, "at most": constraint.most}
-        words = [f"{name} {end}" for name, end in ends.items() if end is not None]
-        return f"a number of {' and '.join(words)}"
-    return "" if constraint is None else "the expected form"
-
-
-# A review's answers, kept as they come for `tenfold adapt`.
-
-_MOST_BYTES = 2**30
-
-
-class Keeper:
-    """A folder of corrections (see `Corrections`). What is answered anew replaces the answer before. Raises
-    DataError where the folder cannot be written."""
-
-    def __init__(self, folder: Path) -> None:
-        self._kept = Corrections(folder, _MOST_BYTES)
-        self._names: dict[int, tuple[str, str]] = {}  # of each item's picture, and its text
-
-    def keep(self, number: int, text: str, read: str, png: bytes) -> None:
-        """text: "" is not kept, as it teaches nothing. Raises Refusal where there is no space."""
-        name, before = self._names.get(number, ("", ""))
-        if text == before:
-            return
-        if re.fullmatch(LINES, text):
-            self._names[number] = (self._kept.add(Correction(text, read, png)), text)
-        else:
-            self._names.pop(number, None)
-        if name:
-            self._kept.remove(name)
+# A review
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,66 +183,49 @@ class ReviewItem:
     constraint: Constraint | None = None
 
 
-@checked
-def review(
-    items: Sequence[ReviewItem],
-    *,
-    announce: Callable[[str], None],
-    keep: Path | None = None,
-    port: int = 0,
-    open_browser: bool = True,
-) -> list[str | None]:
-    """Blocks until a person has answered all, finishes early, or presses Ctrl-C in the terminal. The texts of
-    the items: "" where nothing can be read, None where it was not reviewed.
+class Review:
+    """keep: a folder in which each answer is kept at once, with its picture, for `tenfold adapt --labels
+    FOLDER/labels.csv`. Raises DataError, before anything is asked, where it cannot be written."""
 
-    announce: is told the page's address, on this machine only. keep: a folder in which each answer is kept at
-    once, with its picture, for `tenfold adapt --labels FOLDER/labels.csv`. port: 0 for any free one.
-    Raises DataError where `keep` cannot be written, and UsageError where the port is taken.
-    """
-    return ask_person(items, announce=announce, keep=keep, port=port, open_browser=open_browser)[0]
+    def __init__(self, keep: Path | None = None) -> None:
+        self.keep = keep
+        self._kept = Corrections(keep, _MOST_BYTES) if keep is not None else None
+        self._names: dict[int, tuple[str, str]] = {}  # of each item's picture that is kept, and its text
 
+    def ask(
+        self,
+        items: Sequence[ReviewItem],
+        *,
+        announce: Callable[[str], None],
+        port: int = 0,
+        open_browser: bool = True,
+    ) -> tuple[list[str | None], bool]:
+        """Blocks until a person has answered all, finishes early, or presses Ctrl-C in the terminal. The
+        texts of the items: "" where nothing can be read, None where it was not reviewed; and whether the page
+        came to its end, rather than Ctrl-C or SIGTERM.
 
-def ask_person(
-    items: Sequence[ReviewItem],
-    *,
-    announce: Callable[[str], None],
-    keep: Path | None = None,
-    port: int = 0,
-    open_browser: bool = True,
-) -> tuple[list[str | None], bool]:
-    """As `review`; and whether the page came to its end, rather than Ctrl-C or SIGTERM."""
-    asked = _Asked(items, Keeper(keep) if keep is not None else None)
-    ended = not items or asked.page.run(port=port, open_browser=open_browser, announce=announce)
-    return asked.texts, ended
-
-
-class _Asked:
-    """The items, and the answers so far. next: the item after the one that was answered last."""
-
-    def __init__(self, items: Sequence[ReviewItem], keeper: Keeper | None) -> None:
-        self.items, self.keeper = items, keeper
+        announce: is told the page's address, on this machine only. port: 0 for any free one. Raises
+        UsageError where the port is taken.
+        """
+        self.items, self.next = items, 0
         self.texts: list[str | None] = [None] * len(items)
-        self.next = 0
-        crops = {("GET", f"crop-{i}.png"): partial(_picture, item.crop) for i, item in enumerate(items)}
         answers: dict[tuple[str, str], Answer] = {
-            ("GET", "items"): self.tell,
-            ("POST", "answer"): self.take,
-            ("POST", "finish"): self.finish,
+            ("GET", f"crop-{i}.png"): partial(self.show, i) for i in range(len(items))
         }
-        self.page = LocalPage("review", {**answers, **crops})
+        answers["GET", "items"] = self.tell
+        answers["POST", "answer"] = self.take
+        answers["POST", "finish"] = self.finish
+        self.page = LocalPage("review", answers)
+        ended = not items or self.page.run(port=port, open_browser=open_browser, announce=announce)
+        return self.texts, ended
 
     def tell(self, _: Any) -> dict[str, Any]:
         items = [
-            {
-                "source": printable(item.source),
-                "name": printable(item.name),
-                "text": item.text,
-                "answer": text,
-                "form": describe_form(item.constraint),
-            }
-            for item, text in zip(self.items, self.texts, strict=True)
-        ]
-        return {"items": items, "next": self.next, "done": self._is_done()}
+            {"source": printable(item.source), "name": printable(item.name), "text": item.text,
+             "answer": answer, "form": item.constraint.describe() if item.constraint else ""}
+            for item, answer in zip(self.items, self.texts, strict=True)
+        ]  # fmt: skip
+        return {"items": items, "next": self.next, "done": None not in self.texts}
 
     def take(self, given: dict[str, Any]) -> dict[str, Any]:
         """given: "item", its number; "text"; "unread", whether nothing can be read; "sure", whether a text
@@ -186,41 +233,45 @@ class _Asked:
         number, typed = given.get("item"), given.get("text", "")
         if not isinstance(number, int) or not 0 <= number < len(self.items) or not isinstance(typed, str):
             raise Refusal(422, "no answer to an item", expected='{"item": 0, "text": "1049"}')
-        text = "" if given.get("unread") is True else to_text(typed[: 2 * LONGEST_TEXT])
-        if given.get("unread") is not True:
-            constraint = self.items[number].constraint
+        text, constraint = to_text(typed[: 2 * LONGEST_TEXT]), self.items[number].constraint
+        if given.get("unread") is True:
+            text = ""
+        else:
             if why := why_not_text(text):
                 return {"taken": False, "why": why, "unusual": False}
-            if given.get("sure") is not True and not fits(constraint, text):
-                why = f"{text} is not {describe_form(constraint)}. Press Enter again to take it all the same."
+            if given.get("sure") is not True and constraint is not None and not constraint.fits(text):
+                why = f"{text} is not {constraint.describe()}. Press Enter again to take it all the same."
                 return {"taken": False, "why": why, "unusual": True}
         self.texts[number], self.next = text, number + 1
         trouble = self._keep(number, text)
-        if self._is_done():
+        if done := None not in self.texts:
             self.page.stop()
-        return {"taken": True, "text": text, "trouble": trouble, "done": self._is_done()}
+        return {"taken": True, "text": text, "trouble": trouble, "done": done}
+
+    def show(self, number: int, _: Any) -> Response:
+        return Response(_png(self.items[number].crop), media_type="image/png")
 
     def finish(self, _: dict[str, Any]) -> dict[str, Any]:
         self.page.stop()
         return {"reviewed": sum(text is not None for text in self.texts)}
 
     def _keep(self, number: int, text: str) -> str:
-        """What went wrong with it, or ""; the answer itself counts all the same."""
-        if self.keeper is None:
+        """Replaces the answer before; "" is not kept, as it teaches nothing. What went wrong with it, or "";
+        the answer itself counts all the same."""
+        name, before = self._names.get(number, ("", ""))
+        if self._kept is None or text == before:
             return ""
-        item = self.items[number]
         try:
-            self.keeper.keep(number, text, item.text, _png(item.crop))
+            if Corrections.takes_lines(text):
+                item = self.items[number]
+                self._names[number] = self._kept.add(text, item.text, _png(item.crop)), text
+            else:
+                self._names.pop(number, None)
+            if name:
+                self._kept.remove(name)
         except TenfoldError as error:
             return str(error)
         return ""
-
-    def _is_done(self) -> bool:
-        return None not in self.texts
-
-
-def _picture(crop: np.ndarray, _: Any) -> Response:
-    return Response(_png(crop), media_type="image/png")
 
 
 def _png(crop: np.ndarray) -> bytes:

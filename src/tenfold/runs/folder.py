@@ -19,7 +19,8 @@ import json
 import platform
 import resource
 import sys
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -28,23 +29,25 @@ from typing import Any
 import numpy as np
 
 from tenfold.arguments import checked
+from tenfold.arrays import ImageDataset
 from tenfold.classifier import Classifier, ModelCard, read_model
-from tenfold.data.batches import DataSummary
+from tenfold.data.batches import DataSummary, split_indices
+from tenfold.data.load import DataRequest
 from tenfold.engines.create import describe_engine
-from tenfold.errors import ModelError
-from tenfold.evaluation.evaluate import Evaluation
+from tenfold.errors import DataError, MissingDependencyError, ModelError, UsageError
+from tenfold.evaluation.evaluate import Evaluation, evaluate
 from tenfold.evaluation.label_errors import LabelErrors
-from tenfold.evaluation.robustness import Robustness
-from tenfold.files import write_text
+from tenfold.evaluation.robustness import Robustness, measure_robustness
+from tenfold.files import claim_folder, write_text
 from tenfold.helpers import count_cores
-from tenfold.numpy_engine.runtime.threads import describe_blas
+from tenfold.numpy_engine.runtime.products import describe_blas
 from tenfold.recipes.load import get_recipe
 from tenfold.recipes.schema import Recipe
 from tenfold.records import pick, read_json, reading
-from tenfold.training.checkpoint import EpochRecord, read_history
+from tenfold.training.progress import EpochRecord, read_history
 from tenfold.version import __version__
 
-__all__ = ["Run", "is_run", "list_runs", "open_run"]
+__all__ = ["Run", "complete_run", "is_run", "list_runs", "open_run"]
 
 _RECORD = {  # kinds of what the record of a run may hold, see `pick`
     "engine": "str", "device": "str", "precision": "str?", "status": "str", "command": "str", "seed": "int",
@@ -132,25 +135,66 @@ class Run:
         """The model, to answer with. Raises ModelError."""
         return Classifier.load(self.folder, engine=engine)
 
+    @checked
+    def load_data(self, request: DataRequest) -> ImageDataset:
+        """The data set it was trained on, or another part of it, from where its record says, unless `request`
+        names another data_dir."""
+        record = self.record["data"]
+        if record["source"] is None:
+            raise DataError(
+                f"the training images ({record['name']}) were given in Python, and nothing says where they "
+                "lie",
+                expected="a data set by name or path",
+                remedy="name it with --data, or go on in Python: tenfold.train(..., resume=True)",
+            )
+        where = request.data_dir or record.get("data_dir") or None
+        return replace(request, source=record["source"], data_dir=where).load()
+
+    @checked
+    def load_training_data(self, request: DataRequest, remedy: str = "") -> ImageDataset:
+        """`load_data`, which must be what it was trained on. Raises ModelError where it is not."""
+        dataset = self.load_data(request)
+        if dataset.sha256() != self.record["data"]["sha256"]:
+            raise ModelError(
+                f"the data set {self.record['data']['source']} is not what {self.folder} was trained on",
+                expected="the same images in the same order",
+                remedy=remedy,
+            )
+        return dataset
+
+    @checked
+    def load_learned(self, request: DataRequest) -> tuple[ImageDataset, np.ndarray]:
+        """The data set, and which of its images were learned from: int64, ascending, all but those held out.
+        Raises ModelError where the data are no longer those of the run, DataError where they are not to be
+        had."""
+        dataset, data = self.load_training_data(request), self.recipe.data
+        if not data.validation:
+            return dataset, np.arange(len(dataset))
+        seed, stratified = self.record["seed"], data.stratified
+        return dataset, split_indices(dataset.labels, data.validation, seed=seed, stratified=stratified)[0]
+
     @cached_property
     def summary(self) -> DataSummary | None:
         """What the training images look like."""
-        return DataSummary.load(self.folder) if (self.folder / "data_summary.json").is_file() else None
+        return self._part(DataSummary, "data_summary")
 
     @cached_property
     def evaluation(self) -> Evaluation | None:
         """Scores on the test images, where there are any."""
-        return Evaluation.load(self.folder) if (self.folder / "evaluation.json").is_file() else None
+        return self._part(Evaluation, "evaluation")
 
     @cached_property
     def label_errors(self) -> LabelErrors | None:
         """Labels that are likely wrong, where they were looked for."""
-        return LabelErrors.load(self.folder) if (self.folder / "label_errors.json").is_file() else None
+        return self._part(LabelErrors, "label_errors")
 
     @cached_property
     def robustness(self) -> Robustness | None:
         """Accuracy on corrupted test images, where it was measured."""
-        return Robustness.load(self.folder) if (self.folder / "robustness.json").is_file() else None
+        return self._part(Robustness, "robustness")
+
+    def _part(self, kind: Any, name: str) -> Any:
+        return kind.load(self.folder) if (self.folder / f"{name}.json").is_file() else None
 
 
 def is_run(folder: Path) -> bool:
@@ -168,9 +212,6 @@ def list_runs(root: str | Path = "runs") -> list[Run]:
     folder = Path(root)
     found = [path for path in folder.iterdir() if is_run(path)] if folder.is_dir() else []
     return [Run(path) for path in sorted(found, key=lambda path: (path / "environment.json").stat().st_mtime)]
-
-
-# What a run must remember of where it happened, to be done again.
 
 
 def describe_environment(engine: str, device: str = "cpu") -> dict[str, Any]:
@@ -208,3 +249,52 @@ def peak_memory_mib() -> float:
 
 def write_environment(folder: Path, values: dict[str, Any]) -> None:
     write_text(folder / "environment.json", json.dumps(values, indent=2) + "\n")
+
+
+# What a report shows and a run's folder does not hold yet, measured and kept there.
+
+_LONG = 20  # seconds
+
+
+def complete_run(
+    run: Run, request: DataRequest | None = None, *, announce: Callable[[str], None] = lambda _line: None
+) -> Run:
+    """Measures robustness where it is missing, and the test set again where an earlier version kept no
+    probabilities; on the run's own test images, where they are at hand. Nothing is downloaded.
+
+    announce: gets a line for each thing measured, and for why nothing is.
+    Raises ModelError where a part of the run is there but cannot be read.
+    """
+    robust = (run.folder / "robustness.json").is_file()
+    evaluation = run.evaluation
+    measured = evaluation is not None and evaluation.has_probs
+    if not (run.folder / "model.safetensors").is_file() or (robust and measured):
+        return run
+    try:
+        with claim_folder(run.folder):
+            test_set = run.load_data(replace(request or DataRequest(), split="test", offline=True))
+            if evaluation is not None and evaluation.dataset_sha256 != test_set.sha256():
+                raise DataError(
+                    f"{test_set.name} is not what {run.folder} was tested on",
+                    expected="the same images and labels",
+                )
+            classifier = run.classifier()
+            if not measured:
+                announce(f"measuring {len(test_set):,} test images")
+                evaluate(classifier, test_set).save(run.folder)
+            if not robust:
+                much = f"up to 1,000 test images{_expected(evaluation)} (kept in robustness.json)"
+                announce(f"measuring robustness on {much}")
+                measure_robustness(classifier, test_set).save(run.folder)
+            return Run(run.folder)
+    except (DataError, MissingDependencyError, UsageError) as error:
+        announce(f"nothing more is measured: {error}")
+        return run
+
+
+def _expected(evaluation: Evaluation | None) -> str:
+    """How long fifteen corruptions of five severities may take, where one would wonder."""
+    if evaluation is None:
+        return ""
+    seconds = 75 * min(evaluation.n, 1000) * evaluation.seconds / evaluation.n
+    return f", about {seconds:.0f} s" if seconds > _LONG else ""

@@ -14,7 +14,7 @@ from tenfold.files import write_text
 from tenfold.recipes.load import change_recipe, recipe_to_toml
 from tenfold.recipes.schema import Recipe
 
-__all__ = ["HIGHER_IS_BETTER", "SearchResult", "SearchTrial", "write_best"]
+__all__ = ["SearchResult", "write_best"]
 
 HIGHER_IS_BETTER = {"accuracy": True, "loss": False}  # what trials are judged by
 
@@ -118,6 +118,5 @@ def write_best(result: SearchResult, path: Path) -> Path:
         f"# trial {best.number}, accuracy {best.accuracy:.6f} and loss {best.loss:.6f} on {where} of "
         f"{result.dataset}, seed {result.seed}",
     ]
-    path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, "\n".join(lines) + "\n" + recipe_to_toml(result.best_recipe))
     return path

@@ -1,4 +1,4 @@
-"""The table [search] of a recipe: where its values may lie, checked before anything is trained."""
+"""The table [search] of a recipe: where its values may lie, what is tried next, and one trial of it."""
 
 from __future__ import annotations
 
@@ -7,28 +7,23 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-from optuna.distributions import BaseDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.samplers import BaseSampler, TPESampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
 from tenfold.arrays import ImageDataset
-from tenfold.data.batches import split_dataset
+from tenfold.data.batches import hold_out
 from tenfold.errors import RecipeError, UsageError
 from tenfold.recipes.load import change_recipe, toml_value, value_at
 from tenfold.recipes.schema import NOT_TRAINED, Recipe, SearchRange
-from tenfold.training.checkpoint import EpochRecord
-from tenfold.training.ensemble import train
 from tenfold.training.folds import FoldScore, cross_validate
-from tenfold.training.observers import TrainingObserver, TrainingPlan
+from tenfold.training.loop import train
 from tenfold.training.prepare import prepare_validation, validate
-
-if TYPE_CHECKING:
-    from optuna.distributions import BaseDistribution
-
+from tenfold.training.progress import EpochRecord, TrainingObserver, TrainingPlan
 
 Pick = str | int | float
 # Of these nothing can be found out on validation images: they make no difference, or choose the images.
@@ -52,9 +47,8 @@ def check_space(recipe: Recipe, image_shape: tuple[int, int], classes: int) -> N
             try:
                 change_recipe(recipe, {key: value}).plan(image_shape, classes)
             except RecipeError as error:
-                raise RecipeError(
-                    f"{recipe.name}: [search] {key!r} may be {toml_value(value)}: {error}"
-                ) from error
+                shown = f"{recipe.name}: [search] {key!r} may be {toml_value(value)}"
+                raise RecipeError(f"{shown}: {error}") from error
 
 
 def _probes(place: SearchRange) -> list[float]:
@@ -65,8 +59,6 @@ def _probes(place: SearchRange) -> list[float]:
 
 def distribution(place: SearchRange) -> BaseDistribution:
     """The range as Optuna knows it; a choice is its TOML text, which Optuna can keep whatever it is."""
-    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
-
     if place.choices:
         return CategoricalDistribution([toml_value(choice) for choice in place.choices])
     low, high = _ends(place)
@@ -90,12 +82,11 @@ def own_picks(recipe: Recipe) -> dict[str, Pick]:
     own: dict[str, Pick] = {}
     for key, place in recipe.search.items():
         value = value_at(recipe, key)
-        if place.choices:
-            text = toml_value(value)
-            if text in {toml_value(choice) for choice in place.choices}:
-                own[key] = text
-        elif isinstance(value, int | float) and _ends(place)[0] <= value <= _ends(place)[1]:
-            own[key] = value
+        if place.choices and toml_value(value) in map(toml_value, place.choices):
+            own[key] = toml_value(value)
+        elif not place.choices and isinstance(value, int | float):
+            low, high = _ends(place)
+            own |= {key: value} if low <= value <= high else {}
     return own
 
 
@@ -108,9 +99,6 @@ def _ends(place: SearchRange) -> tuple[float, float]:
 def values_of(recipe: Recipe, picks: Mapping[str, Pick]) -> dict[str, Any]:
     """Dotted key -> value, in the recipe's order."""
     return {key: _value_of(place, picks[key]) for key, place in recipe.search.items() if key in picks}
-
-
-# What to try next: Optuna's TPE, whose choice depends on the trials before it and on nothing else.
 
 
 class TrialSampler(BaseSampler):
@@ -149,8 +137,6 @@ def _tpe(seed: int, number: int) -> TPESampler:
         warnings.simplefilter("ignore")  # Optuna 4 calls both options experimental
         return TPESampler(seed=state, multivariate=True, constant_liar=True)
 
-
-# One trial: a recipe trained once, or once per fold, and judged on images that it was not trained on.
 
 MARKS = 10  # of a training's length, at which trials are compared while they run
 Report = Callable[[int, float], None]
@@ -208,13 +194,11 @@ class Bench:
         return self._run_folds(recipe, report) if self.folds else self._run_once(recipe, report)
 
     def _run_once(self, recipe: Recipe, report: Report) -> Score:
-        train_set, val_set = split_dataset(
-            self.dataset, recipe.data.validation, seed=self.seed, stratified=recipe.data.stratified
-        )
-        callbacks = [*self.callbacks, _Reporter(self.metric, report)]
+        share, stratified = recipe.data.validation, recipe.data.stratified
+        train_set, val_set = hold_out(self.dataset, share, seed=self.seed, stratified=stratified)
         result = train(
             recipe, train_set, val_set, seed=self.seed, engine=self.engine, device=self.device,
-            callbacks=callbacks,
+            callbacks=[*self.callbacks, _Reporter(self.metric, report)],
         )  # fmt: skip
         if result.status == "interrupted":
             raise KeyboardInterrupt

@@ -1,4 +1,5 @@
-"""A study in Optuna: opened or continued, asked for trials, given their scores, read again."""
+"""`search_recipe`: the numbers of a recipe, found by trying; the test set takes no part. Trials are kept in a
+study of Optuna: opened or continued, asked for trials, given their scores, read again."""
 
 from __future__ import annotations
 
@@ -14,12 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
+from optuna.distributions import BaseDistribution
 from optuna.pruners import MedianPruner
 from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
@@ -31,14 +27,13 @@ from tenfold.arrays import ImageDataset
 from tenfold.engines.create import check_engine
 from tenfold.errors import DivergedError, MissingDependencyError, RecipeError, TenfoldError, UsageError
 from tenfold.files import make_folder
-from tenfold.helpers import is_gone, name_process
+from tenfold.helpers import ProcessName
 from tenfold.recipes.load import change_recipe, get_recipe
 from tenfold.recipes.schema import NOT_TRAINED, Recipe
 from tenfold.records import pick, reading
 from tenfold.search.result import HIGHER_IS_BETTER, SearchResult, SearchTrial
 from tenfold.search.space import MARKS, Bench, TrialSampler, check_space, distribution, own_picks, values_of
-from tenfold.training.checkpoint import at_chance
-from tenfold.training.observers import TrainingObserver, stop_on_interrupt
+from tenfold.training.progress import TrainingObserver, at_chance, stop_on_interrupt
 
 __all__ = ["check_plan", "search_recipe"]
 
@@ -61,9 +56,7 @@ _NAMES = {
     TrialState.COMPLETE: "complete",
     TrialState.PRUNED: "pruned",
     TrialState.FAIL: "interrupted",
-    TrialState.RUNNING: "running",
-    TrialState.WAITING: "running",
-}
+}  # else running
 
 
 def open_study(recipe: Recipe, bench: Bench, journal: Path | None) -> Study:
@@ -82,20 +75,14 @@ def open_study(recipe: Recipe, bench: Bench, journal: Path | None) -> Study:
             sampler=TrialSampler(bench.seed, own_picks(recipe)),
             pruner=MedianPruner(_STARTUP, 0 if bench.folds else _WARM_UP),
         )
-        known = _known(study)
-        if known is None:
+        if not any(key.startswith(_IDENTITY) for key in study.user_attrs):
             # Under a key of its own: of two that begin at once, the first in the journal is both's.
             study.set_user_attr(f"{_IDENTITY} {secrets.token_hex(8)}", identity)
-            known = _known(study) or {}
+        known = next(value for key, value in study.user_attrs.items() if key.startswith(_IDENTITY))
         differing = [key for key, value in identity.items() if known.get(key) != value]
     if differing:
         raise RecipeError(f"{journal} holds a search with another {' and '.join(differing)}", remedy=_ANOTHER)
     return study
-
-
-def _known(study: Study) -> dict[str, Any] | None:
-    """What the trials of a study have in common, where that is written there."""
-    return next((value for key, value in study.user_attrs.items() if key.startswith(_IDENTITY)), None)
 
 
 def _storage(journal: Path | None) -> BaseStorage:
@@ -104,17 +91,13 @@ def _storage(journal: Path | None) -> BaseStorage:
     make_folder(journal.parent)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # early versions of Optuna 4 call it experimental
-        if journal.is_file() and not _is_journal(journal):
-            raise ValueError("it begins otherwise")
+        if journal.is_file():
+            with journal.open("rb") as file:
+                start = file.read(len(_FIRST))  # of an empty file, or one with a torn first line, less
+            if start != _FIRST[: len(start)]:
+                raise ValueError("it begins otherwise")
         lock = _JournalLock(journal) if fcntl is not None else None
         return JournalStorage(JournalFileBackend(str(journal), lock_obj=lock))
-
-
-def _is_journal(path: Path) -> bool:
-    """Or an empty file, or one with a torn first line."""
-    with path.open("rb") as file:
-        start = file.read(len(_FIRST))
-    return start == _FIRST[: len(start)]
 
 
 class _JournalLock(JournalFileOpenLock):
@@ -156,43 +139,34 @@ def _identity(recipe: Recipe, bench: Bench) -> dict[str, Any]:
 def _next_trial(study: Study, places: Mapping[str, BaseDistribution]) -> Trial:
     """A new one, or that of a process of this machine which was killed before it was done: the same values
     again under the same number, so that the search finds what it would have found."""
-    mine = name_process()
-    left = (
-        each
-        for each in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-        if is_gone(each.user_attrs.get(_PROCESS, ""))
-    )
-    if (stale := next(left, None)) is not None:
-        trial = Trial(study, stale._trial_id)
+    mine, running = ProcessName.own(), study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+    left = [each for each in running if ProcessName(each.user_attrs.get(_PROCESS, "")).is_gone()]
+    if left:
+        trial = Trial(study, left[0]._trial_id)
     else:
         if not study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
             study.enqueue_trial({}, user_attrs={_PROCESS: mine})  # named from its first moment on
         trial = study.ask()
     trial.set_user_attr(_PROCESS, mine)
     for key, place in places.items():
-        _suggest(trial, key, place)
+        trial._suggest(key, place)  # as Study.ask does; a value that the trial has already stays
     return trial
-
-
-def _suggest(trial: Trial, key: str, place: BaseDistribution) -> None:
-    """As Study.ask does; a value that the trial has already stays."""
-    if isinstance(place, FloatDistribution):
-        trial.suggest_float(key, place.low, place.high, step=place.step, log=place.log)
-    elif isinstance(place, IntDistribution):
-        trial.suggest_int(key, place.low, place.high, step=place.step, log=place.log)
-    elif isinstance(place, CategoricalDistribution):
-        trial.suggest_categorical(key, place.choices)
 
 
 def run_trial(study: Study, recipe: Recipe, bench: Bench) -> int:
     """Asks for a setting, trains it, tells its score; returns the trial's number. Ctrl-C is told, and raised.
 
-    A loss that is NaN or infinite, or values that do not go together,
-    count as given up.
+    A loss that is NaN or infinite, or values that do not go together, count as given up.
     """
     trial = _next_trial(study, {key: distribution(place) for key, place in recipe.search.items()})
+
+    def report(mark: int, score: float) -> None:
+        trial.report(score, mark)
+        if mark < MARKS and trial.should_prune():
+            raise optuna.TrialPruned
+
     try:
-        score = bench.run(change_recipe(recipe, values_of(recipe, trial.params)), _reporter(trial))
+        score = bench.run(change_recipe(recipe, values_of(recipe, trial.params)), report)
         trial.set_user_attr("score", vars(score))
         study.tell(trial, score.accuracy if bench.metric == "accuracy" else score.loss)
     except optuna.TrialPruned:
@@ -201,11 +175,7 @@ def run_trial(study: Study, recipe: Recipe, bench: Bench) -> int:
         study.tell(trial, state=TrialState.FAIL)
         raise
     except TenfoldError as error:
-        if type(error) not in (
-            TenfoldError,
-            RecipeError,
-            DivergedError,
-        ):  # the data or the machine: no setting's fault
+        if type(error) not in (TenfoldError, RecipeError, DivergedError):  # the data or the machine
             study.tell(trial, state=TrialState.FAIL)
             raise
         trial.set_user_attr("reason", str(error))
@@ -213,43 +183,24 @@ def run_trial(study: Study, recipe: Recipe, bench: Bench) -> int:
     return trial.number
 
 
-def _reporter(trial: Trial) -> Callable[[int, float], None]:
-    def report(mark: int, score: float) -> None:
-        trial.report(score, mark)
-        if mark < MARKS and trial.should_prune():
-            raise optuna.TrialPruned
-
-    return report
-
-
-def trials_done(study: Study) -> int:
-    """Complete or given up, by any process."""
-    return len(study.get_trials(deepcopy=False, states=_OVER))
-
-
 def read_result(study: Study, recipe: Recipe, bench: Bench, *, interrupted: bool = False) -> SearchResult:
     """All trials so far, those of other processes too. Raises ModelError where they are not of a search."""
     with reading("the study of this search", expected="trials of tenfold search", remedy=_ANOTHER):
-        return _read_result(study, recipe, bench, interrupted)
-
-
-def _read_result(study: Study, recipe: Recipe, bench: Bench, interrupted: bool) -> SearchResult:
-    trials = tuple(_read(trial, recipe) for trial in study.get_trials(deepcopy=False))
-    result = SearchResult(
-        recipe, bench.dataset.name, len(bench.dataset), bench.folds, bench.metric, bench.seed, trials,
-        _importances(study), interrupted,
-    )  # fmt: skip
-    best = result.ranked[0].accuracy if result.ranked else None
-    if best is None:
-        return result
-    share = 1.0 if bench.folds else recipe.data.validation
-    problem = at_chance(best, bench.dataset.labels, "the best trial's", share=share)
-    return replace(result, problem=problem)
+        trials = tuple(_read(trial, recipe) for trial in study.get_trials(deepcopy=False))
+        result = SearchResult(
+            recipe, bench.dataset.name, len(bench.dataset), bench.folds, bench.metric, bench.seed, trials,
+            _importances(study), interrupted,
+        )  # fmt: skip
+        best = result.ranked[0].accuracy if result.ranked else None
+        if best is None:
+            return result
+        share = 1.0 if bench.folds else recipe.data.validation
+        return replace(result, problem=at_chance(best, bench.dataset.labels, "the best trial's", share=share))
 
 
 def _read(trial: FrozenTrial, recipe: Recipe) -> SearchTrial:
     reason = trial.user_attrs.get("reason", "")
-    status = "failed" if reason else _NAMES[trial.state]
+    status = "failed" if reason else _NAMES.get(trial.state, "running")
     complete = trial.state == TrialState.COMPLETE
     score: Mapping[str, float] = pick(trial.user_attrs["score"], _SCORE) if complete else {}
     values = values_of(recipe, trial.params)
@@ -267,9 +218,6 @@ def _importances(study: Study) -> dict[str, float]:
             study, evaluator=optuna.importance.PedAnovaImportanceEvaluator()
         )
     return {key: value for key, value in found.items() if value == value}
-
-
-# `search_recipe`: the numbers of a recipe, found by trying; the test set takes no part.
 
 
 @checked
@@ -306,8 +254,6 @@ def search_recipe(
     """
     if find_spec("optuna") is None:
         raise MissingDependencyError("optuna", extra="search", purpose="hyper-parameter search")
-    # imports Optuna
-
     recipe = get_recipe(recipe)
     if seconds is not None and seconds <= 0:
         raise UsageError(f"{seconds:g} seconds", expected="more than 0")
@@ -318,7 +264,9 @@ def search_recipe(
     study = open_study(recipe, bench, None if journal is None else Path(journal))
     until = None if seconds is None else time.monotonic() + seconds
     with stop_on_interrupt() as stop:
-        while trials_done(study) < trials and (until is None or time.monotonic() < until):
+        while len(study.get_trials(deepcopy=False, states=_OVER)) < trials and (
+            until is None or time.monotonic() < until
+        ):
             try:
                 number = run_trial(study, recipe, bench)
             except KeyboardInterrupt:

@@ -7,6 +7,6 @@ from importlib.util import find_spec
 
 from tenfold.errors import MissingDependencyError
 
-for _package in ("fastapi", "python_multipart", "uvicorn"):
+for _package in ("fastapi", "prometheus_client", "python_multipart", "uvicorn"):
     if find_spec(_package) is None:
         raise MissingDependencyError(_package, extra="serve", purpose="the server")

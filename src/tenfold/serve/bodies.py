@@ -1,9 +1,8 @@
 """Bodies, taken in piece by piece, so that neither one client nor all of them fill the memory.
 
 A small body is counted as it comes. A larger one claims memory for all of it before it is read, and waits
-for that: a slow sender of large bodies delays only other large bodies. No address
-has more than half of that memory. While other requests are served, the large bodies of one address are let in
-at a bounded rate, so that the time for them is not taken from others.
+for that: a slow sender of large bodies delays only other large bodies. No address has more than half of that
+memory. While other requests are served, the large bodies of one address are let in at a bounded rate.
 """
 
 from __future__ import annotations
@@ -11,18 +10,22 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from typing import Any
 
 from fastapi import Request
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from tenfold.serve.connections import CLOSED, LONGEST_HEAD, Connections, Step, raw_answer
-from tenfold.serve.images import MarkCounter, Marks, Refusal, busy, too_much
+from tenfold.serve.connections import CLOSED, LONGEST_HEAD, MOST_LINGERING, Connections, Step, raw_answer
 from tenfold.serve.pool import HEAVY
-from tenfold.serve.settings import ServeSettings, client_of
+from tenfold.serve.requests import MarkCounter, Marks
+from tenfold.serve.settings import CLOSE, Refusal, ServeSettings, busy, client_of, too_much
+
+try:
+    from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+except ImportError:  # Windows: the extra installs no httptools there
+    HttpToolsProtocol = H11Protocol  # type: ignore[assignment,misc]
 
 _SMALL = 96 * 2**20  # bytes of small bodies that are held at one time
 _LARGE = 4  # large bodies of the largest size
@@ -35,8 +38,7 @@ class _Share:
     """Bytes that are held, by address; one may have half of them."""
 
     def __init__(self, most: int, what: str) -> None:
-        self.most, self.what = most, what
-        self.held = 0
+        self.most, self.what, self.held = most, what, 0
         self.by_address: Counter[str] = Counter()
 
     def refusal(self, address: str, more: int) -> Refusal | None:
@@ -46,12 +48,9 @@ class _Share:
         return busy(f"too many {self.what} are held at this moment") if self.held + more > self.most else None
 
     def take(self, address: str, more: int) -> None:
+        """more: below 0 for bytes that are given back."""
         self.held += more
         self.by_address[address] += more
-
-    def give(self, address: str, size: int) -> None:
-        self.held -= size
-        self.by_address[address] -= size
         if not self.by_address[address]:
             del self.by_address[address]
 
@@ -79,9 +78,9 @@ class Bodies:
         try:
             yield reservation
         finally:
-            self.small.give(reservation.address, reservation.small)
+            self.small.take(reservation.address, -reservation.small)
             if reservation.claimed:
-                self.large.give(reservation.address, reservation.claimed)
+                self.large.take(reservation.address, -reservation.claimed)
                 self._freed.set()
             elif not reservation.wanted:
                 self._small_at = time.monotonic()
@@ -99,20 +98,16 @@ class Bodies:
                 self._freed.clear()
                 await self._freed.wait()
             self.large.take(address, length)
-            self._plan(address, length)
+            now = time.monotonic()
+            self._next = {other: due for other, due in self._next.items() if due > now}
+            self._next[address] = self._next.get(address, now) + length / _RATE
         finally:
             self.waiting -= 1
 
     def _pause(self, address: str) -> float:
         """Seconds for which a large body of this address has to wait; 0 where nobody else is served."""
         now = time.monotonic()
-        beside = now - self._small_at < _BESIDE
-        return max(0.0, self._next.get(address, 0.0) - now) if beside else 0.0
-
-    def _plan(self, address: str, length: int) -> None:
-        now = time.monotonic()
-        self._next = {other: due for other, due in self._next.items() if due > now}
-        self._next[address] = max(now, self._next.get(address, 0.0)) + length / _RATE
+        return max(0.0, self._next.get(address, 0.0) - now) if now - self._small_at < _BESIDE else 0.0
 
 
 class Reservation:
@@ -120,8 +115,7 @@ class Reservation:
     it came."""
 
     def __init__(self, bodies: Bodies, address: str) -> None:
-        self.bodies, self.address = bodies, address
-        self.settings = bodies.settings
+        self.bodies, self.address, self.settings = bodies, address, bodies.settings
         self.size = self.small = self.wanted = self.claimed = 0
 
     async def read(self, request: Request, marks: Marks = ()) -> bytes:
@@ -167,19 +161,12 @@ class Reservation:
         if self.wanted and not self.claimed:
             refusal = self.bodies.large.refusal(self.address, self.wanted)
             return refusal or busy("no memory for a large body")
-        seconds, headers = self.settings.timeout, {"Connection": "close"}
-        return Refusal(
-            408, "the body did not arrive", expected=f"all of it in {seconds:g} seconds", headers=headers
-        )
+        expected = f"all of it in {self.settings.timeout:g} seconds"
+        return Refusal(408, "the body did not arrive", expected=expected, headers=CLOSE)
 
     def _too_large(self, found: str) -> Refusal:
-        return Refusal(
-            413,
-            found,
-            expected=f"at most {self.settings.max_body:,}",
-            remedy="send smaller pictures, or fewer",
-            headers={"Connection": "close"},
-        )
+        expected, remedy = f"at most {self.settings.max_body:,}", "send smaller pictures, or fewer"
+        return Refusal(413, found, expected=expected, remedy=remedy, headers=CLOSE)
 
 
 def media_type(request: Request) -> str:
@@ -187,12 +174,6 @@ def media_type(request: Request) -> str:
 
 
 # uvicorn's protocols, watched over: each tells `Connections` what it is waiting for.
-
-try:
-    from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-except ImportError:  # Windows: the extra installs no httptools there
-    HttpToolsProtocol = H11Protocol  # type: ignore[assignment,misc]
-
 
 _MOST_PIPELINED = 16  # requests that a client sends before it has its answers
 _MOST_UNWANTED = 2**18  # bytes of a body that come when its request is answered already
@@ -205,8 +186,7 @@ class Guard(HttpToolsProtocol):
 
     def __init__(self, connections: Connections, **options: Any) -> None:
         super().__init__(**options)
-        self.guards = connections
-        self.address = ""
+        self.guards, self.address = connections, ""
         self.step, self.since, self.stuck_since = Step.HEAD, time.monotonic(), 0.0
         self.taken = self.head = self.raw = self.body = self.unwanted = 0
         self.in_head = True
@@ -216,7 +196,7 @@ class Guard(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         refusal = self.guards.enter(self, self.client[0] if self.client else "")
-        if refusal is not None:
+        if refusal:
             self.end(refusal, "too many")
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -226,7 +206,9 @@ class Guard(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         if self.is_over():
-            self._drop(len(data))
+            self.unwanted += len(data)
+            if self.unwanted > _MOST_UNWANTED:
+                self.transport.abort()
             return
         self.taken += len(data)
         before = self.cycle
@@ -244,11 +226,6 @@ class Guard(HttpToolsProtocol):
                 return
         self._check_body(len(data), step)
         self._go(step, anew=self.cycle is not before)
-
-    def _drop(self, more: int) -> None:
-        self.unwanted += more
-        if self.unwanted > _MOST_UNWANTED:
-            self.transport.abort()
 
     def _check_body(self, more: int, step: Step) -> None:
         """Of a body only what is needed is taken: nothing once it is answered, and little that is framing."""
@@ -336,18 +313,10 @@ class Guard(HttpToolsProtocol):
         self.guards.note(self, status, reason, told=not reading)
         if not self.is_taken():
             self.transport.abort()
-        elif telling and self.guards.may_linger(self):
-            self._linger()
+        elif telling and len(self.guards.lingering) < MOST_LINGERING:  # it may read what was answered
+            self.guards.lingering.add(self)
+            self.lingering, self.unwanted = True, 0
+            self.transport.write_eof()
+            self.loop.call_later(_LINGER, self.transport.abort)
         else:
             self.transport.close()
-
-    def _linger(self) -> None:
-        """Says that no more is answered, and gives the client time to read what was."""
-        self.lingering, self.unwanted = True, 0
-        self.transport.write_eof()
-        self.loop.call_later(_LINGER, self.transport.abort)
-
-
-def make_protocol(connections: Connections) -> Callable[..., asyncio.Protocol]:
-    """What uvicorn makes a connection with."""
-    return partial(Guard, connections)

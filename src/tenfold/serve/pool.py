@@ -7,120 +7,72 @@ worker free for it where there are several.
 from __future__ import annotations
 
 import asyncio
-import json
-import os
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, nullcontext, suppress
+import pickle
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
 
-import numpy as np
-from safetensors.numpy import save
-
-from tenfold.helpers import ONE_CORE
+from tenfold.helpers import Helper, NoAnswer
 from tenfold.reader.line_reader import AnyModel
-from tenfold.serve.images import Refusal, busy
-from tenfold.serve.settings import ServeSettings
-from tenfold.serve.worker import FRAME, join_frame
+from tenfold.serve.settings import Refusal, ServeSettings, busy
 
-Reply = tuple[dict[str, Any], bytes]
-
-_PIPE = 2**20  # bytes that are read ahead from a worker
 _START = 60.0  # seconds that a worker may take to begin: PyTorch on a slow disk
+_STOP = 5.0  # seconds that it may take to end
 _PAUSE = 1.0  # seconds before a worker that did not begin is started again
 _MOST_OF = 0.9  # of the time for an answer: as long a request waits for workers that begin
 _MOST_HEAVY = 1024  # pieces of heavy work that wait
 HEAVY = 2**20  # bytes: a larger body is heavy work
 
 
-class WorkerDiedError(Refusal):
-    """The process ended while it answered: it was killed, or had no memory left."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            503,
-            "the worker that read this ended unexpectedly",
-            remedy="send a smaller picture, or try again after a second",
-            headers={"Retry-After": "1"},
-        )
-
-
 class Worker:
-    """One process. After anything goes wrong in `ask` it is ended: its pipes are out of step."""
+    """A helper that is asked from the event loop, in a thread that waits for it."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self.process = process
-        self.alive = True
+    def __init__(self, load: bytes, threads: ThreadPoolExecutor) -> None:
+        self.helper, self.threads = Helper("tenfold.serve.worker", load, logs=True), threads
+        self.lives = self.helper.lives
 
-    @classmethod
-    async def start(cls, load: bytes) -> Worker:
-        """A process that has loaded the model and answered once."""
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *("-P", "-m", "tenfold.serve.worker"),  # -P: modules are not taken from the working folder
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            limit=_PIPE,
-            env=os.environ | ONE_CORE,
-        )
-        worker = cls(process)
-        async with asyncio.timeout(_START):
-            await worker._send(load)
-            header, _ = await worker.ask({"do": "warm"})
-        if header["status"] != 200:
-            worker.end()
-            raise busy("a worker cannot read")
-        return worker
+    async def run(self, function: Callable[..., Any], *given: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self.threads, function, *given)
 
-    def lives(self) -> bool:
-        answers = self.process.stdout
-        return self.alive and self.process.returncode is None and answers is not None and not answers.at_eof()
-
-    async def ask(self, header: dict[str, Any], data: bytes = b"") -> Reply:
-        """Raises WorkerDiedError where the process ended meanwhile."""
-        return await self._send(join_frame(header, data))
-
-    async def _send(self, frame: bytes) -> Reply:
-        given, answers = self.process.stdin, self.process.stdout
-        if given is None or answers is None:
-            raise RuntimeError("a worker without pipes")
+    async def begin(self) -> bool:
+        """Whether it gets ready; else it is ended. Raises TimeoutError."""
+        ready = False
         try:
-            given.write(frame)
-            await given.drain()
-            sizes = FRAME.unpack(await answers.readexactly(FRAME.size))
-            header, data = [await answers.readexactly(size) for size in sizes]
-        except (OSError, RuntimeError, asyncio.IncompleteReadError) as error:  # uvloop: RuntimeError
-            self.end()
-            raise WorkerDiedError from error
+            async with asyncio.timeout(_START):
+                ready = await self.run(self.helper.begin)
+        finally:
+            if not ready:
+                self.threads.submit(self.helper.end)
+        return ready
+
+    async def ask(self, *question: Any) -> Any:
+        """What the method of `Answerer` that is named first makes of the rest. Raises the Refusal that it
+        answers with, and Refusal 503 where the process ends: it is killed, or has no memory left."""
+        try:
+            answer = await self.run(self.helper.ask, question)
         except BaseException:  # out of time, or given up: its answer would be taken for the next one's
-            self.end()
+            self.helper.kill()
             raise
-        return json.loads(header), data
-
-    def end(self) -> None:
-        self.alive = False
-        with suppress(ProcessLookupError):
-            self.process.kill()
-
-    async def stop(self) -> None:
-        """Lets it end by itself, as its input is closed; then waits until it is gone."""
-        if self.process.stdin is not None:
-            self.process.stdin.close()
-        try:
-            async with asyncio.timeout(5):
-                await self.process.wait()
-        except TimeoutError:
-            self.end()
-            await self.process.wait()
+        if answer is NoAnswer.ENDED:
+            remedy = "send a smaller picture, or try again after a second"
+            raise busy("the worker that read this ended unexpectedly", remedy)
+        if isinstance(answer, Refusal):
+            raise answer
+        return answer
 
 
 class WorkerPool:
     """Who asks takes an idle worker, in the order of asking; how many wait is bounded."""
 
     def __init__(self, model: AnyModel, settings: ServeSettings) -> None:
-        self.settings = settings
-        self.load = _load_frame(model, settings)
+        self.settings, engine = settings, model.engine
+        options = {name: getattr(engine.options, name) for name in ("device", "precision")}
+        options["engine"] = engine.name
+        self.load = pickle.dumps((model.card.to_dict(), engine.weights(), options, settings))
         self.idle: asyncio.Queue[Worker] = asyncio.Queue()
         self.waiting = self.waiting_heavy = self.busy = self.restarts = 0
         self.ready_at = 0.0  # time.perf_counter() when a worker was started last
@@ -134,71 +86,65 @@ class WorkerPool:
         """Whether every worker has loaded the model, answered once, and lives."""
         return sum(worker.lives() for worker in self._workers) == self.settings.worker_count
 
-    @property
-    def full(self) -> bool:
-        return self.waiting >= self.settings.queue
-
     def start(self) -> None:
         """Begins to start the workers; `ready` says when they are."""
+        self._threads = ThreadPoolExecutor(3 * self.settings.worker_count)  # for its answer and its end
         for _ in range(self.settings.worker_count):
-            self._keep(asyncio.create_task(self._add()))
+            self._keep(self._add())
 
     async def stop(self) -> None:
+        """Lets the workers end by themselves, and waits until they are gone."""
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await asyncio.gather(*(worker.stop() for worker in self._workers))
+        await asyncio.gather(*(worker.run(worker.helper.end, _STOP) for worker in self._workers))
         self._workers.clear()
+        self._threads.shutdown()
 
-    def _keep(self, task: asyncio.Task[None]) -> None:
-        self._tasks.add(task)
+    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
+        self._tasks.add(task := asyncio.create_task(work))
         task.add_done_callback(self._tasks.discard)
 
     async def _add(self) -> None:
         while True:
-            try:
-                worker = await Worker.start(self.load)
-            except (Refusal, TimeoutError, OSError):  # OSError: no process can be started
-                await asyncio.sleep(_PAUSE)
-                continue
-            self._workers.add(worker)
-            self.ready_at = perf_counter()
-            self.idle.put_nowait(worker)
-            self._keep(asyncio.create_task(self._replace(worker)))
-            return
+            with suppress(TimeoutError, OSError):  # OSError: no process can be started
+                worker = Worker(self.load, self._threads)
+                if await worker.begin():
+                    break
+            await asyncio.sleep(_PAUSE)
+        self._workers.add(worker)
+        self.ready_at = perf_counter()
+        self.idle.put_nowait(worker)
+        self._keep(self._replace(worker))
 
-    def check_capacity(self) -> None:
-        """Raises Refusal 503 where too many wait already."""
-        if self.full:
-            raise busy(f"{self.waiting} requests are waiting already")
+    async def _replace(self, worker: Worker) -> None:
+        """By another one, as soon as it has ended, whether it was asked something or not."""
+        await worker.run(worker.helper.process.wait)
+        self.restarts += 1
+        self._workers.discard(worker)
+        await worker.run(worker.helper.end)
+        await self._add()
 
     @asynccontextmanager
     async def take(self, *, waits: bool = False, heavy: bool = False) -> AsyncIterator[Worker]:
-        """The next idle worker. Raises Refusal 503 where none is idle in time, unless `waits` or
-        `heavy`."""
+        """The next idle worker. Raises Refusal 503 where none is idle in time, unless `waits` or `heavy`."""
         if self.waiting_heavy >= _MOST_HEAVY:
             raise busy(f"{self.waiting_heavy} large pictures are waiting already")
-        async with self._heavy_turn() if heavy else nullcontext():
+        async with AsyncExitStack() as turn:
+            if heavy:
+                self.waiting_heavy += 1
+                try:
+                    await turn.enter_async_context(self._heavy)
+                finally:
+                    self.waiting_heavy -= 1
             worker = await self._next_idle(None if waits or heavy else self.settings.max_wait)
             self.busy += 1
             try:
                 yield worker
             finally:
                 self.busy -= 1
-                if worker.alive:
+                if worker.lives():
                     self.idle.put_nowait(worker)
-
-    @asynccontextmanager
-    async def _heavy_turn(self) -> AsyncIterator[None]:
-        self.waiting_heavy += 1
-        try:
-            await self._heavy.acquire()
-        finally:
-            self.waiting_heavy -= 1
-        try:
-            yield
-        finally:
-            self._heavy.release()
 
     async def _next_idle(self, wait: float | None) -> Worker:
         """wait: seconds; longer while workers begin, or one is replaced."""
@@ -219,29 +165,99 @@ class WorkerPool:
         """One that died while it was idle is not asked: nobody's request is to blame."""
         async with asyncio.timeout(wait):
             while not (worker := await self.idle.get()).lives():
-                worker.end()
+                pass
             return worker
 
-    async def _replace(self, worker: Worker) -> None:
-        """By another one, as soon as it has ended, whether it was asked something or not."""
-        await worker.process.wait()
-        worker.alive = False
-        self.restarts += 1
-        self._workers.discard(worker)
-        await self._add()
+
+# Images of many requests, answered together: whatever has come while a worker was busy is one batch.
+#
+# Nothing waits for company where a worker is idle; under load a batch grows by itself. Where a worker dies
+# of a batch, each of its requests is asked once more, alone: only the one that a worker dies of again fails.
+
+Answer = tuple[int, bytes]
 
 
-def _load_frame(model: AnyModel, settings: ServeSettings) -> bytes:
-    """The model as a worker takes it: its card and its weights."""
-    engine = model.engine
-    header = {
-        "card": model.card.to_dict(),
-        "engine": engine.name,
-        "device": engine.options.device,
-        "precision": engine.options.precision,
-        "max_pixels": settings.max_pixels,
-        "max_images": settings.max_images,
-        "max_pictures": settings.max_pictures,
-    }
-    weights = {name: np.ascontiguousarray(value) for name, value in engine.weights().items()}
-    return join_frame(header, save(weights))
+@dataclass(eq=False)
+class _Asked:
+    kind: str
+    body: bytes
+    answer: asyncio.Future[Answer]
+    since: float = field(default_factory=perf_counter)
+
+
+class Batches:
+    """What waits to be answered in a batch. One worker at a time takes them; another for a full batch."""
+
+    def __init__(self, pool: WorkerPool, settings: ServeSettings, observe: Callable[[int], None]) -> None:
+        self.pool, self.settings, self.observe = pool, settings, observe
+        self.waiting: deque[_Asked] = deque()
+        self.alone: deque[_Asked] = deque()  # of a batch that a worker died of
+        self._pumps: set[asyncio.Task[None]] = set()
+
+    async def ask(self, kind: str, body: bytes) -> Answer:
+        """The status and the JSON for one body of /v1/predict."""
+        asked = _Asked(kind, body, asyncio.get_running_loop().create_future())
+        if len(body) > HEAVY:
+            async with self.pool.take(heavy=True) as worker:
+                await self._answer(worker, [asked])
+            return await asked.answer
+        self.waiting.append(asked)
+        full = len(self.waiting) >= self.settings.max_batch
+        if not self._pumps or (full and len(self._pumps) < self.settings.worker_count):
+            self._pumps.add(asyncio.create_task(self._pump()))
+        return await asked.answer
+
+    async def _pump(self) -> None:
+        while self.waiting or self.alone:
+            await self._pump_once()
+        if task := asyncio.current_task():  # now: whoever asks before this task is done starts another one
+            self._pumps.discard(task)
+
+    async def _pump_once(self) -> None:
+        batch: list[_Asked] = []
+        try:
+            async with self.pool.take(waits=True) as worker:
+                batch = self._next()
+                if batch:
+                    async with asyncio.timeout(self.settings.timeout):
+                        await self._answer(worker, batch)
+        except Exception as error:
+            if isinstance(error, Refusal) and len(batch) > 1:  # nothing could be made of it as a whole
+                self.alone.extend(batch)
+                return
+            if not batch:
+                batch = [*self.alone, *self.waiting]
+                self.alone.clear()
+                self.waiting.clear()
+            for each in batch:
+                if not each.answer.done():
+                    each.answer.set_exception(error)
+
+    async def _answer(self, worker: Worker, batch: list[_Asked]) -> None:
+        self.observe(len(batch))
+        answers = await worker.ask("predict", [(each.kind, each.body) for each in batch])
+        for asked, answer in zip(batch, answers, strict=True):
+            if not asked.answer.done():
+                asked.answer.set_result(answer)
+
+    def _next(self) -> list[_Asked]:
+        """The longest waiting ones, without those that gave up or waited too long."""
+        while self.alone:
+            if not (asked := self.alone.popleft()).answer.done():
+                return [asked]
+        batch: list[_Asked] = []
+        size = 0
+        limit = self.settings.max_wait if self.pool.ready else self.settings.timeout
+        while self.waiting and len(batch) < self.settings.max_batch:
+            asked = self.waiting[0]
+            if batch and size + len(asked.body) > HEAVY:
+                break
+            self.waiting.popleft()
+            if asked.answer.done():
+                continue
+            if perf_counter() - max(asked.since, self.pool.ready_at) > limit:
+                asked.answer.set_exception(busy("server overloaded"))
+                continue
+            batch.append(asked)
+            size += len(asked.body)
+        return batch

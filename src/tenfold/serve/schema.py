@@ -17,17 +17,16 @@ from pydantic import BaseModel, ConfigDict, Field
 from tenfold.classifier import Classifier
 from tenfold.data.ranges import FULL
 from tenfold.pictures.lines import HEIGHT, MARGIN, WIDEST
-from tenfold.reader.alphabet import CHARACTERS, OTHER
 from tenfold.reader.constraint import LONGEST_PATTERN
+from tenfold.reader.decode import CHARACTERS, OTHER
 from tenfold.reader.line_reader import AnyModel, LineReader
-from tenfold.serve.answer import includes_of, warming_picture
 from tenfold.serve.corrections import LINE_LENGTH, LINES, NOT_A_DIGIT
+from tenfold.serve.requests import includes_of
 from tenfold.serve.settings import ServeSettings
+from tenfold.serve.worker import warming_picture
 from tenfold.version import __version__
 
-DESCRIPTION = (
-    "Reads numbers in pictures, or classifies small images. No picture is stored unless it is a correction."
-)
+DOCS = json.loads(Path(__file__).with_name("openapi.json").read_text(encoding="utf-8"))
 _PNG = base64.b64encode(warming_picture()).decode()
 
 
@@ -143,131 +142,39 @@ class Health(BaseModel):
     status: Literal["ok", "starting"]
 
 
-_WHY = {
-    400: "The body is malformed.",
-    403: "It came from a page of another site.",
-    408: "The body did not arrive in time.",
-    413: "The body, a picture, or their number is too large.",
-    415: "A body of another type.",
-    422: "Values that make no sense, or no picture.",
-    429: "Your address has too much under way: see Retry-After.",
-    503: "The server is overloaded: see Retry-After.",
-    504: "It took too long.",
-    507: "No more corrections are kept.",
-}
-
-
 def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    return {status: {"model": Failure, "description": _WHY[status]} for status in statuses}
+    return {each: {"model": Failure, "description": DOCS["statuses"][str(each)]} for each in statuses}
 
 
-def read_docs(model: AnyModel) -> dict[str, Any]:
-    """The parts of /v1/read that FastAPI cannot see."""
-    binary = {"type": "string", "format": "binary"}
-    form = {
-        "type": "object",
-        "properties": {"pictures": {"type": "array", "items": binary, "minItems": 1}},
-        "required": ["pictures"],
-    }
-    document = _object(pictures={"type": "array", "minItems": 1, "items": _base64()})
-    content = {
-        "image/png": {"schema": binary},
-        "image/jpeg": {"schema": binary},
-        "multipart/form-data": {"schema": form},
-        "application/json": {"schema": document, "example": {"pictures": [_PNG]}},
-    }
-    return {"requestBody": {"required": True, "content": content}, "parameters": _read_parameters(model)}
-
-
-def _read_parameters(model: AnyModel) -> list[dict[str, Any]]:
-    names = {"type": "array", "items": {"type": "string", "enum": list(includes_of(model))}}
-    said = "What else to say: the image of each character, which pixels decided, the strip of each line."
-    include = _parameter("include", said, names, ["image"]) | {"style": "form", "explode": False}
+def request_docs(route: str, model: AnyModel, max_images: int) -> dict[str, Any]:
+    """What openapi.json says of a route: its body and parameters, which FastAPI cannot see."""
+    values: dict[str, Any] = {"png": _PNG, "includes": list(includes_of(model)), "max_images": max_images}
+    values |= {"example": "7", "label": {"type": "string", "pattern": f"^({LINES}|{NOT_A_DIGIT})$"}}
+    values["longest_pattern"] = LONGEST_PATTERN
     if isinstance(model, Classifier):
-        return [include]
-    number = {"type": "number", "minimum": 0, "exclusiveMaximum": 1e18}
-    pattern = {"type": "string", "maxLength": LONGEST_PATTERN}
-    return [
-        include,
-        _parameter("digits", "Leave out the separators.", {"type": "boolean"}, False),
-        _parameter("pattern", "A regular expression for each line; + is %2B.", pattern, r"\d{1,9}"),
-        _parameter(
-            "length", "How many digits each line has.", {"type": "integer", "minimum": 1, "maximum": 64}, 1
-        ),
-        _parameter("min", "The least number that a line may be.", number, 0),
-        _parameter("max", "The largest number that a line may be.", number, 1000),
-    ]
+        height, width = model.card.image_shape
+        values |= {"height": height, "width": width, "blank": [[0] * width for _ in range(height)]}
+        values["raw"] = f"N x {height} x {width} bytes, or a .npy file"
+        values["label"] = {"type": "string", "enum": [*model.class_names, NOT_A_DIGIT]}
+        values["example"] = model.class_names[-1]
+    docs = _fill(DOCS[route], values)
+    if isinstance(model, Classifier) and route == "read":
+        del docs["parameters"][1:]  # what a line must look like
+    return docs
 
 
-def _parameter(name: str, description: str, schema: dict[str, Any], example: Any) -> dict[str, Any]:
-    return {
-        "name": name,
-        "in": "query",
-        "required": False,
-        "description": description,
-        "schema": schema,
-        "example": example,
-    }
-
-
-def predict_docs(shape: tuple[int, int], max_images: int) -> dict[str, Any]:
-    """The body of /v1/predict, for images of this shape."""
-    height, width = shape
-    pixel = {"type": "integer", "minimum": 0, "maximum": 255}
-    row = {"type": "array", "items": pixel, "minItems": width, "maxItems": width}
-    image = {"type": "array", "items": row, "minItems": height, "maxItems": height}
-    images = {"type": "array", "items": image, "minItems": 1, "maxItems": max_images}
-    blank = [[0] * width for _ in range(height)]
-    binary = {"schema": {"type": "string", "format": "binary"}}
-    content = {
-        "application/json": {"schema": _object(images=images), "example": {"images": [blank]}},
-        "application/octet-stream": binary | {"description": f"N x {height} x {width} bytes, or a .npy file"},
-        "application/x-npy": binary,
-    }
-    return {"requestBody": {"required": True, "content": content}}
-
-
-def keep_docs(model: AnyModel) -> dict[str, Any]:
-    """The body of /v1/corrections."""
-    if isinstance(model, Classifier):
-        label: dict[str, Any] = {"type": "string", "enum": [*model.class_names, NOT_A_DIGIT]}
-        example = model.class_names[-1]
-    else:
-        label, example = {"type": "string", "pattern": f"^({LINES}|{NOT_A_DIGIT})$"}, "7"
-    read = {"type": "string", "maxLength": 200}
-    each = [_object(("read",), label=label, read=read, **{key: _base64()}) for key in ("picture", "image")]
-    content = {
-        "application/json": {
-            "schema": {"oneOf": each},
-            "example": {"picture": _PNG, "label": example, "read": "1"},
-        }
-    }
-    return {"requestBody": {"required": True, "content": content}}
-
-
-def metrics_docs() -> dict[str, Any]:
-    """/metrics is text."""
-    content = {"text/plain": {"schema": {"type": "string"}}}
-    return {"responses": {"200": {"description": "Prometheus's text.", "content": content}}}
-
-
-def _object(optional: tuple[str, ...] = (), **properties: dict[str, Any]) -> dict[str, Any]:
-    required = [name for name in properties if name not in optional]
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": required,
-        "additionalProperties": False,
-    }
-
-
-def _base64() -> dict[str, Any]:
-    return {"type": "string", "format": "byte"}
+def _fill(document: Any, values: dict[str, Any]) -> Any:
+    """With the value in the place of each text "$name"."""
+    if isinstance(document, dict):
+        return {key: _fill(value, values) for key, value in document.items()}
+    if isinstance(document, list):
+        return [_fill(value, values) for value in document]
+    return values[document[1:]] if str(document).startswith("$") else document
 
 
 # What the server says of its model: card, figures, preprocessing, limits.
 
-_ROW = re.compile(r"^\| (?P<name>[^|]+?) \| (?P<value>[^|]+?) \|$", re.MULTILINE)
+_ROW = re.compile(r"^\| ([^|]+?) \| ([^|]+?) \|$", re.MULTILINE)
 _INK = "ink lifted from its paper and framed in 28x28 like MNIST's: light on black"
 _LINES = "grey; lines are found, and each is a strip of one height and contrast, its paper at 128"
 
@@ -297,7 +204,7 @@ def describe_model(model: AnyModel, settings: ServeSettings) -> dict[str, Any]:
 
 
 def _describe_reader(reader: LineReader) -> dict[str, Any]:
-    characters = CHARACTERS.replace(OTHER, "")
+    card, characters = reader.card, CHARACTERS.replace(OTHER, "")
     return {
         "kind": "line reader",
         "class_names": list(characters),
@@ -307,10 +214,8 @@ def _describe_reader(reader: LineReader) -> dict[str, Any]:
             "picture": _LINES,
             "image_shape": [HEIGHT, HEIGHT],
             "strip": {"height": HEIGHT, "most_width": WIDEST + 2 * MARGIN},
-            **_arithmetic(
-                reader.card.recipe.input.mean, reader.card.recipe.input.std, reader.card.temperature
-            ),
-            "least_confidence": reader.card.least_confidence,
+            **_arithmetic(card.recipe.input, card.temperature),
+            "least_confidence": card.least_confidence,
         },
     }
 
@@ -327,20 +232,15 @@ def _describe_classifier(classifier: Classifier) -> dict[str, Any]:
             "image_shape": list(card.image_shape),
             "background": card.background,
             **({} if card.value_range == FULL else {"value_range": list(card.value_range)}),
-            **_arithmetic(card.mean, card.std, card.temperature),
+            **_arithmetic(card, card.temperature),
         },
     }
 
 
-def _arithmetic(mean: float, std: float, temperature: float) -> dict[str, Any]:
-    return {
-        "dtype": "uint8",
-        "input": "(pixel / 255 - mean) / std",
-        "mean": mean,
-        "std": std,
-        "probabilities": "softmax(logits / temperature)",
-        "temperature": temperature,
-    }
+def _arithmetic(scale: Any, temperature: float) -> dict[str, Any]:
+    """scale: what has the mean and the std of pixels."""
+    told = {"dtype": "uint8", "input": "(pixel / 255 - mean) / std", "mean": scale.mean, "std": scale.std}
+    return told | {"probabilities": "softmax(logits / temperature)", "temperature": temperature}
 
 
 def _figures(folder: Path | None) -> dict[str, Any]:
@@ -351,7 +251,7 @@ def _figures(folder: Path | None) -> dict[str, Any]:
     card, evaluation = folder / "card.md", folder / "evaluation.json"
     if card.is_file():
         rows = _ROW.findall(card.read_text(encoding="utf-8").partition("## Figures")[2])
-        figures |= {name: value for name, value in rows if name != "figure" and "-" * 3 not in name}
+        figures |= {name: value for name, value in rows if name != "figure" and "---" not in name}
     if evaluation.is_file():
         told = json.loads(evaluation.read_text(encoding="utf-8"))
         wanted = ("dataset", "n", "accuracy", "accuracy_interval_95", "misses", "calibration_error", "loss")

@@ -1,26 +1,25 @@
-"""What a server allows: every limit it has, in one place."""
+"""What a server allows: every limit it has, in one place; and how it refuses the rest."""
 
 from __future__ import annotations
 
 import gc
+import json
 import math
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from ipaddress import IPv6Address, ip_address
+from functools import partial
+from ipaddress import IPv6Address
 from pathlib import Path
-from typing import get_type_hints
-from urllib.parse import urlsplit
+from typing import Any, get_type_hints
+
+from starlette.responses import Response
 
 from tenfold.arguments import check_argument
-from tenfold.errors import UsageError
+from tenfold.errors import TenfoldError, UsageError
 from tenfold.helpers import count_cores
-from tenfold.serve.images import Refusal
 
-__all__ = ["ServeSettings", "check_origin"]
-
-_MOST_WORKERS = 4  # unless more are asked for
-_LARGEST_BODY = 2**30  # bytes
+__all__ = ["Refusal", "ServeSettings"]
 
 
 @dataclass(frozen=True)
@@ -55,12 +54,11 @@ class ServeSettings:
     allowed_hosts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        kinds = get_type_hints(ServeSettings)
-        for name in kinds:
-            check_argument("ServeSettings", name, getattr(self, name), kinds[name])
+        for name, kind in get_type_hints(ServeSettings).items():
+            check_argument("ServeSettings", name, getattr(self, name), kind)
         for name in ("max_pixels", "max_pictures", "max_images", "queue", "max_batch", "max_collected"):
             self._check(name, getattr(self, name) >= 1, "at least 1")
-        self._check("max_body", 1 <= self.max_body <= _LARGEST_BODY, f"1 to {_LARGEST_BODY:,}")
+        self._check("max_body", 1 <= self.max_body <= 2**30, f"1 to {2**30:,}")
         for name in ("max_wait", "timeout"):
             self._check(name, 0 < getattr(self, name) < math.inf, "seconds, above 0")
         self._check("workers", self.workers is None or 1 <= self.workers <= 64, "1 to 64")
@@ -71,61 +69,49 @@ class ServeSettings:
 
     @property
     def worker_count(self) -> int:
-        return self.workers or min(_MOST_WORKERS, count_cores())
+        return self.workers or min(4, count_cores())
 
 
-# Who a request says it is for, and which page sent it.
-#
-# A page of another site can make a browser ask this server under a name of its own (DNS rebinding), or post
-# to it. So a request must name this machine by an address, as localhost, or by a name that was allowed; and
-# one that writes must come from a page of this server, where it comes from a page at all.
+Head = dict[str, str]
+CLOSE = {"Connection": "close"}
+_AGAIN = {"Retry-After": "1"}
 
 
-def check_host(host: str | None, allowed: Collection[str]) -> None:
-    """host: the request's header. allowed: names in lower case; "*" allows all. Raises Refusal 421."""
-    if not host or _is_ours(_name_of(f"//{host}"), allowed):  # browsers always send one
-        return
-    raise Refusal(
-        421,
-        f"a request for the host {_shown(host)}",
-        expected="an address, localhost, or a name that is allowed",
-        remedy="allow it with --allowed-host",
-    )
+class Refusal(TenfoldError):
+    """Why a request is refused: an error with its HTTP status, and the headers that belong to it."""
+
+    def __init__(
+        self, status: int, found: str, *, expected: str = "", remedy: str = "", headers: Head | None = None
+    ) -> None:
+        super().__init__(found, expected=expected, remedy=remedy)
+        self.status, self.headers = status, headers or {}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        make = partial(Refusal, expected=self.expected, remedy=self.remedy, headers=self.headers)
+        return make, (self.status, self.found)
+
+    def to_bytes(self) -> bytes:
+        return json.dumps({"error": to_document(self)}).encode()
+
+    def to_response(self) -> Response:
+        return Response(self.to_bytes(), self.status, self.headers, "application/json")
 
 
-def check_origin(origin: str | None, host: str | None, allowed: Collection[str]) -> None:
-    """origin, host: the request's headers; programs send no origin. Raises Refusal 403."""
-    if origin is None or "*" in allowed:
-        return
-    name = _name_of(origin)
-    if name and (name in allowed or urlsplit(origin).netloc.lower() == (host or "").lower()):
-        return
-    raise Refusal(
-        403,
-        f"a request from a page of {_shown(origin)}",
-        expected="a page of this server",
-        remedy="allow its host with --allowed-host",
-    )
+FAILED = Refusal(500, "the server failed", remedy="see its log")
 
 
-def _name_of(address: str) -> str | None:
-    try:
-        return urlsplit(address).hostname
-    except ValueError:
-        return None
+def to_document(error: TenfoldError) -> dict[str, Any]:
+    """The same form everywhere: what was found, what was expected, and the remedy."""
+    return {"found": error.found, "expected": error.expected, "remedy": error.remedy}
 
 
-def _is_ours(name: str | None, allowed: Collection[str]) -> bool:
-    if "*" in allowed or name == "localhost" or name in allowed:
-        return True
-    try:
-        return bool(ip_address(name or ""))
-    except ValueError:
-        return False
+def busy(found: str, remedy: str = "try again after a second") -> Refusal:
+    return Refusal(503, found, remedy=remedy, headers=_AGAIN)
 
 
-def _shown(text: str) -> str:
-    return ascii(text)[:60]
+def too_much(found: str) -> Refusal:
+    """Of one client, where others would still be served."""
+    return Refusal(429, found, remedy="send fewer requests at a time", headers=_AGAIN)
 
 
 def client_of(address: str) -> str:
@@ -139,21 +125,15 @@ def client_of(address: str) -> str:
     return str(number.ipv4_mapped or IPv6Address(int(number) >> 64 << 64))
 
 
-# Python's garbage collector, out of the way of requests.
-#
-# It looks through everything that lives, again and again, for the few cycles that requests leave behind;
-# what was imported and loaded at the start is most of it, and lives until the end.
-
-_NEW_OBJECTS = 50_000  # before they are looked through
-
-
 @contextmanager
 def collect_rarely() -> Iterator[None]:
-    """Inside, what lives already is not looked at, and what is new more rarely. Of the whole process."""
+    """Python's garbage collector, out of the way of requests: it would look through all that lives, again and
+    again, for the few cycles that they leave. Inside, what lives already is not looked at, and what is new
+    more rarely. Of the whole process."""
     before = gc.get_threshold()
     gc.collect()
     gc.freeze()
-    gc.set_threshold(_NEW_OBJECTS, *before[1:])
+    gc.set_threshold(50_000, *before[1:])
     try:
         yield
     finally:

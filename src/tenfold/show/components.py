@@ -1,4 +1,4 @@
-"""Templates of a package -> a page in one file, in the common frame and style."""
+"""The parts that all pages share: the frame, numbers as text, pictures inside a page and on a terminal."""
 
 from __future__ import annotations
 
@@ -6,30 +6,27 @@ import base64
 import hashlib
 import io
 import math
-import re
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from markupsafe import Markup, escape
 from PIL import Image
 
+from tenfold.arrays import image_place
 from tenfold.version import __version__
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
     from rich.text import Text
 
-__all__ = ["half_blocks"]
+
+WARM, COOL = (214, 84, 28), (44, 116, 214)  # positive and negative
 
 
-def render_page(template: str, context: Mapping[str, Any], *, script: str = "") -> str:
-    """The page as HTML that asks the network for nothing and runs no script but `script`.
+def render_page(template: str, context: Mapping[str, Any]) -> str:
+    """The page as HTML that asks the network for nothing and runs no script but its own.
 
     template: a file of the folder `templates`. It extends "base.html.j2" and fills its blocks; its own rules,
-    in the block `style`, follow the common ones.
+    in the block `style`, follow the common ones. Numbers and pictures are written with the filters below.
     context: what the template shows; `contents`, pairs of (id, title), become the links at the top.
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -41,18 +38,22 @@ def render_page(template: str, context: Mapping[str, Any], *, script: str = "") 
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["rgb"] = "rgb({0[0]}, {0[1]}, {0[2]})".format
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    shared = {
-        "version": __version__,
-        "contents": (),
-        "script": Markup(script),
-        "script_hash": f"sha256-{digest}",
-    }
-    return environment.get_template(template).render(shared | dict(context))
+    filters = (
+        count, count_of, percent, probability, interval, points, decimal, difference, short, duration, times,
+        figure, shorten, math.prod, grey_picture, picture_row, stretch,
+    )  # fmt: skip
+    environment.filters |= {each.__name__: each for each in filters}
+    environment.filters |= {"rgb": "rgb({0[0]}, {0[1]}, {0[2]})".format, "digest": _digest}
+    environment.globals |= {"version": __version__, "contents": (), "warm": WARM, "cool": COOL}
+    return environment.get_template(template).render(context)
 
 
-# Figures as the report prints them: one form for each kind of quantity, an en dash where there is none.
+def _digest(script: str) -> str:
+    """By which the page's policy knows the script that may run."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+
+
+# Numbers as the pages print them: one form for each kind of quantity, an en dash where there is none.
 
 NOTHING = "–"
 _SPACE = "\u00a0"  # no line break between a number and its unit
@@ -61,6 +62,11 @@ _SPACE = "\u00a0"  # no line break between a number and its unit
 def count(value: float | None) -> str:
     """10000 -> 10,000."""
     return NOTHING if value is None else f"{int(value):,}"
+
+
+def count_of(number: int, what: str, plural: str = "") -> str:
+    """ "1 group", "1,200 groups"."""
+    return f"{number:,} {what if number == 1 else plural or what + 's'}"
 
 
 def percent(share: float | None, digits: int = 2) -> str:
@@ -74,25 +80,38 @@ def percent(share: float | None, digits: int = 2) -> str:
     return f"{value:.{digits}f}{_SPACE}%"
 
 
+def probability(share: float) -> str:
+    """ "98.7 %", of an answer; never a full hundred, which no network can know, and never nothing."""
+    if share >= 0.9995:
+        return "over 99.9 %"
+    return f"{100 * share:.1f} %" if share >= 0.0005 else "under 0.1 %"
+
+
+def interval(bounds: Iterable[float] | None, digits: int = 2) -> str:
+    """(0.9, 0.95) -> 90.00 % to 95.00 %; "" where there is none."""
+    return " to ".join(percent(bound, digits) for bound in bounds or ())
+
+
 def points(share: float | None) -> str:
     """A difference of two shares in percentage points: 0.012 -> +1.20 points."""
-    return NOTHING if share is None else f"{_signed(share * 100, 2)}{_SPACE}points"
+    return NOTHING if share is None else f"{difference(share * 100, 2)}{_SPACE}points"
 
 
 def decimal(value: float | None, digits: int = 4) -> str:
     """A loss: 0.0712; very large ones in powers of ten; nan and infinity in words."""
     if value is None:
         return NOTHING
-    if math.isnan(value):
-        return "not a number"
-    if math.isinf(value):
-        return "infinite"
+    if not math.isfinite(value):
+        return "not a number" if math.isnan(value) else "infinite"
     return f"{value:.{digits}f}" if abs(value) < 1e5 else f"{value:.2e}"
 
 
 def difference(value: float | None, digits: int = 4) -> str:
-    """A signed loss difference: +0.0120, with a true minus sign."""
-    return NOTHING if value is None else _signed(value, digits)
+    """A signed difference: +0.0120, with a true minus sign."""
+    if value is None or not math.isfinite(value):
+        return NOTHING if value is None else "not a number"
+    sign = "" if round(value, digits) == 0 else "+" if value > 0 else "−"
+    return f"{sign}{abs(value):,.{digits}f}"
 
 
 def short(value: float | None) -> str:
@@ -114,22 +133,28 @@ def duration(seconds: float | None) -> str:
     return f"{whole // 3600}{_SPACE}h {whole % 3600 // 60}{_SPACE}min"
 
 
+_FORMS: dict[str, Callable[[Any], str]] = {
+    "accuracy": percent, "loss": decimal, "parameters": count, "epochs": count, "seconds": duration,
+}  # fmt: skip
+
+
+def figure(value: Any, name: str) -> str:
+    """A figure of a run by its name: val_accuracy in per cent, test_loss as it is."""
+    return NOTHING if value is None else _FORMS.get(name.rpartition("_")[2], str)(value)
+
+
 def times(shape: Sequence[int]) -> str:
     """(1, 28, 28) -> 1 × 28 × 28."""
     return f"{_SPACE}×{_SPACE}".join(f"{size:,}" for size in shape)
 
 
-def _signed(value: float, digits: int) -> str:
-    if not math.isfinite(value):
-        return "not a number"
-    sign = "" if round(value, digits) == 0 else "+" if value > 0 else "−"
-    return f"{sign}{abs(value):,.{digits}f}"
+def shorten(name: str, limit: int = 18) -> str:
+    return name if len(name) <= limit else name[: limit - 1] + "…"
 
 
 # Arrays and pictures -> PNGs inside the page (data URIs).
 
 LARGEST = 64  # pixels per side: larger pictures are shrunk, so that the file stays small
-WARM, COOL = (214, 84, 28), (44, 116, 214)  # positive and negative
 
 
 def png_uri(picture: Image.Image, **options: bytes) -> str:
@@ -141,19 +166,15 @@ def png_uri(picture: Image.Image, **options: bytes) -> str:
 
 def grey_picture(image: np.ndarray) -> str:
     """uint8 (H, W) -> a PNG's data URI."""
-    return png_uri(_shrink(image))
+    return png_uri(_thumbnail(image))
 
 
 def picture_row(images: np.ndarray, gap: int = 2) -> str:
     """uint8 (n, H, W) -> one PNG with the pictures side by side, `gap` transparent pixels between."""
-    small = [np.asarray(_shrink(image)) for image in images]
-    height, width = small[0].shape
-    row = np.zeros((height, len(small) * (width + gap) - gap, 2), dtype=np.uint8)
-    for i, image in enumerate(small):
-        left = i * (width + gap)
-        row[:, left : left + width, 0] = image
-        row[:, left : left + width, 1] = 255
-    return png_uri(Image.fromarray(row))
+    small = np.stack([np.asarray(_thumbnail(image)) for image in images])
+    cells = np.pad(np.stack([small, np.full_like(small, 255)], axis=-1), ((0, 0), (0, 0), (0, gap), (0, 0)))
+    row = np.concatenate(list(cells), axis=1)
+    return png_uri(Image.fromarray(np.ascontiguousarray(row[:, : row.shape[1] - gap])))
 
 
 def signed_picture(values: np.ndarray, scale: float) -> str:
@@ -162,81 +183,31 @@ def signed_picture(values: np.ndarray, scale: float) -> str:
     Being clear at 0, the same picture is right on a light and on a dark page.
     """
     share = np.nan_to_num(values / scale if scale > 0 else np.zeros_like(values))
-    index = (127 + np.rint(127 * np.clip(share, -1, 1))).astype(np.uint8)
-    picture = Image.fromarray(index)
+    picture = _thumbnail((127 + np.rint(127 * np.clip(share, -1, 1))).astype(np.uint8), Image.Resampling.BOX)
     steps = np.arange(-127, 129)
-    palette = np.where(steps[:, None] > 0, WARM, COOL).astype(np.uint8)
-    if max(picture.size) > LARGEST:
-        picture.thumbnail((LARGEST, LARGEST), Image.Resampling.BOX)
-    picture.putpalette(palette.tobytes())
+    picture.putpalette(np.where(steps[:, None] > 0, WARM, COOL).astype(np.uint8).tobytes())
     alpha = np.minimum(np.abs(steps) * 2, 255).astype(np.uint8)
     return png_uri(picture, transparency=alpha.tobytes())
 
 
-def _shrink(image: np.ndarray) -> Image.Image:
+def _thumbnail(image: np.ndarray, resampling: Image.Resampling = Image.Resampling.LANCZOS) -> Image.Image:
     picture = Image.fromarray(np.ascontiguousarray(image))
     if max(picture.size) > LARGEST:
-        picture.thumbnail((LARGEST, LARGEST), Image.Resampling.LANCZOS)
+        picture.thumbnail((LARGEST, LARGEST), resampling)
     return picture
 
 
-# A matplotlib figure -> an SVG that takes its colours and its type from the page around it.
-#
-# Figures are drawn in stand-in colours, each of which is then replaced by a CSS variable of the page,
-# so that one drawing is right in light, in dark and on paper.
+def picture_items(
+    index: np.ndarray, files: Sequence[str], pictures: Mapping[int, np.ndarray], **columns: Iterable[Any]
+) -> list[dict[str, Any]]:
+    """The images of a strip: the place of each in its data set, its picture (None without) and the columns.
 
-# Stand-ins: colours near those of the light page, so that a figure saved by itself looks right too.
-INK, MUTED, LINE = "#1b2431", "#566173", "#d8dde6"
-ACCENT, SECOND, GOOD, BAD = "#1d5fc1", "#b8500f", "#177245", "#b4252f"
-
-_VARIABLES = {
-    INK: "var(--ink)", MUTED: "var(--muted)", LINE: "var(--line)", ACCENT: "var(--accent)",
-    SECOND: "var(--second)", GOOD: "var(--good)", BAD: "var(--bad)",
-}  # fmt: skip
-_TAG = re.compile(r"<[^<>]+>")  # matplotlib escapes < and > in text, so these are tags alone
-_COLOUR = re.compile("|".join(_VARIABLES))
-_REFERENCE = re.compile(r'( id="|(?:xlink:)?href="#|url\(#)')
-
-
-@contextmanager
-def chart_style() -> Iterator[None]:
-    """Settings under which the charts are made and saved; restored afterwards."""
-    import matplotlib
-
-    settings: dict[Any, Any] = {
-        "svg.fonttype": "none", "svg.hashsalt": "tenfold", "text.parse_math": False, "font.size": 9,
-        "text.color": INK, "axes.labelcolor": MUTED, "axes.edgecolor": LINE, "xtick.color": LINE,
-        "ytick.color": LINE, "xtick.labelcolor": MUTED, "ytick.labelcolor": MUTED, "grid.color": LINE,
-        "axes.facecolor": "none", "figure.facecolor": "none", "savefig.facecolor": "none",
-        "axes.spines.top": False, "axes.spines.right": False, "axes.axisbelow": True,
-        "legend.frameon": False, "figure.constrained_layout.use": True,
-    }  # fmt: skip
-    with matplotlib.rc_context(settings), warnings.catch_warnings():
-        # Only the browser draws the letters; matplotlib merely measures them.
-        warnings.filterwarnings("ignore", message="Glyph .* missing")
-        yield
-
-
-def figure_to_svg(figure: Figure, name: str, alt: str) -> Markup:
-    """The figure as inline SVG. name: unique on the page, the prefix of the ids; alt: what it shows."""
-    buffer = io.StringIO()
-    with chart_style():
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
-    whole = buffer.getvalue()
-    body = re.sub(
-        r"<metadata>.*?</metadata>", "", whole[whole.index(">", whole.index("<svg ")) + 1 :], flags=re.S
-    )
-    body = _TAG.sub(lambda tag: _adapt(tag.group(), name), body)
-    width, height = (round(float(size) * 72, 2) for size in figure.get_size_inches())
-    opening = Markup(
-        '<svg class="chart" role="img" aria-label="{}" viewBox="0 0 {} {}" style="width: {}px">'
-    ).format(alt, width, height, round(width * 96 / 72))
-    return opening + Markup(f"<title>{escape(alt)}</title>{body.strip()}")
-
-
-def _adapt(tag: str, name: str) -> str:
-    tag = _COLOUR.sub(lambda colour: _VARIABLES[colour.group()], tag)
-    return _REFERENCE.sub(rf"\g<1>{name}-", tag).replace("xlink:href", "href")
+    files: of every image of the data set, or none. pictures: uint8 (H, W) by place.
+    """
+    return [
+        image_place(place, files) | {"picture": pictures.get(place)} | dict(zip(columns, values, strict=True))
+        for place, *values in zip(index.tolist(), *columns.values(), strict=True)
+    ]
 
 
 # Pictures as lines of text for a terminal: half blocks, two pixels per character.
@@ -244,14 +215,29 @@ def _adapt(tag: str, name: str) -> str:
 _HALVES = " ▀▄█"  # upper half lit: 1, lower half lit: 2
 
 
-def half_blocks(image: np.ndarray, *, grey: bool) -> list[Text]:
+def shrink(image: np.ndarray, side: int) -> np.ndarray:
+    """uint8 (H, W) -> at most `side` pixels high and wide, each the mean of what it covers."""
+    factor = max(*image.shape, side) / side
+    height, width = (max(1, round(length / factor)) for length in image.shape)
+    if (height, width) == image.shape:
+        return image
+    return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BOX))
+
+
+def stretch(values: np.ndarray) -> np.ndarray:
+    """float (H, W) of 0 and more -> uint8, the largest 255."""
+    return np.rint(values * (255 / max(float(values.max()), 1e-9))).astype(np.uint8)
+
+
+def half_blocks(image: np.ndarray, *, grey: bool, side: int | None = None) -> list[Text]:
     """uint8 (H, W) -> ceil(H / 2) lines of W characters.
 
     grey: each half in its own grey, for terminals with enough colours. Otherwise a half is lit that is
-    brighter than the middle between the picture's darkest and its brightest pixel.
+    brighter than the middle between the picture's darkest and its brightest pixel. side: see `shrink`.
     """
     from rich.text import Text
 
+    image = image if side is None else shrink(image, side)
     padded = np.pad(image, ((0, len(image) % 2), (0, 0)), constant_values=image.min(initial=255))
     if grey:
         return colour_blocks(np.repeat(padded[..., None], 3, axis=2))
@@ -264,15 +250,9 @@ def colour_blocks(pixels: np.ndarray) -> list[Text]:
     """uint8 RGB (H, W, 3) -> ceil(H / 2) lines of W characters, each half in its own colour; black below."""
     from rich.text import Text
 
-    lines = []
     padded = np.pad(pixels, ((0, len(pixels) % 2), (0, 0), (0, 0)))
-    for upper, lower in zip(padded[::2].tolist(), padded[1::2].tolist(), strict=True):
-        line = Text()
-        for top, bottom in zip(upper, lower, strict=True):
-            line.append("▀", style=f"rgb({_rgb(top)}) on rgb({_rgb(bottom)})")
-        lines.append(line)
-    return lines
-
-
-def _rgb(colour: list[int]) -> str:
-    return ",".join(map(str, colour))
+    style = "rgb({},{},{}) on rgb({},{},{})".format
+    return [
+        Text.assemble(*(("▀", style(*top, *bottom)) for top, bottom in zip(upper, lower, strict=True)))
+        for upper, lower in zip(padded[::2].tolist(), padded[1::2].tolist(), strict=True)
+    ]

@@ -1,31 +1,27 @@
-"""An Exploration on a terminal, or in a file of plain text: at 80 columns, with or without colours."""
+"""An Exploration in words, and on a terminal or in a file of plain text: at 80 columns, with or without
+colours."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image
 
-from tenfold.explore.duplicates import NEAR, DuplicateGroup
-from tenfold.explore.look import ClassLook, Exploration, PixelStatistics, Record
-from tenfold.show.components import half_blocks
+from tenfold.show.components import count_of, half_blocks, shorten, stretch
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-__all__ = ["print_exploration", "print_record", "shrink"]
+    from tenfold.explore.look import Exploration, Record
+
+__all__ = ["print_exploration", "print_record"]
 
 # What an Exploration says in words, the same on the terminal and on the page.
 
 _NAMED = 4  # images of a group that are named one by one
-
-
-def count_of(number: int, what: str, plural: str = "") -> str:
-    """ "1 group", "1,200 groups"."""
-    return f"{number:,} {what if number == 1 else plural or what + 's'}"
 
 
 def name_row(exploration: Exploration, row: int) -> str:
@@ -38,7 +34,8 @@ def name_row(exploration: Exploration, row: int) -> str:
 
 def imbalance_sentence(exploration: Exploration) -> str:
     smallest, largest = exploration.extremes
-    guess = f"who always says {largest.name!r} is right in {100 * largest.count / _images(exploration):.1f} %"
+    share = 100 * largest.count / len(exploration.dataset)
+    guess = f"who always says {largest.name!r} is right in {share:.1f} %"
     if exploration.imbalance is None:
         empty = sum(look.count == 0 for look in exploration.classes)
         return f"{count_of(empty, 'class has', 'classes have')} no images; {guess}"
@@ -50,12 +47,9 @@ def imbalance_sentence(exploration: Exploration) -> str:
     )
 
 
-def _images(exploration: Exploration) -> int:
-    return len(exploration.dataset)
-
-
-def pixel_rows(pixels: PixelStatistics) -> list[tuple[str, str]]:
+def pixel_rows(exploration: Exploration) -> list[tuple[str, str]]:
     """(name, value) of what is known of all pixels."""
+    pixels = exploration.pixels
     return [
         ("smallest, largest", f"{pixels.low}, {pixels.high}"),
         ("mean", f"{pixels.mean:.2f} of 255 = {pixels.mean / 255:.4f}"),
@@ -68,66 +62,50 @@ def pixel_rows(pixels: PixelStatistics) -> list[tuple[str, str]]:
 def duplicate_sentences(exploration: Exploration) -> list[str]:
     """One of equal images, one of near ones, and what follows for who trains on them."""
     found = exploration.duplicates
-    lines = [f"equal: {_groups_told(exploration, found.exact)}"]
+    lines = [f"equal: {_groups_told(exploration, 'exact')}"]
     if found.near is None:
         lines.append("near: not looked for (--duplicates does)")
     else:
-        lines.append(f"near (correlation of at least {NEAR}): {_groups_told(exploration, found.near)}")
+        told = _groups_told(exploration, "near")
+        lines.append(f"near (correlation of at least {found.threshold}): {told}")
     if found.groups and "test" not in exploration.parts:
         lines.append("a part that is held out at random would hold copies of what is trained on")
     return lines
 
 
-def _groups_told(exploration: Exploration, groups: tuple[DuplicateGroup, ...]) -> str:
-    if not groups:
+def _groups_told(exploration: Exploration, kind: str) -> str:
+    rows = [group.rows for group in getattr(exploration.duplicates, kind)]
+    if not rows:
         return "none"
-    images = sum(len(group.rows) for group in groups)
-    chosen = set(map(id, groups))
-    crossing = sum(id(group) in chosen for group in exploration.duplicates.crossing())
-    conflicts = sum(id(group) in chosen for group in exploration.conflicts)
-    told = [f"{count_of(images, 'image')} in {count_of(len(groups), 'group')}"]
+    told = [f"{count_of(sum(map(len, rows)), 'image')} in {count_of(len(rows), 'group')}"]
     if len(exploration.parts) > 1:
+        crossing = sum(exploration.duplicates.crosses(each) for each in rows)
         told.append(f"{crossing:,} across {' and '.join(exploration.parts)}")
+    conflicts = sum(exploration.conflicts_in(each) for each in rows)
     return ", ".join([*told, f"{conflicts:,} labelled differently"])
 
 
-def group_line(exploration: Exploration, group: DuplicateGroup) -> str:
+def group_line(exploration: Exploration, rows: np.ndarray, likeness: float) -> str:
     """Its images with their labels, and how alike they are."""
-    rows = group.rows.tolist()
-    names = [f"{name_row(exploration, row)} ({exploration.label(row)})" for row in rows[:_NAMED]]
+    names = [f"{name_row(exploration, row)} ({exploration.label(row)})" for row in rows[:_NAMED].tolist()]
     more = f" and {len(rows) - _NAMED:,} more" if len(rows) > _NAMED else ""
-    return f"{', '.join(names)}{more}: {alike_words(exploration, group)}"
+    return f"{', '.join(names)}{more}: {alike_words(exploration, rows, likeness)}"
 
 
-def alike_words(exploration: Exploration, group: DuplicateGroup) -> str:
+def alike_words(exploration: Exploration, rows: np.ndarray, likeness: float) -> str:
     """How alike the images of a group are, where they lie, and whether their labels agree."""
-    rows = group.rows.tolist()
-    told = ["equal" if group.likeness == 1 else f"correlation {group.likeness:.3f}"]
-    if len({exploration.place(row)[0] for row in rows}) > 1:
+    told = ["equal" if likeness == 1 else f"correlation {likeness:.3f}"]
+    if len({exploration.place(row)[0] for row in rows.tolist()}) > 1:
         told.append(f"across {' and '.join(exploration.parts)}")
-    if len({exploration.label(row) for row in rows}) > 1:
+    if exploration.conflicts_in(rows):
         told.append("labelled differently")
     return ", ".join(told)
 
 
-# Bars and numbers as lines of text, and the pictures for them.
+# Bars and numbers as lines of text.
 
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _STEPS = " ▁▂▃▄▅▆▇█"
-
-
-def shrink(image: np.ndarray, side: int) -> np.ndarray:
-    """uint8 (H, W) -> at most `side` pixels high and wide, each the mean of what it covers."""
-    factor = max(*image.shape, side) / side
-    size = [max(1, round(length / factor)) for length in image.shape]
-    if size == list(image.shape):
-        return image
-    return np.asarray(Image.fromarray(image).resize((size[1], size[0]), Image.Resampling.BOX))
-
-
-def stretch(values: np.ndarray) -> np.ndarray:
-    """float (H, W) of 0 and more -> uint8, the largest 255."""
-    return np.rint(values * (255 / max(float(values.max()), 1e-9))).astype(np.uint8)
 
 
 def bar(share: float, width: int) -> str:
@@ -154,21 +132,16 @@ def number_lines(image: np.ndarray, width: int) -> list[str]:
     for left in range(0, image.shape[1], fit):
         part = image[:, left : left + fit]
         lines += [""] * bool(lines)
-        lines.append(" " * margin + _cells(range(left, left + part.shape[1])))
+        lines.append(" " * margin + "".join(f"{column:>4}" for column in range(left, left + part.shape[1])))
         for number, row in enumerate(part.tolist()):
-            lines.append(f"{number:>{margin - 1}} " + _cells([value or "·" for value in row]))
+            lines.append(f"{number:>{margin - 1}} " + "".join(f"{value or '·':>4}" for value in row))
     return lines
-
-
-def _cells(values: Sequence[object] | range) -> str:
-    return "".join(f"{value:>4}" for value in values)
 
 
 _WIDTH = 80  # columns of a file or a pipe
 _SIDE, _GAP = 14, 2  # of the pictures in the overview
 _MOST = 12  # classes whose pictures are shown; of more, the smallest and the largest
 _GROUPS = 6  # groups of duplicates that are listed
-_NAME = 18  # columns of a class's name
 _ASCII = str.maketrans("█▀▄▏▎▍▌▋▊▉▁▂▃▅▆▇·…", "#'....####__--==.~")
 
 
@@ -198,7 +171,7 @@ def print_record(record: Record, console: Console) -> None:
     _print([f"{record.title}: label {record.label}"], console, bold=True)
     values = f"{image.min()} to {image.max()}, mean {image.mean():.1f}, standard deviation {image.std():.1f}"
     _print([f"{height} x {width} pixels, {values}", ""], console)
-    _print(half_blocks(shrink(image, _WIDTH), grey=_grey(console)), console)
+    _print(half_blocks(image, grey=_grey(console), side=_WIDTH), console)
     # A pipe is as wide as it needs to be; on a terminal the table is cut where the window ends.
     columns = console.width if console.is_terminal else 5 * width + 8
     _print(["", *number_lines(image, columns)], console)
@@ -206,25 +179,17 @@ def print_record(record: Record, console: Console) -> None:
 
 def _print(lines: Iterable[str | Text], console: Console, *, bold: bool = False) -> None:
     for line in lines:
-        shown = _spell(str(line)) if console.options.ascii_only else line
-        console.print(shown, markup=False, style="bold" if bold else None)
-
-
-def _spell(text: str) -> str:
-    """In ASCII, for an output that knows no block characters."""
-    return text.translate(_ASCII).encode("ascii", "replace").decode("ascii")
+        if console.options.ascii_only:  # which knows no block characters
+            line = str(line).translate(_ASCII).encode("ascii", "replace").decode("ascii")
+        console.print(line, markup=False, style="bold" if bold else None)
 
 
 def _grey(console: Console) -> bool:
     return console.color_system in ("truecolor", "256") and not console.options.ascii_only
 
 
-def _short(name: str, length: int = _NAME) -> str:
-    return name if len(name) <= length else name[: length - 1] + "…"
-
-
 def _class_lines(exploration: Exploration, columns: int) -> Iterator[str]:
-    name_width = max(5, *(len(_short(look.name)) for look in exploration.classes))
+    name_width = max(5, *(len(shorten(look.name)) for look in exploration.classes))
     parts = [name for name in exploration.parts if name != "all"]
     if len(parts) < 2:
         parts = []
@@ -236,12 +201,12 @@ def _class_lines(exploration: Exploration, columns: int) -> Iterator[str]:
         cells = [look.count, *(exploration.counts[:, number] if parts else ())]
         counts = " ".join(f"{int(count):>8,}" for count in cells)
         share = 100 * look.count / len(exploration.dataset)
-        yield f"{_short(look.name):<{name_width}} {counts} {share:>6.2f} % {bar(look.count / most, width)}"
+        yield f"{shorten(look.name):<{name_width}} {counts} {share:>6.2f} % {bar(look.count / most, width)}"
     yield from imbalance_sentence(exploration).split("; ")
 
 
 def _pixel_lines(exploration: Exploration) -> Iterator[str]:
-    for name, value in pixel_rows(exploration.pixels):
+    for name, value in pixel_rows(exploration):
         yield f"{name:<20} {value}"
     yield f"{'values 0 to 255':<20} |{skyline(exploration.pixels.histogram, 56)}|"
     yield f"{'':<20} how often each occurs, on a logarithmic scale"
@@ -251,48 +216,31 @@ def _duplicate_lines(exploration: Exploration) -> Iterator[str]:
     yield from duplicate_sentences(exploration)
     groups = exploration.groups
     for group in groups[:_GROUPS]:
-        yield "  " + group_line(exploration, group)
+        yield "  " + group_line(exploration, group.rows, group.likeness)
     if len(groups) > _GROUPS:
         yield f"  and {len(groups) - _GROUPS:,} more groups: see --html or --json"
 
 
 def _picture_lines(exploration: Exploration, grey: bool) -> Iterator[Text | str]:
-    yield "  ".join(
-        f"{name:<{_SIDE}}" for name in ("mean", "spread", "typical", "unusual", "random")
-    ).rstrip()
-    shown = _shown_classes(exploration.classes)
-    for look in shown:
-        yield f"{look.name}: {count_of(look.count, 'image')}, {100 * look.ink:.1f} % ink"
-        if look.count:
-            yield from _side_by_side(_five(exploration, look), grey)
-    if len(shown) < len(exploration.classes):
-        yield f"the {_MOST // 2} smallest and largest of {len(exploration.classes)} classes; all: see --html"
-
-
-def _shown_classes(classes: Sequence[ClassLook]) -> list[ClassLook]:
-    if len(classes) <= _MOST:
-        return list(classes)
-    order = sorted(range(len(classes)), key=lambda number: classes[number].count)
-    chosen = order[: _MOST // 2] + order[-(_MOST // 2) :]
-    return [classes[number] for number in sorted(chosen)]
-
-
-def _five(exploration: Exploration, look: ClassLook) -> list[np.ndarray | None]:
-    images = exploration.dataset.images
-    rows = [kind[0] if len(kind) else None for kind in (look.typical, look.unusual, look.random)]
-    return [stretch(look.mean), stretch(look.spread), *(None if row is None else images[row] for row in rows)]
-
-
-def _side_by_side(images: Sequence[np.ndarray | None], grey: bool) -> Iterator[Text]:
+    """Of each class the mean, the spread, and the first example of each kind."""
     from rich.text import Text
 
-    small = [None if image is None else shrink(image, _SIDE) for image in images]
-    blocks = [[] if image is None else half_blocks(image, grey=grey) for image in small]
-    for number in range(max(map(len, blocks))):
-        line = Text()
-        for block in blocks:
-            cell = block[number] if number < len(block) else Text()
-            line.append_text(cell)
-            line.append(" " * (_SIDE + _GAP - len(cell)))
-        line.rstrip()
-        yield line
+    kinds = ("mean", "spread", "typical", "unusual", "random")
+    yield "  ".join(f"{name:<{_SIDE}}" for name in kinds).rstrip()
+    classes = exploration.classes
+    order = sorted(range(len(classes)), key=lambda number: classes[number].count)
+    shown = order if len(order) <= _MOST else order[: _MOST // 2] + order[-(_MOST // 2) :]
+    for look in (classes[number] for number in sorted(shown)):
+        yield f"{look.name}: {count_of(look.count, 'image')}, {100 * look.ink:.1f} % ink"
+        first = [exploration.dataset.images[rows[:1]] for rows in look.examples.values()]
+        images = [stretch(look.mean)[None], stretch(look.spread)[None], *first] if look.count else []
+        blocks = [half_blocks(each[0], grey=grey, side=_SIDE) if len(each) else [] for each in images]
+        for cells in zip_longest(*blocks, fillvalue=Text()):
+            line = Text()
+            for cell in cells:
+                line.append_text(cell)
+                line.append(" " * (_SIDE + _GAP - len(cell)))
+            line.rstrip()
+            yield line
+    if len(shown) < len(classes):
+        yield f"the {_MOST // 2} smallest and largest of {len(classes)} classes; all: see --html"

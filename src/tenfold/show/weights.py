@@ -3,66 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from tenfold.engines.create import split_members
 from tenfold.networks.shapes import Layer, Network
-from tenfold.recipes.schema import Recipe
+from tenfold.runs.folder import Run
 from tenfold.show.components import signed_picture
+from tenfold.show.runs import model_of, network_of
 
+Section = dict[str, Any]
 _SHOWN = 64
 # What may stand between the pixels and a linear layer without moving a pixel from its place.
 _IN_PLACE = {"flatten", "dropout", "batch-norm", "relu", "sigmoid", "tanh"}
 
 
-@dataclass(frozen=True)
-class WeightPicture:
-    """caption: the class or the unit's number. bias: as text, empty where the layer has none.
+def weights_section(run: Run) -> Section | None:
+    """None without a model; `drawn` is None where the pixels have no place.
 
-    lean: the bias as a share of the largest, -1 to 1; of classes only, whose answers it moves directly.
+    Up to 64 pictures, or all classes of a network of one layer, whose class c lies in row
+    (c + loss.label_shift) mod K.
     """
-
-    caption: str
-    bias: str
-    picture: str
-    lean: float | None = None
-
-
-@dataclass(frozen=True)
-class WeightPictures:
-    """kind: "classes", "units" or "filters". scale: the weight drawn at full colour."""
-
-    kind: str
-    layer: str
-    total: int
-    scale: float
-    pictures: tuple[WeightPicture, ...]
-
-
-def draw_first_weights(
-    recipe: Recipe, network: Network, weights: dict[str, np.ndarray], class_names: Sequence[str]
-) -> WeightPictures | None:
-    """Up to 64 pictures (all classes of a network of one layer), or None where pixels have no place.
-
-    The class c lies in row (c + loss.label_shift) mod K of the last layer.
-    """
+    model, network = model_of(run), network_of(run)
+    if model is None or network is None:
+        return None
+    members, names = split_members(model[1]), list(model[0].class_names)
     layer = _first_with_weight(network)
-    if layer is None:
-        return None
-    values = weights[f"{layer.spec.name}.weight"].astype(np.float64)
-    bias = weights.get(f"{layer.spec.name}.bias")
-    if values.ndim == 4:
-        return _draw(layer, "filters", [_tile(each) for each in values], bias, [])
-    height, width = network.input_shape[1:]
-    if not _sees_pixels(network, layer):
-        return None
-    pictures = list(values.reshape(-1, height, width))
-    if layer is not network.layers[-1]:
-        return _draw(layer, "units", pictures, bias, [])
-    order = (np.arange(network.classes) + recipe.loss.label_shift) % network.classes
-    turned = None if bias is None else bias[order]
-    return _draw(layer, "classes", [pictures[row] for row in order], turned, class_names)
+    weights = None if layer is None else members[0][f"{layer.spec.name}.weight"].astype(np.float64)
+    if layer is None or weights is None or (weights.ndim == 2 and not _sees_pixels(network, layer)):
+        return {"drawn": None, "members": len(members)}
+    bias = members[0].get(f"{layer.spec.name}.bias")
+    if weights.ndim == 4:
+        drawn = _draw_weights("filters", np.stack([_tile(each) for each in weights]), bias, [])
+    else:
+        pictures = weights.reshape(-1, *network.input_shape[1:])
+        order = (np.arange(network.classes) + run.recipe.loss.label_shift) % network.classes
+        if layer is network.layers[-1]:
+            drawn = _draw_weights("classes", pictures[order], None if bias is None else bias[order], names)
+        else:
+            drawn = _draw_weights("units", pictures, bias, [])
+    return {"drawn": drawn | {"layer": layer.spec.name}, "members": len(members)}
 
 
 def _first_with_weight(network: Network) -> Layer | None:
@@ -87,24 +68,21 @@ def _tile(filter_: np.ndarray) -> np.ndarray:
     return padded.reshape(rows, columns, height, width).swapaxes(1, 2).reshape(rows * height, columns * width)
 
 
-def _draw(
-    layer: Layer,
-    kind: str,
-    pictures: Sequence[np.ndarray],
-    bias: np.ndarray | None,
-    names: Sequence[str],
-) -> WeightPictures:
+def _draw_weights(kind: str, pictures: np.ndarray, bias: np.ndarray | None, names: Sequence[str]) -> Section:
+    """scale: the weight drawn at full colour. pictures: (caption, picture, bias or None, lean or None), of
+    which lean is the bias as a share of the largest, of classes only, whose answers it moves directly."""
     shown = pictures[: max(_SHOWN, len(names))]
     # A few extreme weights (of pixels that are always black, say) must not fade all others.
-    scale = float(np.nanquantile(np.abs(np.stack(shown)), 0.995))
-    largest = float(np.abs(bias).max(initial=0.0)) if bias is not None else 0.0
-    drawn = tuple(
-        WeightPicture(
-            caption=names[i] if names else str(i),
-            bias="" if bias is None else f"{float(bias[i]):.3f}".replace("-", "−"),
-            picture=signed_picture(picture, scale),
-            lean=round(float(bias[i]) / largest, 3) if names and bias is not None and largest else None,
+    scale = float(np.nanquantile(np.abs(shown), 0.995))
+    biases = [None] * len(shown) if bias is None else bias[: len(shown)].tolist()
+    largest = float(np.abs(bias).max(initial=0.0)) if names and bias is not None else 0.0
+    drawn = [
+        (
+            names[i] if names else str(i),
+            signed_picture(picture, scale),
+            each,
+            round(each / largest, 3) if largest and each is not None else None,
         )
-        for i, picture in enumerate(shown)
-    )
-    return WeightPictures(kind, layer.spec.name, len(pictures), scale, drawn)
+        for i, (picture, each) in enumerate(zip(shown, biases, strict=True))
+    ]
+    return {"kind": kind, "total": len(pictures), "scale": scale, "pictures": drawn}

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-from tenfold.synthesis.paper import SIGNS, STYLES, polyline
+from tenfold.synthesis.paper import STYLES, polyline, sign_strokes
 from tenfold.synthesis.sources import Glyph, Hand, Strokes
 
 _FINE = 3  # strokes are drawn this many times larger, and averaged
@@ -40,9 +40,8 @@ def random_pen(rng: np.random.Generator) -> Pen:
     """A ballpoint, a pencil or a marker, in an upright or leaning hand."""
     width = rng.uniform(0.14, 0.24) if rng.random() < 0.15 else rng.uniform(0.045, 0.14)
     gap = rng.uniform(0.3, 0.9) if rng.random() < 0.1 else float(np.clip(rng.normal(0.06, 0.14), -0.22, 0.5))
-    return Pen(
-        width, rng.normal(0.06, 0.19), float(np.exp(rng.normal(0, 0.15))), gap, rng.uniform(0.01, 0.09)
-    )
+    slant, stretch = rng.normal(0.06, 0.19), float(np.exp(rng.normal(0, 0.15)))
+    return Pen(width, slant, stretch, gap, rng.uniform(0.01, 0.09))
 
 
 def draw_glyph(glyph: Glyph, height: float, pen: Pen, rng: np.random.Generator) -> np.ndarray:
@@ -60,29 +59,16 @@ def _draw_raster(glyph: np.ndarray, height: float, pen: Pen, rng: np.random.Gene
     image = Image.fromarray(glyph)
     if ratio < 0.6:
         image = image.reduce(2)
-        rows, columns = image.height, image.width
-    return np.asarray(
-        image.transform(
-            (wide, high), Image.Transform.MESH, _mesh(wide, high, image.size, rng), Image.Resampling.BILINEAR
-        )
-    )
-
-
-def _mesh(
-    wide: int, high: int, source: tuple[int, int], rng: np.random.Generator
-) -> list[tuple[tuple[int, ...], tuple[float, ...]]]:
-    """Four parts of a picture, each from a quadrilateral of the source whose corners have moved a little."""
+    # four parts, each from a quadrilateral of the source whose corners have moved a little
     grid = np.stack(np.meshgrid([0, 0.5, 1], [0, 0.5, 1]), axis=-1) + rng.normal(0, 0.04, (3, 3, 2))
-    grid *= source
+    grid *= image.size
     x, y = (0, wide // 2, wide), (0, high // 2, high)
-    return [
-        (
-            (x[j], y[i], x[j + 1], y[i + 1]),
-            (*grid[i, j], *grid[i + 1, j], *grid[i + 1, j + 1], *grid[i, j + 1]),
-        )
-        for i in (0, 1)
-        for j in (0, 1)
-    ]
+    mesh = []
+    for i, j in np.ndindex(2, 2):
+        corners = (*grid[i, j], *grid[i + 1, j], *grid[i + 1, j + 1], *grid[i, j + 1])
+        mesh.append(((x[j], y[i], x[j + 1], y[i + 1]), corners))
+    moved = image.transform((wide, high), Image.Transform.MESH, mesh, Image.Resampling.BILINEAR)
+    return np.asarray(moved)
 
 
 def _draw_strokes(strokes: Strokes, height: float, pen: Pen, rng: np.random.Generator) -> np.ndarray:
@@ -92,15 +78,11 @@ def _draw_strokes(strokes: Strokes, height: float, pen: Pen, rng: np.random.Gene
     turn = rng.normal(0, 0.05)
     change = np.array([[pen.stretch * rng.uniform(0.9, 1.1), rng.normal(0, 0.05)], [turn, 1]]) * ratio
     shaped = [(stroke - low) @ change.T + rng.normal(0, 0.008 * height, stroke.shape) for stroke in strokes]
-    shaped = _sway(shaped, height, rng)
-    return _ink_strokes(shaped, max(1.0, pen.width * height), _WIDEST_GLYPH * height + 8)
-
-
-def _sway(strokes: Sequence[np.ndarray], height: float, rng: np.random.Generator) -> list[np.ndarray]:
-    """The strokes, bent by two smooth waves over the glyph, as another hand would write it."""
+    # bent by two smooth waves over the glyph, as another hand would write it
     far = rng.normal(0, 0.03 * height, (2, 2))
     waves, phases = rng.normal(0, 3 / height, (2, 2)), rng.uniform(0, 2 * np.pi, 2)
-    return [stroke + np.sin(stroke @ waves + phases) @ far for stroke in strokes]
+    shaped = [stroke + np.sin(stroke @ waves + phases) @ far for stroke in shaped]
+    return _ink_strokes(shaped, max(1.0, pen.width * height), _WIDEST_GLYPH * height + 8)
 
 
 def _ink_strokes(strokes: Sequence[np.ndarray], width: float, most: float) -> np.ndarray:
@@ -126,7 +108,6 @@ def draw_text(
     """Digits and signs by hand -> uint8 (h, w) of ink, and the pixels from its top to the digits' top."""
     placed: list[tuple[np.ndarray, float, float]] = []
     x, drift = 0.0, rng.normal(0, 0.02)
-    text_end = len(text) - 1
     place = 0
     while place < len(text):
         char = text[place]
@@ -147,7 +128,7 @@ def draw_text(
             top = (height - ink.shape[0]) * rng.uniform(0.3, 0.8)
             advance = 0.0
         else:
-            ink, top, advance = _draw_sign(char, height, pen, rng, last=place == text_end)
+            ink, top, advance = _draw_sign(char, height, pen, rng, last=place == len(text) - 1)
         placed.append((ink, x + advance, top + drift * x + rng.normal(0, 0.03) * height))
         x += ink.shape[1] + 2 * advance + height * (pen.gap + rng.normal(0, pen.gap_spread))
         place += 1
@@ -212,11 +193,8 @@ def _cross(ink: np.ndarray, pen: Pen, rng: np.random.Generator) -> np.ndarray:
     high, wide = ink.shape
     margin = int(0.2 * wide) + 2
     image = Image.fromarray(np.pad(ink, ((0, 0), (margin, margin))))
-    y, middle, half = (
-        high * rng.uniform(0.4, 0.65),
-        wide * rng.uniform(0.4, 0.6),
-        wide * rng.uniform(0.25, 0.5),
-    )
+    y, middle = high * rng.uniform(0.4, 0.65), wide * rng.uniform(0.4, 0.6)
+    half = wide * rng.uniform(0.25, 0.5)
     ends = [margin + middle - half, y, margin + middle + half, y - high * rng.uniform(-0.05, 0.15)]
     ImageDraw.Draw(image).line(ends, fill=255, width=max(1, round(pen.width * high)))
     return np.asarray(image)
@@ -241,10 +219,9 @@ def _draw_sign(
     size = height * rng.uniform(0.35, 0.65)
     if char == "-" and last and rng.random() < 0.5:
         size = height * rng.uniform(0.6, 2.2)
-    strokes, middle = SIGNS[char](rng)
-    shaped = [
-        stroke * np.array([size, height]) + rng.normal(0, 0.015 * height, stroke.shape) for stroke in strokes
-    ]
+    strokes, middle = sign_strokes(char, rng)
+    scale, noise = np.array([size, height]), 0.015 * height
+    shaped = [stroke * scale + rng.normal(0, noise, stroke.shape) for stroke in strokes]
     width = max(1.0, pen.width * height * rng.uniform(0.9, 1.5 if char in ".:÷" else 1.1))
     ink = _ink_strokes(shaped, width, 3 * height)
     top = height * middle - ink.shape[0] / 2 + rng.normal(0, 0.04) * height
@@ -259,28 +236,22 @@ def _linked_zeros(count: int, height: float, pen: Pen, rng: np.random.Generator)
     line = []
     for number in range(count):
         centre = np.array([number * apart, high / 2])
-        line.append(
-            centre
-            + np.stack([-np.sin(angles) * wide / 2, -np.cos(angles) * high / 2], axis=1)
-            * rng.uniform(0.85, 1.05)
-        )
+        zero = np.stack([-np.sin(angles) * wide / 2, -np.cos(angles) * high / 2], axis=1)
+        line.append(centre + zero * rng.uniform(0.85, 1.05))
         if number < count - 1:
             line.append(np.array([[number * apart + apart * 0.5, loop * rng.uniform(-0.5, 1)]]))
-    ink = _ink_strokes(
-        [np.concatenate(line) + rng.normal(0, 0.01 * height, (sum(map(len, line)), 2))],
-        max(1.0, pen.width * height),
-        40 * height,
-    )
+    shaken = np.concatenate(line) + rng.normal(0, 0.01 * height, (sum(map(len, line)), 2))
+    ink = _ink_strokes([shaken], max(1.0, pen.width * height), 40 * height)
     return ink, (height - ink.shape[0]) * rng.uniform(0.3, 1)
 
 
-def draw_print(text: str, font: Path, height: float) -> tuple[np.ndarray, float]:
-    """Printed text -> uint8 (h, w) of ink whose digits are about `height` pixels high, and 0."""
+def draw_print(text: str, font: Path, height: float) -> np.ndarray:
+    """Printed text -> uint8 (h, w) of ink whose digits are about `height` pixels high."""
     face = _font(font, max(8, round(height * 1.35)))
     left, top, right, bottom = face.getbbox(text)
     image = Image.new("L", (max(1, int(right - left) + 2), max(1, int(bottom - top) + 2)))
     ImageDraw.Draw(image).text((1 - left, 1 - top), text, fill=255, font=face)
-    return np.asarray(image), 0.0
+    return np.asarray(image)
 
 
 @lru_cache(maxsize=512)
@@ -294,11 +265,8 @@ def slope_ink(layer: np.ndarray, slant: float, slope: float) -> np.ndarray:
     side, rise = abs(slant) * high, abs(slope) * wide
     size = (int(wide + side) + 1, int(high + rise) + 1)
     coefficients = (1, slant, -side if slant > 0 else 0, slope, 1, 0 if slope < 0 else -rise)
-    return np.asarray(
-        Image.fromarray(layer).transform(
-            size, Image.Transform.AFFINE, coefficients, Image.Resampling.BILINEAR
-        )
-    )
+    image = Image.fromarray(layer)
+    return np.asarray(image.transform(size, Image.Transform.AFFINE, coefficients, Image.Resampling.BILINEAR))
 
 
 def soften_ink(layer: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -16,10 +16,6 @@ __all__ = ["bend", "vary"]
 _FLAT = 0.25  # share of papers of one level: drawings on a screen, scans with the ground removed
 
 
-def _unit(values: np.ndarray) -> np.ndarray:
-    return values.astype(np.float32) / 255
-
-
 def _resize(grey: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return np.asarray(Image.fromarray(grey).resize(size, Image.Resampling.BICUBIC))
 
@@ -56,7 +52,7 @@ def _cut_texture(texture: np.ndarray, shape: tuple[int, int], rng: np.random.Gen
     cut = texture[top : top + high, left : left + wide]
     if rng.random() < 0.5:
         cut = cut[:, ::-1]
-    piece = _unit(_resize(np.ascontiguousarray(cut), (shape[1], shape[0])))
+    piece = _resize(np.ascontiguousarray(cut), (shape[1], shape[0])).astype(np.float32) / 255
     return 1 + (piece / max(0.1, float(np.median(piece))) - 1) * rng.uniform(0.5, 1.3)
 
 
@@ -73,33 +69,26 @@ def _guilloche(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
     return 1 - dark
 
 
-def draw_rules(
-    picture: np.ndarray,
-    rng: np.random.Generator,
-    *,
-    frame: float = 0.3,
-    ruled: float = 0.3,
-    boxes: float = 0.06,
-) -> np.ndarray:
+def draw_rules(picture: np.ndarray, rng: np.random.Generator, *, boxes: float = 0.06) -> np.ndarray:
     """Rules, frames, box lines and stray corners of a form over a picture float32 (H, W)."""
     height, width = picture.shape
     image = Image.new("L", (width, height))
     draw = ImageDraw.Draw(image)
-    if rng.random() < ruled:
+    if rng.random() < 0.3:
         for _ in range(rng.integers(1, 3)):
             y = rng.uniform(0.02, 0.98) * height
             draw.line([0, y, width, y + rng.normal(0, 2)], fill=255, width=int(rng.integers(1, 3)))
-    if rng.random() < frame:
+    if rng.random() < 0.3:
         _draw_frame(draw, width, height, rng)
     if rng.random() < boxes:  # of a form, or a grid
         pitch, start = rng.uniform(0.5, 1.3) * height, rng.uniform(0, height)
         for x in np.arange(start, width, pitch):
             draw.line([x, 0, x, height], fill=255, width=int(rng.integers(1, 3)))
-    lines = _unit(np.asarray(image))
-    if not lines.any():
+    if not np.asarray(image).any():
         return picture
     if rng.random() < 0.5:
-        lines = _unit(np.asarray(image.filter(ImageFilter.GaussianBlur(rng.uniform(0.3, 1)))))
+        image = image.filter(ImageFilter.GaussianBlur(rng.uniform(0.3, 1)))
+    lines = np.asarray(image, np.float32) / 255
     dark = rng.uniform(0.1, 0.95) if rng.random() < 0.5 else rng.uniform(0.1, 0.4)
     return picture * (1 - lines * dark)
 
@@ -133,13 +122,15 @@ def photograph(picture: np.ndarray, rng: np.random.Generator, *, clean: bool = F
     if rng.random() < 0.5:
         image = image.filter(ImageFilter.GaussianBlur(rng.uniform(0.3, 1.3)))
     if rng.random() < 0.3:
-        image = _coarsen(image, rng.uniform(0.4, 0.9))
+        ratio = rng.uniform(0.4, 0.9)
+        small = (max(6, round(image.width * ratio)), max(6, round(image.height * ratio)))
+        image = image.resize(small, Image.Resampling.BOX).resize(image.size, Image.Resampling.BILINEAR)
     grey = np.asarray(image)
     if rng.random() < 0.5:
         noise = rng.standard_normal(grey.shape, dtype=np.float32) * rng.uniform(0, 12)
         grey = np.clip(grey + noise, 0, 255).astype(np.uint8)
     if rng.random() < 0.25:
-        grey = _compress(grey, int(rng.integers(25, 90)))
+        grey = np.asarray(compress(Image.fromarray(grey), int(rng.integers(25, 90))))
     if rng.random() < 0.06:
         grey = np.where(grey > np.quantile(grey, 0.5) * rng.uniform(0.55, 0.85), 255, 0).astype(np.uint8)
     return 255 - grey if rng.random() < 0.08 else grey
@@ -151,12 +142,9 @@ def _bytes(picture: np.ndarray) -> np.ndarray:
 
 def _light(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
     """A gradient, and sometimes the edge of a shadow: factors up to 1."""
-    y, x = (
-        np.linspace(-1, 1, shape[0], dtype=np.float32)[:, None],
-        np.linspace(-1, 1, shape[1], dtype=np.float32),
-    )
+    y, x = (np.linspace(-1, 1, size, dtype=np.float32) for size in shape)
     turn = rng.uniform(0, 2 * np.pi)
-    along = np.cos(turn) * x + np.sin(turn) * y
+    along = np.cos(turn) * x + np.sin(turn) * y[:, None]
     light = 1 - rng.uniform(0, 0.25) * (1 + along) / 2
     if rng.random() < 0.4:
         edge = np.clip((along - rng.uniform(-1, 1)) * rng.uniform(1, 12), 0, 1)
@@ -164,15 +152,11 @@ def _light(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
     return light
 
 
-def _coarsen(image: Image.Image, ratio: float) -> Image.Image:
-    small = (max(6, round(image.width * ratio)), max(6, round(image.height * ratio)))
-    return image.resize(small, Image.Resampling.BOX).resize(image.size, Image.Resampling.BILINEAR)
-
-
-def _compress(grey: np.ndarray, quality: int) -> np.ndarray:
+def compress(image: Image.Image, quality: int) -> Image.Image:
+    """The picture after a round trip through JPEG."""
     stream = io.BytesIO()
-    Image.fromarray(grey).save(stream, "JPEG", quality=quality)
-    return np.asarray(Image.open(stream))
+    image.save(stream, "JPEG", quality=quality)
+    return Image.open(stream)
 
 
 # Digits in other styles and signs, drawn by rule: strokes float (P, 2) about one unit high, x and y down.
@@ -238,70 +222,38 @@ def _leaning_nine(rng: np.random.Generator) -> Strokes:
 STYLES = {"0": _open_zero, "1": _flagged_one, "5": _rising_five, "9": _leaning_nine}
 
 
-def _point(rng: np.random.Generator) -> tuple[list[np.ndarray], float]:
-    move = rng.normal(0, 0.03, 2)
-    return [polyline(0, 0, *move)], rng.uniform(0.8, 1.05) if rng.random() < 0.85 else rng.uniform(0.45, 0.8)
-
-
-def _comma(rng: np.random.Generator) -> tuple[list[np.ndarray], float]:
-    long, lean = rng.uniform(0.12, 0.4), rng.uniform(-0.1, 0.35)
-    return [polyline(lean, 0, lean + rng.uniform(0, 0.08), long / 3, 0, long)], rng.uniform(0.92, 1.12)
-
-
-def _dash(rng: np.random.Generator) -> tuple[list[np.ndarray], float]:
-    bend = rng.normal(0, 0.04, 2)
-    return [polyline(0, bend[0], 0.5, 0, 1, bend[1])], rng.uniform(0.35, 0.75)
-
-
-def _slash(rng: np.random.Generator) -> tuple[list[np.ndarray], float]:
-    return [polyline(rng.uniform(0.3, 1.1), 0, rng.uniform(-0.1, 0.1), rng.uniform(0.95, 1.3))], rng.uniform(
-        0.45, 0.6
-    )
-
-
-def _colon(rng: np.random.Generator) -> tuple[list[np.ndarray], float]:
-    apart = rng.uniform(0.3, 0.6)
-    return [
-        polyline(0, 0, *rng.normal(0, 0.02, 2)),
-        polyline(0, apart, *(np.array([0, apart]) + rng.normal(0, 0.02, 2))),
-    ], 0.6
-
-
-def _plus(rng: np.random.Generator) -> tuple[list[np.ndarray], float]:
-    half = rng.uniform(0.2, 0.32)
-    return [
-        polyline(0, 0, 1, rng.normal(0, 0.05)),
-        polyline(0.5, -half, 0.5 + rng.normal(0, 0.05), half),
-    ], rng.uniform(0.45, 0.6)
-
-
-def _times(rng: np.random.Generator) -> tuple[list[np.ndarray], float]:
-    half = rng.uniform(0.18, 0.32)
-    return [polyline(0, -half, 1, half), polyline(1, -half, rng.normal(0, 0.05), half)], rng.uniform(
-        0.5, 0.65
-    )
-
-
-def _divided(rng: np.random.Generator) -> tuple[list[np.ndarray], float]:
-    half, dot = rng.uniform(0.18, 0.3), rng.normal(0, 0.02, 4)
-    return [
-        polyline(0, 0, 1, rng.normal(0, 0.04)),
-        polyline(0.5, -half, 0.5 + dot[0], -half + dot[1]),
-        polyline(0.5, half, 0.5 + dot[2], half + dot[3]),
-    ], rng.uniform(0.45, 0.6)
-
-
-def _equals(rng: np.random.Generator) -> tuple[list[np.ndarray], float]:
-    apart, lean = rng.uniform(0.1, 0.28), rng.normal(0, 0.06, 3)
-    return [polyline(0, 0, 1, lean[0]), polyline(lean[1], apart, 1 + lean[2], apart + lean[0])], rng.uniform(
-        0.4, 0.75
-    )
-
-
-SIGNS = {
-    ".": _point, ",": _comma, "-": _dash, "/": _slash, ":": _colon,
-    "+": _plus, "×": _times, "÷": _divided, "=": _equals,
-}  # fmt: skip
+def sign_strokes(sign: str, rng: np.random.Generator) -> tuple[list[np.ndarray], float]:
+    """Strokes of a sign, and how far below the digits' top their middle is."""
+    near, draw = rng.normal, rng.uniform
+    match sign:
+        case ".":
+            dot = polyline(0, 0, *near(0, 0.03, 2))
+            return [dot], draw(0.8, 1.05) if rng.random() < 0.85 else draw(0.45, 0.8)
+        case ",":
+            long, lean = draw(0.12, 0.4), draw(-0.1, 0.35)
+            return [polyline(lean, 0, lean + draw(0, 0.08), long / 3, 0, long)], draw(0.92, 1.12)
+        case "-":
+            left, right = near(0, 0.04, 2)
+            return [polyline(0, left, 0.5, 0, 1, right)], draw(0.35, 0.75)
+        case "/":
+            return [polyline(draw(0.3, 1.1), 0, draw(-0.1, 0.1), draw(0.95, 1.3))], draw(0.45, 0.6)
+        case ":":
+            apart, upper = draw(0.3, 0.6), polyline(0, 0, *near(0, 0.02, 2))
+            return [upper, polyline(0, apart, *(np.array([0, apart]) + near(0, 0.02, 2)))], 0.6
+        case "+":
+            half, across = draw(0.2, 0.32), polyline(0, 0, 1, near(0, 0.05))
+            return [across, polyline(0.5, -half, 0.5 + near(0, 0.05), half)], draw(0.45, 0.6)
+        case "×":
+            half = draw(0.18, 0.32)
+            return [polyline(0, -half, 1, half), polyline(1, -half, near(0, 0.05), half)], draw(0.5, 0.65)
+        case "÷":
+            half, (x, y, u, v) = draw(0.18, 0.3), near(0, 0.02, 4)
+            dots = [polyline(0.5, -half, 0.5 + x, -half + y), polyline(0.5, half, 0.5 + u, half + v)]
+            return [polyline(0, 0, 1, near(0, 0.04)), *dots], draw(0.45, 0.6)
+        case _:  # "="
+            apart, (end, start, turn) = draw(0.1, 0.28), near(0, 0.06, 3)
+            lower = polyline(start, apart, 1 + turn, apart + end)
+            return [polyline(0, 0, 1, end), lower], draw(0.4, 0.75)
 
 
 # Strips as a batch takes them: each changed a little, anew every time that it is learned from.

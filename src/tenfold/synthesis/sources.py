@@ -7,21 +7,20 @@ Everything is read from the data folder (see docs: training the reader). Each so
 from __future__ import annotations
 
 import csv
+import zipfile
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal
 
 import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from tenfold.data.load import find_dataset, load_dataset
-from tenfold.errors import DataError
-from tenfold.synthesis.glyphs import DIGITS, load_glyphs
-
-__all__ = ["Split", "package_sources"]
+from tenfold.errors import DataError, DataNotFoundError
+from tenfold.synthesis.glyphs import DIGITS, Drawing, load_glyphs
 
 Split = Literal["train", "held"]
 Strokes = tuple[np.ndarray, ...]  # float32 (P, 2), x to the right and y down
@@ -36,6 +35,7 @@ _HELD_EVERY = 8  # of sources with many writers: one in so many is held
 _MNIST_HELD = 5_000  # the last of MNIST's training images
 _MOST_EQUAL = 25  # real strips with the same text: some registers repeat one number hundreds of times
 _SIGNS = {"x": "×", "+": "+", "-": "-", "/": "/"}  # of numberpad_one_hand
+_UNREADABLE = (OSError, ValueError, EOFError, AttributeError, TypeError, zipfile.BadZipFile)
 _READABLE = set("0123456789.,-/: ")
 _LIKE_DIGITS = set("oOQDlIiJjzZsSqgbBT|")  # letters that, alone, may as well be digits
 
@@ -142,26 +142,73 @@ def cut_out(ink: np.ndarray, least: int) -> np.ndarray:
     return np.ascontiguousarray(ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
 
 
-def _items(path: Path, count_key: str = "strokes_per_item") -> Iterator[tuple[str, str, Strokes]]:
-    """(label, writer, strokes) of each item of an npz of pen strokes."""
-    with np.load(path, allow_pickle=False) as data:
-        points, lengths, counts = (data[key] for key in ("points", "stroke_lengths", count_key))
-        labels, writers = data["labels"].tolist(), data["writers"].tolist()
-    strokes = np.split(points, np.cumsum(lengths)[:-1])
-    start = 0
-    for label, writer, count in zip(labels, writers, counts.tolist(), strict=True):
-        yield str(label), writer, tuple(strokes[start : start + count])
+def load_strokes(path: Path, counts: str = "strokes_per_digit") -> list[Drawing]:
+    """The drawings of an npz file of pen strokes: `points` (P, 2), `stroke_lengths`, strokes of each drawing
+    under the name `counts`, `labels` (digits where that is `strokes_per_digit`) and `writers`.
+
+    Empty strokes are left out. Raises DataNotFoundError when there is no file, DataError when it is
+    not whole and valid.
+    """
+    names = ("points", "stroke_lengths", counts, "labels", "writers")
+    remedy = "fetch or make the file again"
+    try:
+        with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            entries = {name: np.asarray(archive[name]) for name in names}
+    except FileNotFoundError:
+        raise DataNotFoundError(f"{path} is not there", expected="an npz file of pen strokes") from None
+    except KeyError as error:
+        found = f"{path} lacks an entry: {error.args[0]}"
+        raise DataError(found, expected=", ".join(names), remedy=remedy) from error
+    except (*_UNREADABLE, MemoryError) as error:
+        found = f"{path} cannot be read: {error}"
+        raise DataError(found, expected="an npz file of pen strokes", remedy=remedy) from error
+    if fault := next(_faults(entries, counts), None):
+        raise DataError(f"{path}: {fault}", remedy=remedy)
+    strokes = np.split(entries["points"].astype(np.float32), np.cumsum(entries["stroke_lengths"])[:-1])
+    drawings, start = [], 0
+    for label, writer, count in zip(*(entries[name].tolist() for name in ("labels", "writers", counts))):
+        drawn = tuple(stroke for stroke in strokes[start : start + count] if len(stroke))
+        drawings.append(Drawing(drawn, str(label), str(writer)))
         start += count
+    return drawings
 
 
-def _stroke_hands(path: Path, split: Split, count_key: str = "strokes_per_item") -> list[Hand]:
-    items = list(_items(path, count_key))
-    writers = [writer for _, writer, _ in items]
+def _faults(entries: dict[str, np.ndarray], counts: str) -> Iterator[str]:
+    """What is wrong with the entries of a file of strokes; only the first may be relied on."""
+    points, labels, writers = (entries[name] for name in ("points", "labels", "writers"))
+    for name in ("stroke_lengths", counts):
+        values = entries[name]
+        if values.ndim != 1 or values.dtype.kind not in "iu":
+            yield f"{name} is not a list of whole numbers"
+        elif values.size and values.min() < 0:
+            yield f"{name} holds a negative number"
+    if points.ndim != 2 or points.shape[1] != 2 or points.dtype.kind not in "fiu":
+        yield f"points have shape {points.shape}, {points.dtype}, not (P, 2) numbers"
+    elif not np.isfinite(points).all():
+        yield "a point is not finite"
+    lengths, numbers = entries["stroke_lengths"], entries[counts]
+    if lengths.sum() != len(points):
+        yield f"stroke_lengths sum to {lengths.sum()}, not {len(points)}"
+    if numbers.sum() != len(lengths):
+        yield f"{counts} sum to {numbers.sum()}, not {len(lengths)}"
+    if not labels.shape == writers.shape == numbers.shape:
+        yield "not one label and writer per drawing"
+    if counts == "strokes_per_digit" and not (labels.dtype.kind in "iu" and np.isin(labels, range(10)).all()):
+        yield "a label is not a digit"
+    ends = np.cumsum(numbers)
+    inked = np.concatenate([[0], np.cumsum(lengths)])
+    if (inked[ends] == inked[ends - numbers]).any():
+        yield "a digit has no point"
+
+
+def _stroke_hands(path: Path, split: Split, counts: str = "strokes_per_item") -> list[Hand]:
+    drawings = load_strokes(path, counts)
+    writers = [drawing.writer for drawing in drawings]
     kept = {w for w in set(writers) if _is_held(path.stem, w, writers) == (split == "held")}
     hands: dict[str, dict[str, list[Glyph]]] = defaultdict(lambda: defaultdict(list))
-    for label, writer, strokes in items:
-        if writer in kept and label.isdigit() and strokes:
-            hands[writer][label].append(strokes)
+    for drawing in drawings:
+        if drawing.writer in kept and drawing.label.isdigit():
+            hands[drawing.writer][drawing.label].append(drawing.strokes)
     return [Hand(f"{path.stem}/{writer}", dict(glyphs)) for writer, glyphs in hands.items()]
 
 
@@ -171,10 +218,9 @@ def font_hands(paths: Sequence[Path], split: Split) -> list[Hand]:
     for number, path in enumerate(paths):
         if (number % _HELD_EVERY == _HELD_EVERY - 1) == (split == "held"):
             face = ImageFont.truetype(path, 72)
-            glyphs = {digit: _font_glyph(face, digit) for digit in "0123456789"}
-            hands.append(
-                Hand(f"font/{path.stem}", {d: [glyph] for d, glyph in glyphs.items() if glyph is not None})
-            )
+            drawn = {digit: _font_glyph(face, digit) for digit in DIGITS}
+            glyphs: dict[str, list[Glyph]] = {d: [glyph] for d, glyph in drawn.items() if glyph is not None}
+            hands.append(Hand(f"font/{path.stem}", glyphs))
     return hands
 
 
@@ -188,28 +234,23 @@ def _font_glyph(face: ImageFont.FreeTypeFont, character: str) -> np.ndarray | No
 
 def _sign_hand(path: Path) -> list[Hand]:
     glyphs: dict[str, list[Glyph]] = defaultdict(list)
-    for label, _, strokes in _items(path):
-        if (label.isdigit() or label in _SIGNS) and strokes:
-            glyphs[_SIGNS.get(label, label)].append(strokes)
+    for drawing in load_strokes(path, "strokes_per_item"):
+        if drawing.label.isdigit() or drawing.label in _SIGNS:
+            glyphs[_SIGNS.get(drawing.label, drawing.label)].append(drawing.strokes)
     return [Hand("numberpad", dict(glyphs))]
 
 
 def _letters(real: Path, split: Split) -> list[Glyph]:
-    letters: list[Glyph] = []
-    for label, writer, strokes in _items(real / "uji_v1" / "uji_v1.npz"):
-        if (
-            label.isalpha()
-            and label not in _LIKE_DIGITS
-            and _is_held("uji_v1", writer, ()) == (split == "held")
-        ):
-            letters.append(strokes)
-    return letters
+    drawings = load_strokes(real / "uji_v1" / "uji_v1.npz", "strokes_per_item")
+    letters = (each for each in drawings if each.label.isalpha() and each.label not in _LIKE_DIGITS)
+    return [each.strokes for each in letters if _is_held("uji_v1", each.writer, ()) == (split == "held")]
 
 
 def _characters(real: Path, split: Split) -> list[Glyph]:
     """Of many alphabets; one in eight is held."""
-    items = [strokes for _, _, strokes in _items(real / "omniglot_not_digit" / "omniglot_not_digit.npz")]
-    return [each for number, each in enumerate(items) if (number % _HELD_EVERY == 0) == (split == "held")]
+    drawings = load_strokes(real / "omniglot_not_digit" / "omniglot_not_digit.npz", "strokes_per_item")
+    held = split == "held"
+    return [each.strokes for i, each in enumerate(drawings) if (i % _HELD_EVERY == 0) == held]
 
 
 def _lectaurep(folder: Path, split: Split) -> list[RealStrip]:
@@ -262,8 +303,6 @@ def _papers(real: Path) -> list[np.ndarray]:
 
 # What strips are made of without a download: the package's glyphs, matplotlib's fonts, any MNIST here.
 
-Item = TypeVar("Item")
-
 _LETTERS = "acdehkmnprtuvwxyAEFGHKLMNPRTUVWXY"  # those that nobody takes for a digit
 _HELD_OUT_HANDS = 4  # of a digit's styles, of the letters and of MNIST's images, one in so many is held
 _MOST_MNIST = 2_000  # images that are taken of it
@@ -286,8 +325,8 @@ def package_sources(split: Split, *, data_dir: str | Path | None = None) -> Sour
     )
 
 
-def _part(items: Sequence[Item], split: Split) -> list[Item]:
-    """One in `_HELD_EVERY`, or the others."""
+def _part(items: Sequence[Any], split: Split) -> list[Any]:
+    """One in `_HELD_OUT_HANDS`, or the others."""
     return [item for i, item in enumerate(items) if (i % _HELD_OUT_HANDS == 0) == (split == "held")]
 
 
@@ -297,9 +336,8 @@ def _mnist(split: Split, data_dir: str | Path | None) -> list[Hand]:
     if name is None:
         return []
     images = load_dataset(name, data_dir=data_dir, offline=True)
-    chosen = np.random.default_rng(0).permutation(len(images))[
-        : _MOST_MNIST * _HELD_OUT_HANDS // (_HELD_OUT_HANDS - 1)
-    ]
+    count = _MOST_MNIST * _HELD_OUT_HANDS // (_HELD_OUT_HANDS - 1)
+    chosen = np.random.default_rng(0).permutation(len(images))[:count]
     glyphs: dict[str, list[Glyph]] = defaultdict(list)
     for i in _part(chosen.tolist(), split):
         glyphs[str(images.labels[i])].append(cut_out(images.images[i], 20))

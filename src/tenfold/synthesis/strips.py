@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -19,17 +21,14 @@ from tenfold.synthesis.ink import (
     soften_ink,
 )
 from tenfold.synthesis.paper import draw_rules, make_paper, photograph
-from tenfold.synthesis.sources import Hand, RealStrip, Sources
+from tenfold.synthesis.sources import Hand, RealStrip, Sources, Split, package_sources
 
-__all__ = ["Mixture", "StripMaker"]
+__all__ = ["StripMaker"]
 
 _OTHER = "?"
 _WIDEST = 480  # pixels: longer strips are drawn anew
 _LENGTHS = np.array([0.18, 0.16, 0.18, 0.16, 0.13, 0.10, 0.05, 0.02, 0.01, 0.01])  # of 1, 2, ... 10 digits
-_WRITERS = {
-    "mnist": 2.5,
-    "font": 1.6,
-}  # times a hand's weight: MNIST's are hundreds; a font has one glyph each
+_WRITERS = {"mnist": 2.5, "font": 1.6}  # times a hand's weight: MNIST's are hundreds; a font has few glyphs
 _LEGIBLE = 1.2  # times the paper's deviation: ink that stands out less is drawn anew
 _TRIES = 6
 _LONE_SIGNS = (".", ".", ".", "-", "-", "=", "+", ":")
@@ -101,6 +100,11 @@ class StripMaker:
         self._scripts = [font for font in sources.fonts if not _is_print(font.name)]
         self._prints = [font for font in sources.fonts if _is_print(font.name)]
 
+    @classmethod
+    def from_package(cls, split: Split, *, data_dir: str | Path | None = None) -> StripMaker:
+        """Of what needs no download: no real strips, and more words. See `package_sources`."""
+        return cls(package_sources(split, data_dir=data_dir), Mixture(real=0, real_words=0, words=0.2))
+
     def make(self, rng: np.random.Generator) -> tuple[np.ndarray, str]:
         while True:
             picture, text = self._draw(rng)
@@ -142,9 +146,8 @@ class StripMaker:
         glyph = hand.glyphs[label][rng.integers(len(hand.glyphs[label]))]
         assert isinstance(glyph, np.ndarray)
         image = np.zeros((28, 28), np.uint8)
-        top, left = np.clip(
-            (28 - np.array(glyph.shape)) // 2 + rng.integers(-2, 3, 2), 0, 28 - np.array(glyph.shape)
-        )
+        free = 28 - np.array(glyph.shape)
+        top, left = np.clip(free // 2 + rng.integers(-2, 3, 2), 0, free)
         image[top : top + glyph.shape[0], left : left + glyph.shape[1]] = glyph
         if rng.random() < 0.4:
             image = np.pad(glyph, rng.integers(0, 4, (2, 2)))
@@ -162,7 +165,7 @@ class StripMaker:
             text = random_text(rng)
             if fonts is self._scripts and not set(text) <= set("0123456789.,-:/"):
                 text = "".join(c for c in text if c.isdigit())
-            layer, _ = draw_print(text, font, height)
+            layer = draw_print(text, font, height)
         else:
             hand = self._choose_hand(rng)
             digits = "".join(c for c in "0123456789" if c in hand.glyphs)
@@ -173,7 +176,7 @@ class StripMaker:
             layer = _beside(word, layer, height, rng) if before else _beside(layer, word, height, rng)
             text = _OTHER + text if before else text + _OTHER
         tight = len(text) == 1 and rng.random() < 0.5
-        return self._picture(layer, rng, height=height, slant=pen.slant, tight=tight), text
+        return self._picture(layer, rng, height, pen.slant, tight=tight), text
 
     def _choose_hand(self, rng: np.random.Generator) -> Hand:
         hands = self.sources.hands
@@ -185,9 +188,9 @@ class StripMaker:
         if kind < 0.15 and self.sources.hands:
             sign = str(rng.choice(_LONE_SIGNS))
             layer, _ = draw_text(sign, self._choose_hand(rng), height, pen, rng)
-            return self._picture(layer, rng, height=height, tight=rng.random() < 0.5), sign
+            return self._picture(layer, rng, height, tight=rng.random() < 0.5), sign
         layer = draw_scribble(height, pen, rng) if kind < 0.27 else self._draw_word(height, pen, rng)
-        return self._picture(layer, rng, height=height, slant=pen.slant), _OTHER
+        return self._picture(layer, rng, height, pen.slant), _OTHER
 
     def _draw_word(self, height: float, pen: Pen, rng: np.random.Generator) -> np.ndarray:
         """Letters of no word, or a printed one."""
@@ -195,26 +198,21 @@ class StripMaker:
         if fonts and rng.random() < 0.4:
             letters = "acdehkmnprtuvwxyAEFGHKLMNPRTUVWXY&$%#"
             word = "".join(letters[i] for i in rng.integers(len(letters), size=rng.integers(1, 8)))
-            return draw_print(word, fonts[rng.integers(len(fonts))], height)[0]
+            return draw_print(word, fonts[rng.integers(len(fonts))], height)
         latin = rng.random() < 0.6
         source = self.sources.letters if latin else self.sources.characters or self.sources.letters
         count = 1 if rng.random() < (0.5 if latin else 0.1) else rng.integers(2, 6)
-        drawn = [
-            draw_glyph(source[rng.integers(len(source))], height * rng.uniform(0.6, 1), pen, rng)
-            for _ in range(count)
-        ]
-        layer = drawn[0]
-        for ink in drawn[1:]:
-            layer = _beside(layer, ink, height * 0.3, rng)
-        return layer
+        chosen = ((source[rng.integers(len(source))], height * rng.uniform(0.6, 1)) for _ in range(count))
+        drawn = [draw_glyph(glyph, high, pen, rng) for glyph, high in chosen]
+        return reduce(lambda layer, ink: _beside(layer, ink, height * 0.3, rng), drawn)
 
     def _picture(
         self,
         layer: np.ndarray,
         rng: np.random.Generator,
-        *,
-        height: float = 24.0,
+        height: float,
         slant: float = 0.0,
+        *,
         tight: bool = False,
     ) -> np.ndarray:
         """Ink on paper, with what lies around it, as a camera or a scanner sees it: uint8 (H, W)."""
@@ -236,9 +234,8 @@ class StripMaker:
         dirt = 0.0 if clean else rng.random()
         if dirt > 0.86:
             self._add_neighbours(ink, height, rng)
-        paper = (
-            np.full(ink.shape, 1, np.float32) if clean else make_paper(ink.shape, self.sources.papers, rng)
-        )
+        plain = np.full(ink.shape, 1, np.float32)
+        paper = plain if clean else make_paper(ink.shape, self.sources.papers, rng)
         if not clean or rng.random() < 0.2:
             paper = draw_rules(paper, rng)
         if dirt > 0.5 and rng.random() < 0.12:
@@ -267,12 +264,8 @@ class StripMaker:
             seen = max(1, int(glyph.shape[0] * rng.uniform(0.05, 0.25)))
             left = int(rng.integers(max(1, ink.shape[1] - glyph.shape[1] // 2)))
             above = rng.random() < 0.5
-            piece = glyph[-seen:] if above else glyph[:seen]
-            part = (
-                ink[:seen, left : left + piece.shape[1]]
-                if above
-                else ink[-seen:, left : left + piece.shape[1]]
-            )
+            piece, rows = (glyph[-seen:], ink[:seen]) if above else (glyph[:seen], ink[-seen:])
+            part = rows[:, left : left + piece.shape[1]]
             np.maximum(part, piece[: part.shape[0], : part.shape[1]] / np.float32(255), out=part)
 
     def _add_print(self, paper: np.ndarray, height: float, rng: np.random.Generator) -> np.ndarray:
@@ -280,9 +273,8 @@ class StripMaker:
         if not self.sources.fonts:
             return paper
         font = self.sources.fonts[rng.integers(len(self.sources.fonts))]
-        layer, _ = draw_print(
-            "".join(chr(rng.integers(97, 123)) for _ in range(12)), font, height * rng.uniform(0.4, 1.6)
-        )
+        word = "".join(chr(rng.integers(97, 123)) for _ in range(12))
+        layer = draw_print(word, font, height * rng.uniform(0.4, 1.6))
         image = Image.fromarray(layer).rotate(rng.normal(0, 12), expand=True)
         place = Image.new("L", paper.shape[::-1])
         place.paste(image, (int(rng.integers(-20, 20)), int(rng.integers(-20, 20))))
@@ -307,9 +299,7 @@ def is_legible(picture: np.ndarray, ink: np.ndarray) -> bool:
 def _from_near(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """A part of a picture, enlarged: grain, and the edges of a cell, as large as writing."""
     high, wide = (max(6, round(size * rng.uniform(0.15, 0.6))) for size in picture.shape)
-    top, left = (
-        int(rng.integers(max(1, size - part + 1))) for size, part in zip(picture.shape, (high, wide))
-    )
+    top, left = (int(rng.integers(max(1, s - part + 1))) for s, part in zip(picture.shape, (high, wide)))
     part = Image.fromarray(picture[top : top + high, left : left + wide])
     return np.asarray(part.resize((max(12, round(wide * 32 / high)), 32), Image.Resampling.BICUBIC))
 
@@ -350,20 +340,15 @@ def vary_real(strip: RealStrip, rng: np.random.Generator) -> np.ndarray:
     most = (0.24, 0.24, 0.08, 0.08) if strip.loose else (0.04, 0.04, 0.06, 0.06)
     top, bottom, left, right = np.minimum(np.maximum(0, -margin), np.array(most) * high).astype(int)
     grey = grey[top : high - bottom, left : wide - right]
-    outer = np.maximum(0, margin)
-    grey = np.pad(
-        grey, ((outer[0], outer[1]), (outer[2], outer[3])), mode="edge" if rng.random() < 0.6 else "median"
-    )
-    image = Image.fromarray(grey)
+    outer = np.maximum(0, margin).reshape(2, 2)
+    image = Image.fromarray(np.pad(grey, outer, mode="edge" if rng.random() < 0.6 else "median"))
     if rng.random() < 0.6:
         stretch, slant, slope = rng.uniform(0.8, 1.2), rng.normal(0, 0.12), rng.normal(0, 0.02)
         size = (max(8, round(image.width * stretch)), image.height)
         middle = (image.width / 2, image.height / 2)
         change = (1 / stretch, slant, -slant * middle[1], slope, 1, -slope * middle[0] * stretch)
-        fill = int(np.median(grey))
-        image = image.transform(
-            size, Image.Transform.AFFINE, change, Image.Resampling.BILINEAR, fillcolor=fill
-        )
+        fill, kind = int(np.median(np.asarray(image))), Image.Transform.AFFINE
+        image = image.transform(size, kind, change, Image.Resampling.BILINEAR, fillcolor=fill)
     picture = np.asarray(image, np.float32) / 255
     picture = picture ** rng.uniform(0.6, 1.6) * rng.uniform(0.5, 1)
     if rng.random() < 0.35:

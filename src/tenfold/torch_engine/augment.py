@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from tenfold.augmentation import AugmentationDraws, Sources, find_sources
+from tenfold.augmentation import AugmentationDraws, Sources
 
 # Pixels in a piece, on a processor: 512 images of 28x28. What is made of more does not fit the cache, and
 # is memory that the system takes back each time.
@@ -32,7 +32,7 @@ def _change(images: torch.Tensor, draws: AugmentationDraws) -> torch.Tensor:
     pixels = images.to(torch.float32)
     if draws.stroke is not None:
         pixels = _change_strokes(pixels, draws.stroke)
-    sources = find_sources(draws, images.shape)
+    sources = draws.find_sources(images.shape)
     if sources is not None:
         pixels = _resample(pixels, sources)
     if draws.erase is not None:

@@ -28,21 +28,14 @@ def compute_loss(
     """logits (N, K) as the network gives them, labels int64 (N,) as the data has them; image_weights (N,): of
     the images' losses before the mean (or sum) is taken, None is 1 for each. For ctc logits (N, T, K) and
     labels (N, L), padded with -1."""
-    columns = labels
-    if settings.label_shift:
-        columns = (labels + settings.label_shift) % logits.shape[1]
+    columns = (labels + settings.label_shift) % logits.shape[1] if settings.label_shift else labels
     mean = _mean(_LOSSES[settings.name](logits, columns, settings), image_weights)
     objective = mean if settings.reduction == "mean" else mean * len(labels)
     reported = mean.detach()
     if settings.name == "cross-entropy" and settings.probability_floor:
         reported = _mean(_clipped_cross_entropy(logits.detach(), columns, settings), image_weights)
-    right = _reads_right if settings.name == "ctc" else _is_right
-    return LossResult(objective, reported, right(logits.detach(), columns).sum())
-
-
-def restore_columns(logits: torch.Tensor, settings: LossSettings) -> torch.Tensor:
-    """(N, K) with column c again that of class c."""
-    return logits.roll(-settings.label_shift, dims=1) if settings.label_shift else logits
+    right = _reads_right(logits, columns) if settings.name == "ctc" else logits.argmax(dim=1) == columns
+    return LossResult(objective, reported, right.sum())
 
 
 def _mean(losses: torch.Tensor, image_weights: torch.Tensor | None) -> torch.Tensor:
@@ -74,10 +67,6 @@ def _ctc(logits: torch.Tensor, labels: torch.Tensor, _: LossSettings) -> torch.T
         logs, labels.clamp(min=0), lengths, (labels >= 0).sum(dim=1).cpu(),
         blank=classes - 1, reduction="none", zero_infinity=True,
     )  # fmt: skip
-
-
-def _is_right(logits: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
-    return logits.argmax(dim=1) == columns
 
 
 def _reads_right(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:

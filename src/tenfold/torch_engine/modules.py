@@ -1,18 +1,17 @@
-"""A Network -> torch modules whose parameters carry exactly the Network's names."""
+"""A Network -> torch modules whose parameters carry exactly the Network's names; gradients by autograd."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
-from torch.nn import functional
 
 from tenfold.errors import ModelError
 from tenfold.networks.engine import EngineOptions
+from tenfold.networks.layers import LayerSpec
 from tenfold.networks.shapes import Layer, Network
 from tenfold.torch_engine.losses import compute_loss
 
@@ -34,47 +33,20 @@ class Dropout(nn.Module):
         return inputs * mask.div_(keep)
 
 
-class Linear(nn.Module):
-    """inputs W^T + b, unfilled. nn.Linear would draw a random start from the global generator, and
+class _Unfilled:
+    """For layers that `load_weights` fills: nn's own would draw a start from the global generator, and
     nn.utils.skip_init, which spares that, imports SymPy."""
 
-    def __init__(self, layer: Layer) -> None:
-        super().__init__()
-        units, spec = layer.spec.units, layer.spec
-        self.weight = nn.Parameter(torch.empty(units, layer.input_shape[0]))
-        self.bias = nn.Parameter(torch.empty(units)) if spec.bias else None
-
-    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        return functional.linear(inputs, self.weight, self.bias)
+    def reset_parameters(self) -> None:
+        pass
 
 
-class Convolution(nn.Module):
-    """A two-dimensional convolution, unfilled as Linear is."""
-
-    def __init__(self, layer: Layer) -> None:
-        super().__init__()
-        spec = layer.spec
-        self.stride, self.padding = spec.stride, spec.padding
-        self.weight = nn.Parameter(torch.empty(spec.units, layer.input_shape[0], *spec.kernel))
-        self.bias = nn.Parameter(torch.empty(spec.units)) if spec.bias else None
-
-    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        return functional.conv2d(inputs, self.weight, self.bias, self.stride, self.padding)
+class Linear(_Unfilled, nn.Linear):
+    pass
 
 
-class _KeepLayout(torch.autograd.Function):
-    """Pictures as they are; their gradient in the memory layout that they have themselves.
-
-    What flattens them sends it back in another one, in which the layers before are several times slower.
-    """
-
-    @staticmethod
-    def forward(_context: Any, pictures: torch.Tensor) -> torch.Tensor:
-        return pictures.view_as(pictures)
-
-    @staticmethod
-    def backward(_context: Any, gradient: torch.Tensor) -> torch.Tensor:
-        return gradient.contiguous(memory_format=torch.channels_last)
+class Convolution(_Unfilled, nn.Conv2d):
+    pass
 
 
 class Flatten(nn.Module):
@@ -82,7 +54,9 @@ class Flatten(nn.Module):
 
     def forward(self, pictures: torch.Tensor) -> torch.Tensor:
         if pictures.requires_grad and pictures.is_contiguous(memory_format=torch.channels_last):
-            pictures = _KeepLayout.apply(pictures)
+            # Flattening sends the gradient back in another memory layout than that of the pictures, in
+            # which the layers before are several times slower.
+            pictures.register_hook(lambda gradient: gradient.contiguous(memory_format=torch.channels_last))
         return pictures.flatten(1)
 
 
@@ -117,42 +91,42 @@ def _children(layers: tuple[Layer, ...], generator: torch.Generator) -> OrderedD
     children: OrderedDict[str, nn.Module] = OrderedDict()
     before = ""
     for layer in layers:
-        children[layer.spec.name.rpartition(".")[2]] = _build(layer, before, generator)
-        before = layer.spec.kind
+        kind = layer.spec.kind
+        if kind == "residual":
+            module: nn.Module = Residual(_children(layer.inner, generator))
+        elif kind == "dropout":
+            module = Dropout(layer.spec.rate, generator)
+        elif kind == "relu":
+            # In place only behind layers that need not see their own output again in the backward
+            # pass, and never as the first of a residual, whose input is still to be added.
+            module = nn.ReLU(inplace=before in ("conv", "linear", "batch-norm"))
+        else:
+            module = _BUILDERS[kind](layer.spec, layer.input_shape)
+        children[layer.spec.name.rpartition(".")[2]] = module
+        before = kind
     return children
 
 
-def _build(layer: Layer, before: str, generator: torch.Generator) -> nn.Module:
-    kind = layer.spec.kind
-    if kind == "relu":
-        # In place only behind layers that need not see their own output again in the backward
-        # pass, and never as the first of a residual, whose input is still to be added.
-        return nn.ReLU(inplace=before in ("conv", "linear", "batch-norm"))
-    if kind == "dropout":
-        return Dropout(layer.spec.rate, generator)
-    if kind == "residual":
-        return Residual(_children(layer.inner, generator))
-    return _BUILDERS[kind](layer)
-
-
-def _batch_norm(layer: Layer) -> nn.Module:
-    kind = nn.BatchNorm2d if len(layer.input_shape) == 3 else nn.BatchNorm1d
-    norm = kind(layer.input_shape[0], eps=1e-5, momentum=0.1)
+def _batch_norm(_: LayerSpec, shape: tuple[int, ...]) -> nn.Module:
+    norm = (nn.BatchNorm2d if len(shape) == 3 else nn.BatchNorm1d)(shape[0], eps=1e-5, momentum=0.1)
     norm.num_batches_tracked = None  # only needed where momentum is None; not a parameter of ours
     return norm
 
 
-_BUILDERS: dict[str, Callable[[Layer], nn.Module]] = {
-    "linear": Linear,
-    "conv": Convolution,
+# A layer's spec and the shape of what it gets -> its module.
+_BUILDERS: dict[str, Callable[[LayerSpec, tuple[int, ...]], nn.Module]] = {
+    "linear": lambda spec, shape: Linear(shape[0], spec.units, bias=spec.bias),
+    "conv": lambda spec, shape: Convolution(
+        shape[0], spec.units, spec.kernel, spec.stride, spec.padding, bias=spec.bias
+    ),
     "batch-norm": _batch_norm,
-    "max-pool": lambda layer: nn.MaxPool2d(layer.spec.kernel, layer.spec.stride),
-    "average-pool": lambda layer: nn.AvgPool2d(layer.spec.kernel, layer.spec.stride),
-    "pixel-unshuffle": lambda layer: nn.PixelUnshuffle(layer.spec.kernel[0]),
-    "columns": lambda layer: Columns(layer.spec.units or 1),
-    "flatten": lambda _: Flatten(),
-    "sigmoid": lambda _: nn.Sigmoid(),
-    "tanh": lambda _: nn.Tanh(),
+    "max-pool": lambda spec, _: nn.MaxPool2d(spec.kernel, spec.stride),
+    "average-pool": lambda spec, _: nn.AvgPool2d(spec.kernel, spec.stride),
+    "pixel-unshuffle": lambda spec, _: nn.PixelUnshuffle(spec.kernel[0]),
+    "columns": lambda spec, _: Columns(spec.units or 1),
+    "flatten": lambda *_: Flatten(),
+    "sigmoid": lambda *_: nn.Sigmoid(),
+    "tanh": lambda *_: nn.Tanh(),
 }
 
 
@@ -177,9 +151,6 @@ def named_arrays(tensors: Mapping[str, torch.Tensor]) -> dict[str, np.ndarray]:
     return {name: np.array(tensor.detach().cpu().numpy(), order="C") for name, tensor in tensors.items()}
 
 
-# Gradients by PyTorch's autograd in float64, for `tenfold gradcheck` to compare with.
-
-
 def autograd_gradients(
     network: Network,
     weights: Mapping[str, np.ndarray],
@@ -187,7 +158,8 @@ def autograd_gradients(
     images: np.ndarray,
     labels: np.ndarray,
 ) -> dict[str, np.ndarray]:
-    """float64 gradients of the loss (mean or sum, as options.loss.reduction) by parameter name.
+    """float64 gradients of the loss (mean or sum, as options.loss.reduction) by parameter name, for
+    `tenfold gradcheck` to compare with.
 
     images: uint8 (N, H, W); labels: int64 (N,). Dropout is off; batch-norm takes the batch's
     statistics, as in training.

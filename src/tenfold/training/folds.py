@@ -1,9 +1,12 @@
-"""k-fold cross-validation: every image is judged once, by a network that never saw it."""
+"""k-fold cross-validation: every image is judged once, by a network that never saw it. Recipes are compared
+so, and labels that are likely wrong found."""
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
@@ -13,21 +16,29 @@ import numpy as np
 
 from tenfold import numerics
 from tenfold.arguments import checked
-from tenfold.arrays import ImageDataset
-from tenfold.classifier import Classifier
-from tenfold.data.batches import fold_indices, split_dataset
+from tenfold.arrays import ImageDataset, image_place
+from tenfold.data.batches import fold_indices, hold_out
 from tenfold.engines.create import check_engine
-from tenfold.errors import UsageError
+from tenfold.errors import RecipeError, UsageError
+from tenfold.evaluation.label_errors import LabelErrors, find_label_errors
+from tenfold.files import csv_line, replace_file, write_text
 from tenfold.numerics import softmax
 from tenfold.numpy_engine.losses import measure_loss
-from tenfold.recipes.load import get_recipe
+from tenfold.recipes.load import change_recipe, get_recipe
 from tenfold.recipes.schema import Recipe
-from tenfold.training.checkpoint import at_chance
-from tenfold.training.ensemble import train
-from tenfold.training.observers import TrainingObserver
+from tenfold.training.loop import train
 from tenfold.training.prepare import suitable_temperature
+from tenfold.training.progress import TrainingObserver, at_chance
 
-__all__ = ["CrossValidation", "FoldComparison", "FoldScore", "compare_folds", "cross_validate"]
+__all__ = [
+    "CrossValidation",
+    "FoldScore",
+    "compare_folds",
+    "cross_validate",
+    "search_labels",
+    "suspect_rows",
+    "write_suspects",
+]
 
 
 @dataclass(frozen=True)
@@ -136,39 +147,22 @@ def cross_validate(
     for number, held in enumerate(held_out):
         fold[held] = number
         train_set = dataset.subset(np.delete(np.arange(len(dataset)), held))
-        classifier, seconds = _train_fold(
-            recipe, train_set, seed=seed * folds + number, engine=engine, device=device, callbacks=callbacks
+        fold_seed, share = seed * folds + number, recipe.data.validation if recipe.training.patience else 0.0
+        train_set, watched = hold_out(train_set, share, seed=fold_seed, stratified=recipe.data.stratified)
+        result = train(
+            recipe, train_set, watched, seed=fold_seed, engine=engine, device=device, callbacks=callbacks
         )
-        logits[held] = classifier.logits(dataset.images[held])
+        if result.status == "interrupted":
+            raise KeyboardInterrupt
+        logits[held] = result.classifier.logits(dataset.images[held])
         accuracy = numerics.accuracy(logits[held].argmax(axis=1), dataset.labels[held])
         loss = measure_loss(logits[held].astype(np.float64), dataset.labels[held], recipe.loss)
-        scores.append(FoldScore(len(train_set), len(held), accuracy, loss, seconds))
+        scores.append(FoldScore(len(dataset) - len(held), len(held), accuracy, loss, result.seconds))
         after_fold(scores[-1])
     temperature = suitable_temperature(recipe, logits, dataset.labels)
     probs = softmax(logits / np.float32(temperature))
     found = CrossValidation(recipe, dataset.name, tuple(scores), fold, probs, temperature)
     return replace(found, problem=at_chance(found.mean, dataset.labels, "cross-validated"))
-
-
-def _train_fold(
-    recipe: Recipe,
-    train_set: ImageDataset,
-    *,
-    seed: int,
-    engine: str,
-    device: str,
-    callbacks: Sequence[TrainingObserver],
-) -> tuple[Classifier, float]:
-    """The classifier and the seconds that its training took."""
-    watched = None
-    if recipe.training.patience and recipe.data.validation:
-        train_set, watched = split_dataset(
-            train_set, recipe.data.validation, seed=seed, stratified=recipe.data.stratified
-        )
-    result = train(recipe, train_set, watched, seed=seed, engine=engine, device=device, callbacks=callbacks)
-    if result.status == "interrupted":
-        raise KeyboardInterrupt
-    return result.classifier, result.seconds
 
 
 # Whether one recipe is better than another, or only luckier: a paired test over the same folds.
@@ -237,10 +231,68 @@ def _compare(first: CrossValidation, second: CrossValidation, pairs: int) -> Fol
     error = math.sqrt((1 / count + ratio) * float(differences.var(ddof=1)))
     p = 2 * float(student.sf(abs(mean) / error, count - 1)) if error else float(mean == 0)
     reach = float(student.ppf(1 - _LEVEL / pairs / 2, count - 1)) * error
-    return FoldComparison(
-        first=first.recipe.name,
-        second=second.recipe.name,
-        difference=mean,
-        interval=(mean - reach, mean + reach),
-        p=min(1.0, p * pairs),
+    interval = (mean - reach, mean + reach)
+    return FoldComparison(first.recipe.name, second.recipe.name, mean, interval, min(1.0, p * pairs))
+
+
+# Labels of a data set that are likely wrong: a recipe over folds, then confident learning.
+
+_SMALL = "mlp-small"
+_LEAST_STEPS = 600  # of the small network
+
+
+def quick_recipe(dataset: ImageDataset) -> Recipe:
+    """`fast`, longer where there are many classes, or `mlp-small` where the images are too small for it."""
+    classes = len(dataset.class_names)
+    fast = get_recipe("fast")
+    with suppress(RecipeError):
+        fast.plan(dataset.image_shape, classes)
+        steps = max(fast.training.steps, fast.training.steps * classes // 10)  # as many per class as MNIST's
+        return change_recipe(fast, {"input.scaling": "standardise", "training.steps": steps})
+    changes = {"input.scaling": "standardise", "training.min_steps": _LEAST_STEPS}
+    return change_recipe(get_recipe(_SMALL), changes)
+
+
+def search_labels(
+    dataset: ImageDataset,
+    recipe: Recipe | None = None,
+    *,
+    folds: int = 5,
+    seed: int = 0,
+    engine: str = "auto",
+    callbacks: Sequence[TrainingObserver] = (),
+) -> LabelErrors:
+    """Cross-validates a recipe (a quick one where none is given) and judges every label by it."""
+    chosen = recipe or quick_recipe(dataset)
+    result = cross_validate(chosen, dataset, folds=folds, seed=seed, engine=engine, callbacks=callbacks)
+    note = (
+        f"Every image was judged by a network that never saw it: recipe {chosen.name} over {folds} folds, "
+        f"which answers {100 * result.mean:.2f} % as labelled."
     )
+    return find_label_errors(result.probs, dataset.labels, note=note, files=dataset.files)
+
+
+def suspect_rows(
+    found: LabelErrors, class_names: Sequence[str], count: int | None = None
+) -> list[dict[str, Any]]:
+    """A row a suspect, the most suspect first: index, file (where there are), given, suggested, quality."""
+    columns = zip(found.index, found.given, found.suggested, found.quality, strict=True)
+    return [
+        image_place(index, found.files)
+        | {"given": class_names[given], "suggested": class_names[suggested], "quality": round(float(q), 6)}
+        for index, given, suggested, q in list(columns)[:count]
+    ]
+
+
+def write_suspects(found: LabelErrors, class_names: Sequence[str], path: Path) -> None:
+    """All suspects as CSV or, where the name ends in .json, as JSON."""
+    rows = suspect_rows(found, class_names)
+    if path.suffix == ".json":
+        document = {"n": found.n, "suspects": rows, "note": found.note}
+        write_text(path, json.dumps(document, indent=2) + "\n")
+        return
+    with replace_file(path) as beside, beside.open("w", encoding="utf-8", newline="") as file:
+        named = ("index", "file") if found.files else ("index",)
+        columns = (*named, "given", "suggested", "quality")
+        file.write(csv_line(columns, "\r\n"))
+        file.writelines(csv_line([row[column] for column in columns], "\r\n") for row in rows)

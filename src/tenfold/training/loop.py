@@ -1,42 +1,42 @@
-"""The one training loop, for both engines."""
+"""Training a recipe: the one loop over networks, epochs and steps, for both engines."""
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
+from itertools import takewhile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from tenfold.arrays import ImageDataset
+from tenfold.arrays import Batch, ImageDataset
 from tenfold.classifier import Classifier
 from tenfold.data.batches import iterate_batches
-from tenfold.engines.ensemble import combine_engines
-from tenfold.errors import DivergedError, RecipeError
-from tenfold.files import remove_parts
-from tenfold.recipes.schema import NOT_TRAINED, Recipe
+from tenfold.engines.create import combine_engines, split_members
+from tenfold.errors import RecipeError, UsageError
+from tenfold.files import claim_folder, remove_parts
+from tenfold.networks.engine import Engine, StepResult
+from tenfold.recipes.schema import NOT_TRAINED, EnsembleSettings, Recipe
 from tenfold.settings import learning_rate_at
-from tenfold.training.checkpoint import (
-    POINTER,
+from tenfold.training.prepare import Setup, calibrate, prepare_training, prepare_validation, validate
+from tenfold.training.progress import (
     Checkpoint,
     EpochRecord,
-    find_failure,
-    read_checkpoint,
-    write_checkpoint,
-    write_history,
-)
-from tenfold.training.observers import (
     StopRequest,
     TrainingObserver,
     TrainingPlan,
+    find_failure,
+    read_checkpoint,
+    refuse_diverged,
     stop_on_interrupt,
-    tell_of_failure,
+    write_checkpoint,
+    write_history,
 )
-from tenfold.training.prepare import Setup, calibrate, prepare_training, prepare_validation, validate
 
-__all__ = ["TrainResult"]
+__all__ = ["TrainResult", "epoch_batches", "has_checkpoint", "run_steps", "train"]
 
 CHECKPOINT = Path("checkpoint") / "latest.safetensors"
 
@@ -44,7 +44,8 @@ CHECKPOINT = Path("checkpoint") / "latest.safetensors"
 @dataclass(frozen=True, eq=False)
 class TrainResult:
     """status: finished, stopped early, or interrupted. seconds: of training and validating.
-    best_epoch: the epoch (from 1) whose weights were kept, which is the last without early stopping.
+    best_epoch: the epoch (from 1) whose weights were kept, which is the last without early stopping; of an
+    ensemble that of its last network.
     problem: what shows that nothing was learned (chance level, a loss above the start), in words; else "".
     """
 
@@ -55,19 +56,6 @@ class TrainResult:
     best_epoch: int
     run_dir: Path | None
     problem: str = ""
-
-
-@dataclass(frozen=True, eq=False)
-class _Job:
-    """One training: what was asked for, and what was settled before the first step."""
-
-    recipe: Recipe
-    train_set: ImageDataset
-    val_set: ImageDataset | None
-    seed: int
-    folder: Path | None
-    callbacks: Sequence[TrainingObserver]
-    setup: Setup
 
 
 def train(
@@ -83,196 +71,303 @@ def train(
     callbacks: Sequence[TrainingObserver] = (),
     weights: dict[str, np.ndarray] | None = None,
 ) -> TrainResult:
-    """Trains one network; arguments, files, interruption and errors are those of the public
-    `tenfold.train`, which calls this once for each network of a recipe.
-    """
+    """One network, or those of an ensemble one after another: `tenfold.train`, which says what it takes and
+    raises, without the record that makes run_dir a run."""
     folder = None if run_dir is None else Path(run_dir)
-    saved = _read_saved(folder) if resume else None
-    precision = saved.identity["precision"] if saved else recipe.training.precision
-    setup = prepare_training(
-        recipe,
-        train_set,
-        val_set,
-        seed=seed,
-        engine=engine,
-        device=device,
-        precision=precision,
-        fresh=saved is None,
-        weights=weights,
-    )
-    val_set = prepare_validation(recipe, val_set, seed=seed)
-    job = _Job(recipe, train_set, val_set, seed, folder, callbacks, setup)
-    progress = _start(job, saved)
-    with stop_on_interrupt() as stop, tell_of_failure(callbacks), _quiet_overflow():
-        while progress.status == "running":
-            record = _run_epoch(job, progress.next_epoch, stop)
-            if record is None:
+    with claim_folder(folder) if folder else nullcontext(), stop_on_interrupt() as stop, _quiet():
+        job = _Job(recipe, train_set, val_set, seed, engine, device, folder, callbacks, weights, stop)
+        job.read_saved(resume)
+        try:
+            for network in job.networks():
+                while network.progress.status == "running":
+                    rates = network.rates()
+                    done = run_steps(network.setup.engine, network.batches(), rates, network.after_step)
+                    if done.steps < len(rates):
+                        break
+                    network.end_epoch(done)
+            return job.finish()
+        except BaseException:
+            job.tell_of_failure()
+            raise
+
+
+@dataclass
+class Steps:
+    """What some steps came to. loss, correct: sums over the images, as they were met; first_loss: of the
+    first step; rate: of the last one. Still the engine's numbers: adding them does not wait for the device.
+    """
+
+    steps: int = 0
+    images: int = 0
+    loss: Any = 0.0
+    correct: Any = 0
+    rate: float = 0.0
+    first_loss: Any = 0.0
+    started: float = field(default_factory=time.perf_counter)
+
+
+def run_steps(
+    engine: Engine,
+    batches: Iterable[Batch],
+    rates: Iterable[float],
+    after_step: Callable[[StepResult], object] = lambda _result: None,
+) -> Steps:
+    """A step for each batch at its learning rate, until either ends or `after_step` says True. All that
+    trains comes here: recipes, partial_fit, the doctor's trials, a reader that learns a hand."""
+    done = Steps()
+    with _quiet():
+        for rate, batch in zip(rates, batches, strict=False):
+            result = engine.train_step(batch, rate)
+            done.first_loss = done.first_loss if done.steps else result.loss
+            done.loss = done.loss + result.loss * len(batch)
+            done.correct = done.correct + result.correct
+            done.steps, done.images, done.rate = done.steps + 1, done.images + len(batch), rate
+            if after_step(result) is True:
                 break
-            _refuse_diverged(job, record)
-            progress.history.append(record)
-            progress.next_epoch += 1
-            _judge(job, progress, record)
-            _write(job, progress)
-            for callback in callbacks:
-                callback.on_epoch(record)
-        return _finish(job, progress)
+    return done
 
 
-def _read_saved(folder: Path | None) -> Checkpoint | None:
-    """The checkpoint of a run that is resumed; what a killed process left half-written is removed."""
-    if folder is None:
-        return None
-    remove_parts(folder)
-    return read_checkpoint(folder / CHECKPOINT) if (folder / CHECKPOINT).is_file() else None
+def epoch_batches(recipe: Recipe, dataset: ImageDataset, *, seed: int, epoch: int) -> Iterator[Batch]:
+    """The batches of an epoch (from 0) as the recipe has them."""
+    training = recipe.training
+    return iterate_batches(
+        dataset, batch_size=training.batch_size, shuffle=training.shuffle, drop_last=training.drop_last,
+        augmentation=recipe.augmentation, seed=seed, epoch=epoch,
+    )  # fmt: skip
 
 
-def _start(job: _Job, saved: Checkpoint | None) -> Checkpoint:
-    """A fresh start, or the checkpoint of the run's folder, loaded into the engine."""
-    identity = {
-        "recipe": job.recipe.model_dump_json(exclude=set(NOT_TRAINED)),
-        "engine": job.setup.engine.name,
-        "precision": job.setup.engine.precision,
-        "seed": str(job.seed),
-        "training images": job.train_set.sha256() if job.folder else "",
-    }
-    progress = saved or Checkpoint(identity=identity, next_epoch=0, history=[], engine_state={})
-    if saved is not None:
-        differing = [key for key in identity if progress.identity.get(key) != identity[key]]
-        if differing:
-            raise RecipeError(
-                f"{job.folder} was trained with another {' and '.join(differing)}",
-                expected="the same recipe, engine, seed and training images to resume",
-                remedy="train again into another folder",
-            )
-        job.setup.engine.load_state(progress.engine_state)
-    _announce(job, progress.next_epoch)
-    return progress
+def has_checkpoint(folder: Path) -> bool:
+    """Whether there is anything in a run's folder to go on from."""
+    return any((place / CHECKPOINT).is_file() for place in (folder, folder / "member-1"))
 
 
-def _announce(job: _Job, first_epoch: int) -> None:
-    plan = TrainingPlan(
-        recipe=job.recipe.name,
-        engine=job.setup.engine.name,
-        parameters=job.setup.engine.network.parameter_count,
-        train_images=len(job.train_set),
-        val_images=0 if job.val_set is None else len(job.val_set),
-        epochs=job.setup.epochs,
-        steps_per_epoch=job.setup.steps_per_epoch,
-        total_steps=job.setup.total_steps,
-        first_epoch=first_epoch,
-        run_dir=job.folder,
-        device=job.setup.engine.options.device,
-        precision=job.setup.engine.precision,
-    )
-    for callback in job.callbacks:
-        callback.on_start(plan)
-
-
-def _run_epoch(job: _Job, epoch: int, stop: StopRequest) -> EpochRecord | None:
-    """One pass over the training images, one over the validation images; None where it was stopped."""
-    started = time.perf_counter()
-    recipe, engine, training = job.recipe, job.setup.engine, job.recipe.training
-    total_steps = job.setup.total_steps
-    step, images, loss, correct, rate = epoch * job.setup.steps_per_epoch, 0, 0.0, 0, 0.0
-    first_loss = None
-    batches = iterate_batches(
-        job.train_set,
-        batch_size=training.batch_size,
-        shuffle=training.shuffle,
-        drop_last=training.drop_last,
-        augmentation=recipe.augmentation,
-        seed=job.seed,
-        epoch=epoch,
-    )
-    for batch in batches:
-        if stop:
-            return None
-        rate = learning_rate_at(step, total_steps, recipe.optimiser.learning_rate, recipe.schedule)
-        result = engine.train_step(batch, rate)
-        first_loss = result.loss if first_loss is None else first_loss
-        # Still the engine's own numbers: adding them up does not wait for the device.
-        loss, correct = loss + result.loss * len(batch), correct + result.correct
-        step, images = step + 1, images + len(batch)
-        for callback in job.callbacks:
-            callback.on_step(step)
-        if step == total_steps:
-            break
-    val_loss, val_accuracy = validate(engine, recipe, job.val_set)
-    return EpochRecord(
-        epoch=epoch + 1,
-        train_loss=float(loss) / images,
-        train_accuracy=float(correct) / images,
-        val_loss=val_loss,
-        val_accuracy=val_accuracy,
-        learning_rate=rate,
-        seconds=time.perf_counter() - started,
-        steps=step,
-        first_loss=float(first_loss or 0.0),
-    )
-
-
-def _quiet_overflow() -> np.errstate:
-    """NumPy's own warnings would repeat what _refuse_diverged says in one line."""
+def _quiet() -> np.errstate:
+    """NumPy's own warnings would repeat what DivergedError says in one line."""
     return np.errstate(over="ignore", invalid="ignore", divide="ignore")
 
 
-def _refuse_diverged(job: _Job, record: EpochRecord) -> None:
-    losses = {"training loss": record.train_loss, "validation loss": record.val_loss}
-    wrong = [
-        f"{what} of epoch {record.epoch} is {v}"
-        for what, v in losses.items()
-        if v is not None and not math.isfinite(v)
-    ]
-    if not wrong and not all(np.isfinite(value).all() for value in job.setup.engine.weights().values()):
-        wrong = [f"weights after epoch {record.epoch} are NaN or infinite"]
-    if wrong:
-        raise DivergedError(
-            f"{job.recipe.name}: the {wrong[0]}",
-            expected="a finite number",
-            remedy=f"take a smaller optimiser.learning_rate, or set optimiser.clip_norm; {POINTER}",
+@dataclass(eq=False)
+class _Job:
+    """All that is trained: observers and history see its networks as one training, epochs counted on.
+
+    saved: the checkpoint of each network that has one. results: of the networks that have ended.
+    """
+
+    recipe: Recipe
+    train_set: ImageDataset
+    val_set: ImageDataset | None
+    seed: int
+    engine: str
+    device: str
+    folder: Path | None
+    callbacks: Sequence[TrainingObserver]
+    weights: dict[str, np.ndarray] | None
+    stop: StopRequest
+    saved: dict[int, Checkpoint] = field(default_factory=dict)
+    results: list[TrainResult] = field(default_factory=list)
+    announced: bool = False
+
+    @property
+    def members(self) -> int:
+        return self.recipe.ensemble.members
+
+    def place(self, number: int) -> Path | None:
+        """The folder of the network of that number, from 0."""
+        return self.folder / f"member-{number + 1}" if self.folder and self.members > 1 else self.folder
+
+    def read_saved(self, resume: bool) -> None:
+        """What a killed process left half-written is removed."""
+        if self.folder is None:
+            return
+        if not resume and (has_checkpoint(self.folder) or (self.folder / "model.safetensors").exists()):
+            remedy = "name another, or continue that training: resume=True"
+            raise UsageError(f"a training is kept in {self.folder}", expected="a new folder", remedy=remedy)
+        if resume:
+            remove_parts(self.folder)
+            paths = {number: Path(self.place(number) or "", CHECKPOINT) for number in range(self.members)}
+            self.saved = {number: read_checkpoint(path) for number, path in paths.items() if path.is_file()}
+
+    def networks(self) -> Iterator[_Network]:
+        """Each when the one before it has ended; none after a stop, but the first."""
+        single = self.recipe
+        starts: Sequence[dict[str, np.ndarray] | None] = [self.weights] * self.members
+        if self.members > 1:
+            single = self.recipe.model_copy(update={"ensemble": EnsembleSettings()})
+            starts = split_members(self.weights) if self.weights is not None else starts
+        for number in range(self.members):
+            if self.stop and self.results:
+                return
+            network = _Network.begin(self, single, number, starts[number])
+            if not self.announced:
+                self._announce(network.setup)
+            yield network
+            self.results.append(network.finish())
+
+    def _announce(self, setup: Setup) -> None:
+        plan = TrainingPlan(
+            recipe=self.recipe.name,
+            engine=setup.engine.name,
+            parameters=setup.engine.network.parameter_count,
+            train_images=len(self.train_set),
+            val_images=0 if self.val_set is None else len(self.val_set),
+            epochs=setup.epochs * self.members,
+            steps_per_epoch=setup.steps_per_epoch,
+            total_steps=setup.total_steps * self.members,
+            first_epoch=sum(len(saved.history) for saved in self.saved.values()),
+            run_dir=self.folder,
+            members=self.members,
+            device=setup.engine.options.device,
+            precision=setup.engine.precision,
         )
+        for callback in self.callbacks:
+            callback.on_start(plan)
+        self.announced = True
+
+    def history(self, *running: EpochRecord) -> list[EpochRecord]:
+        """Of all networks, one after another. running: of the one that is trained."""
+        counted: list[EpochRecord] = []
+        for part in (*(result.history for result in self.results), running):
+            epochs, steps = len(counted), counted[-1].steps if counted else 0
+            counted += [replace(r, epoch=r.epoch + epochs, steps=r.steps + steps) for r in part]
+        return counted
+
+    def tell_of_failure(self) -> None:
+        """The observers have their end too: a display gives back the cursor."""
+        for callback in self.callbacks if self.announced else ():
+            callback.on_end("failed")
+
+    def finish(self) -> TrainResult:
+        """The one network's result, or the classifier of the members that are whole."""
+        result = self.results[0] if self.members == 1 else self._combine()
+        if self.folder is not None:
+            result.classifier.save(self.folder)
+            write_history(self.folder / "history.jsonl", result.history)
+        for callback in self.callbacks:
+            callback.on_end(result.status)
+        return result
+
+    def _combine(self) -> TrainResult:
+        whole = [result for result in self.results if result.status != "interrupted"]
+        status = "finished" if len(whole) == self.members else "interrupted"
+        kept = whole or self.results
+        engine = combine_engines([result.classifier.engine for result in kept], self.recipe.ensemble.views)
+        classifier = Classifier(engine, replace(kept[0].classifier.card, recipe=self.recipe, temperature=1.0))
+        if status == "finished":
+            val_set = prepare_validation(self.recipe, self.val_set, seed=self.seed)
+            classifier = calibrate(classifier, val_set)
+        best_epoch = sum(len(result.history) for result in kept[:-1]) + kept[-1].best_epoch
+        seconds = sum(result.seconds for result in self.results)
+        problem = next((result.problem for result in kept if result.problem), "")
+        return TrainResult(classifier, self.history(), seconds, status, best_epoch, self.folder, problem)
 
 
-def _judge(job: _Job, progress: Checkpoint, record: EpochRecord) -> None:
-    """Whether this was the last epoch; with early stopping, whether it was the best one."""
-    patience = job.recipe.training.patience
-    if not patience or record.val_loss is None:
-        progress.best_epoch = record.epoch
-    elif record.val_loss < progress.best_loss:
-        progress.best_epoch, progress.best_loss = record.epoch, record.val_loss
-        progress.best_weights = job.setup.engine.weights()
-    elif record.epoch - progress.best_epoch >= patience:
-        progress.status = "stopped early"
-    if progress.next_epoch >= job.setup.epochs:
-        progress.status = "finished"
+@dataclass(eq=False)
+class _Network:
+    """One network in training: what was settled before its first step, and how far it is."""
 
+    job: _Job
+    recipe: Recipe
+    val_set: ImageDataset | None
+    seed: int
+    folder: Path | None
+    setup: Setup
+    progress: Checkpoint
+    step: int = 0  # of all networks so far
 
-def _write(job: _Job, progress: Checkpoint) -> None:
-    if job.folder is None:
-        return
-    progress.engine_state = job.setup.engine.state()
-    write_checkpoint(job.folder / CHECKPOINT, progress)
-    write_history(job.folder / "history.jsonl", progress.history)
+    @classmethod
+    def begin(cls, job: _Job, recipe: Recipe, number: int, weights: dict[str, np.ndarray] | None) -> _Network:
+        """A fresh start, or the checkpoint of its folder, loaded into the engine."""
+        saved, seed = job.saved.get(number), job.seed * job.members + number
+        setup = prepare_training(
+            recipe, job.train_set, job.val_set, seed=seed, engine=job.engine, device=job.device,
+            precision=saved.identity["precision"] if saved else recipe.training.precision,
+            fresh=saved is None, weights=weights,
+        )  # fmt: skip
+        identity = {
+            "recipe": recipe.model_dump_json(exclude=set(NOT_TRAINED)),
+            "engine": setup.engine.name,
+            "precision": setup.engine.precision,
+            "seed": str(seed),
+            "training images": job.train_set.sha256() if job.folder else "",
+        }
+        if saved is not None:
+            differing = [key for key in identity if saved.identity.get(key) != identity[key]]
+            if differing:
+                raise RecipeError(
+                    f"{job.place(number)} was trained with another {' and '.join(differing)}",
+                    expected="the same recipe, engine, seed and training images to resume",
+                    remedy="train again into another folder",
+                )
+            setup.engine.load_state(saved.engine_state)
+        val_set = prepare_validation(recipe, job.val_set, seed=seed)
+        progress = saved or Checkpoint(identity=identity, next_epoch=0, history=[], engine_state={})
+        return cls(job, recipe, val_set, seed, job.place(number), setup, progress)
 
+    def rates(self) -> list[float]:
+        """The learning rate of each step of the epoch, of which the last one may be cut short."""
+        optimiser, total = self.recipe.optimiser, self.setup.total_steps
+        first = self.progress.next_epoch * self.setup.steps_per_epoch
+        steps = range(first, min(first + self.setup.steps_per_epoch, total))
+        return [
+            learning_rate_at(step, total, optimiser.learning_rate, self.recipe.schedule) for step in steps
+        ]
 
-def _finish(job: _Job, progress: Checkpoint) -> TrainResult:
-    """The classifier of the last weights, or of early stopping's best."""
-    status = "interrupted" if progress.status == "running" else progress.status
-    engine = combine_engines([job.setup.engine], job.recipe.ensemble.views)
-    classifier = Classifier(engine, job.setup.card)
-    if progress.best_weights and status != "interrupted":
-        classifier = classifier.with_weights(progress.best_weights)
-    problem = ""
-    if status != "interrupted":
-        classifier = calibrate(classifier, job.val_set)
-        kept = progress.history[progress.best_epoch - 1]
-        problem = find_failure(classifier.engine, progress.history, kept, job.train_set, job.val_set)
-    if job.folder is not None:
-        classifier.save(job.folder)
-        write_history(job.folder / "history.jsonl", progress.history)
-    for callback in job.callbacks:
-        callback.on_end(status)
-    seconds = sum(record.seconds for record in progress.history)
-    return TrainResult(
-        classifier, progress.history, seconds, status, progress.best_epoch, job.folder, problem
-    )
+    def batches(self) -> Iterator[Batch]:
+        """Of the epoch, until a stop is asked for."""
+        self.step = self.progress.next_epoch * self.setup.steps_per_epoch
+        self.step += sum(result.history[-1].steps for result in self.job.results)
+        batches = epoch_batches(
+            self.recipe, self.job.train_set, seed=self.seed, epoch=self.progress.next_epoch
+        )
+        return takewhile(lambda _: not self.job.stop, batches)
+
+    def after_step(self, _result: StepResult) -> None:
+        self.step += 1
+        for callback in self.job.callbacks:
+            callback.on_step(self.step)
+
+    def end_epoch(self, done: Steps) -> None:
+        """Validates, judges, keeps and tells what the epoch came to. Raises DivergedError."""
+        val_loss, val_accuracy = validate(self.setup.engine, self.recipe, self.val_set)
+        progress = self.progress
+        record = EpochRecord(
+            epoch=progress.next_epoch + 1,
+            train_loss=float(done.loss) / done.images,
+            train_accuracy=float(done.correct) / done.images,
+            val_loss=val_loss,
+            val_accuracy=val_accuracy,
+            learning_rate=done.rate,
+            seconds=time.perf_counter() - done.started,
+            steps=progress.next_epoch * self.setup.steps_per_epoch + done.steps,
+            first_loss=float(done.first_loss),
+        )
+        refuse_diverged(self.recipe.name, record, self.setup.engine)
+        progress.add(record, self.setup.engine, self.recipe.training.patience, self.setup.epochs)
+        history = self.job.history(*progress.history)
+        if self.folder is not None and self.job.folder is not None:
+            progress.engine_state = self.setup.engine.state()
+            write_checkpoint(self.folder / CHECKPOINT, progress)
+            if self.folder != self.job.folder:
+                write_history(self.folder / "history.jsonl", progress.history)
+            write_history(self.job.folder / "history.jsonl", history)
+        for callback in self.job.callbacks:
+            callback.on_epoch(history[-1])
+
+    def finish(self) -> TrainResult:
+        """The classifier of the last weights, or of early stopping's best."""
+        progress, problem = self.progress, ""
+        engine = combine_engines([self.setup.engine], self.recipe.ensemble.views)
+        classifier = Classifier(engine, self.setup.card)
+        status = "interrupted" if progress.status == "running" else progress.status
+        if status != "interrupted":
+            if progress.best_weights:
+                classifier = classifier.with_weights(progress.best_weights)
+            classifier = calibrate(classifier, self.val_set)
+            problem = find_failure(classifier.engine, progress, self.job.train_set, self.val_set)
+        if self.folder is not None and self.folder != self.job.folder:
+            classifier.save(self.folder)
+            write_history(self.folder / "history.jsonl", progress.history)
+        seconds = sum(record.seconds for record in progress.history)
+        return TrainResult(
+            classifier, progress.history, seconds, status, progress.best_epoch, self.folder, problem
+        )

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 
 import numpy as np
 
-from tenfold.arrays import ImageDataset, WeightedDataset, count_pixels
+from tenfold.arrays import ImageDataset
 from tenfold.augmentation import draw_augmentation
 from tenfold.classifier import Classifier, ModelCard, read_model
 from tenfold.data.batches import count_batches
-from tenfold.engines.create import create_engine, preferred_engine
-from tenfold.engines.ensemble import split_members
+from tenfold.engines.create import create_engine, preferred_engine, split_members
 from tenfold.errors import DataError, RecipeError
 from tenfold.networks.engine import Engine, EngineOptions
 from tenfold.networks.shapes import Network, initial_weights
 from tenfold.numerics import accuracy, cross_entropy, log_softmax
-from tenfold.pictures.paper import find_background
+from tenfold.pictures.normalize import find_background
 from tenfold.recipes.schema import Recipe, TrainingSettings
 
 __all__ = ["Setup", "plan_steps", "prepare_training", "prepare_validation", "validate"]
@@ -64,7 +63,6 @@ def prepare_training(
         precision=precision,
         device=device,
     )
-    epochs, steps_per_epoch, total_steps = plan_steps(recipe.training, len(train_set))
     card = ModelCard(
         recipe=recipe,
         class_names=train_set.class_names,
@@ -76,13 +74,8 @@ def prepare_training(
     )
     if weights is None:
         weights = _first_weights(recipe, network, seed, transfer=fresh)
-    return Setup(
-        engine=create_engine(preferred_engine(engine, recipe, device), network, weights, options),
-        card=card,
-        epochs=epochs,
-        steps_per_epoch=steps_per_epoch,
-        total_steps=total_steps,
-    )
+    created = create_engine(preferred_engine(engine, recipe, device), network, weights, options)
+    return Setup(created, card, *plan_steps(recipe.training, len(train_set)))
 
 
 def plan_steps(training: TrainingSettings, images: int) -> tuple[int, int, int]:
@@ -95,12 +88,6 @@ def plan_steps(training: TrainingSettings, images: int) -> tuple[int, int, int]:
 
 
 def _check(recipe: Recipe, train_set: ImageDataset, val_set: ImageDataset | None) -> None:
-    if recipe.ensemble.members > 1:
-        raise RecipeError(
-            f"recipe {recipe.name} asks for {recipe.ensemble.members} networks",
-            expected="ensemble.members = 1 here",
-            remedy="tenfold.train trains them one after another",
-        )
     if val_set is None and recipe.training.patience:
         raise RecipeError(
             f"recipe {recipe.name}: early stopping (training.patience) without validation images",
@@ -117,21 +104,11 @@ def _check(recipe: Recipe, train_set: ImageDataset, val_set: ImageDataset | None
 
 def input_scaling(recipe: Recipe, train_set: ImageDataset) -> tuple[float, float]:
     """mean and std of InputSettings, resolved: the input is (pixel / 255 - mean) / std."""
-    scaling = recipe.input.scaling
-    if scaling == "none":
-        return 0.0, 1 / 255
-    if scaling == "fixed":
-        return recipe.input.mean, recipe.input.std
-    if scaling == "unit":
-        return 0.0, 1.0
-    if isinstance(train_set, WeightedDataset):
-        center, spread = train_set.pixel_moments()
-        return center / 255, max(spread / 255, 1e-6)
-    counts = count_pixels(train_set.images).astype(np.float64)
-    values = np.arange(256) / 255
-    mean = float(counts @ values / counts.sum())
-    deviation = float(np.sqrt(counts @ (values - mean) ** 2 / counts.sum()))
-    return mean, max(deviation, 1e-6)
+    if recipe.input.scaling == "standardise":
+        mean, std = train_set.pixel_moments()
+        return mean, max(std, 1e-6)
+    known = {"none": (0.0, 1 / 255), "unit": (0.0, 1.0), "fixed": (recipe.input.mean, recipe.input.std)}
+    return known[recipe.input.scaling]
 
 
 def _first_weights(recipe: Recipe, network: Network, seed: int, *, transfer: bool) -> dict[str, np.ndarray]:
@@ -140,11 +117,8 @@ def _first_weights(recipe: Recipe, network: Network, seed: int, *, transfer: boo
         return weights
     _, learned = read_model(recipe.network.start_from)
     learned = split_members(learned)[0]
-    taken = {
-        name: value
-        for name, value in learned.items()
-        if name in weights and weights[name].shape == value.shape
-    }
+    fits = {name: value.shape for name, value in weights.items()}
+    taken = {name: value for name, value in learned.items() if fits.get(name) == value.shape}
     if not taken:
         raise RecipeError(
             f"no parameter of {recipe.network.start_from} has the name and shape of one of {recipe.name}",
@@ -152,8 +126,6 @@ def _first_weights(recipe: Recipe, network: Network, seed: int, *, transfer: boo
         )
     return weights | taken
 
-
-# The temperature that makes probabilities mean what they say.
 
 LEAST_IMAGES = 500  # validation images below which chance, not the network, would be fitted
 _LOG_RANGE = (-1.0, 3.0)
@@ -177,8 +149,7 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
 
 def calibrate(classifier: Classifier, val_set: ImageDataset | None) -> Classifier:
     """With the temperature of the validation images, where there are enough of them."""
-    recipe = classifier.card.recipe
-    if val_set is None or not _fits(recipe, len(val_set)):
+    if val_set is None or not _can_fit(classifier.card.recipe, len(val_set)):
         return classifier
     logits = classifier.engine.logits(val_set.images)  # their pixels may be float32
     return classifier.with_temperature(fit_temperature(logits, val_set.labels))
@@ -186,14 +157,11 @@ def calibrate(classifier: Classifier, val_set: ImageDataset | None) -> Classifie
 
 def suitable_temperature(recipe: Recipe, logits: np.ndarray, labels: np.ndarray) -> float:
     """What `fit_temperature` gives; 1 where there are too few images, or no softmax was trained."""
-    return fit_temperature(logits, labels) if _fits(recipe, len(labels)) else 1.0
+    return fit_temperature(logits, labels) if _can_fit(recipe, len(labels)) else 1.0
 
 
-def _fits(recipe: Recipe, images: int) -> bool:
+def _can_fit(recipe: Recipe, images: int) -> bool:
     return images >= LEAST_IMAGES and recipe.loss.name == "cross-entropy"
-
-
-# The validation images, and what the network makes of them.
 
 
 def prepare_validation(recipe: Recipe, val_set: ImageDataset | None, *, seed: int) -> ImageDataset | None:
@@ -204,12 +172,9 @@ def prepare_validation(recipe: Recipe, val_set: ImageDataset | None, *, seed: in
     draws = draw_augmentation(recipe.augmentation, len(val_set), val_set.image_shape, rng)
     if draws is None:
         return val_set
-    from tenfold.numpy_engine.runtime.augment import augment
+    from tenfold.numpy_engine.runtime.batches import augment
 
-    images = np.rint(augment(val_set.images, draws)).astype(np.uint8)
-    return ImageDataset(
-        images, val_set.labels, val_set.class_names, val_set.name, val_set.note, files=val_set.files
-    )
+    return replace(val_set, images=np.rint(augment(val_set.images, draws)).astype(np.uint8))
 
 
 def validate(

@@ -7,23 +7,34 @@ itself x = W u + b this makes y = (scale W) u + (scale b + shift): one layer, wi
 In a line network, which answers for one strip at a time, a convolution does the ReLU behind it too, and
 keeps the arrays and views that follow from the size of the strip; the memory that is free again after each
 layer is the same for all of them, and stays in the cache.
+
+A batch goes through the network part by part: the numbers of a part stay in the processor's cache on their
+whole way, so the pictures, one byte per pixel, are all that is read from memory.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from math import prod
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import DTypeLike
 
+from tenfold.networks.engine import EngineOptions
 from tenfold.networks.shapes import Layer as LayerPlan
 from tenfold.networks.shapes import Network, Parameter
-from tenfold.numpy_engine.convolution import Convolution, MaxPool
-from tenfold.numpy_engine.layers import Layer, scale_and_shift
-from tenfold.numpy_engine.network import LAYERS
+from tenfold.numpy_engine.layers import Layer, scale_and_shift, walk
+from tenfold.numpy_engine.network import LAYERS, Convolution, RunningNetwork, scale_pixels
 from tenfold.numpy_engine.runtime.memory import ParameterStore, Space
-from tenfold.numpy_engine.runtime.products import largest, view_windows
+from tenfold.numpy_engine.runtime.products import (
+    even_parts,
+    limit_workers,
+    own_threads,
+    share_out,
+    view_windows,
+)
 
 __all__ = ["fold_network"]
 
@@ -31,6 +42,8 @@ Values = dict[str, np.ndarray]
 # By the name of a convolution: in the order of its products.
 Kernels = dict[str, np.ndarray]
 
+# Numbers in the largest array between two layers: 512 Ki of float32 are 2 MiB.
+CHUNK_NUMBERS = 1 << 19
 # With fewer channels than this, the transforms cost what the products save.
 _LEAST_CHANNELS = 16
 # Sizes of pictures that a convolution keeps the arrays for.
@@ -75,11 +88,93 @@ def _merge(layer: LayerPlan, norm: LayerPlan, values: Values) -> LayerPlan:
     return replace(layer, spec=replace(layer.spec, bias=True), parameters=(weight, bias))
 
 
-def build_answering_layers(network: Network, store: ParameterStore, kernels: Kernels) -> list[Layer]:
-    """The layers of a network that only answers. kernels: filled where they are missing, so that several
-    networks on one store share them."""
-    scratch = Space(store.dtype) if network.reads_lines else None
-    return _build(network.layers, store, kernels, scratch)
+class AnsweringNetwork:
+    """A network that only answers: its batch-norms folded, its parameters settled, no memory for learning.
+
+    It answers with the parameters that it was made with; make another when they have changed.
+
+    Several threads may ask at once. A large batch is shared out to as many threads as NumPy's
+    matrix products would take (one where OMP_NUM_THREADS=1), four at most.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        values: Mapping[str, np.ndarray],
+        options: EngineOptions,
+        dtype: DTypeLike = np.float32,
+    ) -> None:
+        self.network, weights = fold_network(network, values)
+        self.options = options
+        self.store = ParameterStore.of(self.network, weights, dtype)
+        self.chunk = max(1, CHUNK_NUMBERS // widest_layer(self.network))
+        self._kernels: Kernels = {}
+        self._idle: list[_Runner] = []
+
+    def logits(self, images: np.ndarray) -> np.ndarray:
+        """uint8 (N, H, W) -> float32 (N, K), columns as the network's last layer has them; of a line
+        network (N, T, K)."""
+        network = self.network.at_width(images.shape[2]) if self.network.reads_lines else self.network
+        answers = np.empty((len(images), *network.output_shape), np.float32)
+        return self._fill(answers, lambda runner, part: runner.answer(images[part]))
+
+    def input_gradient(self, images: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """Pixels (N, H, W), and of each image the weights of its logits, of the same shape as
+        `logits` has them -> d (weights . logits) / d inputs, (N, H, W) in the network's precision."""
+
+        def differentiate(runner: _Runner, part: slice) -> np.ndarray:
+            runner.answer(images[part])
+            return runner.pull_back(np.ascontiguousarray(weights[part], dtype=self.store.dtype))
+
+        return self._fill(np.empty(images.shape, self.store.dtype), differentiate)
+
+    def features(self, images: np.ndarray) -> np.ndarray:
+        """uint8 (N, H, W) -> float32 (N, D), what enters the last linear layer."""
+        found = np.empty((len(images), self.network.feature_count), np.float32)
+        head = self.network.head
+        return self._fill(found, lambda runner, part: runner.answer(images[part], stop=head))
+
+    def _fill(self, results: np.ndarray, compute: Callable[[_Runner, slice], np.ndarray]) -> np.ndarray:
+        """Computes all parts of the results, on as many threads as it pays for."""
+        parts = even_parts(len(results), 1 if self.network.reads_lines else self.chunk)
+        with own_threads() as threads:
+            workers = limit_workers(threads, len(parts))
+            runners = [self._take_runner() for _ in range(workers)]
+
+            def work(worker: int, part: slice) -> None:
+                results[part] = compute(runners[worker], part)
+
+            share_out(parts, workers, work)
+        self._idle += runners
+        return results
+
+    def _take_runner(self) -> _Runner:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return _Runner(self.network, self.store, self.options, self._kernels)
+
+
+class _Runner(RunningNetwork):
+    """Layers and the memory they work in: for one thread at a time. kernels: filled where they are missing,
+    so that several on one store share them."""
+
+    def __init__(
+        self, network: Network, store: ParameterStore, options: EngineOptions, kernels: Kernels
+    ) -> None:
+        scratch = Space(store.dtype) if network.reads_lines else None
+        super().__init__(network, store, layers=_build(network.layers, store, kernels, scratch))
+        self.options, self.space = options, Space(store.dtype)
+        for layer in walk(self.layers):
+            layer.settled = True
+
+    def answer(self, images: np.ndarray, *, stop: int | None = None) -> np.ndarray:
+        return self.forward(scale_pixels(images, self.options, self.space), training=False, stop=stop)
+
+
+def widest_layer(network: Network) -> int:
+    """Numbers of one image in the largest array between two layers."""
+    return max(prod(network.input_shape), *(prod(layer.output_shape) for layer in walk(network.layers)))
 
 
 def _build(
@@ -94,27 +189,8 @@ def _build(
         elif kind == "relu" and layers and isinstance(layers[-1], QuickConvolution):
             layers[-1].rectifies = True
         else:
-            made = _QuickMaxPool if kind == "max-pool" else LAYERS[kind]
-            layers.append(made(plan, store, inner=_build(plan.inner, store, kernels, scratch)))
+            layers.append(LAYERS[kind](plan, store, inner=_build(plan.inner, store, kernels, scratch)))
     return layers
-
-
-class _QuickMaxPool(MaxPool):
-    """Windows that tile the picture: first the largest of each column, whole lines at a time."""
-
-    def forward(self, inputs: np.ndarray, *, training: bool) -> np.ndarray:  # noqa: ARG002
-        self.inputs, self.outputs = inputs, self.take_outputs(inputs)
-        outputs = self.outputs
-        if not self.tiles:
-            return largest(self.taps(inputs), outputs)
-        count, high, wide, channels = outputs.shape
-        rows, columns = self.spec.kernel
-        lines = inputs.reshape(count * high, rows, -1).transpose(1, 0, 2)
-        if columns == 1:
-            largest(lines, outputs.reshape(lines.shape[1:]))
-            return outputs
-        highest = largest(lines, self.space("lines", lines.shape[1:]))
-        return largest(np.moveaxis(highest.reshape(count, high, wide, columns, channels), 3, 0), outputs)
 
 
 class QuickConvolution(Convolution):
@@ -123,54 +199,57 @@ class QuickConvolution(Convolution):
     def __init__(self, plan: LayerPlan, store: ParameterStore, kernels: Kernels, scratch: Space) -> None:
         super().__init__(plan, store)
         self.rectifies, self.scratch = False, scratch
-        self.tiles = _suits_tiles(plan) and store.dtype == np.float32
+        shape = self.spec.kernel, self.spec.stride, self.spec.padding
+        wide = min(plan.input_shape[0], self.spec.units) >= _LEAST_CHANNELS
+        self.tiles = shape == ((3, 3), (1, 1), (1, 1)) and wide and store.dtype == np.float32
         if plan.spec.name not in kernels:
             weight = self.values["weight"]
             kernels[plan.spec.name] = transform_kernels(weight) if self.tiles else self.kernel_matrix()
         self.kernels = kernels[plan.spec.name]
-        self.kept: dict[tuple[int, ...], _Place] = {}
+        self.kept: dict[tuple[int, ...], Callable[[np.ndarray], np.ndarray]] = {}
 
     def forward(self, inputs: np.ndarray, *, training: bool) -> np.ndarray:  # noqa: ARG002
-        place = self.kept.get(inputs.shape) or self._prepare(inputs.shape)
-        self.shape, self.outputs, lines = inputs.shape, place.outputs, place.lines
-        np.copyto(place.middle, inputs)
-        place.multiply()
-        if place.bias is not None:
-            lines += place.bias
-        if self.rectifies:
-            np.clip(lines, 0, np.inf, out=lines)
-        return place.outputs
+        self.shape = inputs.shape
+        self.outputs = (self.kept.get(inputs.shape) or self._prepare(inputs.shape))(inputs)
+        return self.outputs
 
     def pull_back(self, gradient: np.ndarray) -> np.ndarray:
         if self.rectifies:
             gradient = gradient * (self.outputs > 0)
         return super().pull_back(gradient)
 
-    def _prepare(self, shape: tuple[int, ...]) -> _Place:
-        """Arrays and views for pictures (N, H, W, C)."""
+    def _prepare(self, shape: tuple[int, ...]) -> Callable[[np.ndarray], np.ndarray]:
+        """The forward for pictures (N, H, W, C) of one size, whose arrays and views it keeps."""
         count, height, width, channels = shape
         (rows, columns), (high, wide) = self.spec.padding, self.places(shape)
         dtype = self.space.dtype
         framed = np.zeros((count, height + 2 * rows, width + 2 * columns, channels), dtype)
+        middle = framed[:, rows : rows + height, columns : columns + width]
         outputs = np.empty((count, high, wide, self.spec.units), dtype)
-        place = _Place(
-            middle=framed[:, rows : rows + height, columns : columns + width],
-            outputs=outputs,
-            lines=outputs.reshape(count * high, -1),
-            bias=np.tile(self.values["bias"], wide) if self.spec.bias else None,
-            multiply=self._product(framed, outputs),
-        )
+        lines = outputs.reshape(count * high, -1)
+        bias = np.tile(self.values["bias"], wide) if self.spec.bias else None
+        multiply = self._product(framed, outputs)
+
+        def run(inputs: np.ndarray) -> np.ndarray:
+            np.copyto(middle, inputs)
+            multiply()
+            if bias is not None:
+                np.add(lines, bias, out=lines)
+            if self.rectifies:
+                np.clip(lines, 0, np.inf, out=lines)
+            return outputs
+
         if len(self.kept) >= _KEPT:
             self.kept.pop(next(iter(self.kept)))
-        self.kept[shape] = place
-        return place
+        self.kept[shape] = run
+        return run
 
     def _product(self, framed: np.ndarray, outputs: np.ndarray) -> Callable[[], None]:
         """What computes the outputs from what the frame holds then."""
         high, wide, units = outputs.shape[1:]
         if self.tiles and not high % TILE[0] and not wide % TILE[1]:
             return Winograd(self.kernels, framed, outputs, self.scratch).run
-        windows = view_windows(framed, self.spec, (high, wide))
+        windows = view_windows(framed, self.spec)
         copy = self.scratch("windows", windows.shape)
         matrix, flat = copy.reshape(outputs.size // units, -1), outputs.reshape(-1, units)
         kernels = self.kernel_matrix() if self.tiles else self.kernels
@@ -180,24 +259,6 @@ class QuickConvolution(Convolution):
             np.matmul(matrix, kernels, out=flat)
 
         return multiply
-
-
-@dataclass(frozen=True, eq=False)
-class _Place:
-    """What a convolution keeps for pictures of one size. middle: of the frame, where the pictures go.
-    lines: the outputs, (N H, W O). bias: of a line. multiply: from the frame to the outputs."""
-
-    middle: np.ndarray
-    outputs: np.ndarray
-    lines: np.ndarray
-    bias: np.ndarray | None
-    multiply: Callable[[], None]
-
-
-def _suits_tiles(plan: LayerPlan) -> bool:
-    spec = plan.spec
-    square = (spec.kernel, spec.stride, spec.padding) == ((3, 3), (1, 1), (1, 1))
-    return square and min(plan.input_shape[0], spec.units) >= _LEAST_CHANNELS
 
 
 # F(4, 3) of the paper, along the rows.
@@ -229,7 +290,9 @@ class Winograd:
         places = lines * wide // 2
         self.outer_kernels, self.inner_kernels = kernels[:2], kernels[2:]
         self.to_tiles, self.from_tiles = (np.array(matrix, outputs.dtype) for matrix in (_B, _A))
-        self.windows = _row_windows(framed)
+        # the six lines that four lines of outputs come from: (N, H/4, 6, (W + 2) C)
+        lines_of_pixels = framed.reshape(*framed.shape[:2], -1)
+        self.windows = sliding_window_view(lines_of_pixels, 6, axis=1)[:, ::4].swapaxes(2, 3)
         rows = scratch("rows", (6, lines, pairs, 2 * channels))
         self.rows = rows.reshape(6, count, high // 4, -1).transpose(1, 2, 0, 3)
         self.before, self.behind = rows[:, :, :-1], rows[:, :, 1:]
@@ -263,11 +326,3 @@ def transform_kernels(weight: np.ndarray) -> np.ndarray:
     """(O, C, 3, 3) -> (4, 6, C, O): G g along the columns and the rows."""
     kernels = np.einsum("jb,ia,ocab->jico", _G_COLUMNS, _G, weight.astype(np.float64))
     return np.ascontiguousarray(kernels, weight.dtype)
-
-
-def _row_windows(framed: np.ndarray) -> np.ndarray:
-    """(N, H/4, 6, (W + 2) C), a view: the six lines that four lines of outputs come from."""
-    count, high, wide, channels = framed.shape
-    line = wide * channels * framed.itemsize
-    shape = (count, (high - 2) // 4, 6, wide * channels)
-    return as_strided(framed, shape, (high * line, 4 * line, line, framed.itemsize), writeable=False)

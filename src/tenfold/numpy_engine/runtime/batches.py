@@ -1,121 +1,35 @@
-"""A whole batch of pictures through a network, part by part: answers, and the gradient of the loss.
+"""A training batch: its images changed as the draws of `tenfold.augmentation` say, and the gradient of a
+large one.
 
-The numbers of a part stay in the processor's cache on their whole way through the network (and back), so the
-pictures, one byte per pixel, are all that is read from memory. Parts are shared out to as many threads as
+Both work on a few images at a time, in kept arrays that fit the processor's cache, and on as many threads as
 NumPy's matrix products would take.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import replace
-from math import prod
 
 import numpy as np
-from numpy.typing import DTypeLike
 
+from tenfold.augmentation import AugmentationDraws, Sources
 from tenfold.networks.engine import EngineOptions
 from tenfold.networks.shapes import Layer as LayerPlan
 from tenfold.networks.shapes import Network
 from tenfold.numpy_engine.layers import Flatten, Linear, walk
 from tenfold.numpy_engine.losses import LOSSES
 from tenfold.numpy_engine.network import RunningNetwork, scale_pixels
-from tenfold.numpy_engine.runtime.answers import Kernels, build_answering_layers, fold_network
+from tenfold.numpy_engine.runtime.answers import widest_layer
 from tenfold.numpy_engine.runtime.memory import ParameterStore, Space
-from tenfold.numpy_engine.runtime.products import column_sums, outer_sum, product
-from tenfold.numpy_engine.runtime.threads import even_parts, limit_workers, one_blas_thread, share_out
+from tenfold.numpy_engine.runtime.products import even_parts, limit_workers, own_threads, product, share_out
 
-# Numbers in the largest array between two layers: 512 Ki of float32 are 2 MiB.
-CHUNK_NUMBERS = 1 << 19
-# The same while learning: 4 MiB. In smaller blocks the threads wait for each other at Python's lock.
+__all__ = ["augment"]
+
+# Numbers in the largest array between two layers: 1 Mi of float32 are 4 MiB. In smaller blocks the threads
+# wait for each other at Python's lock.
 BLOCK_NUMBERS = 1 << 20
-
-
-class AnsweringNetwork:
-    """A network that only answers: its batch-norms folded, its parameters settled, no memory for learning.
-
-    It answers with the parameters that it was made with; make another when they have changed.
-
-    Several threads may ask at once. A large batch is shared out to as many threads as NumPy's
-    matrix products would take (one where OMP_NUM_THREADS=1), four at most.
-    """
-
-    def __init__(
-        self,
-        network: Network,
-        values: Mapping[str, np.ndarray],
-        options: EngineOptions,
-        dtype: DTypeLike = np.float32,
-    ) -> None:
-        self.network, weights = fold_network(network, values)
-        self.options = options
-        self.store = ParameterStore.of(self.network, weights, dtype)
-        self.chunk = max(1, CHUNK_NUMBERS // widest_layer(self.network))
-        self._kernels: Kernels = {}
-        self._idle: list[_Runner] = []
-
-    def logits(self, images: np.ndarray) -> np.ndarray:
-        """uint8 (N, H, W) -> float32 (N, K), columns as the network's last layer has them; of a line
-        network (N, T, K)."""
-        network = self.network.at_width(images.shape[2]) if self.network.reads_lines else self.network
-        answers = np.empty((len(images), *network.output_shape), np.float32)
-        return self._fill(answers, lambda runner, part: runner.forward(images[part]))
-
-    def input_gradient(self, images: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        """Pixels (N, H, W), and of each image the weights of its logits, of the same shape as
-        `logits` has them -> d (weights . logits) / d inputs, (N, H, W) in the network's precision."""
-        gradients = np.empty(images.shape, self.store.dtype)
-        return self._fill(gradients, lambda runner, part: runner.input_gradient(images[part], weights[part]))
-
-    def features(self, images: np.ndarray) -> np.ndarray:
-        """uint8 (N, H, W) -> float32 (N, D), what enters the last linear layer."""
-        found = np.empty((len(images), self.network.feature_count), np.float32)
-        return self._fill(found, lambda runner, part: runner.features(images[part]))
-
-    def _fill(self, results: np.ndarray, compute: _Compute) -> np.ndarray:
-        """Computes all parts of the results, on as many threads as it pays for."""
-        parts = even_parts(len(results), 1 if self.network.reads_lines else self.chunk)
-        with one_blas_thread() as threads:
-            workers = limit_workers(threads, len(parts))
-            runners = [self._take_runner() for _ in range(workers)]
-
-            def work(worker: int, part: slice) -> None:
-                results[part] = compute(runners[worker], part)
-
-            share_out(parts, workers, work)
-        self._idle += runners
-        return results
-
-    def _take_runner(self) -> _Runner:
-        try:
-            return self._idle.pop()
-        except IndexError:
-            return _Runner(self.network, self.store, self.options, self._kernels)
-
-
-class _Runner:
-    """Layers and the memory they work in: for one thread at a time. kernels: see `build_answering_layers`."""
-
-    def __init__(
-        self, network: Network, store: ParameterStore, options: EngineOptions, kernels: Kernels
-    ) -> None:
-        self.options = options
-        self.layers = RunningNetwork(network, store, layers=build_answering_layers(network, store, kernels))
-        self.layers.settle()
-        self.space = Space(store.dtype)
-
-    def forward(self, images: np.ndarray) -> np.ndarray:
-        return self.layers.forward(scale_pixels(images, self.options, self.space), training=False)
-
-    def input_gradient(self, images: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        self.forward(images)
-        return self.layers.pull_back(np.ascontiguousarray(weights, dtype=self.space.dtype))
-
-    def features(self, images: np.ndarray) -> np.ndarray:
-        return self.layers.features(scale_pixels(images, self.options, self.space))
-
-
-_Compute = Callable[[_Runner, slice], np.ndarray]
+# Pixels in a piece: 256 images of 28x28. Smaller pieces fit a nearer cache, but threads meet more often.
+PIECE_PIXELS = 256 * 784
+PIECES_A_WORKER = 2  # fewer are not worth a thread's start
 
 
 class BlockGradients:
@@ -137,26 +51,23 @@ class BlockGradients:
         """(N, H, W) pixels and the columns that are right -> mean loss, number of right answers.
         image_weights: as in a Batch."""
         parts = even_parts(len(images), self.length)
-        with one_blas_thread() as threads:
-            workers = self._staff(limit_workers(threads, len(parts)))
+        with own_threads() as threads:
+            count = limit_workers(threads, len(parts))
+            while len(self.workers) < count:
+                self.workers.append(_Worker(self.network, self.store.twin(), self.options))
+            workers = self.workers[:count]
+            for worker in workers:
+                worker.begin()
 
             def add_up(index: int, part: slice) -> None:
                 weights = None if image_weights is None else image_weights[part]
                 workers[index].add_up(images[part], labels[part], weights, len(images))
 
-            share_out(parts, len(workers), add_up)
+            share_out(parts, count, add_up)
         np.copyto(self.store.gradients, workers[0].total)
         for worker in workers[1:]:
             self.store.gradients += worker.total
         return sum(w.losses for w in workers) / len(images), sum(w.correct for w in workers)
-
-    def _staff(self, count: int) -> list[_Worker]:
-        """So many workers, with nothing added up yet."""
-        while len(self.workers) < count:
-            self.workers.append(_Worker(self.network, self.store.twin(), self.options))
-        for worker in self.workers[:count]:
-            worker.begin()
-        return self.workers[:count]
 
 
 class _Worker:
@@ -213,9 +124,8 @@ class _ScalingLinear(Linear):
 
     def backward(self, gradient: np.ndarray, *, wanted: bool = True) -> None:  # noqa: ARG002
         """Nothing before it learns."""
-        weight_gradient = outer_sum(gradient, self.inputs, out=self.gradients["weight"])
-        weight_gradient *= self.factor
-        column_sums(gradient, out=self.gradients["bias"])
+        super().backward(gradient, wanted=False)
+        self.gradients["weight"] *= self.factor
 
 
 def learns_by_image(network: Network) -> bool:
@@ -224,6 +134,142 @@ def learns_by_image(network: Network) -> bool:
     return not any(layer.spec.kind in ("batch-norm", "dropout") for layer in walk(network.layers))
 
 
-def widest_layer(network: Network) -> int:
-    """Numbers of one image in the largest array between two layers."""
-    return max(prod(network.input_shape), *(prod(layer.output_shape) for layer in walk(network.layers)))
+def augment(images: np.ndarray, draws: AugmentationDraws, *, space: Space | None = None) -> np.ndarray:
+    """uint8 (N, H, W) -> float32 (N, H, W) in 0..255.
+
+    In this order: stroke width, affine map and displacement in one bilinear resampling, crop,
+    erasing; black outside. With `space`, the result is kept there and the next call overwrites it.
+    """
+    results = np.empty(images.shape, np.float32) if space is None else _take(space, "out", images.shape)
+    step = max(1, PIECE_PIXELS // (images.shape[1] * images.shape[2]))
+    parts = [slice(start, start + step) for start in range(0, len(images), step)]
+
+    kept = space or Space(np.float32)
+
+    def change(worker: int, part: slice) -> None:
+        _change(images[part], draws.part(part), results[part], kept.of_worker(worker))
+
+    with own_threads() as threads:
+        share_out(parts, limit_workers(threads, len(parts) // PIECES_A_WORKER), change)
+    return results
+
+
+def _take(space: Space, name: str, shape: tuple[int, ...]) -> np.ndarray:
+    return space(f"augment {name}", shape, np.float32)
+
+
+def _change(images: np.ndarray, draws: AugmentationDraws, results: np.ndarray, space: Space) -> None:
+    count, height, width = images.shape
+    size = count * (height + 2) * (width + 2)
+    # The pictures in frames of one black pixel, all as one line: a row's frame is next to that of the
+    # following row, and each pixel has a neighbour on the right, below, and below on the right.
+    line = _take(space, "line", (size + width + 3,))
+    line.fill(0)
+    framed = line[:size].reshape(count, height + 2, width + 2)
+    if draws.stroke is None:
+        np.copyto(framed[:, 1:-1, 1:-1], images)
+    else:
+        _change_strokes(images, draws.stroke, framed, space)
+    sources = draws.find_sources(images.shape)
+    if sources is None:
+        np.copyto(results, framed[:, 1:-1, 1:-1])
+    else:
+        _resample(line, _positions(sources, images.shape, space), results, space)
+    if draws.erase is not None:
+        _erase(results, draws.erase)
+
+
+def _change_strokes(images: np.ndarray, widths: np.ndarray, framed: np.ndarray, space: Space) -> None:
+    """framed = (1 - |s|) picture + |s| grown (s > 0) or shrunk picture, s being one width a picture.
+
+    Beyond a whole pixel, the picture that has grown once takes the place of the picture.
+    """
+    flips = np.where(widths < 0, 255, 0).astype(np.uint8)[:, None, None]
+    shares = np.abs(widths)
+    before = np.zeros(framed.shape, np.uint8)
+    np.bitwise_xor(images, flips, out=before[:, 1:-1, 1:-1])  # shrinking is growing of the negative
+    after = _grown(before)
+    twice = shares > 1
+    if twice.any():
+        before[twice] = after[twice]
+        after[twice] = _grown(after[twice])
+        shares = shares - twice
+    for pictures in (before, after):
+        pictures ^= flips
+        _blacken_frames(pictures)
+    np.copyto(framed, before)
+    change = _take(space, "change", framed.shape)
+    np.copyto(change, after)
+    change -= framed
+    change *= shares[:, None, None]
+    framed += change
+
+
+def _grown(framed: np.ndarray) -> np.ndarray:
+    """The largest of each pixel and its four neighbours; uint8, in black frames."""
+    line = framed.reshape(-1)
+    grown = line.copy()
+    for step in (1, framed.shape[2]):
+        np.maximum(grown[step:], line[:-step], out=grown[step:])
+        np.maximum(grown[:-step], line[step:], out=grown[:-step])
+    pictures = grown.reshape(framed.shape)
+    _blacken_frames(pictures)
+    return pictures
+
+
+def _blacken_frames(framed: np.ndarray) -> None:
+    framed[:, 0] = framed[:, -1] = 0
+    framed[:, :, 0] = framed[:, :, -1] = 0
+
+
+def _positions(sources: Sources, shape: tuple[int, ...], space: Space) -> np.ndarray:
+    """Where each output pixel's value comes from in the framed picture: x and y, float32 (2, N, H W)."""
+    count, height, width = shape
+    places = _take(space, "places", (2, count, height * width))
+    # what lies beyond a crop is sent away along x: y needs the first three terms only
+    for axis, (terms, size) in enumerate(((len(sources.grid), width), (3, height))):
+        rows = sources.rows[axis, :, :terms]
+        rows[:, 2] += 1  # the frame
+        np.matmul(rows, sources.grid[:terms], out=places[axis])
+        if sources.displacement is not None:
+            moved = places[axis].reshape(shape)
+            moved += sources.displacement[axis]
+        np.clip(places[axis], 0, size + 1, out=places[axis])  # outside of the frame all is black as well
+    return places
+
+
+def _resample(line: np.ndarray, places: np.ndarray, results: np.ndarray, space: Space) -> None:
+    """Bilinear, with black outside, as torch.nn.functional.grid_sample(align_corners=True)."""
+    count, height, width = results.shape
+    wide = width + 2
+    # whole numbers up to 2^24 are exact in float32, and faster there than as integers
+    whole = np.floor(places, out=_take(space, "whole", places.shape))
+    places -= whole
+    (x, y), (entry, row) = places, whole
+    row *= wide
+    entry += row
+    entry += (np.arange(count, dtype=np.float32) * ((height + 2) * wide))[:, None]
+    narrow = space("augment narrow", x.shape, np.int32)
+    index = space("augment index", x.shape, np.intp)
+    np.copyto(narrow, entry, casting="unsafe")
+    np.copyto(index, narrow)  # in two steps, each of which has a fast loop
+    corners = _take(space, "corners", (4, *x.shape))
+    for corner, start in zip(corners, (0, 1, wide, wide + 1), strict=True):
+        np.take(line[start:], index, mode="wrap", out=corner)
+    here, right, below, diagonal = corners
+    for left, other in ((here, right), (below, diagonal)):
+        other -= left
+        other *= x
+        left += other
+    below -= here
+    below *= y
+    np.add(here, below, out=results.reshape(count, -1))
+
+
+def _erase(pictures: np.ndarray, rectangles: np.ndarray) -> None:
+    """Blackens y0 <= y < y1, x0 <= x < x1 of each picture."""
+    _, height, width = pictures.shape
+    y0, x0, y1, x1 = rectangles.T[:, :, None]
+    rows, columns = np.arange(height), np.arange(width)
+    inside = ((y0 <= rows) & (rows < y1))[:, :, None] & ((x0 <= columns) & (columns < x1))[:, None, :]
+    pictures[inside] = 0

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import dataclass
 from functools import wraps
 from math import prod
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from tenfold.errors import ModelError
-from tenfold.networks.engine import decays, group_factor
 from tenfold.networks.shapes import Network, Parameter
 from tenfold.settings import OptimiserSettings
 
@@ -22,7 +21,6 @@ from tenfold.settings import OptimiserSettings
 PIECE = 1 << 16
 _WIDE = 32  # units
 _WORD = (1 << 64) - 1
-Value = TypeVar("Value")
 
 
 class Space:
@@ -55,15 +53,15 @@ class Space:
         return view
 
 
-def from_parameters(compute: Callable[[Any], Value]) -> Callable[[Any], Value]:
+def from_parameters(compute: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """For a layer's method whose value follows from the parameters alone: where the layer is `settled`
     (they will not change), the value is computed once and kept."""
 
     @wraps(compute)
-    def value(layer: Any) -> Value:
+    def value(layer: Any) -> Any:
         if not layer.settled:
             return compute(layer)
-        kept: dict[str, Value] = layer.__dict__.setdefault("_kept", {})
+        kept = layer.__dict__.setdefault("_kept", {})
         if compute.__name__ not in kept:
             kept[compute.__name__] = compute(layer)
         return kept[compute.__name__]
@@ -95,8 +93,7 @@ class ParameterStore:
     ) -> ParameterStore:
         """The store of a network, filled. Raises ModelError as `load` does."""
         parameters = network.parameters()
-        for parameter in parameters:  # before memory is allocated for them: a card may claim any size
-            _check(parameter, weights)
+        _check(parameters, weights)  # before memory is allocated for them: a card may claim any size
         store = cls(parameters, dtype)
         store.load(weights)
         return store
@@ -110,8 +107,7 @@ class ParameterStore:
 
     def load(self, weights: Mapping[str, np.ndarray]) -> None:
         """Copies the weights in. Raises ModelError that names a missing, unknown or ill-shaped one."""
-        for parameter in self.parameters:
-            _check(parameter, weights)
+        _check(self.parameters, weights)
         unknown = sorted(set(weights) - set(self.values))
         if unknown:
             raise ModelError(f"the weights hold {unknown[0]!r}, which the network does not have")
@@ -124,23 +120,17 @@ class ParameterStore:
 
     def row_by_row(self, flat: np.ndarray) -> np.ndarray:
         """A copy of numbers that lie like `learned`, every array row by row, as PyTorch has it."""
-        ordered = np.empty_like(flat)
-        for place, view in self._places(flat):
-            ordered[place] = view.ravel()
-        return ordered
+        views = _views(flat, self.learned_parameters).values()
+        return np.concatenate([view.ravel() for view in views] or [flat])
 
     def as_it_lies(self, ordered: np.ndarray) -> np.ndarray:
         """The other way round."""
         flat = np.empty_like(ordered)
-        for place, view in self._places(flat):
-            view[...] = ordered[place].reshape(view.shape)
-        return flat
-
-    def _places(self, flat: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
         start = 0
         for view in _views(flat, self.learned_parameters).values():
-            yield slice(start, start + view.size), view
+            view[...] = ordered[start : start + view.size].reshape(view.shape)
             start += view.size
+        return flat
 
 
 def _size(parameters: list[Parameter]) -> int:
@@ -148,36 +138,28 @@ def _size(parameters: list[Parameter]) -> int:
 
 
 def _views(flat: np.ndarray, parameters: list[Parameter]) -> dict[str, np.ndarray]:
+    """The numbers in the parameters' shapes. The matrix of a wide layer (units, C) lies in memory as
+    (C, units): BLAS multiplies by it sooner."""
     views, start = {}, 0
     for parameter in parameters:
-        stop = start + prod(parameter.shape)
-        views[parameter.name] = _view(flat[start:stop], parameter.shape)
+        shape, stop = parameter.shape, start + prod(parameter.shape)
+        if len(shape) == 2 and shape[0] >= _WIDE:
+            views[parameter.name] = flat[start:stop].reshape(shape[::-1]).T
+        else:
+            views[parameter.name] = flat[start:stop].reshape(shape)
         start = stop
     return views
 
 
-def _view(flat: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Numbers in this shape. The matrix of a wide layer (units, C) lies in memory as (C, units): BLAS
-    multiplies by it sooner."""
-    if len(shape) == 2 and shape[0] >= _WIDE:
-        return flat.reshape(shape[::-1]).T
-    return flat.reshape(shape)
-
-
-def _check(parameter: Parameter, weights: Mapping[str, np.ndarray]) -> None:
-    if parameter.name not in weights:
-        raise ModelError(
-            f"the weights lack {parameter.name!r}",
-            expected=f"an array of shape {parameter.shape}",
-            remedy="load weights that were saved from the same network",
-        )
-    shape = np.shape(weights[parameter.name])
-    if shape != parameter.shape:
-        raise ModelError(
-            f"the weights' {parameter.name!r} has shape {shape}",
-            expected=str(parameter.shape),
-            remedy="load weights that were saved from the same network",
-        )
+def _check(parameters: list[Parameter], weights: Mapping[str, np.ndarray]) -> None:
+    remedy = "load weights that were saved from the same network"
+    for name, shape in ((parameter.name, parameter.shape) for parameter in parameters):
+        if name not in weights:
+            raise ModelError(
+                f"the weights lack {name!r}", expected=f"an array of shape {shape}", remedy=remedy
+            )
+        if (found := np.shape(weights[name])) != shape:
+            raise ModelError(f"the weights' {name!r} has shape {found}", expected=str(shape), remedy=remedy)
 
 
 @dataclass(frozen=True)
@@ -195,8 +177,7 @@ def cut_pieces(parameters: list[Parameter], settings: OptimiserSettings) -> list
     start = 0
     for parameter in parameters:
         stop = start + prod(parameter.shape)
-        factor = group_factor(parameter.name, settings)
-        decay = settings.weight_decay if decays(parameter.role, settings) else 0.0
+        factor, decay = settings.factor_of(parameter.name), settings.decay_of(parameter.role)
         if stretches and (stretches[-1].factor, stretches[-1].decay) == (factor, decay):
             start = stretches.pop().place.start
         stretches.append(Piece(slice(start, stop), factor, decay))

@@ -1,27 +1,46 @@
-"""The arithmetic of the layers, at its fastest: matrix products, sums, and products with windows of pictures.
+"""The arithmetic of the layers, at its fastest: matrix products, sums, and products with windows of pictures,
+shared out to threads part by part.
 
-Each function computes what its name says; what makes it fast is inside. Products are cut into pieces that
-OpenBLAS multiplies where they lie, and large ones are shared out to threads of ours, each with rows (or
-columns) of its own; see `tenfold.numpy_engine.runtime.threads` for why not to OpenBLAS's.
+OpenBLAS's own threads share out one product at a time: where each is small, as those of a few images'
+windows are, they wait for each other in busy loops more than they compute; where something else runs on a
+core, a small product takes a hundred times as long. So products take one thread for a while (`own_threads`),
+and each thread of ours takes whole parts of the work (`share_out`). NumPy releases the GIL while it computes.
+
+The package threadpoolctl sets the number of threads too, but (3.8) it obeys only the first thread that
+changes it, as long as that one lives, and its `limit` takes more than twice as long as `own_threads`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import ctypes
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar, copy_context
+from functools import cache
+from math import ceil
+from threading import Lock
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.linalg import _umath_linalg
 
 from tenfold.networks.layers import LayerSpec
 from tenfold.numpy_engine.runtime.memory import Space
-from tenfold.numpy_engine.runtime.threads import (
-    blas_threads,
-    count_workers,
-    even_parts,
-    multiplies_in_place,
-    share_out,
-)
 
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
+
+__all__ = ["describe_blas"]
+
+# what OpenBLAS calls its functions in NumPy's wheels, in older ones, and in distributions
+_NAMES = ("scipy_openblas_{}64_", "openblas_{}64_", "openblas_{}")
+# kernels of OpenBLAS (by AVX-512) that multiply small matrices without copying them first
+_IN_PLACE = ("SkylakeX", "Cooperlake", "SapphireRapids")
+MOST_WORKERS = 4
+# Multiplications that a worker should have at least: to begin takes time, too.
+LEAST_WORK = 6_000_000
 # OpenBLAS first copies both matrices into an order of its own; where one of them is narrow, as in a layer
 # of few units, that costs as much as the product. On processors with AVX-512 it leaves the copy out for
 # products below 100^3 multiplications (and right below that bound it is uneven), and one call of NumPy does
@@ -35,34 +54,146 @@ WINDOW_NUMBERS = 1 << 19
 FEW_CHANNELS = 4
 
 
+class _Blas(NamedTuple):
+    """Where another library than OpenBLAS does the products, nothing is switched, and kernels is ""."""
+
+    get: Callable[[], int] = lambda: 1
+    set: Callable[[int], object] = lambda _: None
+    kernels: str = ""  # the family of processors that its kernels are for
+
+
+@cache
+def _blas() -> _Blas:
+    """OpenBLAS's functions."""
+    try:
+        library = ctypes.CDLL(_umath_linalg.__file__)
+    except OSError:
+        return _Blas()
+    for name in _NAMES:
+        try:
+            family = library[name.format("get_corename")]
+            family.restype = ctypes.c_char_p
+            get, put = (library[name.format(f"{verb}_num_threads")] for verb in ("get", "set"))
+            return _Blas(get, put, family().decode())
+        except AttributeError:
+            continue
+    return _Blas()
+
+
+def blas_threads() -> int:
+    """Threads that matrix products use now; 1 where that is not known."""
+    return max(1, int(_blas().get()))
+
+
+def describe_blas() -> str:
+    """Whose matrix products NumPy uses, such as "OpenBLAS, SkylakeX kernels": speeds depend on it."""
+    kernels = _blas().kernels
+    return f"OpenBLAS, {kernels} kernels" if kernels else "unknown"
+
+
+_lock = Lock()
+_inside = 0  # how many are in `own_threads` at this moment, in all threads
+_before = 1  # threads when the first of them came in
+_allowed: ContextVar[int] = ContextVar("threads that work may be shared out to", default=1)
+
+
+@contextmanager
+def own_threads() -> Iterator[int]:
+    """Inside, matrix products take one thread, and work may be shared out to as many as they had outside;
+    yields that number.
+
+    BLAS's number belongs to the whole process: the last to leave puts it back. OpenBLAS wants no change
+    of it during a product on several threads, so do not train in one thread and answer in another."""
+    global _inside, _before
+    with _lock:
+        if not _inside:
+            _before = blas_threads()
+            if _before > 1:
+                _blas().set(1)
+        _inside += 1
+    token = _allowed.set(_before)
+    try:
+        yield _before
+    finally:
+        _allowed.reset(token)
+        with _lock:
+            _inside -= 1
+            if not _inside and _before > 1:
+                _blas().set(_before)
+
+
+def most_threads() -> int:
+    """Threads that a training takes at most: as many as NumPy's matrix products would, four at most."""
+    return limit_workers(blas_threads(), MOST_WORKERS)
+
+
+def limit_workers(threads: int, parts: int) -> int:
+    """How many workers there are to be for so many parts, where the machine has `threads` for them."""
+    return max(1, min(threads, MOST_WORKERS, parts))
+
+
+def count_workers(parts: int, multiplications: int) -> int:
+    """How many threads `share_out` should take, for at most so many parts and so many multiplications;
+    1 outside `own_threads`, and where the work is itself a share."""
+    return limit_workers(_allowed.get(), min(parts, multiplications // LEAST_WORK))
+
+
+def even_parts(count: int, most: int, workers: int = 1) -> list[slice]:
+    """Slices of 0..count of about the same length, none longer than `most`; as many for each worker."""
+    turns = max(1, ceil(count / (most * workers)))
+    length = max(1, ceil(count / (turns * workers)))
+    return [slice(start, start + length) for start in range(0, count, length)]
+
+
+def share_out(parts: Sequence[slice], workers: int, work: Callable[[int, slice], object]) -> None:
+    """work(worker, part) for every part; worker w takes parts w, w + workers, ... in this order, so that
+    the same number of workers gives the same bits, whichever thread it is that works as w. Raises what a
+    worker raised.
+
+    On a busy machine a thread may have to wait for a core. The caller does not wait for it: what no thread
+    has begun when the caller is done with its own parts, the caller does itself.
+    """
+
+    def do(worker: int) -> None:
+        token = _allowed.set(1)
+        try:
+            for part in parts[worker::workers]:
+                work(worker, part)
+        finally:
+            _allowed.reset(token)
+
+    others = {worker: _pool().submit(copy_context().run, do, worker) for worker in range(1, workers)}
+    try:
+        do(0)
+        for worker, future in others.items():
+            if future.cancel():  # no thread had a core for it so far
+                do(worker)
+    finally:  # nobody works on after this
+        raised = [future.exception() for future in others.values() if not future.cancel()]
+    for error in raised:
+        if error is not None:
+            raise error
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    from concurrent.futures import ThreadPoolExecutor  # not for who asks for one image
+
+    return ThreadPoolExecutor(MOST_WORKERS - 1, thread_name_prefix="tenfold")
+
+
+if hasattr(os, "register_at_fork"):  # a child has none of its parent's threads
+    os.register_at_fork(after_in_child=_pool.cache_clear)
+
+
 def product(rows: np.ndarray, matrix: np.ndarray, out: np.ndarray) -> np.ndarray:
-    """rows (M, K) times matrix (K, N), into the contiguous (M, N)."""
+    """rows (M, K) times matrix (K, N), into the contiguous (M, N). In pieces that OpenBLAS multiplies where
+    they lie; a large one on several threads, each with rows of its own."""
     workers = count_workers(len(rows), len(rows) * matrix.size)
-    if workers == 1:
-        return multiply_rows(rows, matrix, out)
-
-    def multiply(_worker: int, part: slice) -> None:
-        multiply_rows(rows[part], matrix, out[part])
-
-    share_out(even_parts(len(rows), len(rows), workers), workers, multiply)
-    return out
-
-
-def outer_sum(left: np.ndarray, right: np.ndarray, out: np.ndarray) -> np.ndarray:
-    """left (M, N)^T times right (M, K), into (N, K): the sum of the rows' outer products."""
-    workers = count_workers(out.shape[1], len(left) * out.size)
-    if workers == 1:
-        return add_up_outer(left, right, out)
-
-    def add_up(_worker: int, part: slice) -> None:
-        add_up_outer(left, right[:, part], out[:, part])
-
-    share_out(even_parts(out.shape[1], out.shape[1], workers), workers, add_up)
-    return out
-
-
-def multiply_rows(rows: np.ndarray, matrix: np.ndarray, out: np.ndarray) -> np.ndarray:
-    """`product`, in this thread alone."""
+    if workers > 1:
+        parts = even_parts(len(rows), len(rows), workers)
+        share_out(parts, workers, lambda _, part: product(rows[part], matrix, out[part]))
+        return out
     length = _piece(len(rows), matrix.size)
     whole = len(rows) - len(rows) % length if length else 0
     if whole:
@@ -73,8 +204,14 @@ def multiply_rows(rows: np.ndarray, matrix: np.ndarray, out: np.ndarray) -> np.n
     return out
 
 
-def add_up_outer(left: np.ndarray, right: np.ndarray, out: np.ndarray) -> np.ndarray:
-    """`outer_sum`, in this thread alone."""
+def outer_sum(left: np.ndarray, right: np.ndarray, out: np.ndarray) -> np.ndarray:
+    """left (M, N)^T times right (M, K), into (N, K): the sum of the rows' outer products. As `product`; each
+    thread has columns of its own."""
+    workers = count_workers(out.shape[1], len(left) * out.size)
+    if workers > 1:
+        parts = even_parts(out.shape[1], out.shape[1], workers)
+        share_out(parts, workers, lambda _, part: outer_sum(left, right[:, part], out[:, part]))
+        return out
     length = _piece(len(left), out.size)
     if length < LEAST_SUMMED:
         return np.matmul(left.T, right, out=out)
@@ -89,19 +226,13 @@ def add_up_outer(left: np.ndarray, right: np.ndarray, out: np.ndarray) -> np.nda
 def _piece(rows: int, numbers: int) -> int:
     """Rows of a piece, times a matrix of so many numbers; 0 where the product is better left whole."""
     length = PIECE // max(1, numbers) & ~3  # in fours, as the kernels have it
-    return length if length < rows and multiplies_in_place() and blas_threads() == 1 else 0
+    return length if length < rows and _blas().kernels in _IN_PLACE and blas_threads() == 1 else 0
 
 
 def column_sums(matrix: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
     """Sums (C,) over the rows of (M, C), as a product with ones: BLAS sums in blocks, which is
     faster than `sum(axis=0)` and rounds less."""
     return np.matmul(np.ones(len(matrix), matrix.dtype), matrix, out=out)
-
-
-def column_means(matrix: np.ndarray) -> np.ndarray:
-    """Means (C,) over the rows of (M, C)."""
-    means: np.ndarray = column_sums(matrix) / matrix.dtype.type(len(matrix))
-    return means
 
 
 def per_channel(
@@ -128,15 +259,26 @@ def largest(arrays: Iterable[np.ndarray], out: np.ndarray) -> np.ndarray:
     return out
 
 
-def view_windows(framed: np.ndarray, spec: LayerSpec, places: tuple[int, ...]) -> np.ndarray:
+def largest_in_tiles(
+    pictures: np.ndarray, tile: tuple[int, int], space: Space, out: np.ndarray
+) -> np.ndarray:
+    """The largest of each tile of K x L pixels of (N, H, W, C), into (N, H/K, W/L, C): first of each column,
+    whole lines at a time."""
+    count, high, wide, channels = out.shape
+    lines = pictures.reshape(count * high, tile[0], -1).transpose(1, 0, 2)
+    if tile[1] == 1:
+        largest(lines, out.reshape(lines.shape[1:]))
+        return out
+    columns = largest(lines, space("lines", lines.shape[1:]))
+    return largest(np.moveaxis(columns.reshape(count, high, wide, tile[1], channels), 3, 0), out)
+
+
+def view_windows(framed: np.ndarray, spec: LayerSpec) -> np.ndarray:
     """(N, OH, OW, K, L C), a view: the KxL window at each of the (OH, OW) places of pictures (N, H, W, C)."""
-    count, (high, wide), channels = len(framed), places, framed.shape[3]
-    number = framed.itemsize  # not from strides: those of an axis of length 1 say nothing
-    image, line, pixel = framed[0].nbytes, framed[0, 0].nbytes, channels * number
+    (k, length), (down, along), channels = spec.kernel, spec.stride, framed.shape[3]
     # L pixels side by side are L * C numbers in a row
-    shape = (count, high, wide, spec.kernel[0], spec.kernel[1] * channels)
-    strides = (image, spec.stride[0] * line, spec.stride[1] * pixel, line, number)
-    return as_strided(framed, shape, strides, writeable=False)
+    windows = sliding_window_view(framed.reshape(*framed.shape[:2], -1), (k, length * channels), axis=(1, 2))
+    return windows[:, ::down, :: along * channels]
 
 
 class Windows:
@@ -158,13 +300,13 @@ class Windows:
         channels = out.shape[3]
         self.framed = self._frame(pictures)
         line = None if bias is None else np.tile(bias, out.shape[2])
-        windows = view_windows(self.framed, self.spec, out.shape[1:3])
+        windows = view_windows(self.framed, self.spec)
         workers = count_workers(len(windows), windows.size * channels)
 
         def multiply(worker: int, part: slice) -> None:
             _fill_frame(self.framed[part], pictures[part])
             rows = self._copied(windows[part], worker).reshape(-1, len(kernels))
-            multiply_rows(rows, kernels, out[part].reshape(-1, channels))
+            product(rows, kernels, out[part].reshape(-1, channels))
             if line is not None:
                 lines = out[part].reshape(-1, len(line))
                 lines += line
@@ -175,7 +317,7 @@ class Windows:
     def transposed_times(self, gradient: np.ndarray) -> np.ndarray:
         """gradient^T X: (N OH OW, O)^T times (N OH OW, K L C), (O, K L C)."""
         units = gradient.shape[3]
-        windows = view_windows(self.framed, self.spec, gradient.shape[1:3])
+        windows = view_windows(self.framed, self.spec)
         length = windows.shape[3] * windows.shape[4]
         workers = count_workers(len(windows), windows.size * units)
         sums = self.space("sums over windows", (workers, units, length))
@@ -184,7 +326,7 @@ class Windows:
 
         def add_up(worker: int, part: slice) -> None:
             rows = self._copied(windows[part], worker).reshape(-1, length)
-            sums[worker] += add_up_outer(gradient[part].reshape(-1, units), rows, terms[worker])
+            sums[worker] += outer_sum(gradient[part].reshape(-1, units), rows, terms[worker])
 
         share_out(_parts(windows, workers), workers, add_up)
         return sums[0] if workers == 1 else sums.sum(axis=0)
@@ -203,7 +345,7 @@ class Windows:
             terms = self.space.of_worker(worker)("product", (len(pixels), high, wide, channels))
             pixels.fill(0)
             for i, j in np.ndindex(kernels.shape[:2]):
-                multiply_rows(rows, kernels[i, j], terms.reshape(-1, channels))
+                product(rows, kernels[i, j], terms.reshape(-1, channels))
                 (ys, to_ys), (xs, to_xs) = self._met(0, i, high, height), self._met(1, j, wide, width)
                 pixels[:, to_ys, to_xs] += terms[:, ys, xs]
 

@@ -1,12 +1,16 @@
-"""All that the next epoch depends on, in one file that is written beside and renamed."""
+"""What a training tells those who watch it, what it keeps to go on from, and whether it has learned."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+import signal
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -14,13 +18,20 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from tenfold.arrays import ImageDataset
+from tenfold.errors import DivergedError
 from tenfold.files import replace_file, write_text
 from tenfold.networks.engine import Engine
 from tenfold.records import pick, reading
 
-__all__ = ["POINTER", "EpochRecord", "at_chance", "read_history"]
-
-# One line per epoch, as the source tutorials print it.
+__all__ = [
+    "POINTER",
+    "EpochRecord",
+    "TrainingObserver",
+    "TrainingPlan",
+    "at_chance",
+    "read_history",
+    "stop_on_interrupt",
+]
 
 
 @dataclass(frozen=True)
@@ -44,7 +55,6 @@ class EpochRecord:
 
 
 def write_history(path: Path, records: Iterable[EpochRecord]) -> None:
-    """JSON, a line a record."""
     write_text(path, "".join(json.dumps(asdict(record)) + "\n" for record in records))
 
 
@@ -68,6 +78,83 @@ def record_from_dict(values: Any) -> EpochRecord:
     return EpochRecord(**pick({"first_loss": None} | values, _KINDS))
 
 
+@dataclass(frozen=True)
+class TrainingPlan:
+    """What is about to be trained. first_epoch: counted from 0, above 0 when resumed. device: cpu, cuda or
+    mps; precision: float32, float64 or bfloat16: what is computed on and in.
+
+    parameters: of one network. members: networks trained one after another; epochs and total_steps
+    are those of all of them.
+    """
+
+    recipe: str
+    engine: str
+    parameters: int
+    train_images: int
+    val_images: int
+    epochs: int
+    steps_per_epoch: int
+    total_steps: int
+    first_epoch: int
+    run_dir: Path | None
+    members: int = 1
+    device: str = "cpu"
+    precision: str = "float32"
+
+
+class TrainingObserver:
+    """Override what you want to see. An error raised here ends the training and goes on its way: so does a
+    search give a training up."""
+
+    def on_start(self, plan: TrainingPlan) -> None:
+        """Before the first step."""
+
+    def on_step(self, step: int) -> None:
+        """After each step; step counts from 1 over all epochs."""
+
+    def on_epoch(self, record: EpochRecord) -> None:
+        """After each epoch, validation included."""
+
+    def on_end(self, status: str) -> None:
+        """At the end: finished, stopped early, interrupted, or failed."""
+
+
+class StopRequest:
+    """Handler of Ctrl-C: truthy once a stop was asked for, which ends the loop after the step that it is in;
+    a second one stops at once."""
+
+    asked = False
+
+    def __bool__(self) -> bool:
+        return self.asked
+
+    def __call__(self, _number: int, _frame: FrameType | None) -> None:
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
+
+
+@contextmanager
+def stop_on_interrupt() -> Iterator[StopRequest]:
+    """Turns the first SIGINT into a StopRequest. Outside the main thread it never becomes true.
+
+    Within another `stop_on_interrupt` the request is that one's: who asks stops the whole.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield StopRequest()
+        return
+    before = signal.getsignal(signal.SIGINT)
+    if isinstance(before, StopRequest):
+        yield before
+        return
+    request = StopRequest()
+    signal.signal(signal.SIGINT, request)
+    try:
+        yield request
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 _ENGINE, _BEST = "engine:", "best:"
 
 
@@ -88,19 +175,28 @@ class Checkpoint:
     best_weights: dict[str, np.ndarray] = field(default_factory=dict)
     status: str = "running"
 
+    def add(self, record: EpochRecord, engine: Engine, patience: int, epochs: int) -> None:
+        """Whether this was the last epoch; with early stopping, whether it was the best one."""
+        self.history.append(record)
+        self.next_epoch += 1
+        if not patience or record.val_loss is None:
+            self.best_epoch = record.epoch
+        elif record.val_loss < self.best_loss:
+            self.best_epoch, self.best_loss = record.epoch, record.val_loss
+            self.best_weights = engine.weights()
+        elif record.epoch - self.best_epoch >= patience:
+            self.status = "stopped early"
+        if self.next_epoch >= epochs:
+            self.status = "finished"
+
 
 def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """One safetensors file; the small parts are JSON in its metadata."""
     arrays = {_ENGINE + name: value for name, value in checkpoint.engine_state.items()}
     arrays |= {_BEST + name: value for name, value in checkpoint.best_weights.items()}
-    metadata = {
-        "identity": checkpoint.identity,
-        "next_epoch": checkpoint.next_epoch,
-        "history": [asdict(record) for record in checkpoint.history],
-        "best_epoch": checkpoint.best_epoch,
-        "best_loss": checkpoint.best_loss,
-        "status": checkpoint.status,
-    }
+    small = ("identity", "next_epoch", "best_epoch", "best_loss", "status")
+    metadata = {key: getattr(checkpoint, key) for key in small}
+    metadata["history"] = [asdict(record) for record in checkpoint.history]
     packed = {name: np.ascontiguousarray(value).reshape(value.shape) for name, value in arrays.items()}
     with replace_file(path) as beside:
         save_file(packed, beside, metadata={"tenfold": json.dumps(metadata)})
@@ -146,19 +242,30 @@ def at_chance(accuracy: float, labels: np.ndarray, what: str, *, share: float = 
     )
 
 
+def refuse_diverged(name: str, record: EpochRecord, engine: Engine) -> None:
+    """Raises DivergedError for a loss or a weight that is NaN or infinite. name: of the recipe."""
+    found = ""
+    if not math.isfinite(record.train_loss):
+        found = f"training loss of epoch {record.epoch} is {record.train_loss}"
+    elif record.val_loss is not None and not math.isfinite(record.val_loss):
+        found = f"validation loss of epoch {record.epoch} is {record.val_loss}"
+    elif not all(np.isfinite(value).all() for value in engine.weights().values()):
+        found = f"weights after epoch {record.epoch} are NaN or infinite"
+    if found:
+        remedy = f"take a smaller optimiser.learning_rate, or set optimiser.clip_norm; {POINTER}"
+        raise DivergedError(f"{name}: the {found}", expected="a finite number", remedy=remedy)
+
+
 def find_failure(
-    engine: Engine,
-    history: Sequence[EpochRecord],
-    kept: EpochRecord,
-    train_set: ImageDataset,
-    val_set: ImageDataset | None,
+    engine: Engine, progress: Checkpoint, train_set: ImageDataset, val_set: ImageDataset | None
 ) -> str:
     """What shows that a training has learned nothing, in words; "" where it has learned something.
 
-    kept: the epoch whose weights are kept. The accuracy is that of the validation images, or of training
-    images where none were held out. Line networks are judged by their loss alone.
+    engine: with the weights that are kept, those of progress.best_epoch. The accuracy is that of the
+    validation images, or of training images where none were held out. Line networks are judged by their loss
+    alone.
     """
-    start = history[0].first_loss
+    start, kept = progress.history[0].first_loss, progress.history[progress.best_epoch - 1]
     if start is not None and kept.steps >= _LEAST_STEPS and kept.train_loss > _CLEARLY * start:
         return f"the training loss rose from {start:.4g} to {kept.train_loss:.4g}"
     if engine.network.reads_lines:

@@ -1,11 +1,12 @@
-"""What a person sees (rich, on a terminal or plain) and what a program reads (JSON)."""
+"""What a command writes: lines, tables and progress for a person (on a terminal or plain), JSON for a
+program."""
 
 from __future__ import annotations
 
 import json
 import math
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,7 +15,8 @@ from tenfold.errors import printable
 
 if TYPE_CHECKING:  # rich takes 25 ms, which JSON and a line of help need not wait for
     from rich.console import Console
-    from rich.table import Table
+
+__all__ = ["emit_json", "print_rows", "print_table", "progress_bar", "remark", "say", "stdout"]
 
 
 _PLAIN_WIDTH = 240  # columns where there is no terminal: nothing is folded in a pipe or a file
@@ -35,15 +37,22 @@ def _console_class() -> type[Console]:
     return PlainConsole
 
 
-def stdout() -> Console:
-    return _console_class()(
-        highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else _PLAIN_WIDTH
-    )
+def stdout(*, stderr: bool = False) -> Console:
+    """The console of results, or else that of remarks."""
+    terminal = (sys.stderr if stderr else sys.stdout).isatty()
+    width = None if terminal else _PLAIN_WIDTH
+    return _console_class()(stderr=stderr, highlight=False, soft_wrap=True, width=width)
 
 
-def stderr() -> Console:
-    width = None if sys.stderr.isatty() else _PLAIN_WIDTH
-    return _console_class()(stderr=True, highlight=False, soft_wrap=True, width=width)
+def say(*lines: str, style: str | None = None) -> None:
+    """Lines of a result, as they are."""
+    for line in lines:
+        stdout().print(line, markup=False, style=style)
+
+
+def remark(line: str) -> None:
+    """A line on stderr, as it is."""
+    stdout(stderr=True).print(line, markup=False)
 
 
 def emit_json(document: Any) -> None:
@@ -63,11 +72,11 @@ def percent(share: float | None, digits: int = 2) -> str:
     return "-" if share is None else f"{100 * share:.{digits}f} %"
 
 
-def plain_table(
-    columns: Sequence[str], rows: Sequence[Sequence[object]], *, right: Sequence[str] = ()
-) -> Table:
-    """A table without lines; those named in `right` are flush right. They are never folded, nor is the first
-    column, unless it holds files, whose names have any length."""
+def print_table(
+    columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[str] = ()
+) -> None:
+    """A table without lines; columns named in `right` are flush right. They are never folded, nor is the
+    first column, unless it holds files, whose names have any length."""
     from rich.markup import escape
     from rich.table import Table
 
@@ -78,14 +87,22 @@ def plain_table(
         table.add_column(escape(printable(column)), justify=justify, overflow="fold", no_wrap=whole)
     for row in rows:
         table.add_row(*(escape(printable(str(cell))) for cell in row))
-    return table
+    stdout().print(table)
+
+
+def print_rows(
+    items: Iterable[Any], columns: Mapping[str, Callable[[Any], object]], *, left: Sequence[str] | None = None
+) -> None:
+    """A table. columns: title -> what it shows of an item. left: those flush left, None for the first."""
+    flush_left = [*columns][:1] if left is None else left
+    rows = [[show(item) for show in columns.values()] for item in items]
+    print_table([*columns], rows, right=[title for title in columns if title not in flush_left])
 
 
 @contextmanager
 def progress_bar(*, quiet: bool) -> Iterator[Callable[[str, int, int], None] | None]:
     """Yields progress(what, done, total): a bar on stderr where that is a terminal, else nothing."""
-    console = None if quiet else stderr()
-    if console is None or not console.is_terminal:
+    if quiet or not (console := stdout(stderr=True)).is_terminal:
         yield None
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn

@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from tenfold.cli.output import percent
-from tenfold.training.checkpoint import EpochRecord
-from tenfold.training.observers import TrainingObserver, TrainingPlan
+from tenfold.show.terminal import percent
+from tenfold.training.progress import EpochRecord, TrainingObserver, TrainingPlan
+
+__all__ = ["BarProgress", "TrainingProgress"]
 
 
 class TrainingProgress(TrainingObserver):
+    """A line per epoch, and on a terminal a bar."""
+
     def __init__(self, console: Console) -> None:
-        self.console = console
+        self.console, self.epochs = console, 0
         self.bar: Progress | None = None
-        self.task: TaskID | None = None
-        self.epochs = 0
 
     def on_start(self, plan: TrainingPlan) -> None:
         self.epochs = plan.epochs
@@ -36,12 +37,12 @@ class TrainingProgress(TrainingObserver):
             columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
             self.bar = Progress(*columns, console=self.console, transient=True)
             done = plan.first_epoch * plan.steps_per_epoch
-            self.task = self.bar.add_task("training", total=plan.total_steps, completed=done)
+            self.bar.add_task("training", total=plan.total_steps, completed=done)
             self.bar.start()
 
     def on_step(self, step: int) -> None:
-        if self.bar is not None and self.task is not None:
-            self.bar.update(self.task, completed=step)
+        if self.bar is not None:
+            self.bar.update(self.bar.task_ids[0], completed=step)
 
     def on_epoch(self, record: EpochRecord) -> None:
         line = (
@@ -59,32 +60,19 @@ class TrainingProgress(TrainingObserver):
             self.console.print(status)
 
 
-class FoldProgress(TrainingObserver):
-    """One bar over all folds of a recipe."""
+class BarProgress(TrainingObserver):
+    """One bar over several trainings, such as the folds of a recipe; each may end before its last step."""
 
-    def __init__(self, folds: int, progress: Callable[[str, int, int], None]) -> None:
-        self.folds, self.progress = folds, progress
-        self.begun, self.what, self.steps = 0, "", 0
-
-    def on_start(self, plan: TrainingPlan) -> None:
-        self.what, self.steps = plan.recipe, plan.total_steps
-        self.begun += 1
-
-    def on_step(self, step: int) -> None:
-        self.progress(self.what, (self.begun - 1) * self.steps + step, self.folds * self.steps)
-
-
-class TrialProgress(TrainingObserver):
-    """One bar per training of a search, which may be given up before its end."""
-
-    def __init__(self, progress: Callable[[str, int, int], None]) -> None:
-        self.progress, self.what, self.steps = progress, "", 1
+    def __init__(self, progress: Callable[[str, int, int], None], parts: int = 1) -> None:
+        self.progress, self.parts = progress, parts
+        self.ended, self.what, self.steps = 0, "", 1
 
     def on_start(self, plan: TrainingPlan) -> None:
         self.what, self.steps = plan.recipe, plan.total_steps
 
     def on_step(self, step: int) -> None:
-        self.progress(self.what, step, self.steps)
+        self.progress(self.what, self.ended * self.steps + step, self.parts * self.steps)
 
     def on_end(self, status: str) -> None:  # noqa: ARG002
-        self.progress(self.what, self.steps, self.steps)
+        self.on_step(self.steps)
+        self.ended = (self.ended + 1) % self.parts

@@ -1,5 +1,5 @@
-"""The pictures that a command is given, and what `tenfold read` says about each as soon as it is known: for a
-person, as JSON, as CSV."""
+"""What is said about each picture as soon as it is known: for a person, as JSON, as CSV. What stands in it is
+a reading, the fields of a form, or a prediction."""
 
 from __future__ import annotations
 
@@ -7,31 +7,36 @@ import io
 import json
 import os
 import sys
-from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Self
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from tenfold.errors import printable
+from tenfold.errors import UsageError, printable
 from tenfold.files import csv_line
+from tenfold.show.terminal import percent
 
 if TYPE_CHECKING:
+    from tenfold.forms.fields import FilledForm
+    from tenfold.forms.template import Form
     from tenfold.pictures.formats import PdfPage
     from tenfold.reader.reading import Reading
     from tenfold.reader.table import Table
-    from tenfold.review.page import ReviewItem
+
+__all__ = ["Answer", "Answers", "open_answers"]
 
 
 _MOST_DOUBTS = 3  # characters that an answer names
 _NTH = ["first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth"]
+_FIELD_DOUBTS = {"unfit": "nothing of its form", "sum": "its sum is wrong", "doubtful": "doubtful"}
 
 
 class Answer(NamedTuple):
-    """A picture's path as given, and what stands in it, or else what is wrong with it. page: of a PDF
-    document, from 1."""
+    """A picture's path as given, and what stands in it (a Reading, a FilledForm, a Prediction), or else what
+    is wrong with it. page: of a PDF document, from 1."""
 
     path: str
-    reading: Reading | None
-    error: str
+    reading: Any = None
+    error: str = ""
     page: int | None = None
 
     @classmethod
@@ -51,25 +56,17 @@ class Answer(NamedTuple):
         """The path, and the page where there is one: what a line begins with."""
         return self.path if self.page is None else f"{self.path}#page={self.page}"
 
-    def only_digits(self) -> Answer:
-        """Without separators."""
-        return self._replace(reading=self.reading and self.reading.only_digits())
 
-    def without_picture(self) -> Answer:
-        """Small enough to be held back with many others."""
-        return self._replace(reading=self.reading and self.reading.without_picture())
+@dataclass(frozen=True)
+class _Kind:
+    """What is told about a picture. columns: of CSV, with "path" and "error"; cells: those in between. empty:
+    what JSON holds where nothing was read."""
 
-    def items(self, form: Any) -> list[ReviewItem]:
-        """What a person should look at. form: as it was read with, a Constraint, Columns or None."""
-        from tenfold.review.items import items_of
-
-        return items_of(self.reading, self.source, form) if self.reading else []
-
-    def with_texts(self, texts: Sequence[str | None]) -> Answer:
-        """With what a person said of its items; None leaves one as it is."""
-        from tenfold.review.items import with_texts
-
-        return self._replace(reading=self.reading and with_texts(self.reading, texts)) if texts else self
+    tell: Callable[[Any], str]
+    columns: Sequence[str]
+    cells: Callable[[Any], Sequence[object]]
+    empty: Mapping[str, Any]
+    line_end: str = "\n"
 
 
 class Answers:
@@ -78,7 +75,8 @@ class Answers:
     encoding: str | None = None  # of stdout, when not its own
     several = False  # pictures
 
-    def __init__(self) -> None:
+    def __init__(self, kind: _Kind) -> None:
+        self.kind = kind
         if isinstance(sys.stdout, io.TextIOWrapper):  # names that are not text must not stop the rest
             errors = "surrogateescape" if self.encoding else "backslashreplace"
             sys.stdout.reconfigure(encoding=self.encoding, errors=errors)
@@ -86,8 +84,8 @@ class Answers:
     def add(self, answer: Answer) -> None:
         if answer.reading is None:
             sys.stderr.write(f"tenfold: {printable(answer.error)}\n")
-            return
-        self._write(f"{printable(answer.name)}: {tell_reading(answer.reading)}\n")
+        else:
+            self._write(f"{printable(answer.name)}: {self.kind.tell(answer.reading)}\n")
 
     def check(self, answer: Answer) -> Answer:
         """The answer, or an error where it cannot be told in this form."""
@@ -113,47 +111,40 @@ class Answers:
         sys.stdout.write(text)
         sys.stdout.flush()
 
+    def _row(self, cells: Sequence[object]) -> None:
+        if sys.stdout.isatty():
+            cells = [printable(cell) if isinstance(cell, str) else cell for cell in cells]
+        self._write(csv_line(cells, self.kind.line_end))
+
 
 class _Json(Answers):
     """One list, one element per line."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._before = "[\n"
+    _before = "[\n"
 
     def add(self, answer: Answer) -> None:
-        empty: dict[str, Any] = {"path": answer.path, "page": answer.page, "text": None, "confidence": None}
-        empty |= {key: [] for key in ("digits", "characters", "lines", "troubles")}
-        empty |= {"table": None, "turned": 0}
-        known = answer.reading.to_dict() if answer.reading else {}
-        element = json.dumps(empty | known | {"error": answer.error or None}, allow_nan=False)
-        before, self._before = self._before, ",\n"
-        self._write(before + element)
+        found = {} if answer.reading is None else answer.reading.to_dict()
+        known = {**self.kind.empty, **answer._asdict(), **found, "error": answer.error or None}
+        element = {key: known[key] for key in ("path", *self.kind.empty, "error")}
+        self._write(self._before + json.dumps(element, allow_nan=False))
+        self._before = ",\n"
 
     def close(self) -> None:
         self._write("\n]\n" if self._before == ",\n" else "[]\n")
 
 
 class _Csv(Answers):
-    """One row per picture; text in quotes where it has several lines. verdicts: of the digits."""
+    """One row per picture."""
 
     encoding = "utf-8"
 
     def open(self) -> None:
-        self._row("path", "text", "confidence", "verdicts", "error")
+        self._row(("path", *self.kind.columns, "error"))
 
     def add(self, answer: Answer) -> None:
-        reading = answer.reading
-        if reading is None:
-            self._row(answer.name, "", "", "", answer.error)
-            return
-        sure = "" if reading.confidence is None else f"{reading.confidence:.4f}"
-        self._row(answer.name, reading.text, sure, ";".join(d.verdict for d in reading.digits), "")
-
-    def _row(self, *cells: str) -> None:
-        if sys.stdout.isatty():
-            cells = tuple(map(printable, cells))
-        self._write(csv_line(cells))
+        empty = [""] * len(self.kind.columns)
+        cells = empty if answer.reading is None else self.kind.cells(answer.reading)
+        self._row((answer.name, *cells, answer.error))
 
 
 class _Table(Answers):
@@ -171,76 +162,36 @@ class _Table(Answers):
         if answer.reading is None or answer.reading.table is None:
             super().add(answer)
             return
-        terminal = sys.stdout.isatty()
         for row in answer.reading.table.values:
-            cells = [*([answer.name] if self.several else []), *row]
-            self._write(csv_line(list(map(printable, cells)) if terminal else cells))
+            self._row([answer.name, *row] if self.several else row)
 
 
-def open_answers(*, as_json: bool, as_csv: bool, as_table: bool = False) -> Answers:
-    """Raises UsageError when more than one is asked for."""
-    asked = {"--json": (as_json, _Json), "--csv": (as_csv, _Csv), "--table": (as_table, _Table)}
-    given = [name for name, (wanted, _) in asked.items() if wanted]
-    if len(given) > 1:
-        from tenfold.errors import UsageError
-
-        raise UsageError(f"{' and '.join(given)} exclude each other", remedy="ask for one of them")
-    return asked[given[0]][1]() if given else Answers()
-
-
-def standard_input() -> BinaryIO:
-    """Where - stands for a picture. Raises UsageError where it is a terminal."""
-    if sys.stdin is None or sys.stdin.isatty():
-        from tenfold.errors import UsageError
-
-        raise UsageError("- stands for standard input, which is a terminal", expected="a picture piped in")
-    return sys.stdin.buffer
+def _form_kind(form: Form) -> _Kind:
+    names = [each.name for each in form.fields]
+    return _Kind(
+        tell=_tell_form,
+        columns=(*names, "doubtful"),
+        cells=lambda found: (*(found.values[name] for name in names), ";".join(found.doubtful)),
+        empty={"page": None, "form": None, "fields": [], "values": {}, "doubtful": [], "score": None},
+    )
 
 
-def find_pages(given: str) -> list[tuple[str | PdfPage, str]]:
-    """As `find_pictures`, with PDF documents among them, each as its pages."""
-    from tenfold.errors import DataError
-    from tenfold.pictures import formats
-
-    found: list[tuple[str | PdfPage, str]] = []
-    for path, error in find_pictures(given, besides=(".pdf",)):
-        try:
-            pages = [] if error or path == "-" or not formats.is_pdf(path) else formats.find_pages(path)
-            found += [(page, "") for page in pages] or [(path, error)]
-        except DataError as wrong:
-            found.append((path, str(wrong)))
-    return found
+def _tell_form(found: FilledForm) -> str:
+    """ "points_1 12, points_2 7; look at points_2 (doubtful)"."""
+    told = ", ".join(f"{each.name} {each.text or '-'}" for each in found.fields)
+    doubts = [f"{each.name} ({_FIELD_DOUBTS[each.reason]})" for each in found.fields if each.doubtful]
+    return f"{told}; look at {', '.join(doubts)}" if doubts else told
 
 
-def find_pictures(given: str, *, besides: tuple[str, ...] = ()) -> list[tuple[str, str]]:
-    """Paths, each with what is wrong with it; a folder stands for the pictures in it and below, and for files
-    that end as `besides` says."""
-    folder = Path(given)
-    if not given:
-        return [(given, "'' is an empty name; expected a picture or a folder")]
-    if given == "-" or not folder.is_dir():
-        return [(given, "")]
-    from tenfold.data.folders import SUFFIXES, looks_like_picture
-
-    found: list[tuple[str, str]] = []
-
-    def report(error: OSError) -> None:
-        found.append((str(error.filename), f"{error.filename} cannot be opened ({error.strerror})"))
-
-    for place, folders, names in os.walk(folder, onerror=report):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [
-            (str(Path(place, name)), "")
-            for name in names
-            if not name.startswith(".")
-            and (looks_like_picture(Path(place, name)) or (besides and name.lower().endswith(besides)))
-        ]
-    return sorted(found) or [(given, f"{given} holds no picture; expected {', '.join(SUFFIXES)}")]
+def _tell_prediction(found: Any) -> str:
+    """ "7 (98.7 %; then 1 0.8 %, 9 0.3 %)"."""
+    others = ", ".join(f"{name} {percent(share, 1)}" for name, share in found.alternatives()[1:])
+    return printable(f"{found.label} ({percent(found.confidence, 1)}; then {others})")
 
 
 def tell_reading(reading: Reading) -> str:
     """ "1049  (98.7 %)", or "10?9  third character: 4 or 9 (51 % / 47 %)"."""
-    from tenfold.reader.troubles import percent
+    from tenfold.reader.reading import percent
 
     if not reading.lines:
         return "; ".join(reading.troubles)
@@ -267,7 +218,7 @@ def _tell_table(table: Table, troubles: Sequence[str]) -> str:
 
 def _doubts(reading: Reading) -> list[str]:
     """The first doubtful characters with their two likeliest, and how many more there are."""
-    from tenfold.reader.troubles import explain_verdict
+    from tenfold.reader.reading import explain_verdict
 
     told = [
         (_place(reading, row, number), why)
@@ -286,3 +237,37 @@ def _place(reading: Reading, row: int, number: int) -> str:
     """ "third character", "line 2, third character"."""
     name = f"{_NTH[number - 1]} character" if number <= len(_NTH) else f"character {number}"
     return f"line {row}, {name}" if len(reading.lines) > 1 else name
+
+
+_KINDS = {
+    "reading": _Kind(
+        tell=tell_reading,
+        columns=("text", "confidence", "verdicts"),
+        cells=lambda found: (
+            found.text,
+            "" if found.confidence is None else f"{found.confidence:.4f}",
+            ";".join(digit.verdict for digit in found.digits),
+        ),
+        empty={"page": None, "text": None, "confidence": None}
+        | {key: [] for key in ("digits", "characters", "lines", "troubles")}
+        | {"table": None, "turned": 0},
+    ),
+    "prediction": _Kind(
+        tell=_tell_prediction,
+        columns=("label", "confidence"),
+        cells=lambda found: (found.label, float(found.confidence)),
+        empty={"label": None, "confidence": None, "alternatives": [], "probs": []},
+        line_end="\r\n",
+    ),
+}
+
+
+def open_answers(of: str | Form, *, as_json: bool, as_csv: bool, as_table: bool = False) -> Answers:
+    """of: "reading", "prediction", or the form whose fields are read. Raises UsageError when more than one is
+    asked for."""
+    asked = {"--json": (as_json, _Json), "--csv": (as_csv, _Csv), "--table": (as_table, _Table)}
+    given = {name: way for name, (wanted, way) in asked.items() if wanted}
+    if len(given) > 1:
+        raise UsageError(f"{' and '.join(given)} exclude each other", remedy="ask for one of them")
+    kind = _KINDS[of] if isinstance(of, str) else _form_kind(of)
+    return next(iter(given.values()), Answers)(kind)
