@@ -27,7 +27,7 @@ def test_the_page_and_what_it_loads() -> None:
             weights = httpx.get(f"{address}../model/weights.bin").content
         finally:
             process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 130
+        assert process.wait(30) in (0, 130)  # 130 where it is told before the server listens to signals
     assert page.status_code == 200 and "tenfold lab" in page.text
     assert "script-src 'self' 'wasm-unsafe-eval'" in page.headers["content-security-policy"]
     assert files == lab_files()

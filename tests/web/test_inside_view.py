@@ -16,6 +16,7 @@ from page_hand import Hand
 
 from tenfold.export.web import write_web_model
 from tenfold.reader.line_reader import load_reader
+from tenfold.reader.reading import score_strip
 
 AXE = (Path(axe_core_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
 NOTE = Path(__file__).parents[2] / "examples" / "note.jpg"
@@ -66,7 +67,7 @@ def test_a_unit_and_what_it_looks_at(lab: Lab, strip: np.ndarray) -> None:
     np.testing.assert_allclose(found["slopes"], found["differences"], rtol=1e-3, atol=1e-6)
     assert found["text"] == "3141592" and found["weights"] == [12, 12]
     reader = load_reader()
-    logs = reader.score_strip(strip)[found["places"][1]]
+    logs = score_strip(reader, strip)[found["places"][1]]
     best = found["scores"][0]
     assert best["character"] == "1" and abs(np.log(best["probability"]) - logs.max()) < 1e-4
     assert abs(sum(each["probability"] for each in found["scores"]) - 1) < 1e-6

@@ -35,6 +35,7 @@ _POLICY = (
     b"default-src 'self'; img-src 'self' blob: data:; object-src 'none'; base-uri 'none'; form-action 'none'"
 )
 _COMMENT = re.compile(rb"^ *(?://.*|/\*\*(?s:.)*?\*/)\n", re.MULTILINE)  # those that fill their lines
+_INDENT = re.compile(rb"^ +", re.MULTILINE)
 _HEAD = b'<meta charset="utf-8">\n'
 _META = b'<meta http-equiv="Content-Security-Policy" content="' + _POLICY + b'">\n'
 _LAB_META = _META.replace(b"; ", b"; script-src 'self' 'wasm-unsafe-eval'; ", 1)  # it compiles WebAssembly
@@ -164,7 +165,9 @@ def _copy_page(target: Path) -> list[str]:
                 if name.endswith(".html"):
                     meta = _LAB_META if name.startswith("lab/") else _META
                     data = data.replace(_HEAD, _HEAD + meta, 1)
-                beside.write_bytes(_COMMENT.sub(b"", data) if name.endswith(".js") else data)
+                if name.endswith((".js", ".css")):
+                    data = _INDENT.sub(b"", _COMMENT.sub(b"", data))
+                beside.write_bytes(data)
             names.append(name)
     return names
 
@@ -175,5 +178,6 @@ def _service_worker(target: Path, names: list[str]) -> str:
     digest = sha256(code.encode())
     for name in names:
         digest.update(name.encode() + b"\0" + (target / name).read_bytes())
-    files = ["./", *(name for name in names if name != "index.html" and not name.startswith("lab/"))]
+    later = ("lab/", "js/inside")  # kept when they are first used, see sw.js
+    files = ["./", *(name for name in names if name != "index.html" and not name.startswith(later))]
     return f'const VERSION = "{digest.hexdigest()[:16]}";\nconst FILES = {json.dumps(files)};\n\n{code}'

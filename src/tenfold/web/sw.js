@@ -3,6 +3,8 @@
 
 const MINE = `tenfold ${self.registration.scope} `; // other bundles on this host have stores of their own
 
+const LATER = /\/(lab\/|js\/inside)/; // what is kept when it is first used
+
 self.addEventListener("install", (event) => {
   event.waitUntil(store().then(() => self.skipWaiting()));
 });
@@ -37,6 +39,6 @@ async function answer(request) {
     if (kept) return kept;
   }
   const answered = await fetch(request);
-  if (href.includes("/lab/") && answered.ok) await cache.put(href, answered.clone()); // kept when it is first used
+  if (LATER.test(href) && answered.ok) await cache.put(href, answered.clone());
   return answered;
 }

@@ -25,7 +25,6 @@ export class InsideView {
 
   /** line: of the chosen character, or null; number: of the character in its line. */
   show(line, number) {
-    $("inside").hidden = !line?.strip;
     const changed = line?.strip !== this.strip || number !== this.number;
     [this.strip, this.number] = [line?.strip ?? null, number];
     if (!changed) return;

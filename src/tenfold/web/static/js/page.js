@@ -2,7 +2,6 @@
 
 import { connect } from "./backends.js";
 import { Pad, blobOf } from "./pad.js";
-import { InsideView } from "./inside-view.js";
 import { listenForPictures } from "./pictures.js";
 import { $, Result, barsOf, element, inWords } from "./result.js";
 import { showTable } from "./table.js";
@@ -12,7 +11,7 @@ const MOST_CHARACTERS = 32; // of a correction
 
 export const pad = new Pad($("pad"), $("pen-place"));
 const result = new Result(choose);
-const inside = new InsideView((action, more) => backend.inside(action, more), say);
+let inside = null; // the view of the network, loaded when it is first opened
 let backend = null;
 let reading = null; // the last answer
 let chosen = 0;
@@ -120,7 +119,19 @@ function show(number) {
 function showInside() {
   const character = reading?.characters[chosen], line = character?.line;
   const own = reading?.characters.filter((each) => each.line === line) ?? [];
-  inside.show(backend?.lines ? line : null, own.indexOf(character));
+  $("inside").hidden = !(backend?.lines && line?.strip);
+  inside?.show(backend?.lines ? line : null, own.indexOf(character));
+}
+
+async function openInside() {
+  if (inside || !$("inside").open) return;
+  try {
+    const { InsideView } = await import("./inside-view.js");
+    inside ??= new InsideView((action, more) => backend.inside(action, more), say);
+    showInside();
+  } catch (error) {
+    say(error.message, true);
+  }
 }
 
 /** Keeps the whole picture, or of several lines the chosen one. */
@@ -173,6 +184,7 @@ $("clear").addEventListener("click", () => {
 $("width").addEventListener("input", () => {
   pad.penWidth = Number($("width").value);
 });
+$("inside").addEventListener("toggle", openInside);
 $("why").addEventListener("change", () => show(chosen));
 $("correct").addEventListener("submit", (event) => {
   event.preventDefault();

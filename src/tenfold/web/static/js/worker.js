@@ -1,6 +1,5 @@
 // Reads pictures beside the page, so that drawing never waits.
 
-import { look, mapsOf, scoresAt, turn, unitOf } from "./inside.js";
 import { loadModel } from "./network.js";
 import { explain, read } from "./reading.js";
 
@@ -17,18 +16,18 @@ self.addEventListener("message", async ({ data }) => {
 async function answer(asked) {
   if (asked.explain) return { saliency: explain(asked.explain, asked.strip, model) };
   if (asked.read) return readPixels(asked);
-  if (asked.inside) return INSIDE[asked.inside](asked);
+  if (asked.inside) return INSIDE[asked.inside](await import("./inside.js"), asked);
   model = await loadModel(asked.load);
   return { card: model.card };
 }
 
 /** What the view of the network's inside asks for, of a strip. */
 const INSIDE = {
-  look: ({ strip }) => look(strip, model),
-  maps: ({ strip, layer }) => mapsOf(strip, model, layer),
-  unit: ({ strip, layer, channel }) => unitOf(strip, model, layer, channel),
-  scores: ({ strip, column }) => ({ scores: scoresAt(strip, model, column) }),
-  turn: ({ strip, number, wanted }) => turn(strip, model, number, wanted),
+  look: ({ look }, { strip }) => look(strip, model),
+  maps: ({ mapsOf }, { strip, layer }) => mapsOf(strip, model, layer),
+  unit: ({ unitOf }, { strip, layer, channel }) => unitOf(strip, model, layer, channel),
+  scores: ({ scoresAt }, { strip, column }) => ({ scores: scoresAt(strip, model, column) }),
+  turn: ({ turn }, { strip, number, wanted }) => turn(strip, model, number, wanted),
 };
 
 function readPixels({ read: buffer, width, height }) {
