@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tenfold.data.catalogue import load_sample
+from tenfold.errors import MissingDependencyError
 from tenfold.recipes.load import get_recipe
 
 __all__ = ["lab_files"]
@@ -29,8 +30,6 @@ def lab_files() -> dict[str, bytes]:
     presets.json: the recipes as objects, by name. sample.bin.gz: gzip of n, height and width (uint32,
     little-endian), the pixels and the labels (uint8); left out where the sample is not installed.
     """
-    from tenfold.errors import MissingDependencyError
-
     presets = {name: _preset(name) for name in PRESETS}
     files = {"presets.json": json.dumps(presets, separators=(",", ":")).encode()}
     try:

@@ -193,8 +193,8 @@ def decay_at(step: int, decay: float) -> float:
 class Optimiser:
     """sgd, adam and adamw by the functions of torch.optim, which move `tensors` in place.
 
-    The first object of its classes imports torch._dynamo, with which a process that trains `fast` takes
-    7.9 s in place of 5.5 (medians of 7, two cores).
+    The first object of its classes would import torch._dynamo, which takes seconds.
+
     steps: taken so far. buffers: by `KIND.PARAMETER`; sgd has momentum, adam and adamw have the mean of the
     gradient and of its square.
     """

@@ -4,7 +4,8 @@ import { augment } from "./augment.js";
 import { holdOut, pixelMoments } from "./data.js";
 import { findFaults } from "./findings.js";
 import { permutation, uniform } from "./random.js";
-import { Network, factorAt, measureLoss, softmax } from "./training.js";
+import { softmax } from "../js/network/answers.js";
+import { Network, factorAt, measureLoss } from "./training.js";
 
 const PIECE = 500; // images that are answered at a time
 const MISSES = 24;
@@ -169,7 +170,7 @@ export class Trainer {
     });
     const logits = layers.at(-1).values, shift = this.recipe.loss?.label_shift ?? 0, k = logits.length;
     const ordered = Array.from({ length: k }, (_, label) => logits[(label + shift + k) % k]);
-    return { layers, logits: ordered, probs: softmax(Float32Array.from(ordered)) };
+    return { layers, logits: ordered, probs: softmax(ordered) };
   }
 
   /** One step, with the numbers of forward, loss, backward and update. */
@@ -194,7 +195,7 @@ export class Trainer {
       return { name, text: spec.text, shape: output, mean, deviation, zeros };
     });
     const k = this.data.names.length, logits = Array.from(this.network.layers.at(-1).outputs.subarray(0, k));
-    const first = { label: batch.labels[0], place: batch.places[0], logits, probs: softmax(Float32Array.from(logits)) };
+    const first = { label: batch.labels[0], place: batch.places[0], logits, probs: softmax(logits) };
     return { step: this.step, rate: batch.rate, loss: batch.loss, images: n, layers, updates, first };
   }
 

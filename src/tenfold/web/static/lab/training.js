@@ -215,11 +215,3 @@ function bytesOf(layer, batch) {
   if (kind === "batch-norm") floats += 16 * layer.input.at(-1);
   return 4 * floats;
 }
-
-/** The softmax of one row of logits, as an array. */
-export function softmax(row) {
-  const largest = row.reduce((a, b) => Math.max(a, b), -Infinity);
-  const powers = Array.from(row, (value) => Math.exp(value - largest));
-  const sum = powers.reduce((a, b) => a + b, 0);
-  return powers.map((value) => value / sum);
-}

@@ -1,4 +1,4 @@
-// The ink of one digit -> the 28x28 image that a network was trained on, as in ink/frame.py.
+// The ink of one digit -> the 28x28 image that a network was trained on, as in pictures/normalize.py.
 
 import { clip, largest, roundEven, sum32 } from "./numbers.js";
 import { boxAbove, crop, makePlane, pad } from "./plane.js";

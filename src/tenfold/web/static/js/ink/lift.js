@@ -1,4 +1,4 @@
-// A picture of one digit -> the 28x28 image that a classifier takes, as in ink/lift.py and ink/normalize.py.
+// A picture of one digit -> the 28x28 image that a classifier takes, as in pictures/normalize.py.
 
 import { SIDE, frameInk } from "./frame.js";
 import { findWriting } from "./lines.js";

@@ -1,4 +1,4 @@
-// A grey picture -> the boxes of its lines of writing, from the top, as in ink/lines.py.
+// A grey picture -> the boxes of its lines of writing, from the top, as in pictures/lines.py.
 
 import { countValues, valueAt } from "./numbers.js";
 import { findBoxes, labelRegions } from "./regions.js";

@@ -1,4 +1,4 @@
-// A grey picture of one line -> the strip that the line reader takes, as in ink/strip.py.
+// A grey picture of one line -> the strip that the line reader takes, as in pictures/lines.py.
 
 import { clip, countValues, valueAt } from "./numbers.js";
 import { BILINEAR, resize } from "./resize.js";
