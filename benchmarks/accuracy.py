@@ -25,7 +25,6 @@ from common import RESULTS, ROOT, machine, markdown_table, publish, spread
 from tenfold import Recipe, get_recipe
 from tenfold.errors import RecipeError
 from tenfold.files import write_text
-from tenfold.recipes.schema import NOT_TRAINED
 
 PARTS = ROOT / "build" / "accuracy"
 QUICK = ("fast", "cnn")
@@ -33,7 +32,7 @@ QUICK = ("fast", "cnn")
 
 def digest(recipe: Recipe) -> str:
     """Of everything in a recipe that training depends on."""
-    text = recipe.model_dump_json(exclude=set(NOT_TRAINED))
+    text = recipe.model_dump_json(exclude=set(Recipe.NOT_TRAINED))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from common import ROOT
 from reading_scores import has_digit, is_refused, keep_digits
 
-from tenfold.numerics import edit_distance
+from tenfold.reader.adaptation import edit_distance
 
 __all__ = [
     "PAGES",

@@ -27,7 +27,7 @@ from PIL import Image, ImageOps
 from scipy import ndimage
 
 from tenfold import get_recipe, load_dataset
-from tenfold.augmentation import AugmentationDraws, draw_augmentation
+from tenfold.augmentation import AugmentationDraws
 from tenfold.numpy_engine.runtime.batches import augment as augment_in_numpy
 from tenfold.numpy_engine.runtime.memory import Space
 from tenfold.settings import AugmentationSettings
@@ -129,7 +129,7 @@ def by_batches(images: np.ndarray, settings: AugmentationSettings, batch: int, a
     rng = np.random.default_rng(0)
     for start in range(0, len(images), batch):
         part = images[start : start + batch]
-        draws = draw_augmentation(settings, len(part), part.shape[1:], rng)
+        draws = AugmentationDraws.draw(settings, len(part), part.shape[1:], rng)
         if draws is not None:
             augment(part, draws)
 

@@ -29,7 +29,7 @@ from common import markdown_table, publish, spread
 
 from tenfold import ImageDataset, get_recipe, list_recipes, load_dataset
 from tenfold.data.batches import iterate_batches
-from tenfold.engines.create import check_engine
+from tenfold.engines.create import Engines
 from tenfold.errors import TenfoldError
 from tenfold.training.prepare import prepare_training
 
@@ -124,7 +124,7 @@ def find_cases(only: list[str]) -> list[str]:
     for name in list_recipes():
         for engine in ("numpy", "torch"):
             try:
-                check_engine(get_recipe(name), engine)
+                Engines.check(get_recipe(name), engine)
             except TenfoldError:
                 continue
             cases.append(f"{name} {engine}")

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tenfold.data.load import find_dataset
+from tenfold.data.load import DataRequest
 
 __all__ = ["find_mnist", "last_lines", "run_command_line", "run_program"]
 
@@ -20,7 +20,7 @@ PEERS = Path(__file__).parent / "peers"
 
 def find_mnist(data_dir: str | None = None) -> Path:
     """The folder of the four MNIST files."""
-    folder = find_dataset("mnist", data_dir=data_dir)
+    folder = DataRequest("mnist", data_dir=data_dir).find()
     if folder is None:
         raise SystemExit("MNIST is not on this machine: run `tenfold data fetch mnist`, or give --data-dir")
     return folder

@@ -27,8 +27,8 @@ from common import RESULTS, machine, markdown_table, publish, rest
 from tenfold import ImageDataset, change_recipe, get_recipe, load_dataset, train
 from tenfold.arrays import Batch
 from tenfold.networks.engine import EngineOptions
-from tenfold.networks.layers import parse_layers
-from tenfold.networks.shapes import initial_weights, plan_network
+from tenfold.networks.layers import LayerSpec
+from tenfold.networks.shapes import Network
 from tenfold.numpy_engine.engine import NumpyEngine
 from tenfold.numpy_engine.network import build_layer
 from tenfold.numpy_engine.runtime.memory import ParameterStore
@@ -181,8 +181,8 @@ TRAINERS: dict[str, Callable[[ImageDataset], Epoch]] = {
 def softmax_steps(dataset: ImageDataset) -> dict[str, Epoch]:
     """Full-batch steps on 50,000 images: tenfold's from the bytes, NumPy's from float32."""
     batch = Batch(dataset.images[:50_000], dataset.labels[:50_000])
-    network = plan_network(parse_layers(["flatten", "linear classes"]), dataset.image_shape, 10)
-    engine = NumpyEngine(network, initial_weights(network, "xavier", seed=0), EngineOptions())
+    network = Network.plan(LayerSpec.parse(["flatten", "linear classes"]), dataset.image_shape, 10)
+    engine = NumpyEngine(network, network.initial_weights("xavier", seed=0), EngineOptions())
     inputs = batch.images.reshape(len(batch), -1) / np.float32(255)
     weights, bias = np.zeros((inputs.shape[1], 10), np.float32), np.zeros(10, np.float32)
     rows = np.arange(len(inputs))
@@ -210,10 +210,10 @@ def convolution(line: str, channels: int, size: int, images: int) -> tuple[dict[
     """Forward and backward of a layer, a bare product of its size, ten times each; the multiplications and
     additions of the product's."""
     rng = np.random.default_rng(0)
-    network = plan_network(
-        parse_layers([f"conv {channels} 1x1", line, "flatten", "linear classes"]), (size, size), 10
+    network = Network.plan(
+        LayerSpec.parse([f"conv {channels} 1x1", line, "flatten", "linear classes"]), (size, size), 10
     )
-    store = ParameterStore.of(network, initial_weights(network, "torch", seed=0))
+    store = ParameterStore.of(network, network.initial_weights("torch", seed=0))
     layer = build_layer(network.layers[1], store)
     inputs = rng.random((images, size, size, channels), dtype=np.float32)
     gradient = rng.random(layer.forward(inputs, training=True).shape, dtype=np.float32)

@@ -19,7 +19,7 @@ from PIL import Image, ImageFilter
 from process_cost import run_measured
 from reading_scores import keep_digits
 
-from tenfold.reader.line_reader import READER_FOLDER
+from tenfold.reader.line_reader import LineReader
 
 __all__ = ["cost_table", "enlarge", "measure_costs", "measure_strips"]
 
@@ -111,7 +111,7 @@ def _time_cold(command: Sequence[str], path: Path, output: Path) -> Figures:
 
 def measure_sizes() -> Figures:
     """Of the reader that ships."""
-    return {"bytes": sum(path.stat().st_size for path in READER_FOLDER.iterdir() if path.is_file())}
+    return {"bytes": sum(path.stat().st_size for path in LineReader.FOLDER.iterdir() if path.is_file())}
 
 
 def cost_table(costs: Mapping[str, Figures], figures: Mapping[str, Mapping[str, Figures]]) -> str:

@@ -10,7 +10,8 @@ import numpy as np
 from answers import PAGES, REAL, RENDERED, SINGLE, Answer
 from common import markdown_table
 
-from tenfold.numerics import calibration_error, coverage_risk, wilson_interval
+from tenfold.evaluation.evaluate import calibration_error, coverage_risk
+from tenfold.numerics import wilson_interval
 
 __all__ = [
     "DEFINITIONS",

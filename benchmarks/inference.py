@@ -27,7 +27,7 @@ from process_cost import run_measured
 
 from tenfold import Classifier, change_recipe, export_onnx, get_recipe, load_dataset
 from tenfold.classifier import ModelCard
-from tenfold.networks.shapes import initial_weights
+from tenfold.networks.shapes import Network
 
 _PROGRAM = Path(__file__).with_name("answerers.py")
 _MLP = "mlp 784-128-64-10"
@@ -70,7 +70,7 @@ def build_classifier(name: str) -> Classifier:
     mlp = change_recipe(get_recipe("mlp-small"), {"network.layers": _MLP_LAYERS})
     recipe = mlp if name == _MLP else get_recipe(name)
     card = ModelCard(recipe, tuple("0123456789"), (28, 28), _MEAN, _STD)
-    weights = initial_weights(recipe.plan((28, 28), 10), "torch", seed=0)
+    weights = Network.initial_weights(recipe.plan((28, 28), 10), "torch", seed=0)
     return Classifier.from_weights(card, weights, engine="numpy")
 
 

@@ -38,7 +38,7 @@ from http_load import Answered, closed_loop, open_loop, request_bytes
 from inference import build_classifier
 
 from tenfold import load_dataset
-from tenfold.reader.line_reader import READER_FOLDER, load_reader
+from tenfold.reader.line_reader import LineReader, load_reader
 
 CLIENTS = (1, 8, 32)
 PEERS = {"plain FastAPI": "plain", "LitServe": "litserve", "LitServe, tuned": "litserve-tuned"}
@@ -95,7 +95,7 @@ def read_task(data_dir: str | None) -> Task:
     read = [(data, reading) for data in files if (reading := reader.read(data)).digits]
     bodies = [json.dumps({"pictures": [base64.b64encode(data).decode()]}).encode() for data, _ in read]
     expected = [(reading.text, np.array([reading.confidence], float)) for _, reading in read]
-    return Task("read", READER_FOLDER, bodies, expected)
+    return Task("read", LineReader.FOLDER, bodies, expected)
 
 
 @contextmanager

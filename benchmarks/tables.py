@@ -35,8 +35,8 @@ from PIL import Image, ImageDraw, ImageFont
 from process_cost import run_measured
 from reading_scores import keep_digits
 
-from tenfold.numerics import edit_distance
 from tenfold.pictures.open import open_picture
+from tenfold.reader.adaptation import edit_distance
 from tenfold.reader.line_reader import load_reader
 from tenfold.reader.reading import Reading
 from tenfold.reader.table import Table

@@ -34,7 +34,7 @@ from http_load import request_bytes
 from inference import build_classifier
 from serving import Task, resident, started
 
-from tenfold.reader.line_reader import READER_FOLDER
+from tenfold.reader.line_reader import LineReader
 
 HALF_SENT = 1100  # connections
 SENDERS = 8  # of the largest bodies
@@ -225,7 +225,7 @@ def main() -> None:
         build_classifier("cnn").save(Path(place))
         for route, model, requests in (
             ("predict", Path(place), image_requests()),
-            ("read", READER_FOLDER, picture_requests()),
+            ("read", LineReader.FOLDER, picture_requests()),
         ):
             port, pid = stack.enter_context(started("tenfold", Task(route, model, requests, [])))
             measure(port, pid, requests, 1.0)

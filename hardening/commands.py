@@ -105,12 +105,12 @@ def make_images(count: int) -> tuple[np.ndarray, np.ndarray]:
 def make_model() -> Classifier:
     """A linear one of 28 x 28 images with random weights: each image has an answer of its own."""
     from tenfold.classifier import Classifier, ModelCard
-    from tenfold.networks.shapes import initial_weights
+    from tenfold.networks.shapes import Network
     from tenfold.recipes.load import change_recipe, get_recipe
 
     recipe = change_recipe(get_recipe("mlp-small"), {"network.layers": ["flatten", "linear classes"]})
     card = ModelCard(recipe, tuple("0123456789"), (28, 28), 0.1, 0.3, background="dark")
-    weights = initial_weights(recipe.plan((28, 28), card.outputs), "kaiming", seed=0)
+    weights = Network.initial_weights(recipe.plan((28, 28), card.outputs), "kaiming", seed=0)
     return Classifier.from_weights(card, weights, engine="numpy")
 
 

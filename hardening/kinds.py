@@ -27,11 +27,10 @@ from tenfold.evaluation.label_errors import LabelErrors
 from tenfold.evaluation.robustness import Robustness
 from tenfold.pictures.open import open_picture
 from tenfold.reader.adapt import label_pictures
-from tenfold.reader.line_reader import READER_FOLDER, load_model
-from tenfold.recipes.load import get_recipe, parse_recipe, recipe_to_toml
-from tenfold.runs.folder import open_run
+from tenfold.reader.line_reader import LineReader, load_model
+from tenfold.recipes.load import get_recipe, parse_recipe
+from tenfold.runs.folder import Run
 from tenfold.runs.run import start_run
-from tenfold.settings import learning_rate_at
 from tenfold.training.loop import train
 
 __all__ = ["KINDS", "QUICK", "Kind", "make_samples"]
@@ -112,15 +111,15 @@ def _read_npy(place: Path) -> None:
 
 
 def _make_recipe(place: Path) -> None:
-    (place / "recipe.toml").write_text(recipe_to_toml(get_recipe("cnn")))
+    (place / "recipe.toml").write_text(get_recipe("cnn").to_toml())
 
 
 def _read_recipe(place: Path) -> None:
     """As a training would: its network, one rate of its schedule, and as TOML again."""
     recipe = get_recipe(place / "recipe.toml")
     recipe.plan((28, 28), 10)
-    learning_rate_at(7, 100, recipe.optimiser.learning_rate, recipe.schedule)
-    parse_recipe(recipe_to_toml(recipe))
+    recipe.schedule.learning_rate_at(7, 100, recipe.optimiser.learning_rate)
+    parse_recipe(recipe.to_toml())
 
 
 def _make_run(place: Path) -> None:
@@ -161,7 +160,7 @@ def _make_model(place: Path) -> None:
 
 
 def _make_reader(place: Path) -> None:
-    shutil.copytree(READER_FOLDER, place / "run")
+    shutil.copytree(LineReader.FOLDER, place / "run")
 
 
 def _read_reader(place: Path) -> None:
@@ -169,13 +168,13 @@ def _read_reader(place: Path) -> None:
 
 
 def _read_run(words: str, place: Path) -> None:
-    open_run(place / "run")
+    Run.open(place / "run")
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         _run(words.format(place / "run"))
 
 
 def _read_history(place: Path) -> None:
-    _ = open_run(place / "run").history
+    _ = Run.open(place / "run").history
 
 
 def _read_checkpoint(place: Path) -> None:
@@ -200,7 +199,7 @@ def _make_study(place: Path) -> None:
 
 
 def _read_study(place: Path) -> None:
-    from tenfold.search.study import search_recipe
+    from tenfold.training.search_study import search_recipe
 
     recipe, dataset = get_recipe(place / "single.toml"), load_dataset(place / "data.npz")
     search_recipe(recipe, dataset, trials=1, journal=place / "study.journal", engine="numpy")

@@ -169,14 +169,14 @@ assert np.allclose(lesson.differences(lambda: loss_of(W, b, few, wanted), b, ran
 # %%
 from tenfold.networks.engine import EngineOptions
 from tenfold.numpy_engine.engine import NumpyEngine
-from tenfold.numpy_engine.gradcheck import look_inside
+from tenfold.numpy_engine.gradcheck import InsideView
 
 recipe = tenfold.get_recipe("softmax-gd")
 network = recipe.plan((28, 28), 10)
 name = network.parameters()[0].name.removesuffix(".weight")
 weights = {f"{name}.weight": W, f"{name}.bias": b}
 options = EngineOptions(precision="float64")
-theirs = look_inside(network, weights, options, train_set.images[::50], labels[::50]).gradients
+theirs = InsideView.of(network, weights, options, train_set.images[::50], labels[::50]).gradients
 assert np.allclose(theirs[f"{name}.weight"], dW, atol=1e-12)
 assert np.allclose(theirs[f"{name}.bias"], db, atol=1e-12)
 

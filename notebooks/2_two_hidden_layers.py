@@ -129,12 +129,11 @@ def gradients(weights, x, y):
 
 # %%
 from tenfold.networks.engine import EngineOptions
-from tenfold.networks.shapes import initial_weights
-from tenfold.numpy_engine.gradcheck import look_inside
+from tenfold.numpy_engine.gradcheck import InsideView
 
 layers = [layer for layer in recipe.network.layers if not layer.startswith("dropout")]
 plain = tenfold.change_recipe(recipe, {"network.layers": layers}).plan((28, 28), 10)
-start = initial_weights(plain, "kaiming", seed=0)
+start = plain.initial_weights("kaiming", seed=0)
 names = list(start)
 weights = [
     (start[w].astype(np.float64), start[b].astype(np.float64)) for w, b in zip(names[::2], names[1::2])
@@ -144,7 +143,7 @@ x = train_set.images[chosen].reshape(-1, 784) / 255
 y = np.eye(10)[train_set.labels[chosen]]
 own = gradients(weights, x, y)
 options = EngineOptions(precision="float64")
-theirs = look_inside(plain, start, options, train_set.images[chosen], train_set.labels[chosen]).gradients
+theirs = InsideView.of(plain, start, options, train_set.images[chosen], train_set.labels[chosen]).gradients
 
 # %%
 rng = np.random.default_rng(1)

@@ -61,12 +61,11 @@ assert np.allclose(centred @ W.T + b, unit @ (W / s).T + b - m / s * W.sum(axis=
 # differences; so do we, layer by layer.
 
 # %%
-from tenfold.networks.shapes import initial_weights
 from tenfold.numpy_engine.network import RunningNetwork
 from tenfold.numpy_engine.runtime.memory import ParameterStore
 
 network = recipe.plan((28, 28), 10)
-weights = initial_weights(network, recipe.network.initialise, seed=0)
+weights = network.initial_weights(recipe.network.initialise, seed=0)
 exact = RunningNetwork(network, ParameterStore.of(network, weights, np.float64))
 inputs = centred.reshape(8, 28, 28, 1)
 for layer in exact.layers:
@@ -84,7 +83,6 @@ for layer in exact.layers:
 from tenfold.data.batches import iterate_batches
 from tenfold.numpy_engine.losses import CrossEntropy
 from tenfold.numpy_engine.optimisers import Adam
-from tenfold.settings import learning_rate_at
 
 store = ParameterStore.of(network, weights, np.float64)
 layers, loss = RunningNetwork(network, store), CrossEntropy(recipe.loss)
@@ -104,7 +102,7 @@ def train_epoch(epoch):
         value, gradient = loss(logits, batch.labels)  # loss
         layers.backward(gradient)  # back-propagation
         step, steps = epoch * an_epoch + number, recipe.training.epochs * an_epoch
-        rate = learning_rate_at(step, steps, recipe.optimiser.learning_rate, recipe.schedule)
+        rate = recipe.schedule.learning_rate_at(step, steps, recipe.optimiser.learning_rate)
         optimiser.step(store.learned, store.gradients, rate)  # the step
         total += value * len(batch)
     return total / len(train_set)

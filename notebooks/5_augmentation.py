@@ -12,7 +12,7 @@ import numpy as np
 from scipy import ndimage
 
 import tenfold
-from tenfold.augmentation import AugmentationDraws, draw_augmentation
+from tenfold.augmentation import AugmentationDraws
 from tenfold.numpy_engine.runtime.batches import augment
 from tenfold.settings import AugmentationSettings
 
@@ -89,7 +89,7 @@ for dy, dx in ((2, -1), (-2, 2), (0, 0)):
     moved = augment(image, AugmentationDraws(crop=np.array([[dy, dx]])))[0]
     assert np.array_equal(moved, cut)
 settings = AugmentationSettings(rotation=10, crop_padding=2)
-many = draw_augmentation(settings, 20_000, (28, 28), np.random.default_rng(0))
+many = AugmentationDraws.draw(settings, 20_000, (28, 28), np.random.default_rng(0))
 angles = np.rad2deg(np.arctan2(many.affine[:, 0, 1], many.affine[:, 0, 0]))
 print(f"angles from {angles.min():.1f} to {angles.max():.1f} degrees")
 assert np.abs(angles).max() <= 10.001
@@ -101,7 +101,7 @@ assert set(np.unique(many.crop)) == {-2, -1, 0, 1, 2}
 # %%
 firsts = np.array([np.flatnonzero(digits.labels == k)[3] for k in range(10)])
 copies = np.repeat(digits.images[firsts], 9, axis=0)
-variants = augment(copies, draw_augmentation(settings, 90, (28, 28), np.random.default_rng(1)))
+variants = augment(copies, AugmentationDraws.draw(settings, 90, (28, 28), np.random.default_rng(1)))
 rows = [np.concatenate([digits.images[firsts[k]][None], variants[9 * k : 9 * k + 9]]) for k in range(10)]
 lesson.show_images(np.concatenate(rows), size=0.5)
 
@@ -231,7 +231,7 @@ runs = {
     for name, each in (("with", longer), ("without", without))
 }
 rng = np.random.default_rng(2)
-turned = np.rint(augment(test_set.images, draw_augmentation(settings, len(test_set), (28, 28), rng)))
+turned = np.rint(augment(test_set.images, AugmentationDraws.draw(settings, len(test_set), (28, 28), rng)))
 for name, classifier in runs.items():
     known = np.mean(classifier.predict(train_set.images) == train_set.labels)
     new = np.mean(classifier.predict(test_set.images) == test_set.labels)

@@ -75,16 +75,16 @@ lesson.show_images(squeezed[:20], [f"{a} → {b}" for a, b in zip(labels[:20], s
 # same. Nothing is erased and nothing is cut into digits.
 
 # %%
-from tenfold.pictures.lines import PAPER, find_lines, make_strip
-from tenfold.pictures.open import open_picture, to_grey
+from tenfold.pictures.lines import Strip, find_lines, make_strip
+from tenfold.pictures.open import open_picture
 
-grey = to_grey(open_picture(EXAMPLES / "note.jpg").pixels)
+grey = open_picture(EXAMPLES / "note.jpg").grey
 box = find_lines(grey)[0]
 strip = make_strip(grey)
 print("a line in the box", box, "of a picture", grey.shape, "-> a strip", strip.shape)
 lesson.show_images([grey, strip], ["photo", "strip"], columns=2, size=2.6, cmap="gray", vmin=0, vmax=255)
 assert strip.shape[0] == 32
-assert abs(np.median(strip) - PAPER) < 4
+assert abs(np.median(strip) - Strip.PAPER) < 4
 pale = make_strip((grey // 2 + 90).astype(np.uint8))  # half the contrast, brighter
 assert np.abs(pale.astype(int) - strip).mean() < 4
 
@@ -129,7 +129,7 @@ print("".join([*CHARACTERS, "_"][c] for c in path), "->", spelled)
 # the largest sums, column by column, and so finds the likeliest text, and how likely it is.
 
 # %%
-from tenfold.reader.constraint import make_constraint
+from tenfold.reader.constraint import Constraint
 from tenfold.reader.decode import decode
 
 logs = log_softmax(logits)
@@ -144,7 +144,7 @@ assert np.exp(along) <= free.confidence + 1e-6
 
 # %%
 for form in ({"length": 7}, {"pattern": r"\d,\d{6}"}, {"length": 5}):
-    held = decode(logs, make_constraint(**form))
+    held = decode(logs, Constraint.make(**form))
     print(f"{form}: {held.text}  {held.confidence:.1%}")
 assert sum(c in DIGITS for c in held.text) == 5
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from tenfold import ImageDataset, load_dataset
-from tenfold.augmentation import draw_augmentation
+from tenfold.augmentation import AugmentationDraws
 from tenfold.data.idx import write_idx
 from tenfold.files import replace_file
 from tenfold.numpy_engine.runtime.batches import augment
@@ -30,7 +30,7 @@ PIECE = 4096  # images that are changed and written at once
 
 def changed_copy(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """uint8 (N, H, W), each image moved a little."""
-    draws = draw_augmentation(AUGMENTATION, len(images), (images.shape[1], images.shape[2]), rng)
+    draws = AugmentationDraws.draw(AUGMENTATION, len(images), (images.shape[1], images.shape[2]), rng)
     if draws is None:
         return images
     return np.rint(augment(images, draws)).astype(np.uint8)

@@ -24,7 +24,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from tenfold.data.load import DataRequest
 from tenfold.reader.explain import explain_reading
-from tenfold.reader.line_reader import READER_FOLDER, load_reader
+from tenfold.reader.line_reader import LineReader, load_reader
 from tenfold.recipes.load import get_recipe
 from tenfold.runs.run import start_run
 from tenfold.show.report import write_report
@@ -70,7 +70,7 @@ LAB_TRAINED = """new Promise((done) => {
 })"""
 
 _LAB = ROOT / "src" / "tenfold" / "web" / "static" / "lab"
-_READER = (READER_FOLDER / "model.safetensors", READER_FOLDER / "model.json")
+_READER = (LineReader.FOLDER / "model.safetensors", LineReader.FOLDER / "model.json")
 # name -> what it is drawn from
 PICTURES: dict[str, Sequence[Path]] = {
     "page.png": _READER,

@@ -17,7 +17,8 @@ import numpy as np
 from reader_strips import read_shard, shard_path
 from safetensors.numpy import load_file
 
-from tenfold.numerics import calibration_error, log_softmax
+from tenfold.evaluation.evaluate import calibration_error
+from tenfold.numerics import log_softmax
 from tenfold.pictures.lines import find_views, make_strip
 from tenfold.reader.decode import DIGITS, OTHER, decode
 from tenfold.reader.line_reader import LineReader, ReaderCard, read_recipe

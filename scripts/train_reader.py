@@ -20,16 +20,14 @@ from reader_strips import SHARD, read_shard, shard_path
 from safetensors.numpy import load_file, save_file
 
 from tenfold.arrays import Batch
-from tenfold.engines.create import create_engine
+from tenfold.engines.create import Engines
 from tenfold.files import replace_file
 from tenfold.networks.engine import Engine, EngineOptions
-from tenfold.networks.shapes import initial_weights
-from tenfold.pictures.lines import HEIGHT
+from tenfold.pictures.lines import Strip
 from tenfold.reader.decode import OUTPUTS, encode_texts
 from tenfold.reader.line_reader import read_recipe
 from tenfold.recipes.schema import Recipe
-from tenfold.settings import learning_rate_at
-from tenfold.synthesis.paper import bend, vary
+from tenfold.synthesis.strips import StripMaker
 
 BLOCK = 8  # shards that are gone through `PASSES` times before the next ones
 PASSES = 3
@@ -58,15 +56,15 @@ def main() -> None:
 
 
 def build_engine(recipe: Recipe, seed: int, start: Path | None) -> Engine:
-    network = recipe.plan((HEIGHT, 128), OUTPUTS)
-    weights = initial_weights(network, recipe.network.initialise, seed=seed)
+    network = recipe.plan((Strip.HEIGHT, 128), OUTPUTS)
+    weights = network.initial_weights(recipe.network.initialise, seed=seed)
     if start:
         weights = widen(load_file(start), weights, np.random.default_rng(seed))
     options = EngineOptions(
         mean=recipe.input.mean, std=recipe.input.std, loss=recipe.loss, optimiser=recipe.optimiser,
         average_decay=recipe.training.average_decay, seed=seed, precision=recipe.training.precision,
     )  # fmt: skip
-    return create_engine("torch", network, weights, options)
+    return Engines.create("torch", network, weights, options)
 
 
 def widen(
@@ -101,8 +99,8 @@ def train(engine: Engine, recipe: Recipe, given: argparse.Namespace, first: int)
     batches = draw_batches(given.strips, recipe.training.batch_size, given.seed, first)
     started, loss, right, seen = time.monotonic(), 0.0, 0.0, 0
     for step in range(first, given.steps):
-        rate = learning_rate_at(
-            step, given.steps, given.rate or recipe.optimiser.learning_rate, recipe.schedule
+        rate = recipe.schedule.learning_rate_at(
+            step, given.steps, given.rate or recipe.optimiser.learning_rate
         )
         batch = next(batches)
         result = engine.train_step(batch, rate)
@@ -141,8 +139,8 @@ def draw_batches(folder: Path, size: int, seed: int, first: int) -> Iterator[Bat
         for number in range(first - visit * per_visit if visit * per_visit < first else 0, per_visit):
             draw = np.random.default_rng([seed, visit, number])
             chosen = groups[number]
-            bent = [bend(strips[i], draw) if draw.random() < BENT else strips[i] for i in chosen]
-            yield Batch(vary(bent, draw), encode_texts([texts[i] for i in chosen]))
+            bent = [StripMaker.bend(strips[i], draw) if draw.random() < BENT else strips[i] for i in chosen]
+            yield Batch(StripMaker.vary(bent, draw), encode_texts([texts[i] for i in chosen]))
         visit += 1
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from tenfold.classifier import Classifier, ModelCard
-from tenfold.networks.shapes import Network, initial_weights
+from tenfold.networks.shapes import Network
 from tenfold.recipes.load import change_recipe, get_recipe
 from tenfold.recipes.schema import Recipe
 
@@ -30,7 +30,7 @@ ROW_LAYERS = ["linear 5", "batch-norm", "relu", "sigmoid", "tanh", "dropout 0.1"
 def trained_weights(network: Network, seed: int = 0) -> dict[str, np.ndarray]:
     """As after training: batch-norm has scales of both signs, and statistics of its own."""
     rng = np.random.default_rng(seed)
-    weights = initial_weights(network, "torch", seed=seed)
+    weights = network.initial_weights("torch", seed=seed)
     for parameter in network.parameters():
         shape = parameter.shape
         if parameter.role == "running-variance":

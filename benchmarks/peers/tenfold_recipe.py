@@ -55,9 +55,9 @@ def recipe_asked_for() -> Recipe:
     recipe = get_recipe(options.recipe)
     if not options.changes:
         return recipe
-    from tenfold.recipes.load import parse_change
+    from tenfold.recipes.schema import Recipe
 
-    return change_recipe(recipe, dict(parse_change(change) for change in options.changes))
+    return change_recipe(recipe, dict(Recipe.parse_change(change) for change in options.changes))
 
 
 def learn(recipe: Recipe) -> TrainResult:
@@ -91,9 +91,9 @@ def observer() -> Any:
 
 def profiled(recipe: Recipe) -> tuple[TrainResult, list[dict[str, Any]]]:
     """The training again, with what each operation took: seconds and calls."""
-    from tenfold.engines.create import check_engine
+    from tenfold.engines.create import Engines
 
-    engine = check_engine(recipe, options.engine)
+    engine = Engines.check(recipe, options.engine)
     return profiled_layers(recipe) if engine == "numpy" else profiled_operations(recipe)
 
 

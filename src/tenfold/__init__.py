@@ -52,8 +52,6 @@ if TYPE_CHECKING:  # what type checkers and editors see; the same names stand in
     from tenfold.runs.folder import Run as Run
     from tenfold.runs.folder import list_runs as list_runs
     from tenfold.runs.run import train as train
-    from tenfold.search.result import SearchResult as SearchResult
-    from tenfold.search.study import search_recipe as search_recipe
     from tenfold.serve.app import create_app as create_app
     from tenfold.serve.settings import ServeSettings as ServeSettings
     from tenfold.show.pages import write_comparison as write_comparison
@@ -65,6 +63,8 @@ if TYPE_CHECKING:  # what type checkers and editors see; the same names stand in
     from tenfold.training.progress import EpochRecord as EpochRecord
     from tenfold.training.progress import TrainingObserver as TrainingObserver
     from tenfold.training.progress import TrainingPlan as TrainingPlan
+    from tenfold.training.search_result import SearchResult as SearchResult
+    from tenfold.training.search_study import search_recipe as search_recipe
 
 # name -> the module that defines it
 _EXPORTS = {
@@ -84,7 +84,7 @@ _EXPORTS = {
     "Recipe": "tenfold.recipes.schema",
     "Robustness": "tenfold.evaluation.robustness",
     "Run": "tenfold.runs.folder",
-    "SearchResult": "tenfold.search.result",
+    "SearchResult": "tenfold.training.search_result",
     "ServeSettings": "tenfold.serve.settings",
     "TenfoldError": "tenfold.errors",
     "TrainResult": "tenfold.training.loop",
@@ -118,7 +118,7 @@ _EXPORTS = {
     "read_form": "tenfold.forms.read",
     "read_forms": "tenfold.forms.read",
     "read_pictures": "tenfold.reader.many",
-    "search_recipe": "tenfold.search.study",
+    "search_recipe": "tenfold.training.search_study",
     "split_dataset": "tenfold.data.batches",
     "train": "tenfold.runs.run",
     "write_comparison": "tenfold.show.pages",

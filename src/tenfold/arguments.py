@@ -15,10 +15,9 @@ from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
-from tenfold import files
 from tenfold.errors import DataError, UsageError
 
-__all__ = ["check_argument", "check_images", "checked", "describe_value", "make_folder"]
+__all__ = ["check_argument", "check_images", "checked", "describe_value"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -106,7 +105,8 @@ def _fits(value: Any, kind: Any) -> bool:
     if origin is Callable or kind is Callable:
         return callable(value)
     if origin is tuple:
-        return _fits_tuple(value, inner)
+        kinds = inner[:1] * len(value) if inner[-1:] == (...,) and isinstance(value, tuple | list) else inner
+        return isinstance(value, tuple | list) and len(kinds) == len(value) and all(map(_fits, value, kinds))
     base = origin or kind
     if base is Any or not isinstance(base, type):
         return True
@@ -119,13 +119,6 @@ def _fits(value: Any, kind: Any) -> bool:
         pairs = value.items() if isinstance(value, base) else None
         return pairs is not None and all(_fits(k, inner[0]) and _fits(v, inner[1]) for k, v in pairs)
     return isinstance(value, base)
-
-
-def _fits_tuple(value: Any, inner: tuple[Any, ...]) -> bool:
-    if not isinstance(value, tuple | list):
-        return False
-    kinds = inner[:1] * len(value) if inner[-1:] == (...,) else inner
-    return len(kinds) == len(value) and all(map(_fits, value, kinds))
 
 
 def _describe_kind(kind: Any) -> str:
@@ -149,16 +142,6 @@ def _describe_kind(kind: Any) -> str:
         return f"a dictionary, each value {_describe_kind(inner[1])}"
     name = getattr(kind, "__name__", str(kind))
     return _SOURCES.get(name, f"{_article(name)} {name}")
-
-
-def make_folder(path: str | Path) -> Path:
-    """The folder of this name, made where it is not there. Raises UsageError where a file stands there."""
-    folder = Path(path)
-    try:
-        files.make_folder(folder)
-    except (FileExistsError, NotADirectoryError) as error:
-        raise UsageError(f"{folder} is not a folder", expected="a folder", remedy="name another") from error
-    return folder
 
 
 def check_images(images: np.ndarray, name: str = "images") -> None:

@@ -23,11 +23,8 @@ __all__ = [
     "Prediction",
     "Verdict",
     "WeightedDataset",
-    "count_pixels",
     "image_place",
     "iterate_pieces",
-    "pack_files",
-    "unpack_files",
 ]
 
 Verdict = Literal["digit", "unsure", "not a digit"]
@@ -174,9 +171,23 @@ class ImageDataset:
 
     def pixel_moments(self) -> tuple[float, float]:
         """Mean and standard deviation of pixel / 255."""
-        counts, values = count_pixels(self.images).astype(np.float64), np.arange(256) / 255
+        counts, values = self.count_pixels(self.images).astype(np.float64), np.arange(256) / 255
         mean = float(counts @ values / counts.sum())
         return mean, float(np.sqrt(counts @ (values - mean) ** 2 / counts.sum()))
+
+    @classmethod
+    @checked
+    def count_pixels(cls, images: np.ndarray) -> np.ndarray:
+        """int64 (256,): how often each value occurs in uint8 (N, H, W)."""
+        counts = np.zeros(256, np.int64)
+        for piece in iterate_pieces(images):
+            values = piece.reshape(-1)
+            # Two at a time, which is faster; an odd last one by itself.
+            pairs = np.bincount(values[: len(values) // 2 * 2].view(np.uint16), minlength=1 << 16)
+            table = pairs.reshape(256, 256)
+            counts += table.sum(axis=0) + table.sum(axis=1)
+            counts += np.bincount(values[len(values) // 2 * 2 :], minlength=256)
+        return counts
 
     def sha256(self) -> str:
         """Of shape, images and labels: the same pictures in the same order give the same figure."""
@@ -269,16 +280,21 @@ class Prediction:
         order = np.argsort(-self.probs, kind="stable")[:count]
         return [(self.class_names[i], float(self.probs[i])) for i in order]
 
+    def explain_verdict(self) -> str:
+        """ "4 or 9 (51 % / 47 %)" where it is unsure, "not a digit" where it is refused, else ""."""
+        if self.verdict == "digit":
+            return ""
+        if self.verdict == "not a digit":
+            return "not a digit"
+        (first, p), (second, q), *_ = self.alternatives(2)
+        return f"{first} or {second} ({100 * p:.0f} % / {100 * q:.0f} %)"
+
     def to_dict(self) -> dict[str, Any]:
         return {
-            "label": self.label,
-            "confidence": float(self.confidence),
-            "verdict": self.verdict,
+            "label": self.label, "confidence": float(self.confidence), "verdict": self.verdict,
             "alternatives": [{"label": name, "confidence": value} for name, value in self.alternatives()],
-            "probs": [float(value) for value in self.probs],
-            "none": float(self.none),
-            "box": self.box,
-        }
+            "probs": [float(value) for value in self.probs], "none": float(self.none), "box": self.box,
+        }  # fmt: skip
 
 
 def image_place(index: int, files: Sequence[str] = ()) -> dict[str, Any]:
@@ -289,34 +305,11 @@ def image_place(index: int, files: Sequence[str] = ()) -> dict[str, Any]:
     return {"index": int(index)} | ({"file": files[index]} if files else {})
 
 
-def pack_files(files: Sequence[str]) -> np.ndarray:
-    """uint8 (bytes,): the names as .npz keeps them, a quarter of a unicode array or less."""
-    return np.frombuffer("\0".join(files).encode("utf-8", "surrogatepass"), np.uint8)
-
-
-def unpack_files(packed: np.ndarray) -> tuple[str, ...]:
-    """What `pack_files` was given."""
-    return tuple(packed.tobytes().decode("utf-8", "surrogatepass").split("\0")) if packed.size else ()
-
-
 def iterate_pieces(images: np.ndarray) -> Iterator[np.ndarray]:
     """(N, H, W) a few images at a time, contiguous: memory does not grow with N."""
     step = max(1, _PIECE_BYTES // (images.itemsize * images[0].size)) if len(images) else 1
     for start in range(0, len(images), step):
         yield np.ascontiguousarray(images[start : start + step])
-
-
-def count_pixels(images: np.ndarray) -> np.ndarray:
-    """int64 (256,): how often each value occurs in uint8 (N, H, W)."""
-    counts = np.zeros(256, np.int64)
-    for piece in iterate_pieces(images):
-        values = piece.reshape(-1)
-        # Two at a time, which is faster; an odd last one by itself.
-        pairs = np.bincount(values[: len(values) // 2 * 2].view(np.uint16), minlength=1 << 16)
-        table = pairs.reshape(256, 256)
-        counts += table.sum(axis=0) + table.sum(axis=1)
-        counts += np.bincount(values[len(values) // 2 * 2 :], minlength=256)
-    return counts
 
 
 def _check_types(dataset: ImageDataset) -> None:

@@ -11,7 +11,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from tenfold.settings import AugmentationSettings
 
-__all__ = ["AugmentationDraws", "Sources", "draw_augmentation"]
+__all__ = ["AugmentationDraws", "Sources"]
 
 # AugmentationSettings + a random generator -> the numbers that say how to change each image.
 #
@@ -36,6 +36,30 @@ class AugmentationDraws:
     stroke: np.ndarray | None = None
     crop: np.ndarray | None = None
     erase: np.ndarray | None = None
+
+    @classmethod
+    def draw(
+        cls,
+        settings: AugmentationSettings,
+        count: int,
+        image_shape: tuple[int, int],
+        rng: np.random.Generator,
+    ) -> AugmentationDraws | None:
+        """Draws for `count` images, or None where nothing is on."""
+        if not settings.active:
+            return None
+        s = settings
+        moved = s.rotation or s.shear or s.shift or s.scale
+        draws = cls(
+            affine=_affine(s, count, rng) if moved else None,
+            displacement=_displacement(s, count, image_shape, rng) if s.elastic else None,
+            stroke=_uniform(rng, s.stroke_width, count) if s.stroke_width else None,
+            crop=rng.integers(-s.crop_padding, s.crop_padding + 1, (count, 2)) if s.crop_padding else None,
+            erase=_erase(s, count, image_shape, rng) if s.erasing else None,
+        )
+        if s.untouched:
+            _leave(draws, rng.random(count) < s.untouched)
+        return draws
 
     def part(self, chosen: slice) -> AugmentationDraws:
         """Those of some of the images."""
@@ -63,28 +87,7 @@ class AugmentationDraws:
         return Sources(rows, grid, displacement)
 
 
-def draw_augmentation(
-    settings: AugmentationSettings, count: int, image_shape: tuple[int, int], rng: np.random.Generator
-) -> AugmentationDraws | None:
-    """Draws for `count` images, or None where nothing is on."""
-    if not settings.active:
-        return None
-    s = settings
-    moved = s.rotation or s.shear or s.shift or s.scale
-    draws = AugmentationDraws(
-        affine=_affine(s, count, rng) if moved else None,
-        displacement=_displacement(s, count, image_shape, rng) if s.elastic else None,
-        stroke=_uniform(rng, s.stroke_width, count) if s.stroke_width else None,
-        crop=rng.integers(-s.crop_padding, s.crop_padding + 1, (count, 2)) if s.crop_padding else None,
-        erase=_erase(s, count, image_shape, rng) if s.erasing else None,
-    )
-    if s.untouched:
-        _leave(draws, rng.random(count) < s.untouched)
-    return draws
-
-
 def _leave(draws: AugmentationDraws, chosen: np.ndarray) -> None:
-    """Makes the draws of the chosen images those that change nothing."""
     if draws.affine is not None:
         draws.affine[chosen] = np.eye(2, 3, dtype=np.float32)
     for field in (draws.displacement, draws.stroke, draws.crop, draws.erase):

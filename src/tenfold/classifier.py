@@ -12,21 +12,20 @@ from typing import Any, get_args
 import numpy as np
 from safetensors.numpy import load_file, save
 
-from tenfold.arguments import checked, make_folder
+from tenfold.arguments import checked
 from tenfold.arrays import Prediction, Verdict
-from tenfold.engines.create import create_engine, refuse_infinite
+from tenfold.engines.create import Engines
 from tenfold.errors import DataError, ModelError, UsageError
-from tenfold.files import replace_together
-from tenfold.limits import check_need
+from tenfold.files import make_folder, replace_together
+from tenfold.limits import MemoryLimit
 from tenfold.networks.engine import Engine, EngineOptions
 from tenfold.networks.shapes import Network
 from tenfold.numerics import softmax
 from tenfold.pictures.normalize import Background
-from tenfold.recipes.load import recipe_from_dict
 from tenfold.recipes.schema import Recipe
 from tenfold.records import pick, read_json, reading
 
-__all__ = ["Classifier", "ModelCard", "check_answers", "read_model"]
+__all__ = ["Classifier", "ModelCard"]
 
 _FORMAT = 1
 _REMEDY = "train or export the model anew"
@@ -98,6 +97,16 @@ class ModelCard:
             return cls.from_dict(read_json(card_path), str(card_path))
 
     @classmethod
+    def with_weights(cls, path: str | Path) -> tuple[ModelCard, dict[str, np.ndarray]]:
+        """The card and the weights of a run's folder or a `model.safetensors`. Raises ModelError."""
+        card, weights_path = cls.load(path), _find_files(path)[0]
+        with reading(str(weights_path), expected="a model saved by tenfold", remedy=_REMEDY):
+            MemoryLimit.check(weights_path.stat().st_size, weights_path, kind=ModelError)
+            weights = load_file(weights_path)
+        Engines.refuse_infinite(weights, weights_path)
+        return card, weights
+
+    @classmethod
     def from_dict(cls, values: Mapping[str, Any], where: str) -> ModelCard:
         if isinstance(values, Mapping) and "kind" in values:
             raise ModelError(
@@ -117,15 +126,11 @@ class ModelCard:
             given = {"temperature": values["temperature"]} | values.get("verdict", {})
             verdict = pick(given, {key: _VERDICT[key] for key in given})
             card = cls(
-                recipe=recipe_from_dict(values["recipe"], where=where),
-                class_names=pick(values, {"class_names": "strs"})["class_names"],
-                image_shape=(height, width),
-                mean=float(entry["mean"]),
-                std=float(entry["std"]),
-                background=values["input"]["background"],
-                value_range=_read_range(values["input"].get("value_range", (0.0, 255.0))),
-                **verdict,
-            )
+                recipe=Recipe.from_dict(values["recipe"], where=where),
+                class_names=pick(values, {"class_names": "strs"})["class_names"], image_shape=(height, width),
+                mean=float(entry["mean"]), std=float(entry["std"]), background=values["input"]["background"],
+                value_range=_read_range(values["input"].get("value_range", (0.0, 255.0))), **verdict,
+            )  # fmt: skip
             card._check()
             return card
 
@@ -135,12 +140,10 @@ class ModelCard:
             raise ValueError(f"{len(self.class_names)} classes, images of {self.image_shape}")
         sound = {
             "background": self.background in get_args(Background),
-            "least_confidence": 0 <= self.least_confidence <= 1,
-            "most_none": 0 <= self.most_none <= 1,
-            "std": 0 < self.std < math.inf,
-            "temperature": 0 < self.temperature < math.inf,
+            "least_confidence": 0 <= self.least_confidence <= 1, "most_none": 0 <= self.most_none <= 1,
+            "std": 0 < self.std < math.inf, "temperature": 0 < self.temperature < math.inf,
             "mean": math.isfinite(self.mean),
-        }
+        }  # fmt: skip
         for name in sound:
             if not sound[name]:
                 raise ValueError(f"{name} {getattr(self, name)!r}")
@@ -186,20 +189,15 @@ class Classifier:
             mean=card.mean, std=card.std, loss=card.recipe.loss, device=device, precision=precision
         )
         views = card.recipe.ensemble.views
-        return cls(create_engine(engine, network, weights, options, views=views), card)
+        return cls(Engines.create(engine, network, weights, options, views=views), card)
 
     @classmethod
     @checked
     def load(
-        cls,
-        path: str | Path,
-        *,
-        engine: str = "auto",
-        device: str = "cpu",
-        precision: str = "float32",
+        cls, path: str | Path, *, engine: str = "auto", device: str = "cpu", precision: str = "float32"
     ) -> Classifier:
         """From a run's folder, or a `model.safetensors` with its `model.json` beside it."""
-        card, weights = read_model(path)
+        card, weights = ModelCard.with_weights(path)
         return cls.from_weights(card, weights, engine=engine, device=device, precision=precision)
 
     @checked
@@ -217,7 +215,7 @@ class Classifier:
     def with_weights(self, weights: dict[str, np.ndarray]) -> Classifier:
         """The same network, or networks, with other weights, in an engine of the same kind."""
         options, views = self.engine.options, self.card.recipe.ensemble.views
-        engine = create_engine(self.engine.name, self.network, weights, options, views=views)
+        engine = Engines.create(self.engine.name, self.network, weights, options, views=views)
         return Classifier(engine, self.card)
 
     @checked
@@ -240,7 +238,19 @@ class Classifier:
                 f"images are {images.dtype} of shape {images.shape}",
                 expected=f"uint8 of shape (N, {height}, {width})",
             )
-        return check_answers(self.engine.logits(images))
+        return self.check_answers(self.engine.logits(images))
+
+    @classmethod
+    @checked
+    def check_answers(cls, logits: np.ndarray) -> np.ndarray:
+        """The logits again. Raises DataError where one is not finite: finite weights may be too large."""
+        if not np.isfinite(logits).all():
+            raise DataError(
+                "the model has no finite answer for these images",
+                expected="finite logits",
+                remedy="train again; `tenfold doctor` says why a training diverged",
+            )
+        return logits
 
     @checked
     def predict_proba(self, images: np.ndarray) -> np.ndarray:
@@ -289,27 +299,6 @@ class Classifier:
         if none > self.card.most_none:
             verdict = "not a digit"
         return Prediction(name, confidence, probs, self.class_names, none=none, verdict=verdict, image=image)
-
-
-def check_answers(logits: np.ndarray) -> np.ndarray:
-    """The logits again. Raises DataError where one is NaN or infinite: finite weights may be too large."""
-    if not np.isfinite(logits).all():
-        raise DataError(
-            "the model has no finite answer for these images",
-            expected="finite logits",
-            remedy="train again; `tenfold doctor` says why a training diverged",
-        )
-    return logits
-
-
-def read_model(path: str | Path) -> tuple[ModelCard, dict[str, np.ndarray]]:
-    """The card and the weights of a run's folder or a `model.safetensors`. Raises ModelError."""
-    card, weights_path = ModelCard.load(path), _find_files(path)[0]
-    with reading(str(weights_path), expected="a model saved by tenfold", remedy=_REMEDY):
-        check_need(weights_path.stat().st_size, weights_path, kind=ModelError)
-        weights = load_file(weights_path)
-    refuse_infinite(weights, weights_path)
-    return card, weights
 
 
 def _find_files(path: str | Path) -> tuple[Path, Path]:

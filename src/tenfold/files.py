@@ -7,7 +7,6 @@ import io
 import os
 import re
 import secrets
-import shlex
 import shutil
 import stat
 from collections.abc import Collection, Iterator, Sequence
@@ -18,22 +17,13 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from tenfold.errors import UsageError
 
 __all__ = [
-    "LOCK",
-    "claim_folder",
-    "claim_free",
-    "claim_place",
+    "Claim",
     "csv_line",
     "fill_folder",
-    "free_names",
-    "hidden_beside",
-    "is_part",
     "is_special",
-    "is_taken",
     "make_folder",
-    "remove_parts",
     "replace_file",
     "replace_together",
-    "shown_command",
     "shown_path",
     "write_text",
 ]
@@ -48,7 +38,7 @@ def replace_file(path: Path) -> Iterator[Path]:
 
     Its name cannot be guessed, so that nobody can plant a link to another file in its place.
     """
-    make_folder(path.parent)
+    _make_folder(path.parent)
     beside = _part_of(path)
     try:
         yield beside
@@ -71,10 +61,10 @@ def fill_folder(folder: Path, *, add: bool = False) -> Iterator[Path]:
     if folder.is_dir() and (
         folder.is_mount() or folder.samefile(Path.cwd()) or (add and any(folder.iterdir()))
     ):
-        remove_parts(folder)
+        Claim.remove_parts(folder)
         yield folder
         return
-    make_folder(folder.parent)
+    _make_folder(folder.parent)
     beside = _part_of(folder)
     beside.mkdir()
     try:
@@ -94,11 +84,21 @@ def replace_together(first: tuple[Path, bytes], last: tuple[Path, bytes]) -> Non
             last[0].unlink(missing_ok=True)
 
 
-def make_folder(folder: Path) -> None:
+def make_folder(path: str | Path) -> Path:
+    """The folder of this name, made where it is not there. Raises UsageError where a file stands there."""
+    folder = Path(path)
+    try:
+        _make_folder(folder)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise UsageError(f"{folder} is not a folder", expected="a folder", remedy="name another") from error
+    return folder
+
+
+def _make_folder(folder: Path) -> None:
     """The folder and those above it, where they are not there; a power cut does not take them away."""
     if not folder.is_dir():
         if folder.parent != folder:
-            make_folder(folder.parent)
+            _make_folder(folder.parent)
         folder.mkdir(exist_ok=True)
         _sync_folder(folder.parent)
 
@@ -113,34 +113,8 @@ def _sync_folder(folder: Path) -> None:
             os.close(number)
 
 
-def hidden_beside(path: Path, ending: str) -> Path:
-    """ ".NAMEending" in the same folder."""
-    named = path.resolve() if path.name in ("", "..") else path
-    name = os.fsencode(named.name)[:_LONGEST].decode("utf-8", "ignore")
-    return named.parent / f".{name}{ending}"
-
-
 def _part_of(path: Path) -> Path:
-    return hidden_beside(path, f".{secrets.token_hex(8)}{_PART}")
-
-
-def is_part(path: Path) -> bool:
-    """Whether it is what a killed process left beside its files."""
-    return path.name.startswith(".") and path.name.endswith(_PART)
-
-
-def remove_parts(folder: Path) -> None:
-    """Removes what a killed process left beside its files, in `folder` and below."""
-    for part in [path for path in folder.rglob(f".*{_PART}") if is_part(path)]:
-        _remove(part)
-
-
-def remove_parts_of(path: Path) -> None:
-    """Removes what killed processes left beside `path`, of that file or folder alone."""
-    own = re.compile(re.escape(hidden_beside(path, ".").name) + "[0-9a-f]{16}" + re.escape(_PART))
-    for part in path.parent.iterdir():
-        if own.fullmatch(part.name):
-            _remove(part)
+    return Claim.hidden_beside(path, f".{secrets.token_hex(8)}{_PART}")
 
 
 def _remove(part: Path) -> None:
@@ -185,62 +159,88 @@ except ImportError:  # Windows: nothing is locked there
     fcntl = None  # type: ignore[assignment]
 
 
-LOCK = ".lock"  # the file of a folder that is held by the process that writes there
-
 _held: set[Path] = set()
 
 
-@contextmanager
-def claim_folder(folder: Path, *, wait: bool = False) -> Iterator[None]:
-    """Makes the folder, and keeps other processes from writing there until the end of it; a new folder in
-    which nothing was written is removed.
+class Claim:
+    """A place kept from other processes while it is written, and what killed ones left beside it."""
 
-    The lock ends with the process, however it ends. One process may claim a folder several times.
-    wait: until another process that holds it is done. Raises UsageError where one holds it otherwise.
-    """
-    with _hold(folder / LOCK, folder, wait=wait):
-        yield
+    LOCK = ".lock"  # the file of a folder that is held by the process that writes there
 
+    @staticmethod
+    @contextmanager
+    def folder(folder: Path, *, wait: bool = False) -> Iterator[Path]:
+        """Makes and yields the folder, and keeps other processes from writing there until the end of it; a
+        new folder in which nothing was written is removed.
 
-@contextmanager
-def claim_place(path: Path) -> Iterator[None]:
-    """As `claim_folder`, for a file or folder that is replaced as a whole: the lock lies beside it. Removes
-    what a process that was killed there left beside it."""
-    with _hold(hidden_beside(path, LOCK), path):
-        remove_parts_of(path)
-        yield
+        The lock ends with the process, however it ends. One process may claim a folder several times.
+        wait: until another process that holds it is done. Raises UsageError where one holds it otherwise.
+        """
+        with _hold(folder / Claim.LOCK, folder, wait=wait):
+            yield folder
 
+    @staticmethod
+    @contextmanager
+    def place(path: Path) -> Iterator[None]:
+        """As `folder`, for a file or folder that is replaced as a whole: the lock lies beside it. Removes
+        what a process that was killed there left beside it."""
+        with _hold(Claim.hidden_beside(path, Claim.LOCK), path):
+            own = re.compile(
+                re.escape(Claim.hidden_beside(path, ".").name) + "[0-9a-f]{16}" + re.escape(_PART)
+            )
+            for part in [part for part in path.parent.iterdir() if own.fullmatch(part.name)]:
+                _remove(part)
+            yield
 
-@contextmanager
-def claim_free(wanted: Path, own: Collection[str] = ()) -> Iterator[Path]:
-    """Claims and yields the first of `free_names(wanted)` that is free (see `is_taken`)."""
-    with ExitStack() as stack:
-        for folder in free_names(wanted):
-            if not is_taken(folder, own):
-                with suppress(UsageError):
-                    stack.enter_context(_hold(folder / LOCK, folder, alone=True))
-                    if not is_taken(folder, own):
-                        break
-                stack.close()
-        yield folder
+    @staticmethod
+    @contextmanager
+    def free(wanted: Path, own: Collection[str] = ()) -> Iterator[Path]:
+        """Claims and yields the first of `free_names(wanted)` that is free (see `is_taken`)."""
+        with ExitStack() as stack:
+            for folder in Claim.free_names(wanted):
+                if not Claim.is_taken(folder, own):
+                    with suppress(UsageError):
+                        stack.enter_context(_hold(folder / Claim.LOCK, folder, alone=True))
+                        if not Claim.is_taken(folder, own):
+                            break
+                    stack.close()
+            yield folder
 
+    @staticmethod
+    def free_names(wanted: Path) -> Iterator[Path]:
+        """NAME, NAME-2, NAME-3, ... without end."""
+        yield wanted
+        for number in count(2):
+            yield wanted.with_name(f"{wanted.name}-{number}")
 
-def free_names(wanted: Path) -> Iterator[Path]:
-    """NAME, NAME-2, NAME-3, ... without end."""
-    yield wanted
-    for number in count(2):
-        yield wanted.with_name(f"{wanted.name}-{number}")
+    @staticmethod
+    def is_taken(folder: Path, own: Collection[str] = ()) -> bool:
+        """Whether something stands there, other than an empty folder, or than the files named in `own` that a
+        process which was killed left in a folder that it had claimed."""
+        if folder.is_symlink() or not folder.is_dir():
+            return folder.is_symlink() or folder.exists()
+        found = [path for path in folder.iterdir() if path.name != Claim.LOCK]
+        if not (folder / Claim.LOCK).exists():
+            return bool(found)
+        return any(path.name not in own and not Claim.is_part(path) for path in found)
 
+    @staticmethod
+    def hidden_beside(path: Path, ending: str) -> Path:
+        """ ".NAMEending" in the same folder."""
+        named = path.resolve() if path.name in ("", "..") else path
+        name = os.fsencode(named.name)[:_LONGEST].decode("utf-8", "ignore")
+        return named.parent / f".{name}{ending}"
 
-def is_taken(folder: Path, own: Collection[str] = ()) -> bool:
-    """Whether something stands there, other than an empty folder, or than the files named in `own` that a
-    process which was killed left in a folder that it had claimed."""
-    if folder.is_symlink() or not folder.is_dir():
-        return folder.is_symlink() or folder.exists()
-    found = [path for path in folder.iterdir() if path.name != LOCK]
-    if not (folder / LOCK).exists():
-        return bool(found)
-    return any(path.name not in own and not is_part(path) for path in found)
+    @staticmethod
+    def is_part(path: Path) -> bool:
+        """Whether it is what a killed process left beside its files."""
+        return path.name.startswith(".") and path.name.endswith(_PART)
+
+    @staticmethod
+    def remove_parts(folder: Path) -> None:
+        """Removes what a killed process left beside its files, in `folder` and below."""
+        for part in [path for path in folder.rglob(f".*{_PART}") if Claim.is_part(path)]:
+            _remove(part)
 
 
 @contextmanager
@@ -249,7 +249,7 @@ def _hold(lock: Path, what: Path, *, alone: bool = False, wait: bool = False) ->
     must not hold it yet. wait: for another process that holds it."""
     folder = lock.parent
     new, key = not folder.exists(), folder.resolve() / lock.name
-    make_folder(folder)
+    _make_folder(folder)
     if fcntl is None or (key in _held and not alone):
         yield
         return
@@ -292,16 +292,3 @@ def shown_path(text: str) -> str:
     if Path(text).is_relative_to(here):
         return str(Path(text).relative_to(here))
     return PureWindowsPath(text).name or "."
-
-
-def shown_command(command: str) -> str:
-    """A command line with its absolute paths as `shown_path`, also behind KEY= and --option=; a call in
-    Python stays as it is."""
-    if "(" in command.partition(" ")[0]:
-        return command
-    try:
-        words = shlex.split(command)
-    except ValueError:  # quotes that do not close
-        words = command.split()
-    parts = [word.rpartition("=") for word in words]
-    return shlex.join(f"{before}{equals}{shown_path(value)}" for before, equals, value in parts)

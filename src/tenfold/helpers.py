@@ -27,27 +27,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-__all__ = [
-    "Helper",
-    "NoAnswer",
-    "ProcessName",
-    "ask_helpers",
-    "count_cores",
-    "serve_questions",
-    "wait_without_spinning",
-]
+__all__ = ["Helper", "ProcessName", "count_cores", "wait_without_spinning"]
 
 # The environment of a process that is to compute on one core.
 ONE_CORE = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 _AHEAD = 4  # questions that wait for each helper
-
-
-class NoAnswer(Enum):
-    """What comes in place of an answer."""
-
-    UNASKED = "no helper gets ready: the question is still to be answered"
-    LATE = "the helper was ended because it took too long"
-    ENDED = "helpers that were ready ended over this question: it is not to be asked anywhere else"
 
 
 def count_cores() -> int:
@@ -113,66 +97,18 @@ def _count_running() -> int:
     return min(looks)
 
 
-def ask_helpers(
-    module: str, questions: Iterable[Any], count: int, *, start: Any = None, timeout: float | None = None
-) -> Generator[tuple[Any, Any]]:
-    """(question, its answer or NoAnswer) each, in order. Close it when you want no more of them.
-
-    module: what a helper runs; it calls `serve_questions`. start: what that gets. count: helpers. timeout:
-    seconds for an answer. Another helper takes the place of one that has ended.
-    """
-    from concurrent.futures import ThreadPoolExecutor  # not for who only reads one picture
-
-    rest, load = iter(questions), pickle.dumps(start)
-    idle: SimpleQueue[_Place] = SimpleQueue()
-    waiting: deque[tuple[Any, Future[Any]]] = deque()
-
-    def ask(question: Any) -> Any:
-        place = idle.get()
-        try:
-            return place.ask(question)
-        finally:
-            idle.put(place)
-
-    def hand_out(most: int) -> None:
-        for question in islice(rest, most):
-            waiting.append((question, threads.submit(ask, question)))
-
-    # the helpers are inside, so that they are ended before their threads are waited for
-    with ThreadPoolExecutor(count) as threads, ExitStack() as stack:
-        for _ in range(count):
-            place = _Place(lambda: Helper(module, load), timeout)
-            stack.callback(place.end)
-            idle.put(place)
-        hand_out(_AHEAD * count)
-        while waiting:
-            question, answer = waiting.popleft()
-            yield question, answer.result()
-            hand_out(1)
-
-
-def serve_questions(prepare: Callable[[Any], Callable[[Any], Any]]) -> None:
-    """The helper's side: prepare(start) gives the function that answers. What that raises ends it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the other side's business
-    given, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what libraries print is not an answer
-    answer = prepare(pickle.load(given))  # noqa: S301 - from our own process
-    told: Any = True  # ready: from here on the time counts
-    while True:
-        pickle.dump(told, answers, pickle.HIGHEST_PROTOCOL)
-        answers.flush()
-        try:
-            question = pickle.load(given)  # noqa: S301
-        except (EOFError, pickle.UnpicklingError):  # the other side has ended
-            return
-        told = answer(question)
-
-
 class Helper:
     """A process that answers one question after another. It is started here, and ready after `begin`.
 
     start: pickled, what the module's `prepare` gets. logs: whether it shares this process's stderr.
     """
+
+    class NoAnswer(Enum):
+        """What comes in place of an answer."""
+
+        UNASKED = "no helper gets ready: the question is still to be answered"
+        LATE = "the helper was ended because it took too long"
+        ENDED = "helpers that were ready ended over this question: it is not to be asked anywhere else"
 
     def __init__(self, module: str, start: bytes, *, logs: bool = False) -> None:
         from subprocess import DEVNULL, PIPE, Popen
@@ -196,7 +132,7 @@ class Helper:
         return self.ready and self.lives()
 
     def ask(self, question: Any, timeout: float | None = None) -> Any:
-        """Its answer; NoAnswer.ENDED where it ends, NoAnswer.LATE where it is ended after so many seconds."""
+        """Its answer; ENDED where it ends, LATE where it is ended after so many seconds."""
         data = pickle.dumps(question, pickle.HIGHEST_PROTOCOL)
         if timeout is None:
             return self._exchange(data)
@@ -204,7 +140,7 @@ class Helper:
         timer.start()
         answer = self._exchange(data)
         timer.cancel()
-        return NoAnswer.LATE if answer is NoAnswer.ENDED and self.late else answer
+        return Helper.NoAnswer.LATE if answer is Helper.NoAnswer.ENDED and self.late else answer
 
     def _exchange(self, data: bytes) -> Any:
         try:
@@ -213,7 +149,7 @@ class Helper:
             return pickle.load(self.process.stdout)  # type: ignore[arg-type]  # noqa: S301
         except (OSError, EOFError, ValueError, pickle.UnpicklingError):  # it has ended, or is closed
             self.kill()
-            return NoAnswer.ENDED
+            return Helper.NoAnswer.ENDED
 
     def kill(self, late: bool = False) -> None:
         self.ended, self.late = True, self.late or late
@@ -233,10 +169,63 @@ class Helper:
             with suppress(OSError, ValueError):
                 pipe.close()  # type: ignore[union-attr]
 
+    @staticmethod
+    def ask_many(
+        module: str, questions: Iterable[Any], count: int, *, start: Any = None, timeout: float | None = None
+    ) -> Generator[tuple[Any, Any]]:
+        """(question, its answer or Helper.NoAnswer) each, in order. Close it when you want no more of them.
+
+        module: what a helper runs; it calls `serve`. start: what that gets. count: helpers. timeout:
+        seconds for an answer. Another helper takes the place of one that has ended.
+        """
+        from concurrent.futures import ThreadPoolExecutor  # not for who only reads one picture
+
+        rest, load = iter(questions), pickle.dumps(start)
+        idle: SimpleQueue[_Place] = SimpleQueue()
+        waiting: deque[tuple[Any, Future[Any]]] = deque()
+
+        def ask(question: Any) -> Any:
+            place = idle.get()
+            try:
+                return place.ask(question)
+            finally:
+                idle.put(place)
+
+        def hand_out(most: int) -> None:
+            for question in islice(rest, most):
+                waiting.append((question, threads.submit(ask, question)))
+
+        # the helpers are inside, so that they are ended before their threads are waited for
+        with ThreadPoolExecutor(count) as threads, ExitStack() as stack:
+            for _ in range(count):
+                place = _Place(lambda: Helper(module, load), timeout)
+                stack.callback(place.end)
+                idle.put(place)
+            hand_out(_AHEAD * count)
+            while waiting:
+                question, answer = waiting.popleft()
+                yield question, answer.result()
+                hand_out(1)
+
+    @staticmethod
+    def serve(prepare: Callable[[Any], Callable[[Any], Any]]) -> None:
+        """The helper's side: prepare(start) gives the function that answers. What that raises ends it."""
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the other side's business
+        given, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+        os.dup2(2, 1)  # what libraries print is not an answer
+        answer = prepare(pickle.load(given))  # noqa: S301 - from our own process
+        told: Any = True  # ready: from here on the time counts
+        while True:
+            pickle.dump(told, answers, pickle.HIGHEST_PROTOCOL)
+            answers.flush()
+            try:
+                question = pickle.load(given)  # noqa: S301
+            except (EOFError, pickle.UnpicklingError):  # the other side has ended
+                return
+            told = answer(question)
+
 
 class _Place:
-    """One of a pool: a helper, and another one where it has ended."""
-
     def __init__(self, make: Callable[[], Helper], timeout: float | None) -> None:
         self.make, self.timeout = make, timeout
         self.lock, self.closed = Lock(), False
@@ -246,11 +235,11 @@ class _Place:
         for _ in range(2):  # one that was ended from outside is not the question's fault
             if not (self.helper.begin() or self._replace()):
                 self.closed = True  # no helper gets ready: no more are started
-                return NoAnswer.UNASKED
+                return Helper.NoAnswer.UNASKED
             answer = self.helper.ask(question, self.timeout)
-            if answer is not NoAnswer.ENDED:
+            if answer is not Helper.NoAnswer.ENDED:
                 return answer
-        return NoAnswer.ENDED
+        return Helper.NoAnswer.ENDED
 
     def _replace(self) -> bool:
         with self.lock:

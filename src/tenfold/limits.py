@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 from tenfold.errors import DataError, TenfoldError, UsageError
 
-__all__ = ["check_need", "most_bytes", "raise_limit", "read_at_most", "scale_limit"]
+__all__ = ["MemoryLimit"]
 
 VARIABLE = "TENFOLD_MAX_BYTES"
 DEFAULT_BYTES = 2**30
@@ -17,52 +17,56 @@ _STEP = 2**20  # bytes
 _FORM = re.compile(r"(\d{1,15})\s*([KMGT]?)(?:I?B)?", re.IGNORECASE)
 
 
-def most_bytes() -> int:
-    """Of what one file becomes in memory: TENFOLD_MAX_BYTES, such as 500M or 8G, else 1 GiB.
+class MemoryLimit:
+    """Of what one file becomes in memory."""
 
-    Raises UsageError where the variable is not a size.
-    """
-    text = os.environ.get(VARIABLE, "").strip()
-    if not text:
-        return DEFAULT_BYTES
-    found = _FORM.fullmatch(text)
-    if found is None or not int(found[1]):
-        raise UsageError(
-            f"{VARIABLE} is {text[:40]!r}", expected="a number of bytes above 0, such as 500M or 8G"
-        )
-    return int(found[1]) * 1024 ** " KMGT".index(found[2].upper() or " ")
+    @staticmethod
+    def most_bytes() -> int:
+        """Of what one file becomes in memory: TENFOLD_MAX_BYTES, such as 500M or 8G, else 1 GiB.
 
+        Raises UsageError where the variable is not a size.
+        """
+        text = os.environ.get(VARIABLE, "").strip()
+        if not text:
+            return DEFAULT_BYTES
+        found = _FORM.fullmatch(text)
+        if found is None or not int(found[1]):
+            raise UsageError(
+                f"{VARIABLE} is {text[:40]!r}", expected="a number of bytes above 0, such as 500M or 8G"
+            )
+        return int(found[1]) * 1024 ** " KMGT".index(found[2].upper() or " ")
 
-def scale_limit(value: int) -> int:
-    """Another limit, given as it is by default: it grows and falls with the number of bytes."""
-    return value * most_bytes() // DEFAULT_BYTES
+    @staticmethod
+    def scale(value: int) -> int:
+        """Another limit, given as it is by default: it grows and falls with the number of bytes."""
+        return value * MemoryLimit.most_bytes() // DEFAULT_BYTES
 
+    @staticmethod
+    def remedy(need: int) -> str:
+        """The remedy that names the variable and a value that suffices for so many bytes."""
+        return f"if that is meant, set {VARIABLE}={max(1, -(-need // 2**20))}M"
 
-def raise_limit(need: int) -> str:
-    """The remedy that names the variable and a value that suffices for so many bytes."""
-    return f"if that is meant, set {VARIABLE}={max(1, -(-need // 2**20))}M"
+    @staticmethod
+    def check(need: int, name: object, *, share: int = 1, kind: type[TenfoldError] = DataError) -> None:
+        """Raises `kind` where `name` needs more bytes than the limit. share: copies that exist at a time."""
+        most = MemoryLimit.most_bytes() // share
+        if need > most:
+            raise kind(
+                f"{name} would take {_size(need)} of memory",
+                expected=f"at most {_size(most)}",
+                remedy=MemoryLimit.remedy(need * share),
+            )
 
-
-def check_need(need: int, name: object, *, share: int = 1, kind: type[TenfoldError] = DataError) -> None:
-    """Raises `kind` where `name` needs more bytes than the limit. share: copies that exist at a time."""
-    most = most_bytes() // share
-    if need > most:
-        raise kind(
-            f"{name} would take {_size(need)} of memory",
-            expected=f"at most {_size(most)}",
-            remedy=raise_limit(need * share),
-        )
-
-
-def read_at_most(file: BinaryIO, most: int) -> bytes:
-    """What is left of the file, `most` bytes of it. `file.read(most)` would reserve memory for all of them
-    first, which a process with a limit of its own (ulimit -v) does not get.
-    """
-    parts = []
-    while most > 0 and (part := file.read(min(most, _STEP))):
-        parts.append(part)
-        most -= len(part)
-    return b"".join(parts)
+    @staticmethod
+    def read(file: BinaryIO, most: int) -> bytes:
+        """What is left of the file, `most` bytes of it. `file.read(most)` would reserve memory for all of
+        them first, which a process with a limit of its own (ulimit -v) does not get.
+        """
+        parts = []
+        while most > 0 and (part := file.read(min(most, _STEP))):
+            parts.append(part)
+            most -= len(part)
+        return b"".join(parts)
 
 
 def _size(count: int) -> str:

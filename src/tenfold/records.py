@@ -6,18 +6,18 @@ import io
 import json
 import sys
 import zipfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from tenfold.errors import ModelError, TenfoldError
 from tenfold.files import replace_together
-from tenfold.limits import check_need
+from tenfold.limits import MemoryLimit
 
-__all__ = ["check_arrays", "pick", "read_arrays", "read_json", "reading", "write_record"]
+__all__ = ["Record", "pick", "read_json", "reading"]
 
 
 @contextmanager
@@ -61,46 +61,74 @@ def read_json(path: Path) -> dict[str, Any]:
     return values
 
 
-def write_record(folder: Path, name: str, plain: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
-    """Writes NAME.npz and NAME.json; whenever the JSON is there, so are the arrays that belong to it."""
-    packed = io.BytesIO()
-    np.savez_compressed(packed, **arrays)  # type: ignore[arg-type]
-    text = json.dumps(plain, indent=2) + "\n"
-    replace_together((folder / f"{name}.npz", packed.getvalue()), (folder / f"{name}.json", text.encode()))
+class Record(NamedTuple):
+    """NAME.json and NAME.npz in a folder: whenever the JSON is there, so are the arrays that belong to it."""
 
+    folder: Path
+    name: str
 
-def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """All arrays of an .npz. Raises what `reading` makes a ModelError of."""
-    with zipfile.ZipFile(path) as archive:
-        size = sum(info.file_size for info in archive.infolist())
-    check_need(size, path, kind=ModelError)
-    with np.load(path, allow_pickle=False) as arrays:
-        return {key: arrays[key] for key in arrays.files}
+    def write(
+        self, plain: Mapping[str, Any], arrays: Mapping[str, np.ndarray], files: Sequence[str] | None = None
+    ) -> None:
+        """files: names that are kept as bytes, a quarter of a unicode array or less."""
+        kept, packed = dict(arrays), io.BytesIO()
+        if files is not None:
+            kept["files"] = np.frombuffer("\0".join(files).encode("utf-8", "surrogatepass"), np.uint8)
+        np.savez_compressed(packed, **kept)  # type: ignore[arg-type]
+        text = json.dumps(plain, indent=2) + "\n"
+        ends = (f"{self.name}.npz", packed.getvalue()), (f"{self.name}.json", text.encode())
+        replace_together(*((self.folder / name, content) for name, content in ends))
 
+    def reading(
+        self, expected: str, remedy: str, kind: type[TenfoldError] = ModelError
+    ) -> AbstractContextManager[None]:
+        """`reading` of both files."""
+        what = f"{self.folder / self.name}.json with its .npz"
+        return reading(what, expected=expected, remedy=remedy, kind=kind)
 
-def check_arrays(
-    arrays: Mapping[str, np.ndarray], forms: Mapping[str, str], sizes: Mapping[str, int]
-) -> dict[str, Any]:
-    """The arrays of these names. Raises KeyError for one that is missing, ValueError for one of another
-    kind, shape or range.
+    def read_plain(self) -> dict[str, Any]:
+        return read_json(self.folder / f"{self.name}.json")
 
-    forms: "i<K N" is an integer array of shape (N,) whose values lie from 0 to below K, "f K 3" a float one
-    of shape (K, 3), "u M H W" bytes. A letter is the same number everywhere; sizes: of letters known before.
-    """
-    known = dict(sizes)
-    for name, form in forms.items():
-        array, (kind, *dims) = arrays[name], form.split()
-        kind, _, most = kind.partition("<")
-        fits = array.dtype.kind == kind and array.ndim == len(dims)
-        for dim, size in zip(dims, array.shape, strict=False):
-            fits = fits and (int(dim) if dim.isdigit() else known.setdefault(dim, size)) == size
-        if not fits or (kind == "u" and array.dtype != np.uint8):
-            raise ValueError(f"{name} is {array.dtype} of shape {array.shape}")
-        if kind == "f" and not np.isfinite(array).all():
-            raise ValueError(f"{name} holds what is not a finite number")
-        if most and array.size and not 0 <= array.min() <= array.max() < known[most]:
-            raise ValueError(f"{name} holds {array.min()} to {array.max()}, not 0 to {known[most] - 1}")
-    return {name: arrays[name] for name in forms}
+    def read_arrays(self) -> dict[str, np.ndarray]:
+        """All of them. Raises what `reading` makes a ModelError of."""
+        path = self.folder / f"{self.name}.npz"
+        with zipfile.ZipFile(path) as archive:
+            size = sum(info.file_size for info in archive.infolist())
+        MemoryLimit.check(size, path, kind=ModelError)
+        with np.load(path, allow_pickle=False) as arrays:
+            return {key: arrays[key] for key in arrays.files}
+
+    @staticmethod
+    def files_of(arrays: Mapping[str, np.ndarray]) -> tuple[str, ...]:
+        """The names that `write` was given; none where none were kept."""
+        packed = arrays.get("files", np.empty(0, np.uint8)).tobytes()
+        return tuple(packed.decode("utf-8", "surrogatepass").split("\0")) if packed else ()
+
+    @staticmethod
+    def check(
+        arrays: Mapping[str, np.ndarray], forms: Mapping[str, str], sizes: Mapping[str, int]
+    ) -> dict[str, Any]:
+        """The arrays of these names. Raises KeyError for one that is missing, ValueError for one of another
+        kind, shape or range.
+
+        forms: "i<K N" is an integer array of shape (N,) whose values lie from 0 to below K, "f K 3" a
+        float one of shape (K, 3), "u M H W" bytes. A letter is the same number everywhere; sizes: of letters
+        known before.
+        """
+        known = dict(sizes)
+        for name, form in forms.items():
+            array, (kind, *dims) = arrays[name], form.split()
+            kind, _, most = kind.partition("<")
+            fits = array.dtype.kind == kind and array.ndim == len(dims)
+            for dim, size in zip(dims, array.shape, strict=False):
+                fits = fits and (int(dim) if dim.isdigit() else known.setdefault(dim, size)) == size
+            if not fits or (kind == "u" and array.dtype != np.uint8):
+                raise ValueError(f"{name} is {array.dtype} of shape {array.shape}")
+            if kind == "f" and not np.isfinite(array).all():
+                raise ValueError(f"{name} holds what is not a finite number")
+            if most and array.size and not 0 <= array.min() <= array.max() < known[most]:
+                raise ValueError(f"{name} holds {array.min()} to {array.max()}, not 0 to {known[most] - 1}")
+        return {name: arrays[name] for name in forms}
 
 
 def pick(values: Mapping[str, Any], kinds: Mapping[str, str]) -> dict[str, Any]:

@@ -18,8 +18,6 @@ __all__ = [
     "ScheduleSettings",
     "Section",
     "Share",
-    "factor_at",
-    "learning_rate_at",
 ]
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -134,6 +132,36 @@ class ScheduleSettings(Section):
     rise: Annotated[float, Field(gt=0, lt=1)] = 0.3
     start_factor: NotNegative = 0.04
 
+    def learning_rate_at(self, step: int, total_steps: int, learning_rate: float) -> float:
+        """The learning rate of step 0..total_steps-1."""
+        return learning_rate * self.factor_at(step, total_steps)
+
+    def factor_at(self, step: int, total_steps: int) -> float:
+        """What the learning rate is multiplied by at a step; 1 at the peak."""
+        if self.name == "one-cycle":
+            return self._one_cycle(step, total_steps)
+        warm_steps = round(self.warm_up * total_steps)
+        if step < warm_steps:
+            return (step + 1) / warm_steps
+        done = (step - warm_steps) / max(total_steps - warm_steps - 1, 1)
+        low = self.final_factor
+        if self.name == "cosine":
+            return _cosine(1.0, low, done)
+        if self.name == "linear":
+            return 1.0 + (low - 1.0) * done
+        if self.name == "step":
+            marks = [mark if mark >= 1 else mark * total_steps for mark in self.milestones]
+            return self.gamma ** sum(step >= mark for mark in marks)
+        return 1.0
+
+    def _one_cycle(self, step: int, total_steps: int) -> float:
+        """Smith & Topin 2017, in PyTorch's two-phase cosine form (OneCycleLR)."""
+        peak = self.rise * total_steps - 1
+        if step <= peak:
+            return _cosine(self.start_factor, 1.0, step / peak if peak > 0 else 1.0)
+        done = (step - peak) / max(total_steps - 1 - peak, 1e-9)
+        return _cosine(1.0, self.final_factor, done)
+
 
 class AugmentationSettings(Section):
     """Random changes of each training image, drawn anew every epoch; 0 is off.
@@ -163,42 +191,6 @@ class AugmentationSettings(Section):
     def active(self) -> bool:
         """Whether anything is changed at all."""
         return any(value > 0 for name, value in self if name not in ("elastic_smoothness", "untouched"))
-
-
-# step -> learning rate, as pure functions of the step.
-
-
-def learning_rate_at(step: int, total_steps: int, learning_rate: float, schedule: ScheduleSettings) -> float:
-    """The learning rate of step 0..total_steps-1."""
-    return learning_rate * factor_at(step, total_steps, schedule)
-
-
-def factor_at(step: int, total_steps: int, schedule: ScheduleSettings) -> float:
-    """What the learning rate is multiplied by at a step; 1 at the peak."""
-    if schedule.name == "one-cycle":
-        return _one_cycle(step, total_steps, schedule)
-    warm_steps = round(schedule.warm_up * total_steps)
-    if step < warm_steps:
-        return (step + 1) / warm_steps
-    done = (step - warm_steps) / max(total_steps - warm_steps - 1, 1)
-    low = schedule.final_factor
-    if schedule.name == "cosine":
-        return _cosine(1.0, low, done)
-    if schedule.name == "linear":
-        return 1.0 + (low - 1.0) * done
-    if schedule.name == "step":
-        marks = [mark if mark >= 1 else mark * total_steps for mark in schedule.milestones]
-        return schedule.gamma ** sum(step >= mark for mark in marks)
-    return 1.0
-
-
-def _one_cycle(step: int, total_steps: int, schedule: ScheduleSettings) -> float:
-    """Smith & Topin 2017, in PyTorch's two-phase cosine form (OneCycleLR)."""
-    peak = schedule.rise * total_steps - 1
-    if step <= peak:
-        return _cosine(schedule.start_factor, 1.0, step / peak if peak > 0 else 1.0)
-    done = (step - peak) / max(total_steps - 1 - peak, 1e-9)
-    return _cosine(1.0, schedule.final_factor, done)
 
 
 def _cosine(start: float, end: float, done: float) -> float:

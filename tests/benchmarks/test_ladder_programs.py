@@ -14,7 +14,6 @@ import pytest
 from matplotlib.text import Text
 
 from tenfold import change_recipe, get_recipe
-from tenfold.recipes.load import recipe_to_toml
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
@@ -105,7 +104,7 @@ def test_results_of_another_recipe_do_not_count(counted: SimpleNamespace, tmp_pa
     recipe = get_recipe("mlp-small")
     path = tmp_path / "mlp-small.toml"
     for changes in ({}, {"title": "another title"}, {"training.epochs": 3}):
-        path.write_text(recipe_to_toml(change_recipe(recipe, changes)))
+        path.write_text(change_recipe(recipe, changes).to_toml())
         counted.module.measure(str(path), range(1), tmp_path / "parts", tmp_path)
     assert counted.seeds == [0, 0], "a title changes nothing, the epochs do"
 

@@ -13,17 +13,7 @@ import pytest
 from cli_chain import RECIPE, Command, write_npz
 
 from tenfold.errors import UsageError
-from tenfold.files import (
-    LOCK,
-    claim_folder,
-    claim_free,
-    claim_place,
-    fill_folder,
-    free_names,
-    hidden_beside,
-    is_taken,
-    replace_together,
-)
+from tenfold.files import Claim, fill_folder, replace_together
 
 SEARCH = '\n[search]\n"optimiser.learning_rate" = { low = 0.01, high = 0.5 }\n[data]\nvalidation = 0.2\n'
 
@@ -46,7 +36,7 @@ def run(trained: Path, place: Path) -> Path:
 
 def test_what_is_kept_in_a_run_is_refused_while_another_writes_there(tenfold: Command, run: Path) -> None:
     before = {path.name: path.read_bytes() for path in run.iterdir() if path.is_file()}
-    with held(run / LOCK):
+    with held(run / Claim.LOCK):
         for command in (
             ("label-errors", "run", "--folds", "2"),
             ("robustness", "run"),
@@ -57,7 +47,9 @@ def test_what_is_kept_in_a_run_is_refused_while_another_writes_there(tenfold: Co
         assert done.code == 0 and "accuracy" in done.out and "not kept: another process writes" in done.err
         done = tenfold("report", "run", "--out", "report.html")
         assert done.code == 0 and "nothing more is measured: another process writes" in done.err
-    after = {path.name: path.read_bytes() for path in run.iterdir() if path.name != LOCK and path.is_file()}
+    after = {
+        path.name: path.read_bytes() for path in run.iterdir() if path.name != Claim.LOCK and path.is_file()
+    }
     assert before == after
 
 
@@ -66,15 +58,15 @@ def test_two_searches_into_one_folder(tenfold: Command, place: Path) -> None:
     write_npz(place / "data.npz")
     search = ("search", "wide.toml", "--data", "data.npz", "--trials", "1", "--engine", "numpy", "--quiet")
     (place / "found").mkdir()
-    with held(place / "found" / LOCK):
+    with held(place / "found" / Claim.LOCK):
         tenfold(*search, "--out", "found").complaint(2, "another process writes into found")
-    assert tenfold(*search, "--out", "found").code == 0 and not (place / "found" / LOCK).exists()
+    assert tenfold(*search, "--out", "found").code == 0 and not (place / "found" / Claim.LOCK).exists()
 
 
 @pytest.mark.parametrize("form", ["safetensors", "web", "card"])
 def test_two_exports_to_one_place(tenfold: Command, run: Path, place: Path, form: str) -> None:
     model = "reader" if form == "web" else "run"
-    with held(hidden_beside(place / "out", LOCK)):
+    with held(Claim.hidden_beside(place / "out", Claim.LOCK)):
         tenfold("export", model, "--to", form, "--out", "out").complaint(2, "another process writes into out")
     assert not (place / "out").exists()
     assert tenfold("export", model, "--to", form, "--out", "out").code == 0
@@ -89,11 +81,11 @@ def bare(tmp_path: Path) -> Path:
 
 
 def test_the_first_free_name(bare: Path) -> None:
-    names = free_names(bare / "a")
+    names = Claim.free_names(bare / "a")
     assert [next(names).name for _ in range(3)] == ["a", "a-2", "a-3"]
     (bare / "a").write_text("taken")
     (bare / "a-2").mkdir()
-    with held(bare / "a-2" / LOCK), claim_free(bare / "a") as one, claim_free(bare / "a") as two:
+    with held(bare / "a-2" / Claim.LOCK), Claim.free(bare / "a") as one, Claim.free(bare / "a") as two:
         assert (one.name, two.name) == ("a-3", "a-4")
         (one / "kept").touch()
     assert sorted(path.name for path in bare.iterdir()) == ["a", "a-2", "a-3"]
@@ -102,9 +94,9 @@ def test_the_first_free_name(bare: Path) -> None:
 def test_what_a_killed_process_left_is_not_taken(bare: Path) -> None:
     (bare / ".x.0123456789abcdef.part").touch()
     (bare / "own").touch()
-    assert is_taken(bare, ("own",))  # nobody had claimed it
-    (bare / LOCK).touch()
-    assert not is_taken(bare, ("own",)) and is_taken(bare)
+    assert Claim.is_taken(bare, ("own",))  # nobody had claimed it
+    (bare / Claim.LOCK).touch()
+    assert not Claim.is_taken(bare, ("own",)) and Claim.is_taken(bare)
 
 
 def test_a_place_is_cleaned_of_its_own_left_overs_alone(bare: Path) -> None:
@@ -113,7 +105,7 @@ def test_a_place_is_cleaned_of_its_own_left_overs_alone(bare: Path) -> None:
     (ours / "half").touch()
     theirs.touch()
     (bare / ".out.notes.part").touch()
-    with claim_place(bare / "out"), pytest.raises(UsageError), held_twice(bare / "out"):
+    with Claim.place(bare / "out"), pytest.raises(UsageError), held_twice(bare / "out"):
         pass
     assert sorted(path.name for path in bare.iterdir()) == [
         ".out.2.0123456789abcdef.part",
@@ -126,7 +118,7 @@ def held_twice(path: Path) -> Iterator[None]:
     """A second claim of a folder that another holds."""
     path.mkdir()
     try:
-        with held(path / LOCK), claim_folder(path):
+        with held(path / Claim.LOCK), Claim.folder(path):
             yield
     finally:
         shutil.rmtree(path)

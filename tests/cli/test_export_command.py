@@ -11,7 +11,7 @@ from cli_chain import Command
 from PIL import Image
 
 from tenfold.classifier import Classifier
-from tenfold.reader.line_reader import READER_FOLDER, load_reader
+from tenfold.reader.line_reader import LineReader, load_reader
 
 onnxruntime = pytest.importorskip("onnxruntime")
 
@@ -69,7 +69,7 @@ def test_the_reader_copied_answers_alike(tenfold: Command) -> None:
 
 def test_the_readers_card_is_its_own(tenfold: Command) -> None:
     tenfold("export", "reader", "--to", "card")
-    own = (READER_FOLDER / "card.md").read_text().rstrip()
+    own = (LineReader.FOLDER / "card.md").read_text().rstrip()
     assert Path("reader.md").read_text().startswith(own + "\n\n## How to load it\n")
 
 

@@ -12,7 +12,7 @@ import pytest
 from cli_chain import Command, pictures, write_npz
 
 from tenfold.evaluation.robustness import CORRUPTIONS
-from tenfold.runs.folder import open_run
+from tenfold.runs.folder import Run
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def test_label_errors_as_json_by_the_quick_recipe(tenfold: Command) -> None:
 def test_label_errors_of_a_run_are_kept_and_shown(tenfold: Command, run: Path) -> None:
     done = tenfold("label-errors", run, "--recipe", "tiny.toml", "--folds", "2", "--engine", "numpy")
     assert done.code == 0 and f"report: {run / 'report.html'}" in done.out
-    kept = open_run(run).label_errors
+    kept = Run.open(run).label_errors
     assert kept is not None and kept.n == 120
     assert "recipe tiny over 2 folds" in (run / "report.html").read_text()
 
@@ -109,7 +109,7 @@ def test_robustness_of_a_run_is_kept_and_shown(tenfold: Command, run: Path) -> N
     done = tenfold("robustness", run, "--images", "20", "--engine", "numpy")
     assert done.code == 0 and done.out.splitlines()[0].startswith("accuracy ")
     assert all(f"\n{name} " in done.out for name in CORRUPTIONS)
-    kept = open_run(run).robustness
+    kept = Run.open(run).robustness
     assert kept is not None and kept.n == 20
     means = [float(line.split()[-2]) for line in done.out.splitlines()[2:17]]
     assert means == sorted(means)  # the hardest first
@@ -123,5 +123,5 @@ def test_robustness_on_other_data_leaves_the_run_alone(tenfold: Command, run: Pa
     write_npz(Path("data.npz"))
     arguments = ("robustness", run, "--data", "data.npz", "--split", "all", "--engine", "numpy", "--json")
     assert tenfold(*arguments).json["n"] == 150
-    assert open_run(run).robustness is None
+    assert Run.open(run).robustness is None
     tenfold("robustness", "nowhere").complaint(1, "nowhere")

@@ -33,7 +33,7 @@ from template_reader import template_reader, write  # noqa: E402
 def reader(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """In the place of the model that ships: printed digits, known without training."""
     card: dict[str, Any] = {}
-    shipped, load_reader = line_reader.READER_FOLDER, line_reader.load_reader
+    shipped, load_reader = LineReader.FOLDER, line_reader.load_reader
     monkeypatch.setattr(
         line_reader,
         "load_reader",
@@ -455,7 +455,7 @@ def test_models(tenfold: Command, trained: Path) -> None:
     """The built-in one by its name, a saved reader, and a model of single images, which is for predict."""
     picture = save("a.png", "7")
     assert tenfold("read", picture, "--model", "reader").out == tenfold("read", picture).out
-    saved = line_reader.LineReader.load(line_reader.READER_FOLDER)
+    saved = LineReader.load(LineReader.FOLDER)
     saved.save("mine")
     assert tenfold("read", picture, "--model", "mine/model.safetensors").code == 0
     run = trained / "runs" / "one"

@@ -11,9 +11,10 @@ from cli_chain import NAMES, RECIPE, Command, pictures, write_npz
 from PIL import Image
 
 from tenfold.errors import printable
-from tenfold.files import shown_command, shown_path
-from tenfold.recipes.load import change_recipe, parse_recipe, recipe_to_toml
-from tenfold.show.terminal import print_table, stdout
+from tenfold.files import shown_path
+from tenfold.recipes.load import change_recipe, parse_recipe
+from tenfold.show.report import shown_command
+from tenfold.show.terminal import stdout
 
 EVIL = "\x1b]0;owned\x07\x9b2J\u202egnp.exe\x7f"
 HTML = "<img src=x onerror=alert(1)>"
@@ -34,9 +35,9 @@ def test_a_console_keeps_its_colours_and_no_others(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("sys.stdout", written)
     monkeypatch.setattr(written, "isatty", lambda: terminal, raising=False)
     monkeypatch.setenv("TERM", "xterm-256color")
-    console = stdout()
+    console = stdout.console
     console.print(f"[bold]two[/bold]\nlines {EVIL}")
-    print_table(("class", EVIL), [(EVIL, "a\nb")])
+    stdout.table(("class", EVIL), [(EVIL, "a\nb")])
     text = written.getvalue()
     for own in ("\x1b[1m", "\x1b[0m"):
         assert (own in text) == terminal
@@ -64,7 +65,7 @@ def test_names_from_files_reach_no_terminal(tenfold: Command, place: Path) -> No
         done = tenfold(*command)
         assert clean(done.out + done.err) and "owned" in done.out + done.err, command
     recipe = parse_recipe(RECIPE)
-    text = recipe_to_toml(change_recipe(recipe, {"title": EVIL}))
+    text = change_recipe(recipe, {"title": EVIL}).to_toml()
     assert clean(text) and parse_recipe(text).title == EVIL
 
 

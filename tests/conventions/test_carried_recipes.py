@@ -8,9 +8,7 @@ import pytest
 
 import tenfold.recipes
 from tenfold.errors import RecipeError
-from tenfold.networks.shapes import initial_weights
-from tenfold.recipes.load import get_recipe, list_recipes, parse_recipe, recipe_to_toml
-from tenfold.settings import learning_rate_at
+from tenfold.recipes.load import get_recipe, list_recipes, parse_recipe
 
 FOLDER = Path(tenfold.recipes.__file__).parent
 # Batch norm's many layers of 2x2 windows do not fit into every small picture.
@@ -31,18 +29,16 @@ def test_contract(name: str) -> None:
     recipe = get_recipe(name)
     assert recipe.name == name
     assert recipe.title and recipe.source and recipe.description
-    assert parse_recipe(recipe_to_toml(recipe)) == recipe
+    assert parse_recipe(recipe.to_toml()) == recipe
     assert recipe == get_recipe(FOLDER / f"{name}.toml")
     network = recipe.plan((28, 28), 10)
     if recipe.published.parameters is not None:
         assert recipe.published.parameters == network.parameter_count
-    weights = initial_weights(network, recipe.network.initialise, seed=1)
+    weights = network.initial_weights(recipe.network.initialise, seed=1)
     assert {key: value.shape for key, value in weights.items()} == {
         parameter.name: parameter.shape for parameter in network.parameters()
     }
-    rates = [
-        learning_rate_at(step, 50, recipe.optimiser.learning_rate, recipe.schedule) for step in range(50)
-    ]
+    rates = [recipe.schedule.learning_rate_at(step, 50, recipe.optimiser.learning_rate) for step in range(50)]
     assert all(rate >= 0 for rate in rates) and max(rates) <= recipe.optimiser.learning_rate * (1 + 1e-12)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tenfold.classifier import Classifier, ModelCard
-from tenfold.networks.shapes import initial_weights
+from tenfold.networks.shapes import Network
 from tenfold.recipes.load import change_recipe, get_recipe
 
 HEAVY = [
@@ -29,7 +29,7 @@ def model(tmp_path: Path) -> Path:
     """A small convolutional network for 28x28, saved."""
     recipe = change_recipe(get_recipe("cnn"), {"network.layers": LAYERS})
     card = ModelCard(recipe, tuple("0123456789"), (28, 28), 0.1, 0.3)
-    weights = initial_weights(recipe.plan((28, 28), 10), "kaiming", seed=0)
+    weights = Network.initial_weights(recipe.plan((28, 28), 10), "kaiming", seed=0)
     Classifier.from_weights(card, weights, engine="numpy").save(tmp_path)
     return tmp_path
 

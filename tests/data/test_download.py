@@ -17,7 +17,7 @@ import pytest
 from tenfold.data import catalogue
 from tenfold.data.catalogue import CatalogueEntry, DataFile, download_dataset, download_file
 from tenfold.errors import DataError, DataNotFoundError
-from tenfold.files import claim_folder
+from tenfold.files import Claim
 
 CONTENT = bytes(range(256)) * 1000
 
@@ -271,7 +271,7 @@ def test_of_two_at_once_one_downloads_and_the_other_waits(server, tmp_path):
         "catalogue.download_dataset(pickle.loads(bytes.fromhex(sys.argv[1])), Path(sys.argv[2]))"
     )
     command = [sys.executable, "-c", program, pickle.dumps(entry).hex(), str(folder)]
-    with claim_folder(folder):
+    with Claim.folder(folder):
         started = subprocess.Popen(command)
         catalogue.download_file([f"{server.url}/a"], folder / "a")
         asked = list(server.asked)

@@ -208,14 +208,14 @@ def test_names_of_files_fit_on_a_line(tmp_path, cache):
 KILLED = """
     import os
     from tenfold.data.folders import _try_decode
-    from tenfold.helpers import serve_questions
+    from tenfold.helpers import Helper
 
     def answer(chunk):
         if any(path.endswith("9/5.png") for path in chunk):
             os._exit(3)
         return _try_decode(chunk)
 
-    serve_questions(lambda _: answer)
+    Helper.serve(lambda _: answer)
 """
 
 

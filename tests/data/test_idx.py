@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from tenfold.data.idx import check_sha256, parse_idx, read_idx, read_idx_pair, write_idx
+from tenfold.data.idx import check_digest, parse_idx, read_idx, read_idx_pair, write_idx
 from tenfold.errors import DataError, DataNotFoundError
 
 DTYPES = st.sampled_from([np.dtype(code) for code in ("u1", "i1", "i2", "i4", "f4", "f8")])
@@ -173,6 +173,6 @@ def test_pair_the_wrong_way_round(tmp_path):
 
 
 def test_sha256(tmp_path):
-    check_sha256(tmp_path, b"abc", hashlib.sha256(b"abc").hexdigest())
+    check_digest(tmp_path, hashlib.sha256(b"abc").hexdigest(), payload=b"abc")
     with pytest.raises(DataError, match="other contents"):
-        check_sha256(tmp_path, b"abd", hashlib.sha256(b"abc").hexdigest())
+        check_digest(tmp_path, hashlib.sha256(b"abc").hexdigest(), payload=b"abd")

@@ -19,7 +19,7 @@ from PIL import Image
 
 from tenfold import limits
 from tenfold.arrays import ImageDataset
-from tenfold.classifier import read_model
+from tenfold.classifier import ModelCard
 from tenfold.data.folders import read_image_folder
 from tenfold.data.idx import parse_idx, read_payload
 from tenfold.data.load import load_dataset
@@ -71,14 +71,14 @@ def refusal(call: Callable[..., object], *given: object) -> str:
 
 def test_a_size_is_read_and_nonsense_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(limits.VARIABLE, raising=False)
-    assert limits.most_bytes() == 2**30
+    assert limits.MemoryLimit.most_bytes() == 2**30
     for text, expected in (("500M", 500 * 2**20), ("8g", 2**33), ("1 GiB", 2**30), ("12", 12)):
         monkeypatch.setenv(limits.VARIABLE, text)
-        assert limits.most_bytes() == expected
+        assert limits.MemoryLimit.most_bytes() == expected
     for text in ("much", "-1", "0", "1.5G"):
         monkeypatch.setenv(limits.VARIABLE, text)
         with pytest.raises(UsageError, match=limits.VARIABLE):
-            limits.most_bytes()
+            limits.MemoryLimit.most_bytes()
 
 
 def test_an_npz_is_refused_by_its_headers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,9 +138,9 @@ def test_no_more_is_asked_of_a_file_than_it_holds() -> None:
             return super().read(count)
 
     data = bytes(range(256)) * 5000
-    assert limits.read_at_most(File(data), 2**40) == data
-    assert limits.read_at_most(File(data), 1_250_000) == data[:1_250_000]
-    assert limits.read_at_most(File(data), 0) == b""
+    assert limits.MemoryLimit.read(File(data), 2**40) == data
+    assert limits.MemoryLimit.read(File(data), 1_250_000) == data[:1_250_000]
+    assert limits.MemoryLimit.read(File(data), 0) == b""
 
 
 def test_large_plain_tables_and_idx(tmp_path: Path, low: None) -> None:
@@ -176,10 +176,10 @@ def test_a_model_that_claims_gigabytes(tmp_path: Path) -> None:
     with (tmp_path / "model.safetensors").open("r+b") as file:
         file.truncate(2**32)  # sparse: it takes no space on the disk
     with pytest.raises(ModelError, match=r"4\.0 GiB of memory.*TENFOLD_MAX_BYTES"):
-        read_model(tmp_path)
+        ModelCard.with_weights(tmp_path)
     (tmp_path / "model.safetensors").write_bytes((2**40).to_bytes(8, "little") + b"{}")
     with pytest.raises(ModelError, match="cannot be read"):
-        read_model(tmp_path)
+        ModelCard.with_weights(tmp_path)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")

@@ -10,7 +10,7 @@ from PIL import Image
 
 from tenfold.data.catalogue import CATALOGUE, find_sample
 from tenfold.data.idx import write_idx
-from tenfold.data.load import find_dataset, load_dataset
+from tenfold.data.load import DataRequest, load_dataset
 from tenfold.errors import DataError, DataNotFoundError, TenfoldError, UsageError
 
 RNG = np.random.default_rng(0)
@@ -81,7 +81,7 @@ def test_every_idx_set_of_the_catalogue(tmp_path, name, packed, dotted):
     np.testing.assert_array_equal(test.images, test_images)
     np.testing.assert_array_equal(both.images, np.concatenate([images, test_images]))
     assert train.name == name and train.class_names == CATALOGUE[name].class_names and not train.note
-    assert find_dataset(name, data_dir=tmp_path) == tmp_path / name
+    assert DataRequest(name, data_dir=tmp_path).find() == tmp_path / name
 
 
 def test_usps(tmp_path):
@@ -112,15 +112,15 @@ def test_where_a_set_is_looked_for(tmp_path, monkeypatch):
     places = [tmp_path / "given", tmp_path / "environment", tmp_path / "xdg" / "tenfold" / "data"]
     monkeypatch.setenv("TENFOLD_DATA_DIR", str(places[1]))
     for place in reversed(places):
-        assert find_dataset("mnist", data_dir=places[0]) != place / "mnist"
+        assert DataRequest("mnist", data_dir=places[0]).find() != place / "mnist"
         make_idx(place / "mnist")
-        assert find_dataset("mnist", data_dir=places[0]) == place / "mnist"
+        assert DataRequest("mnist", data_dir=places[0]).find() == place / "mnist"
 
 
 def test_mnist_alone_may_lie_in_the_folder_itself(tmp_path):
     make_idx(tmp_path)
-    assert find_dataset("mnist", data_dir=tmp_path) == tmp_path
-    assert find_dataset("fashion-mnist", data_dir=tmp_path) is None
+    assert DataRequest("mnist", data_dir=tmp_path).find() == tmp_path
+    assert DataRequest("fashion-mnist", data_dir=tmp_path).find() is None
     assert len(load_dataset(data_dir=tmp_path, verify=False)) == 20
 
 
@@ -183,7 +183,7 @@ def test_what_is_downloaded_lies_in_the_cache(tmp_path, monkeypatch):
         lambda entry, folder, *, progress=None: make_idx(folder, entry.name) and None,
     )
     assert len(load_dataset("kmnist", verify=False)) == 20
-    assert find_dataset("kmnist") == tmp_path / "xdg" / "tenfold" / "data" / "kmnist"
+    assert DataRequest("kmnist").find() == tmp_path / "xdg" / "tenfold" / "data" / "kmnist"
 
 
 @pytest.mark.mnist
@@ -220,7 +220,7 @@ def test_the_fall_back_ends_when_mnist_arrives(tmp_path):
 def test_the_sample_by_name(downloads):
     train = load_dataset("sample", offline=True)
     assert len(train) == 4000 and train.name == "mnist-sample" and not train.note and not downloads
-    assert find_dataset("sample") == find_sample()
+    assert DataRequest("sample").find() == find_sample()
     assert load_dataset("sample", split="test").sha256() == load_dataset("sample", split="test").sha256()
 
 
@@ -338,7 +338,7 @@ def test_an_unknown_source(source, words):
         load_dataset(source)
     one_line(error, *words)
     with pytest.raises(DataNotFoundError):
-        find_dataset("minst")
+        DataRequest("minst").find()
 
 
 def test_an_empty_source():

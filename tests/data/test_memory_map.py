@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tenfold.arrays import ImageDataset, ImageRows, count_pixels, iterate_pieces
+from tenfold.arrays import ImageDataset, ImageRows, iterate_pieces
 from tenfold.data.batches import DataSummary, iterate_batches, split_dataset
 from tenfold.data.catalogue import CATALOGUE, local_file
 from tenfold.data.idx import parse_idx, read_idx, read_payload, write_idx
@@ -198,7 +198,9 @@ def test_a_length_that_lies_reserves_no_memory():
 @given(shape=st.tuples(st.integers(1, 700), st.integers(1, 41), st.integers(1, 41)), seed=st.integers(0, 99))
 def test_pixels_are_counted_and_walked_whole(shape, seed):
     images = np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
-    np.testing.assert_array_equal(count_pixels(images), np.bincount(images.reshape(-1), minlength=256))
+    np.testing.assert_array_equal(
+        ImageDataset.count_pixels(images), np.bincount(images.reshape(-1), minlength=256)
+    )
     np.testing.assert_array_equal(np.concatenate(list(iterate_pieces(images))), images)
 
 

@@ -15,7 +15,7 @@ from tenfold.classifier import Classifier, ModelCard
 from tenfold.cli.options import load_data_for
 from tenfold.data.catalogue import load_sample
 from tenfold.data.load import DataRequest, load_dataset
-from tenfold.data.ranges import find_range, looks_wrapped
+from tenfold.data.ranges import PixelRange, find_range
 from tenfold.errors import DataError, TenfoldWarning
 from tenfold.evaluation.evaluate import evaluate
 from tenfold.recipes.load import change_recipe, get_recipe
@@ -133,7 +133,9 @@ def test_what_did_not_wrap_around_is_taken() -> None:
     noise = RNG.integers(0, 256, (300, 28, 28), dtype=np.uint8)
     contrasty = np.clip((digits.astype(int) - 128) * 4 + 128, 0, 255)
     for images in (digits, 255 - digits, np.where(digits > 127, 255, 0), noise, contrasty, EXPECTED):
-        assert not looks_wrapped(images) and not looks_wrapped(images.reshape(len(images), -1))
+        assert not PixelRange.looks_wrapped(images) and not PixelRange.looks_wrapped(
+            images.reshape(len(images), -1)
+        )
 
 
 @pytest.mark.parametrize("values", [scaled_by_column, lambda: sample_images()[::10].astype(np.int8)])

@@ -15,7 +15,8 @@ import pytest
 from PIL import Image
 from scipy.stats import binomtest
 
-from tenfold.numerics import edit_distance, wilson_interval
+from tenfold.numerics import wilson_interval
+from tenfold.reader.adaptation import edit_distance
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 NAMES = (

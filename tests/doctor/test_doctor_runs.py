@@ -19,7 +19,7 @@ from tenfold.doctor import examine
 from tenfold.doctor.checks_data import best_shift, check_data
 from tenfold.doctor.checks_learning import check_claim, check_dead, check_history
 from tenfold.doctor.diagnosis import WORDS, Diagnosis, Examination, prepare_recipe
-from tenfold.doctor.examine import Comparison, compare_recipes, diagnose
+from tenfold.doctor.examine import Comparison, diagnose
 from tenfold.doctor.trials import range_test, read_layers, saturation, view_inside
 from tenfold.recipes.load import change_recipe, get_recipe
 from tenfold.recipes.schema import Recipe
@@ -51,7 +51,8 @@ def test_sigmoid_loss_is_diagnosed_and_fixed(
     )
     monkeypatch.setattr(examine, "_EFFORT", 2)  # on 4,000 images: it takes less than half as long
     # a training that hardly learns ends where the last bits of its products lead it: the mean of three
-    gains = [compare_recipes(sigmoid_loss.recipe, sigmoid_loss.fixed, sample, seed=seed) for seed in range(3)]
+    before, after = sigmoid_loss.recipe, sigmoid_loss.fixed
+    gains = [Comparison.measure(before, after, sample, seed=seed) for seed in range(3)]
     stall = sigmoid_loss.recipe.published.test_accuracy
     assert stall is not None and fmean(gain.before for gain in gains) < stall
     assert min(gain.after for gain in gains) > 0.9

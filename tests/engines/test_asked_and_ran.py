@@ -15,10 +15,10 @@ from tenfold.classifier import Classifier, ModelCard
 from tenfold.cli import main
 from tenfold.data.load import DataRequest
 from tenfold.engines import create
-from tenfold.engines.create import check_engine, create_engine
+from tenfold.engines.create import Engines
 from tenfold.errors import DataError, MissingDependencyError, ModelError, UsageError
 from tenfold.networks.engine import EngineOptions
-from tenfold.networks.shapes import initial_weights
+from tenfold.networks.shapes import Network
 from tenfold.reader.line_reader import LineReader, load_reader
 from tenfold.runs.run import start_run
 from tenfold.training.folds import cross_validate
@@ -124,18 +124,18 @@ def test_python_refuses_the_same(blobs: ImageDataset) -> None:
             ask(half, blobs, engine="numpy")
         with pytest.raises(UsageError, match="unknown device 'gpu'"):
             ask(SMALL, blobs, device="gpu")
-    weights = initial_weights(SMALL.plan((28, 28), 10), "torch", seed=0)
+    weights = Network.initial_weights(SMALL.plan((28, 28), 10), "torch", seed=0)
     with pytest.raises(UsageError, match="'cuda' is not there"):
         Classifier.from_weights(CARD, weights, device="cuda")
 
 
 def test_auto_takes_what_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
     half = change_recipe(SMALL, {"training.precision": "bfloat16"})
-    assert check_engine(SMALL) == "numpy"
-    assert check_engine(half) == create._choose_for(SMALL, "auto", "cuda") == "torch"
+    assert Engines.check(SMALL) == "numpy"
+    assert Engines.check(half) == Engines._choose_for(SMALL, "auto", "cuda") == "torch"
     monkeypatch.setattr(create, "find_spec", lambda _: None)
     with pytest.raises(MissingDependencyError, match="bfloat16"):
-        check_engine(half)
+        Engines.check(half)
 
 
 def test_what_ran_is_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,14 +169,13 @@ def test_what_excludes_each_other_is_refused(
 @pytest.mark.parametrize(("name", "steps"), [("cnn", "min_steps = 600"), ("fast", "steps = 215")])
 def test_epochs_asked_for_are_epochs(name: str, steps: str, capsys: pytest.CaptureFixture[str]) -> None:
     from tenfold.cli.options import choose_recipe
-    from tenfold.training.prepare import plan_steps
 
     for changes, short in (([], {"training.epochs": 1}), (["training.epochs=1"], {})):
         recipe = choose_recipe(name, changes, short)
-        assert plan_steps(recipe.training, 640) == (1, 5, 5)
+        assert recipe.training.plan_steps(640) == (1, 5, 5)
         assert f"1 epochs, as asked for: {steps} of {name} is left out" in capsys.readouterr().err
     kept = change_recipe(get_recipe(name), {"training.epochs": 1, "training.min_steps": 20})
-    assert plan_steps(kept.training, 640)[0] == 4
+    assert kept.training.plan_steps(640)[0] == 4
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
@@ -184,7 +183,7 @@ def test_epochs_asked_for_are_epochs(name: str, steps: str, capsys: pytest.Captu
 def test_weights_that_are_no_numbers(value: float, engine: str, tmp_path: Path) -> None:
     if engine == "torch":
         pytest.importorskip("torch")
-    weights = initial_weights(SMALL.plan((28, 28), 10), "torch", seed=0)
+    weights = Network.initial_weights(SMALL.plan((28, 28), 10), "torch", seed=0)
     classifier = Classifier.from_weights(CARD, weights, engine="numpy")
     weights["linear2.weight"][3, 4] = value
     with pytest.raises(ModelError, match=r"'linear2.weight' holds NaN"):
@@ -209,7 +208,7 @@ def test_weights_of_a_reader_that_are_no_numbers(tmp_path: Path) -> None:
 
 
 def test_finite_weights_without_a_finite_answer() -> None:
-    weights = initial_weights(SMALL.plan((28, 28), 10), "torch", seed=0)
+    weights = Network.initial_weights(SMALL.plan((28, 28), 10), "torch", seed=0)
     weights = {name: np.full_like(value, 3e38) for name, value in weights.items()}
     classifier = Classifier.from_weights(CARD, weights, engine="numpy")
     with np.errstate(all="ignore"), pytest.raises(DataError, match="no finite answer"):
@@ -218,8 +217,8 @@ def test_finite_weights_without_a_finite_answer() -> None:
 
 def test_options_say_what_it_computes_on() -> None:
     network = SMALL.plan((28, 28), 10)
-    weights = initial_weights(network, "torch", seed=0)
-    assert create_engine("numpy", network, weights, EngineOptions(device="auto")).options.device == "cpu"
+    weights = network.initial_weights("torch", seed=0)
+    assert Engines.create("numpy", network, weights, EngineOptions(device="auto")).options.device == "cpu"
 
 
 @pytest.mark.parametrize(("running", "policy"), [(4, "passive"), (2, None), (0, None)])

@@ -13,12 +13,9 @@ from scipy.special import softmax as scipy_softmax
 
 from tenfold.arrays import Batch
 from tenfold.classifier import Classifier, ModelCard
-from tenfold.engines.create import split_members
 from tenfold.errors import ModelError, UsageError
 from tenfold.networks import engine as ensemble
-from tenfold.networks.engine import MOVES, EnsembleEngine, move_images
-from tenfold.networks.shapes import initial_weights
-from tenfold.recipes.load import recipe_from_dict
+from tenfold.networks.engine import EnsembleEngine, move_images
 from tenfold.recipes.schema import Recipe
 
 SHAPE, NAMES = (9, 8), ("a", "b", "c")
@@ -30,7 +27,7 @@ ENGINES = [
 
 def recipe_of(members: int, views: int, **loss: int) -> Recipe:
     layers = ["conv 3 3x3 padding same", "batch-norm", "relu", "max-pool 2", "flatten", "linear classes"]
-    return recipe_from_dict(
+    return Recipe.from_dict(
         {
             "name": "small",
             "network": {"layers": layers},
@@ -43,7 +40,7 @@ def recipe_of(members: int, views: int, **loss: int) -> Recipe:
 def member_weights(recipe: Recipe, outputs: int = 3) -> list[dict[str, np.ndarray]]:
     """Far from each other, so that the mean is nobody's answer."""
     network = recipe.plan(SHAPE, outputs)
-    starts = [initial_weights(network, "torch", seed=seed) for seed in range(recipe.ensemble.members)]
+    starts = [network.initial_weights("torch", seed=seed) for seed in range(recipe.ensemble.members)]
     return [{name: value * 3 for name, value in weights.items()} for weights in starts]
 
 
@@ -94,12 +91,12 @@ def test_the_mean_of_the_probabilities(members: int, views: int, engine: str) ->
 
 def test_moving_is_moving_with_black_at_the_edge() -> None:
     images = images_of(3)
-    for rows, columns in MOVES:
+    for rows, columns in EnsembleEngine.MOVES:
         np.testing.assert_array_equal(
             move_images(images, rows, columns), moved_by_scipy(images, rows, columns)
         )
-    assert len(set(MOVES)) == 9 and MOVES[0] == (0, 0)
-    assert all(abs(rows) + abs(columns) == 1 for rows, columns in MOVES[1:5])
+    assert len(set(EnsembleEngine.MOVES)) == 9 and EnsembleEngine.MOVES[0] == (0, 0)
+    assert all(abs(rows) + abs(columns) == 1 for rows, columns in EnsembleEngine.MOVES[1:5])
     assert move_images(images[:, :1, :1], 1, -1).tolist() == [[[0]]] * 3
 
 
@@ -149,13 +146,13 @@ def test_moved_columns_and_none_of_them(rejects: bool) -> None:
     np.testing.assert_allclose(probs.sum(axis=1), 1, rtol=1e-6)
     single = [
         Classifier.from_weights(classifier.card, weights, engine="numpy").engine.members[0]  # type: ignore[attr-defined]
-        for weights in split_members(classifier.engine.weights())
+        for weights in EnsembleEngine.split(classifier.engine.weights())
     ]
     mean = np.mean(
         [
             scipy_softmax(each.logits(moved_by_scipy(images, *move)).astype(float), axis=1)
             for each in single
-            for move in MOVES[:5]
+            for move in EnsembleEngine.MOVES[:5]
         ],
         axis=0,
     )
@@ -193,13 +190,13 @@ def test_no_logarithm_of_zero() -> None:
 
 def test_weights_that_are_no_ensembles() -> None:
     weights = join(member_weights(recipe_of(3, 1)))
-    assert [len(each) for each in split_members(weights)] == [8] * 3
-    assert split_members({"linear1.weight": np.zeros(1)})[0].keys() == {"linear1.weight"}
+    assert [len(each) for each in EnsembleEngine.split(weights)] == [8] * 3
+    assert EnsembleEngine.split({"linear1.weight": np.zeros(1)})[0].keys() == {"linear1.weight"}
     without_second = {name: value for name, value in weights.items() if not name.startswith("member2.")}
     with pytest.raises(ModelError, match="'member3', but are not those of members 1, 2"):
-        split_members(without_second)
+        EnsembleEngine.split(without_second)
     with pytest.raises(ModelError, match=r"'conv1.weight', but are not those"):
-        split_members(weights | {"conv1.weight": np.zeros(1)})
+        EnsembleEngine.split(weights | {"conv1.weight": np.zeros(1)})
     card = ModelCard(recipe_of(3, 1), NAMES, SHAPE, 0.2, 0.4)
     weights.pop("member2.linear1.bias")
     with pytest.raises(ModelError, match=r"lack 'linear1.bias'"):

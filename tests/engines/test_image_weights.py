@@ -8,11 +8,11 @@ import torch
 
 from tenfold.arrays import Batch, ImageDataset, WeightedDataset
 from tenfold.data.batches import iterate_batches
-from tenfold.engines.create import create_engine
+from tenfold.engines.create import Engines
 from tenfold.errors import DataError
 from tenfold.networks.engine import Engine, EngineOptions
-from tenfold.networks.layers import parse_layers
-from tenfold.networks.shapes import initial_weights, plan_network
+from tenfold.networks.layers import LayerSpec
+from tenfold.networks.shapes import Network
 from tenfold.numpy_engine.engine import NumpyEngine
 from tenfold.numpy_engine.losses import LOSSES
 from tenfold.recipes.load import change_recipe, get_recipe
@@ -45,7 +45,7 @@ def some_images(count: int = N) -> np.ndarray:
 
 
 def engine_of(engine: str, loss: LossSettings | None = None) -> Engine:
-    network = plan_network(parse_layers(("flatten", "linear 8", "relu", "linear classes")), (6, 5), K)
+    network = Network.plan(LayerSpec.parse(("flatten", "linear 8", "relu", "linear classes")), (6, 5), K)
     options = EngineOptions(
         mean=0.3,
         std=0.2,
@@ -53,7 +53,7 @@ def engine_of(engine: str, loss: LossSettings | None = None) -> Engine:
         precision="float64",
         optimiser=OptimiserSettings(name="sgd"),
     )
-    return create_engine(engine, network, initial_weights(network, "torch", seed=1), options)
+    return Engines.create(engine, network, network.initial_weights("torch", seed=1), options)
 
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=repr)

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from tenfold.arrays import Batch
-from tenfold.engines.create import create_engine
+from tenfold.engines.create import Engines
 from tenfold.networks.engine import EngineOptions
-from tenfold.networks.layers import parse_layers
-from tenfold.networks.shapes import Network, initial_weights, plan_network
+from tenfold.networks.layers import LayerSpec
+from tenfold.networks.shapes import Network
 from tenfold.numpy_engine.network import RunningNetwork
 from tenfold.numpy_engine.runtime.answers import AnsweringNetwork
 from tenfold.numpy_engine.runtime.memory import ParameterStore
@@ -42,13 +42,13 @@ torch_too = [
 
 
 def network_of(name: str) -> Network:
-    return plan_network(parse_layers(NETWORKS[name]), SHAPE, CLASSES)
+    return Network.plan(LayerSpec.parse(NETWORKS[name]), SHAPE, CLASSES)
 
 
 def weights_of(network: Network, seed: int = 0) -> dict[str, np.ndarray]:
     """Running statistics and scales too are numbers of their own, not 0 and 1."""
     rng = np.random.default_rng(seed)
-    weights = initial_weights(network, "torch", seed=seed)
+    weights = network.initial_weights("torch", seed=seed)
     for parameter in network.parameters():
         if parameter.role in ("scale", "running-variance"):
             weights[parameter.name] = rng.uniform(0.5, 2, parameter.shape).astype(np.float32)
@@ -92,7 +92,9 @@ def test_gradient_passes_central_differences(name: str) -> None:
 def test_engines_agree(name: str, shift: int) -> None:
     network = network_of(name)
     options = EngineOptions(mean=0.3, std=0.4, loss=LossSettings(label_shift=shift))
-    ours, theirs = (create_engine(kind, network, weights_of(network), options) for kind in ("numpy", "torch"))
+    ours, theirs = (
+        Engines.create(kind, network, weights_of(network), options) for kind in ("numpy", "torch")
+    )
     images, columns = images_of(70), np.arange(70) % CLASSES
     mixed = np.random.default_rng(3).normal(size=(70, CLASSES))
     for pixels, outputs in ((images, columns), (images, mixed), (images / 3 + 0.21, columns)):
@@ -109,8 +111,8 @@ def test_engines_agree(name: str, shift: int) -> None:
 def test_features_are_what_the_last_linear_layer_takes(name: str, engine: str) -> None:
     network = network_of(name)
     weights, images = weights_of(network), images_of(5)
-    found = create_engine(engine, network, weights, OPTIONS).features(images)
-    logits = create_engine(engine, network, weights, OPTIONS).logits(images)
+    found = Engines.create(engine, network, weights, OPTIONS).features(images)
+    logits = Engines.create(engine, network, weights, OPTIONS).logits(images)
     if name == "no linear":
         np.testing.assert_allclose(found, logits, rtol=1e-5, atol=1e-6)
         return
@@ -133,7 +135,7 @@ def test_asking_changes_nothing_of_the_training(engine: str) -> None:
     images, labels = images_of(16), np.arange(16) % CLASSES
     states = []
     for asks in (False, True):
-        learner = create_engine(engine, network, weights_of(network), OPTIONS)
+        learner = Engines.create(engine, network, weights_of(network), OPTIONS)
         for _ in range(2):
             if asks:
                 learner.input_gradient(images, labels)
@@ -149,12 +151,12 @@ def test_gradients_follow_the_weights(engine: str) -> None:
     """After a step they are those of the new weights; with averaging those of the average."""
     network, images, labels = network_of("mlp"), images_of(8), np.arange(8) % CLASSES
     options = EngineOptions(mean=0.3, std=0.4, average_decay=0.9)
-    learner = create_engine(engine, network, weights_of(network), options)
+    learner = Engines.create(engine, network, weights_of(network), options)
     before = learner.input_gradient(images, labels)
     for _ in range(3):
         learner.train_step(Batch(images, labels), 0.5)
     after = learner.input_gradient(images, labels)
-    fresh = create_engine(engine, network, learner.weights(), OPTIONS).input_gradient(images, labels)
+    fresh = Engines.create(engine, network, learner.weights(), OPTIONS).input_gradient(images, labels)
     assert np.abs(after - before).max() > 1e-3 * np.abs(before).max()
     np.testing.assert_allclose(after, fresh, rtol=1e-4, atol=1e-7)
 
@@ -167,7 +169,7 @@ def test_gradient_of_an_ensemble_is_that_of_its_own_logits(members: int, views: 
     parts = [{name: 2 * v for name, v in weights_of(network, seed).items()} for seed in range(members)]
     joined = {f"member{i}.{name}": v for i, part in enumerate(parts, 1) for name, v in part.items()}
     options = EngineOptions(mean=0.3, std=0.4, precision="float64")
-    ensemble = create_engine(engine, network, joined if members > 1 else parts[0], options, views=views)
+    ensemble = Engines.create(engine, network, joined if members > 1 else parts[0], options, views=views)
     images, outputs = images_of(1).astype(float), np.array([[1.0, -1.0, 0.0, 0.5]])
     found = ensemble.input_gradient(images, outputs)[0]
     step = 12.0  # pixels; float32 logits, so a long way, and a curve of third order left over
@@ -185,10 +187,10 @@ def test_features_of_an_ensemble_average_the_members_cosines() -> None:
     network, images = network_of("mlp"), images_of(6)
     parts = [weights_of(network, seed) for seed in range(3)]
     joined = {f"member{i}.{name}": v for i, part in enumerate(parts, 1) for name, v in part.items()}
-    rows = create_engine("numpy", network, joined, OPTIONS, views=5).features(images).astype(float)
+    rows = Engines.create("numpy", network, joined, OPTIONS, views=5).features(images).astype(float)
     assert rows.shape == (6, 3 * 7)
     singles = [
-        create_engine("numpy", network, part, OPTIONS).features(images).astype(float) for part in parts
+        Engines.create("numpy", network, part, OPTIONS).features(images).astype(float) for part in parts
     ]
     np.testing.assert_allclose(
         _cosines(rows), np.mean([_cosines(each) for each in singles], axis=0), rtol=1e-5

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from tenfold.arrays import Batch
-from tenfold.engines.create import check_recipe, create_engine
+from tenfold.engines.create import Engines
 from tenfold.errors import RecipeError, UsageError
 from tenfold.networks.engine import EngineOptions
-from tenfold.networks.layers import parse_layers
-from tenfold.networks.shapes import Network, initial_weights, plan_network
+from tenfold.networks.layers import LayerSpec
+from tenfold.networks.shapes import Network
 from tenfold.numpy_engine.runtime.answers import Winograd, transform_kernels
-from tenfold.recipes.load import recipe_from_dict
+from tenfold.recipes.schema import Recipe
 from tenfold.settings import LossSettings, OptimiserSettings
 
 pytest.importorskip("torch")
@@ -34,12 +34,12 @@ ENGINES = ("numpy", "torch")
 
 
 def network_of(layers: list = LAYERS) -> Network:
-    return plan_network(parse_layers(layers), (32, 40), CLASSES)
+    return Network.plan(LayerSpec.parse(layers), (32, 40), CLASSES)
 
 
 def weights_of(network: Network) -> dict[str, np.ndarray]:
     """As after training: batch-norm has scales of both signs, and statistics of its own."""
-    rng, weights = np.random.default_rng(0), initial_weights(network, "kaiming", seed=0)
+    rng, weights = np.random.default_rng(0), network.initial_weights("kaiming", seed=0)
     for p in network.parameters():
         if p.role == "running-variance":
             weights[p.name] = rng.uniform(0.3, 2, p.shape).astype(np.float32)
@@ -51,7 +51,7 @@ def weights_of(network: Network) -> dict[str, np.ndarray]:
 def engine_of(name: str, **options: object) -> object:
     network = network_of()
     full = EngineOptions(**{"mean": 0.1, "std": 0.3, "loss": LossSettings(name="ctc")} | options)
-    return create_engine(name, network, weights_of(network), full)
+    return Engines.create(name, network, weights_of(network), full)
 
 
 def strips_of(width: int, count: int = 5) -> np.ndarray:
@@ -100,7 +100,7 @@ def test_overfits_a_few_strips(name: str) -> None:
     options = EngineOptions(
         mean=0.5, std=0.3, loss=LossSettings(name="ctc"), optimiser=OptimiserSettings(name="adam")
     )
-    engine = create_engine(name, network, initial_weights(network, "kaiming", seed=0), options)
+    engine = Engines.create(name, network, network.initial_weights("kaiming", seed=0), options)
     batch = batch_of(40, 8)
     for _ in range(160):
         result = engine.train_step(Batch(batch.images, batch.labels), 3e-3)
@@ -183,8 +183,8 @@ def test_gradcheck_takes_line_recipes() -> None:
         "pixel-unshuffle 2", "conv 3 3x3 padding same no-bias", "batch-norm", "tanh", "max-pool 4x2",
         "dropout 0.1", "conv 4 4x3 padding 0x1", "tanh", "conv classes 1x1", "columns",
     ]  # fmt: skip
-    recipe = recipe_from_dict({"name": "line", "network": {"layers": layers}, "loss": {"name": "ctc"}})
-    rows = check_recipe(recipe, image_shape=(32, 24), classes=CLASSES, samples=6)
+    recipe = Recipe.from_dict({"name": "line", "network": {"layers": layers}, "loss": {"name": "ctc"}})
+    rows = Engines.check_gradients(recipe, image_shape=(32, 24), classes=CLASSES, samples=6)
     assert all(row["passed"] for row in rows), rows
 
 
@@ -201,7 +201,7 @@ def test_gradcheck_takes_line_recipes() -> None:
 )
 def test_recipes_that_do_not_go_together(changes: dict, words: str) -> None:
     fitting = {"name": "line", "network": {"layers": LAYERS}, "loss": {"name": "ctc"}}
-    recipe_from_dict(fitting)
+    Recipe.from_dict(fitting)
     with pytest.raises(RecipeError) as error:
-        recipe_from_dict(fitting | changes)
+        Recipe.from_dict(fitting | changes)
     assert words in str(error.value) and "\n" not in str(error.value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tenfold.engines.create import preferred_engine
+from tenfold.engines.create import Engines
 from tenfold.recipes.load import change_recipe, get_recipe
 
 
@@ -24,9 +24,9 @@ def test_a_recipe_may_prefer_one(wanted: str, device: str, precision: str, found
     recipe = change_recipe(
         get_recipe("mlp-small"), {"training.engine": "numpy", "training.precision": precision}
     )
-    assert preferred_engine(wanted, recipe, device) == found
+    assert Engines.prefer(wanted, recipe, device) == found
 
 
 def test_most_prefer_none() -> None:
-    assert preferred_engine("auto", get_recipe("cnn"), "cpu") == "auto"
-    assert preferred_engine("auto", get_recipe("fast"), "cpu") == "numpy"
+    assert Engines.prefer("auto", get_recipe("cnn"), "cpu") == "auto"
+    assert Engines.prefer("auto", get_recipe("fast"), "cpu") == "numpy"

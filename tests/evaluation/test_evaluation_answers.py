@@ -14,7 +14,7 @@ from scipy.special import softmax
 from tenfold.arrays import ImageDataset
 from tenfold.classifier import Classifier, ModelCard
 from tenfold.evaluation.evaluate import Evaluation, evaluate
-from tenfold.recipes.load import recipe_from_dict
+from tenfold.recipes.schema import Recipe
 
 NAMES = tuple("abc")
 
@@ -29,7 +29,7 @@ def _measure(
     files = tuple(f"class {k % 3}/größe {k}.png" for k in range(count))
     dataset = ImageDataset(images, rng.integers(0, classes, count), names, files=files)
     logits = rng.normal(0, 3, (count, classes)).astype(np.float32)
-    recipe = recipe_from_dict({"name": "plain", "network": {"layers": ["flatten", "linear classes"]}})
+    recipe = Recipe.from_dict({"name": "plain", "network": {"layers": ["flatten", "linear classes"]}})
     engine: Any = SimpleNamespace(logits=lambda _images: logits)
     card = ModelCard(recipe, names, (side, side), 0.0, 1.0, temperature=temperature)
     return evaluate(Classifier(engine, card), dataset), (logits, dataset)

@@ -8,8 +8,7 @@ import numpy as np
 
 from tenfold.arrays import ImageDataset
 from tenfold.classifier import Classifier, ModelCard
-from tenfold.networks.shapes import initial_weights
-from tenfold.recipes.load import recipe_from_dict
+from tenfold.recipes.schema import Recipe
 from tenfold.training.loop import train
 
 LINEAR = ["flatten", "linear classes"]
@@ -32,7 +31,7 @@ def small_classifier(
     **card: Any,
 ) -> Classifier:
     """Of random weights, four times PyTorch's start, so that answers differ."""
-    recipe = recipe_from_dict(
+    recipe = Recipe.from_dict(
         {"name": "small", "network": {"layers": layers}, "ensemble": {"members": members}}
     )
     options = {"mean": 0.2, "std": 0.4, "background": "dark", **card}
@@ -42,7 +41,7 @@ def small_classifier(
     weights: dict[str, np.ndarray] = {}
     for number in range(members):
         start = f"member{number + 1}." if members > 1 else ""
-        drawn = initial_weights(network, "torch", seed=seed + number)
+        drawn = network.initial_weights("torch", seed=seed + number)
         weights |= {f"{start}{name}": 4 * value for name, value in drawn.items()}
     return Classifier.from_weights(full, weights, engine=engine)
 
@@ -56,7 +55,7 @@ def small_images(count: int, shape: tuple[int, int] = (12, 10), seed: int = 1) -
 
 
 def train_mlp(dataset: ImageDataset) -> Classifier:
-    recipe = recipe_from_dict(
+    recipe = Recipe.from_dict(
         {
             "name": "quick",
             "network": {"layers": MLP},

@@ -20,7 +20,7 @@ from tenfold.explain.attributions import (
     saliency_map,
     smooth_gradient,
 )
-from tenfold.pictures.drawing import Palette, lay_over
+from tenfold.pictures.drawing import Palette, Sheet
 
 ENGINES = [
     "numpy",
@@ -233,11 +233,11 @@ def test_an_overlay_is_orange_for_blue_against_and_dark_on_paper() -> None:
     image[1:5, 1:5] = 255
     values = np.zeros((6, 6), np.float32)
     values[1:5, 1:3], values[1:5, 3:5] = 2.0, -1.0
-    drawn = np.asarray(lay_over(image, values, 6)).astype(int)
+    drawn = np.asarray(Sheet.lay_over(image, values, 6)).astype(int)
     assert drawn.shape == (6, 6, 3)
     assert drawn[2, 1, 0] > drawn[2, 1, 2] + 80 and drawn[2, 4, 2] > drawn[2, 4, 0] + 40
     assert drawn[0, 0].max() <= 16
-    faint = np.asarray(lay_over(image, values, 6, least=1000.0)).astype(int)
+    faint = np.asarray(Sheet.lay_over(image, values, 6, least=1000.0)).astype(int)
     assert np.ptp(faint[2, 2]) < 30  # nearly grey
-    wide = lay_over(np.zeros((5, 10), np.uint8), np.zeros((5, 10)), 100)
+    wide = Sheet.lay_over(np.zeros((5, 10), np.uint8), np.zeros((5, 10)), 100)
     assert wide.size == (100, 50)

@@ -22,8 +22,7 @@ from tenfold.explain.attributions import (
     saliency_map,
     smooth_gradient,
 )
-from tenfold.networks.shapes import initial_weights
-from tenfold.pictures.lines import PAPER
+from tenfold.pictures.lines import Strip
 from tenfold.reader.decode import CHARACTERS
 from tenfold.reader.explain import decisive_pixels
 from tenfold.reader.line_reader import LineReader, load_reader
@@ -71,7 +70,7 @@ def test_the_network_has_learned(mlp: Classifier, held_out: ImageDataset) -> Non
 
 
 def random_twin(classifier: Classifier) -> Classifier:
-    return classifier.with_weights(initial_weights(classifier.network, "kaiming", seed=9))
+    return classifier.with_weights(classifier.network.initial_weights("kaiming", seed=9))
 
 
 @pytest.mark.parametrize("name", MAPS)
@@ -136,9 +135,9 @@ def decides(reader: LineReader, line: Line) -> np.ndarray:
 
 def test_other_weights_give_the_reader_another_map(lines: list[Line]) -> None:
     reader, ranks = load_reader(), []
-    twin = reader.with_weights(initial_weights(reader.network, "kaiming", seed=9))
+    twin = reader.with_weights(reader.network.initial_weights("kaiming", seed=9))
     for line in lines[:20]:
-        ink = np.abs(line.strip.astype(int) - PAPER) > 32
+        ink = np.abs(line.strip.astype(int) - Strip.PAPER) > 32
         ranks.append(spearmanr(decides(reader, line)[ink], decides(twin, line)[ink]).statistic)
     assert len(ranks) == 20 and abs(np.mean(ranks)) < 0.25
 
@@ -148,8 +147,8 @@ def share_without(reader: LineReader, lines: list[Line], orders: list[np.ndarray
     found = []
     for line, order in zip(lines, orders, strict=True):
         strip = line.strip.copy()
-        ink = np.flatnonzero(np.abs(strip.astype(int) - PAPER) > 32)
-        strip.ravel()[ink[np.argsort(-order.ravel()[ink])][: round(share * len(ink))]] = PAPER
+        ink = np.flatnonzero(np.abs(strip.astype(int) - Strip.PAPER) > 32)
+        strip.ravel()[ink[np.argsort(-order.ravel()[ink])][: round(share * len(ink))]] = Strip.PAPER
         row = reader.read_strip(strip)[1][line.places[0]]
         found.append(np.exp(row[CHARACTERS.index(line.characters[0].label)]))
     return float(np.mean(found))

@@ -15,7 +15,7 @@ from tenfold.classifier import Classifier
 from tenfold.errors import FigureNotMetError, MissingDependencyError, UsageError
 from tenfold.evaluation.evaluate import evaluate
 from tenfold.export import forms
-from tenfold.export.forms import FORMS, Source, default_place, export_as, write_card
+from tenfold.export.forms import FORMS, Source, default_place, write_card
 from tenfold.export.onnx_file import export_onnx
 from tenfold.reader.decode import OUTPUTS
 from tenfold.reader.line_reader import load_reader
@@ -50,13 +50,13 @@ def test_contract(form: str, kind: str, request: pytest.FixtureRequest, tmp_path
     """It is written, again over itself with the same bytes, and tells its files."""
     source: Source = request.getfixturevalue(kind)
     place = tmp_path / "new" / default_place("mine", form)
-    done = export_as(source, form, place)
+    done = source.export(form, place)
     first = content_of(place)
     assert done.path == place and sorted(done.files.values()) == sorted(map(len, first.values()))
     if done.agreement:
         assert done.agreement.images == (30 if kind == "source" else 8)
         assert done.agreement.difference < 1e-5 and not done.agreement.differing
-    export_as(source, form, place)
+    source.export(form, place)
     assert content_of(place) == first and list(place.parent.iterdir()) == [place]
 
 
@@ -73,13 +73,13 @@ def test_what_no_export_made_is_left_alone(
         (place / "recipe.toml").write_text("a run's")
     before = content_of(tmp_path)
     with pytest.raises(UsageError, match=r"thesis is there already.*name another with --out"):
-        export_as(reader_source, form, place)
+        reader_source.export(form, place)
     assert content_of(tmp_path) == before
 
 
 def test_an_unknown_form_names_the_nearest(source: Source, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="did you mean 'onnx'"):
-        export_as(source, "onx", tmp_path / "x")
+        source.export("onx", tmp_path / "x")
 
 
 @pytest.mark.parametrize("package", ["onnx", "onnxruntime"])
@@ -88,7 +88,7 @@ def test_without_onnx_the_extra_is_named(
 ) -> None:
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(MissingDependencyError, match=r"pip install 'tenfold\[onnx\]'"):
-        export_as(source, "onnx", tmp_path / "model.onnx")
+        source.export("onnx", tmp_path / "model.onnx")
     assert not list(tmp_path.iterdir())
 
 
@@ -96,12 +96,12 @@ def test_a_file_that_answers_otherwise_does_not_take_the_place(
     source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place = tmp_path / "model.onnx"
-    export_as(source, "onnx", place)
+    source.export("onnx", place)
     before = place.read_bytes()
     other = classifier_of(get_recipe("mlp-small"), seed=1)
     monkeypatch.setattr(forms, "export_onnx", lambda _, path: export_onnx(other, path))
     with pytest.raises(FigureNotMetError, match=r"of 30 made-up images otherwise.*within 0.001"):
-        export_as(source, "onnx", place)
+        source.export("onnx", place)
     assert place.read_bytes() == before and list(tmp_path.iterdir()) == [place]
 
 

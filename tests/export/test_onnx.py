@@ -25,17 +25,16 @@ from some_classifiers import (
 )
 
 from tenfold.classifier import Classifier, ModelCard
-from tenfold.engines.create import create_engine
+from tenfold.engines.create import Engines
 from tenfold.errors import MissingDependencyError, UsageError
 from tenfold.export.onnx_file import Graph, add_layers, export_onnx
 from tenfold.networks.engine import EngineOptions
-from tenfold.networks.layers import LAYER_KINDS, parse_layers
-from tenfold.networks.shapes import plan_network
+from tenfold.networks.layers import LAYER_KINDS, LayerSpec
+from tenfold.networks.shapes import Network
 from tenfold.numpy_engine.runtime.answers import fold_network
-from tenfold.pictures.lines import make_strip
+from tenfold.pictures.lines import Strip, make_strip
 from tenfold.reader.decode import CHARACTERS, decode
 from tenfold.reader.line_reader import load_reader
-from tenfold.reader.reading import COLUMN_WIDTH
 from tenfold.recipes.load import get_recipe, list_recipes
 from tenfold.settings import LossSettings
 from tenfold.version import __version__
@@ -86,7 +85,7 @@ def test_every_recipe(name: str, tmp_path: Path) -> None:
 
 def test_the_random_networks_are_of_every_kind() -> None:
     lines = [*PICTURE_LAYERS, *ROW_LAYERS, "flatten"]
-    assert {spec.kind for line in lines for spec in parse_layers([line])} == set(LAYER_KINDS) - {"columns"}
+    assert {spec.kind for line in lines for spec in LayerSpec.parse([line])} == set(LAYER_KINDS) - {"columns"}
 
 
 @settings(max_examples=40, deadline=None, derandomize=True)
@@ -146,7 +145,7 @@ def test_from_the_torch_engine_and_its_averaged_weights(tmp_path: Path) -> None:
     card = ModelCard(recipe, NAMES, (28, 28), 0.13, 0.31)
     network = recipe.plan((28, 28), 10)
     options = EngineOptions(mean=0.13, std=0.31, average_decay=0.99)
-    classifier = Classifier(create_engine("torch", network, trained_weights(network), options), card)
+    classifier = Classifier(Engines.create("torch", network, trained_weights(network), options), card)
     path = export_onnx(classifier, tmp_path / "torch.onnx")
     assert_same_answers(classifier, path, images_of(classifier, 7))
 
@@ -166,7 +165,11 @@ def test_the_line_reader(tmp_path: Path) -> None:
         (found,) = session.run(None, {"strips": each})
         logits = reader.engine.logits(each).astype(np.float64) / 1.7
         expected = logits - np.log(np.exp(logits).sum(axis=2, keepdims=True))
-        assert found.dtype == np.float32 and found.shape == (len(each), each.shape[2] // COLUMN_WIDTH, 21)
+        assert found.dtype == np.float32 and found.shape == (
+            len(each),
+            each.shape[2] // Strip.COLUMN_WIDTH,
+            21,
+        )
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
         assert decode(found[0]).text == reader.read_strip(each[0])[0].text
     (given,), (answer,) = session.get_inputs(), session.get_outputs()
@@ -222,7 +225,7 @@ def test_the_layers_of_a_line_network_take_any_width() -> None:
         "pixel-unshuffle 2", "conv 4 3x5 padding same no-bias", "batch-norm", "relu", "max-pool 4x2",
         "average-pool 2x1", "conv 5 2x3 padding 0x1", "tanh", "conv 14 1x1", "columns 2",
     ]  # fmt: skip
-    network = plan_network(parse_layers(layers), (32, 40), 7)
+    network = Network.plan(LayerSpec.parse(layers), (32, 40), 7)
     weights = trained_weights(network)
     folded, values = fold_network(network, weights)
     graph = Graph(any_width=True)
@@ -230,7 +233,7 @@ def test_the_layers_of_a_line_network_take_any_width() -> None:
     inputs = graph.describe("inputs", "FLOAT", ["N", 1, 32, "W"])
     model = graph.to_model([inputs], [graph.describe("logits", "FLOAT", ["N", "T", 7])])
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    engine = create_engine("numpy", network, weights, EngineOptions(loss=LossSettings(name="ctc")))
+    engine = Engines.create("numpy", network, weights, EngineOptions(loss=LossSettings(name="ctc")))
     for width in (40, 72):
         strips = np.random.default_rng(width).integers(0, 256, (3, 32, width), dtype=np.uint8)
         inputs = strips[:, None].astype(np.float32) / 255

@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tenfold.arrays import (
-    Batch,
-    ImageDataset,
-    Prediction,
-    WeightedDataset,
-    image_place,
-    pack_files,
-    unpack_files,
-)
-from tenfold.data.batches import count_batches, iterate_batches
+from tenfold.arrays import Batch, ImageDataset, Prediction, WeightedDataset, image_place
+from tenfold.data.batches import iterate_batches
 from tenfold.errors import DataError, FigureNotMetError, RecipeError, TenfoldError, UsageError, nearest
-from tenfold.files import remove_parts, replace_file, write_text
+from tenfold.files import Claim, replace_file, write_text
+from tenfold.recipes.schema import TrainingSettings
+from tenfold.records import Record
 from tenfold.settings import AugmentationSettings
 
 IMAGES = np.arange(5 * 3 * 4, dtype=np.uint8).reshape(5, 3, 4)
@@ -88,10 +83,13 @@ def test_what_names_an_image() -> None:
     assert image_place(1) == {"index": 1}
 
 
+@settings(deadline=None, max_examples=25)
 @given(st.lists(st.text(st.characters(exclude_characters="\0"), min_size=1)))
 def test_files_are_packed_and_unpacked(files: list[str]) -> None:
-    packed = pack_files(files)
-    assert packed.dtype == np.uint8 and unpack_files(packed) == tuple(files)
+    with TemporaryDirectory() as folder:
+        Record(Path(folder), "kept").write({}, {}, files)
+        arrays = Record(Path(folder), "kept").read_arrays()
+    assert arrays["files"].dtype == np.uint8 and Record.files_of(arrays) == tuple(files)
 
 
 def test_sha256_tells_content_order_and_shape_apart() -> None:
@@ -171,7 +169,7 @@ def test_an_epoch_meets_every_image_once(
 ) -> None:
     dataset = numbered(count)
     found = batches(dataset, batch_size=size, shuffle=shuffle, drop_last=drop_last, epoch=epoch)
-    assert len(found) == count_batches(count, size, drop_last=drop_last) >= 1
+    assert len(found) == TrainingSettings(batch_size=size, drop_last=drop_last).plan_steps(count)[1] >= 1
     sizes = [len(batch) for batch in found]
     whole = min(size, count) or count
     assert set(sizes[:-1]) <= {whole} and (sizes[-1] == whole or not drop_last)
@@ -239,7 +237,7 @@ def test_remove_parts_takes_only_parts(tmp_path: Path) -> None:
     (tmp_path / ".model.json.77.part").write_text("half")
     (tmp_path / "below" / ".model.safetensors.78.part").write_text("half")
     (tmp_path / "my.part").write_text("a user's own")
-    remove_parts(tmp_path)
+    Claim.remove_parts(tmp_path)
     assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == [
         "model.safetensors",
         "my.part",

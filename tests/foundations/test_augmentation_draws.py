@@ -8,19 +8,19 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter1d
 
-from tenfold.augmentation import draw_augmentation
+from tenfold.augmentation import AugmentationDraws
 from tenfold.settings import AugmentationSettings
 
 COUNT, SHAPE = 4000, (28, 20)
 
 
 def draw(count: int = COUNT, seed: int = 0, **settings: Any) -> Any:
-    return draw_augmentation(AugmentationSettings(**settings), count, SHAPE, np.random.default_rng(seed))
+    return AugmentationDraws.draw(AugmentationSettings(**settings), count, SHAPE, np.random.default_rng(seed))
 
 
 def test_nothing_on_draws_nothing() -> None:
     rng = np.random.default_rng(0)
-    assert draw_augmentation(AugmentationSettings(elastic_smoothness=7), 5, SHAPE, rng) is None
+    assert AugmentationDraws.draw(AugmentationSettings(elastic_smoothness=7), 5, SHAPE, rng) is None
     assert rng.random() == np.random.default_rng(0).random()
 
 
@@ -54,7 +54,7 @@ def test_untouched_alone_is_no_augmentation_and_off_by_default_draws_nothing_mor
     assert not AugmentationSettings(untouched=0.5).active
     rngs = np.random.default_rng(3), np.random.default_rng(3)
     for rng, untouched in zip(rngs, (0.0, 0.5), strict=True):
-        draw_augmentation(AugmentationSettings(rotation=3, untouched=untouched), 7, SHAPE, rng)
+        AugmentationDraws.draw(AugmentationSettings(rotation=3, untouched=untouched), 7, SHAPE, rng)
     assert rngs[0].random() != rngs[1].random()
 
 

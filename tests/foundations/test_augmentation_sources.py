@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tenfold.augmentation import AugmentationDraws, draw_augmentation
+from tenfold.augmentation import AugmentationDraws
 from tenfold.settings import AugmentationSettings
 
 SHAPE = (7, 9, 6)  # N, H, W
@@ -48,7 +48,7 @@ def defined(draws: AugmentationDraws, image: int, y: int, x: int) -> tuple[float
     ids=repr,
 )
 def test_positions_are_those_of_the_definition(settings: dict[str, float]) -> None:
-    draws = draw_augmentation(AugmentationSettings(**settings), 7, SHAPE[1:], np.random.default_rng(1))
+    draws = AugmentationDraws.draw(AugmentationSettings(**settings), 7, SHAPE[1:], np.random.default_rng(1))
     assert draws is not None
     found = positions(draws)
     for image, y, x in np.ndindex(SHAPE):
@@ -65,7 +65,9 @@ def test_nothing_moves_without_a_map() -> None:
 
 def test_draws_and_shared_grid_stay_as_they_are() -> None:
     settings = AugmentationSettings(rotation=40, crop_padding=2, elastic=1)
-    draws, again = (draw_augmentation(settings, 7, SHAPE[1:], np.random.default_rng(1)) for _ in range(2))
+    draws, again = (
+        AugmentationDraws.draw(settings, 7, SHAPE[1:], np.random.default_rng(1)) for _ in range(2)
+    )
     assert draws is not None and again is not None
     first, second = positions(draws), positions(draws)
     np.testing.assert_array_equal(first, second)

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from tenfold.helpers import NoAnswer, ProcessName, ask_helpers
+from tenfold.helpers import Helper, ProcessName
 
 MODULE = """
     import os, sys, time
-    from tenfold.helpers import serve_questions
+    from tenfold.helpers import Helper
 
     def prepare(start):
         def answer(question):
@@ -35,7 +35,7 @@ MODULE = """
         return answer
 
     if __name__ == "__main__":
-        serve_questions(prepare)
+        Helper.serve(prepare)
 """
 
 
@@ -63,7 +63,7 @@ def wait_until_gone(processes: set[int]) -> None:
 
 def test_answers_come_in_the_order_of_the_questions(module: str) -> None:
     questions = ["slow", *range(30), b"\x00", "\udcff", {"a": None}]
-    answered = list(ask_helpers(module, questions, 3, start={"weights": [1.5]}))
+    answered = list(Helper.ask_many(module, questions, 3, start={"weights": [1.5]}))
     assert [question for question, _ in answered] == questions
     assert [answer[:2] for _, answer in answered] == [({"weights": [1.5]}, each) for each in questions]
     processes = {answer[2] for _, answer in answered}
@@ -73,21 +73,23 @@ def test_answers_come_in_the_order_of_the_questions(module: str) -> None:
 
 @pytest.mark.parametrize("last", ["end", "fail"])
 def test_what_a_helper_leaves_is_told(module: str, last: str) -> None:
-    answered = list(ask_helpers(module, [*range(6), last, *range(6)], 2))
+    answered = list(Helper.ask_many(module, [*range(6), last, *range(6)], 2))
     assert len(answered) == 13
-    assert answered.pop(6) == (last, NoAnswer.ENDED), "it is not to be answered here"
+    assert answered.pop(6) == (last, Helper.NoAnswer.ENDED), "it is not to be answered here"
     assert all(answer[1] == question for question, answer in answered), "another helper takes its place"
 
 
 def test_helpers_that_do_not_start_leave_everything(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.executable", "/bin/false")
-    assert list(ask_helpers("any", [1, 2, 3], 2)) == [(each, NoAnswer.UNASKED) for each in (1, 2, 3)]
+    assert list(Helper.ask_many("any", [1, 2, 3], 2)) == [
+        (each, Helper.NoAnswer.UNASKED) for each in (1, 2, 3)
+    ]
 
 
 def test_what_takes_too_long_is_given_up(module: str) -> None:
     """So is what ends two helpers; the questions after them are answered by others."""
-    answered = dict(ask_helpers(module, [1, "hang", 2, "end", 3], 1, timeout=2.0))
-    assert answered["hang"] is NoAnswer.LATE and answered["end"] is NoAnswer.ENDED
+    answered = dict(Helper.ask_many(module, [1, "hang", 2, "end", 3], 1, timeout=2.0))
+    assert answered["hang"] is Helper.NoAnswer.LATE and answered["end"] is Helper.NoAnswer.ENDED
     processes = [answered[number][2] for number in (1, 2, 3)]
     assert len(set(processes)) == 3, "each is another one"
     wait_until_gone(set(processes))
@@ -95,8 +97,8 @@ def test_what_takes_too_long_is_given_up(module: str) -> None:
 
 def test_helpers_that_do_not_start_leave_everything_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.executable", "/bin/false")
-    assert list(ask_helpers("any", [1, 2, 3], 1, timeout=5.0)) == [
-        (each, NoAnswer.UNASKED) for each in (1, 2, 3)
+    assert list(Helper.ask_many("any", [1, 2, 3], 1, timeout=5.0)) == [
+        (each, Helper.NoAnswer.UNASKED) for each in (1, 2, 3)
     ]
 
 
@@ -108,7 +110,7 @@ def test_who_wants_no_more_ends_them(module: str) -> None:
             asked.append(number)
             yield number
 
-    with closing(ask_helpers(module, endless(), 2)) as answered:
+    with closing(Helper.ask_many(module, endless(), 2)) as answered:
         processes = {next(answered)[1][2] for _ in range(5)}
     assert len(asked) < 20, "only so many questions wait"
     wait_until_gone(processes)
@@ -117,8 +119,8 @@ def test_who_wants_no_more_ends_them(module: str) -> None:
 def test_a_parent_that_is_killed_leaves_none(module: str, tmp_path: Path) -> None:
     code = f"""
         import os, signal
-        from tenfold.helpers import ask_helpers
-        for number, (_, answer) in enumerate(ask_helpers({module!r}, range(1000), 2)):
+        from tenfold.helpers import Helper
+        for number, (_, answer) in enumerate(Helper.ask_many({module!r}, range(1000), 2)):
             print(answer[2], flush=True)
             if number == 9:
                 os.kill(os.getpid(), signal.SIGKILL)

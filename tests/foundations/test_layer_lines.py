@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 
 from tenfold.errors import RecipeError
-from tenfold.networks.layers import LAYER_KINDS, LayerSpec, parse_layers
-from tenfold.networks.shapes import INITIALISATIONS, Parameter, initial_weights, plan_network
-from tenfold.recipes.load import change_layers, layer_numbers
+from tenfold.networks.layers import LAYER_KINDS, LayerSpec
+from tenfold.networks.shapes import INITIALISATIONS, Network, Parameter
 
 ONE_OF_EACH = [
     "pixel-unshuffle 2", "conv 8 3x3 stride 2 padding 1", "batch-norm", "relu",
@@ -48,12 +47,12 @@ LINES = ["conv 4 3x5 padding same", "max-pool 2", "conv 5 8x3 padding 0x1", "con
     ],
 )
 def test_good_lines(line: str, expected: LayerSpec) -> None:
-    assert parse_layers([line]) == (expected,)
+    assert LayerSpec.parse([line]) == (expected,)
 
 
 def test_names_are_counted_by_kind_and_nested_by_dots() -> None:
     lines = ["linear 3", "relu", "linear 4", {"residual": ["linear 4", "relu", {"residual": ["tanh"]}]}]
-    specs = parse_layers(lines)
+    specs = LayerSpec.parse(lines)
     assert [spec.name for spec in specs] == ["linear1", "relu1", "linear2", "residual1"]
     inner = specs[3].inner
     assert [spec.name for spec in inner] == ["residual1.linear1", "residual1.relu1", "residual1.residual1"]
@@ -108,7 +107,7 @@ def test_names_are_counted_by_kind_and_nested_by_dots() -> None:
 )
 def test_bad_lines_name_the_line_and_the_remedy(line: Any, remedy: str) -> None:
     with pytest.raises(RecipeError) as error:
-        parse_layers(["flatten", line])
+        LayerSpec.parse(["flatten", line])
     message = str(error.value)
     assert remedy in message and "\n" not in message
     if isinstance(line, str):
@@ -140,19 +139,19 @@ def test_bad_lines_name_the_line_and_the_remedy(line: Any, remedy: str) -> None:
 )
 def test_layers_that_do_not_fit(lines: list[Any], words: str) -> None:
     with pytest.raises(RecipeError) as error:
-        plan_network(parse_layers(lines), (12, 10), 3)
+        Network.plan(LayerSpec.parse(lines), (12, 10), 3)
     assert words in str(error.value) and "\n" not in str(error.value)
 
 
 def test_every_kind_is_planned() -> None:
-    networks = [plan_network(parse_layers(lines), (16, 20), 5) for lines in (ONE_OF_EACH, LINES)]
+    networks = [Network.plan(LayerSpec.parse(lines), (16, 20), 5) for lines in (ONE_OF_EACH, LINES)]
     kinds = {layer.spec.kind for network in networks for layer in network.layers}
     kinds |= {inner.spec.kind for network in networks for layer in network.layers for inner in layer.inner}
     assert kinds == set(LAYER_KINDS)
 
 
 def test_a_line_network_at_other_widths() -> None:
-    network = plan_network(parse_layers(LINES), (16, 20), 5)
+    network = Network.plan(LayerSpec.parse(LINES), (16, 20), 5)
     assert network.reads_lines and network.output_shape == (10, 5)
     wider = network.at_width(36)
     assert wider.output_shape == (18, 5) and wider.input_shape == (1, 16, 36)
@@ -163,14 +162,14 @@ def test_a_line_network_at_other_widths() -> None:
 
 
 def test_a_network_of_one_answer_has_no_other_width() -> None:
-    network = plan_network(parse_layers(ONE_OF_EACH), (16, 20), 5)
+    network = Network.plan(LayerSpec.parse(ONE_OF_EACH), (16, 20), 5)
     assert not network.reads_lines and network.output_shape == (5,)
 
 
 def test_numbers_to_change_are_single_ones() -> None:
-    numbers = layer_numbers([*LINES, "max-pool 2x1"])
+    numbers = LayerSpec.numbers([*LINES, "max-pool 2x1"])
     assert numbers == {"conv": 4, "conv1": 4, "max-pool": 2, "maxpool1": 2, "conv2": 5}
-    assert change_layers([*LINES, "max-pool 2x1"], "max-pool", 3) == [
+    assert LayerSpec.change_numbers([*LINES, "max-pool 2x1"], "max-pool", 3) == [
         LINES[0], "max-pool 3", *LINES[2:], "max-pool 2x1",
     ]  # fmt: skip
 
@@ -180,7 +179,7 @@ def test_shapes_and_counts_are_torchs(shape: tuple[int, int]) -> None:
     torch = pytest.importorskip("torch")
     nn = torch.nn
     torch.manual_seed(0)
-    network = plan_network(parse_layers(ONE_OF_EACH), shape, 5)
+    network = Network.plan(LayerSpec.parse(ONE_OF_EACH), shape, 5)
     values = torch.zeros(2, 1, *shape)
     flat = math.prod(network.layers[7].output_shape)
     modules = [
@@ -223,14 +222,14 @@ def test_moments_of_the_first_weights(scheme: str, deviation: float, bias_deviat
 
 
 def test_first_weights_depend_on_seed_and_name_alone() -> None:
-    small = plan_network(parse_layers(["flatten", "linear 8", "relu", "linear classes"]), (6, 6), 3)
-    longer = plan_network(
-        parse_layers(["batch-norm", "flatten", "linear 8", "relu", "dropout 0.5", "linear classes"]),
+    small = Network.plan(LayerSpec.parse(["flatten", "linear 8", "relu", "linear classes"]), (6, 6), 3)
+    longer = Network.plan(
+        LayerSpec.parse(["batch-norm", "flatten", "linear 8", "relu", "dropout 0.5", "linear classes"]),
         (6, 6),
         3,
     )
-    first, again = initial_weights(small, "torch", seed=3), initial_weights(longer, "torch", seed=3)
-    other = initial_weights(small, "torch", seed=4)
+    first, again = small.initial_weights("torch", seed=3), longer.initial_weights("torch", seed=3)
+    other = small.initial_weights("torch", seed=4)
     for name, value in first.items():
         np.testing.assert_array_equal(value, again[name])
         assert not np.array_equal(value, other[name])
@@ -242,6 +241,6 @@ def test_first_weights_depend_on_seed_and_name_alone() -> None:
 
 
 def test_unknown_initialisation() -> None:
-    network = plan_network(parse_layers(["flatten", "linear classes"]), (6, 6), 3)
+    network = Network.plan(LayerSpec.parse(["flatten", "linear classes"]), (6, 6), 3)
     with pytest.raises(RecipeError, match="did you mean 'kaiming'"):
-        initial_weights(network, "kaimin", seed=0)
+        network.initial_weights("kaimin", seed=0)

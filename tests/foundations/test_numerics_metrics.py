@@ -11,7 +11,10 @@ from scipy import special, stats
 from sklearn import metrics as reference
 
 from tenfold import numerics
+from tenfold.evaluation.evaluate import calibration_bins, calibration_error, confusion_matrix, per_class
 from tenfold.numerics import log_softmax, one_hot, softmax
+from tenfold.numpy_engine.losses import Loss
+from tenfold.settings import LossSettings
 
 LOGITS = arrays(np.float64, (4, 5), elements=st.floats(-1e4, 1e4))
 RNG = np.random.default_rng(0)
@@ -50,9 +53,9 @@ def test_confusion_and_per_class_are_sklearns(classes: int) -> None:
     labels[labels == classes - 1] = 0  # a class without support
     predicted[predicted == 0] = 1  # and one never predicted
     names = np.arange(classes)
-    confusion = numerics.confusion_matrix(predicted, labels, classes)
+    confusion = confusion_matrix(predicted, labels, classes)
     np.testing.assert_array_equal(confusion, reference.confusion_matrix(labels, predicted, labels=names))
-    ours = numerics.per_class(confusion)
+    ours = per_class(confusion)
     theirs = reference.precision_recall_fscore_support(labels, predicted, labels=names, zero_division=0)
     for key, expected in zip(("precision", "recall", "f1", "support"), theirs, strict=True):
         np.testing.assert_allclose(ours[key], expected, rtol=1e-12, err_msg=key)
@@ -62,7 +65,7 @@ def test_confusion_and_per_class_are_sklearns(classes: int) -> None:
 def test_cross_entropy_is_sklearns_log_loss() -> None:
     logits, labels = RNG.normal(0, 3, (200, 7)), RNG.integers(0, 7, 200)
     expected = reference.log_loss(labels, special.softmax(logits, axis=1), labels=range(7))
-    assert numerics.cross_entropy(log_softmax(logits), labels) == pytest.approx(expected, rel=1e-12)
+    assert Loss.measure(logits, labels, LossSettings()) == pytest.approx(expected, rel=1e-12)
 
 
 @given(st.integers(1, 10_000), st.data())
@@ -82,7 +85,7 @@ def test_wilson_without_any_image() -> None:
 def test_calibration_bins_against_a_plain_loop() -> None:
     confidence = np.concatenate([RNG.random(400), [0.2, 0.4, 1.0, 1 / 15, 1e-9]])
     correct = RNG.random(len(confidence)) < confidence
-    bins = numerics.calibration_bins(confidence, correct, 15)
+    bins = calibration_bins(confidence, correct, 15)
     error = 0.0
     for number, (count, mean_confidence, mean_correct) in enumerate(bins):
         inside = (confidence > number / 15) & (confidence <= (number + 1) / 15)
@@ -91,12 +94,12 @@ def test_calibration_bins_against_a_plain_loop() -> None:
             assert mean_confidence == pytest.approx(confidence[inside].mean())
             assert mean_correct == pytest.approx(correct[inside].mean())
             error += inside.mean() * abs(confidence[inside].mean() - correct[inside].mean())
-    assert numerics.calibration_error(confidence, correct, 15) == pytest.approx(error)
+    assert calibration_error(confidence, correct, 15) == pytest.approx(error)
 
 
 def test_calibration_of_an_honest_and_of_a_boasting_classifier() -> None:
     confidence = np.full(1000, 0.8)
     honest = np.arange(1000) % 5 > 0
-    assert numerics.calibration_error(confidence, honest) == pytest.approx(0, abs=1e-12)
-    assert numerics.calibration_error(np.ones(1000), honest) == pytest.approx(0.2)
-    assert numerics.calibration_error(np.empty(0), np.empty(0, bool)) == 0
+    assert calibration_error(confidence, honest) == pytest.approx(0, abs=1e-12)
+    assert calibration_error(np.ones(1000), honest) == pytest.approx(0.2)
+    assert calibration_error(np.empty(0), np.empty(0, bool)) == 0

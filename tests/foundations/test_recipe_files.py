@@ -10,15 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tenfold.errors import RecipeError, UsageError
-from tenfold.recipes.load import (
-    change_recipe,
-    get_recipe,
-    list_recipes,
-    parse_change,
-    parse_recipe,
-    recipe_from_dict,
-    recipe_to_toml,
-)
+from tenfold.recipes.load import change_recipe, get_recipe, list_recipes, parse_recipe
+from tenfold.recipes.schema import Recipe
 
 MINIMAL = 'name = "mine"\n[network]\nlayers = ["flatten", "linear classes"]\n'
 
@@ -26,7 +19,7 @@ MINIMAL = 'name = "mine"\n[network]\nlayers = ["flatten", "linear classes"]\n'
 def test_the_smallest_recipe_takes_defaults() -> None:
     recipe = parse_recipe(MINIMAL)
     assert recipe.training.epochs == 10 and recipe.optimiser.name == "sgd"
-    assert parse_recipe(recipe_to_toml(recipe)) == recipe
+    assert parse_recipe(recipe.to_toml()) == recipe
     with pytest.raises(Exception, match="frozen"):
         recipe.name = "other"  # type: ignore[misc]
 
@@ -151,19 +144,19 @@ def test_changes_that_make_no_sense(key: str, value: Any, words: str) -> None:
     ],
 )
 def test_changes_on_the_command_line(text: str, expected: tuple[str, Any]) -> None:
-    assert parse_change(text) == expected
+    assert Recipe.parse_change(text) == expected
 
 
 @pytest.mark.parametrize("text", ["", "training.epochs", "=3", " = 3"])
 def test_changes_without_key_or_value(text: str) -> None:
     with pytest.raises(RecipeError, match="KEY=VALUE"):
-        parse_change(text)
+        Recipe.parse_change(text)
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))
 def test_any_text_survives_the_round_trip(text: str) -> None:
     recipe = change_recipe(get_recipe("mlp-small"), {"description": text})
-    assert parse_recipe(recipe_to_toml(recipe)) == recipe
+    assert parse_recipe(recipe.to_toml()) == recipe
 
 
 @given(
@@ -184,5 +177,5 @@ def test_any_number_survives_the_round_trip(
             "network.layers": ["flatten", {"residual": ["relu", {"residual": ["tanh"]}]}, "linear classes"],
         },
     )
-    assert parse_recipe(recipe_to_toml(recipe)) == recipe
-    assert recipe_from_dict(recipe.model_dump(mode="json", exclude_none=True)) == recipe
+    assert parse_recipe(recipe.to_toml()) == recipe
+    assert Recipe.from_dict(recipe.model_dump(mode="json", exclude_none=True)) == recipe

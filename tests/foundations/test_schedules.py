@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tenfold.settings import ScheduleSettings, factor_at, learning_rate_at
+from tenfold.settings import ScheduleSettings
 
 NAMES = ("constant", "cosine", "linear", "step", "one-cycle")
 
@@ -30,7 +30,7 @@ def torch_rates(make: Any, steps: int, learning_rate: float = 0.3) -> list[float
 
 def ours(steps: int, **settings: Any) -> list[float]:
     schedule = ScheduleSettings(**settings)
-    return [learning_rate_at(step, steps, 0.3, schedule) for step in range(steps)]
+    return [schedule.learning_rate_at(step, steps, 0.3) for step in range(steps)]
 
 
 @pytest.mark.parametrize("steps", [2, 7, 40])
@@ -90,9 +90,9 @@ def test_any_schedule_stays_between_nothing_and_the_peak(
     schedule = ScheduleSettings(
         name=name, warm_up=warm_up, final_factor=final, rise=rise, start_factor=start, milestones=milestones
     )
-    factors = [factor_at(step, total, schedule) for step in range(total)]
+    factors = [schedule.factor_at(step, total) for step in range(total)]
     assert all(-1e-12 <= factor <= 1 + 1e-12 for factor in factors)
-    assert factors == [factor_at(step, total, schedule) for step in range(total)]
+    assert factors == [schedule.factor_at(step, total) for step in range(total)]
     if name in ("cosine", "linear", "step") and round(warm_up * total) == 0:
         assert all(after <= before + 1e-12 for before, after in pairwise(factors))
     if name in ("cosine", "linear", "one-cycle") and total - round(warm_up * total) > 1:
@@ -103,5 +103,5 @@ def test_any_schedule_stays_between_nothing_and_the_peak(
 def test_one_cycle_whose_rise_is_a_single_step(total: int, rise: float) -> None:
     """The rise ends where it starts: at the peak, with no division by zero."""
     schedule = ScheduleSettings(name="one-cycle", rise=rise)
-    factors = [factor_at(step, total, schedule) for step in range(total)]
+    factors = [schedule.factor_at(step, total) for step in range(total)]
     assert factors[0] == (1 if total > 1 else 0)

@@ -7,23 +7,23 @@ import pytest
 
 from tenfold.arrays import Batch
 from tenfold.networks.engine import EngineOptions
-from tenfold.networks.layers import parse_layers
-from tenfold.networks.shapes import initial_weights, plan_network
+from tenfold.networks.layers import LayerSpec
+from tenfold.networks.shapes import Network
 from tenfold.numpy_engine.engine import NumpyEngine
-from tenfold.numpy_engine.gradcheck import look_inside
+from tenfold.numpy_engine.gradcheck import InsideView
 from tenfold.settings import LossSettings
 
 LINES = ["conv 3 3x3", "relu", {"residual": ["conv 3 3x3 padding same", "batch-norm", "tanh"]}, "flatten",
          "linear 7", "sigmoid", "linear classes"]  # fmt: skip
 RNG = np.random.default_rng(0)
 IMAGES, LABELS = RNG.integers(0, 256, (9, 8, 8), dtype=np.uint8), RNG.integers(0, 4, 9)
-NETWORK = plan_network(parse_layers(LINES), (8, 8), 4)
-WEIGHTS = initial_weights(NETWORK, "torch", seed=1)
+NETWORK = Network.plan(LayerSpec.parse(LINES), (8, 8), 4)
+WEIGHTS = NETWORK.initial_weights("torch", seed=1)
 OPTIONS = EngineOptions(precision="float64", loss=LossSettings(label_shift=1))
 
 
 def test_gradients_are_those_of_the_engine() -> None:
-    view = look_inside(NETWORK, WEIGHTS, OPTIONS, IMAGES, LABELS)
+    view = InsideView.of(NETWORK, WEIGHTS, OPTIONS, IMAGES, LABELS)
     engine = NumpyEngine(NETWORK, WEIGHTS, OPTIONS)
     engine.train_step(Batch(IMAGES, LABELS), learning_rate=0.0)
     assert view.gradients.keys() == engine.store.named_gradients.keys()
@@ -33,7 +33,7 @@ def test_gradients_are_those_of_the_engine() -> None:
 
 def test_layers_are_seen_with_their_gradients() -> None:
     """The loss's derivative by a layer's outputs, by central differences over what comes after."""
-    view = look_inside(NETWORK, WEIGHTS, OPTIONS, IMAGES, LABELS)
+    view = InsideView.of(NETWORK, WEIGHTS, OPTIONS, IMAGES, LABELS)
     names = [layer.name for layer in view.layers]
     assert names == ["conv1", "relu1", "residual1.conv1", "residual1.norm1", "residual1.tanh1", "residual1",
                      "flatten1", "linear1", "sigmoid1", "linear2"]  # fmt: skip
@@ -58,5 +58,5 @@ def test_layers_are_seen_with_their_gradients() -> None:
 
 def test_looking_changes_nothing() -> None:
     before = {name: value.copy() for name, value in WEIGHTS.items()}
-    look_inside(NETWORK, WEIGHTS, OPTIONS, IMAGES, LABELS)
+    InsideView.of(NETWORK, WEIGHTS, OPTIONS, IMAGES, LABELS)
     assert all(np.array_equal(WEIGHTS[name], value) for name, value in before.items())

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from tenfold.arrays import Batch
 from tenfold.networks.engine import EngineOptions
-from tenfold.networks.layers import LAYER_KINDS, parse_layers
-from tenfold.networks.shapes import Network, initial_weights, plan_network
+from tenfold.networks.layers import LAYER_KINDS, LayerSpec
+from tenfold.networks.shapes import Network
 from tenfold.numpy_engine.engine import NumpyEngine
 from tenfold.numpy_engine.runtime.answers import CHUNK_NUMBERS, AnsweringNetwork, fold_network
 from tenfold.numpy_engine.runtime.products import _Blas, blas_threads, own_threads
@@ -41,13 +41,13 @@ ROW_LAYERS = ["linear 5", "batch-norm", "relu", "sigmoid", "tanh", "dropout 0.1"
 
 
 def network_of(layers: list, shape: tuple[int, int] = (12, 12)) -> Network:
-    return plan_network(parse_layers(layers), shape, 3)
+    return Network.plan(LayerSpec.parse(layers), shape, 3)
 
 
 def trained_weights(network: Network, seed: int = 0) -> dict[str, np.ndarray]:
     """As after training: batch-norm has scales of both signs, and statistics of its own."""
     rng = np.random.default_rng(seed)
-    weights = initial_weights(network, "torch", seed=seed)
+    weights = network.initial_weights("torch", seed=seed)
     for parameter in network.parameters():
         shape = parameter.shape
         if parameter.role == "running-variance":
@@ -97,7 +97,7 @@ def test_folding_leaves_what_it_was_given_alone() -> None:
 
 def test_a_channel_folded_by_hand() -> None:
     """3 x + 1 behind batch-norm with weight 2, bias 5, mean 4 and variance 1 is 6 x - 1 (up to epsilon)."""
-    network = plan_network(parse_layers(["flatten", "linear 2", "batch-norm"]), (1, 1), 2)
+    network = Network.plan(LayerSpec.parse(["flatten", "linear 2", "batch-norm"]), (1, 1), 2)
     vectors = {"weight": 2, "bias": 5, "running_mean": 4, "running_var": 1}
     values = {f"norm1.{name}": np.full(2, value, np.float32) for name, value in vectors.items()}
     values |= {"linear1.weight": np.full((2, 1), 3, np.float32), "linear1.bias": np.ones(2, np.float32)}
@@ -115,7 +115,9 @@ def random_layers(draw: st.DrawFn) -> list:
 
 
 def test_the_random_networks_are_of_every_kind() -> None:
-    found = {spec.kind for line in [*PICTURE_LAYERS, *ROW_LAYERS, "flatten"] for spec in parse_layers([line])}
+    found = {
+        spec.kind for line in [*PICTURE_LAYERS, *ROW_LAYERS, "flatten"] for spec in LayerSpec.parse([line])
+    }
     assert found == set(LAYER_KINDS) - {"columns"}
 
 

@@ -8,7 +8,7 @@ import torch
 from scipy import ndimage
 from torch.nn import functional as F
 
-from tenfold.augmentation import AugmentationDraws, draw_augmentation
+from tenfold.augmentation import AugmentationDraws
 from tenfold.numpy_engine.runtime.batches import augment
 from tenfold.settings import AugmentationSettings
 
@@ -19,7 +19,7 @@ def pictures(count: int = 9, height: int = 12, width: int = 10) -> np.ndarray:
 
 def draws_of(images: np.ndarray, seed: int = 1, **settings: float) -> AugmentationDraws:
     rng = np.random.default_rng(seed)
-    return draw_augmentation(AugmentationSettings(**settings), len(images), images.shape[1:], rng)
+    return AugmentationDraws.draw(AugmentationSettings(**settings), len(images), images.shape[1:], rng)
 
 
 def sampled(images: np.ndarray, draws: AugmentationDraws) -> np.ndarray:

@@ -13,8 +13,8 @@ from torch.nn import functional as F
 
 from tenfold.arrays import Batch
 from tenfold.networks.engine import EngineOptions
-from tenfold.networks.layers import parse_layers
-from tenfold.networks.shapes import Network, initial_weights, plan_network
+from tenfold.networks.layers import LayerSpec
+from tenfold.networks.shapes import Network
 from tenfold.numpy_engine.engine import NumpyEngine
 from tenfold.numpy_engine.runtime import batches, products
 from tenfold.numpy_engine.runtime.batches import learns_by_image
@@ -36,7 +36,7 @@ LOSSES = [
 
 
 def network_of(layers: list) -> Network:
-    return plan_network(parse_layers(layers), (8, 8), 10)
+    return Network.plan(LayerSpec.parse(layers), (8, 8), 10)
 
 
 def random_batch(count: int) -> Batch:
@@ -55,7 +55,7 @@ def differentiated(
 ) -> tuple[float, int, np.ndarray]:
     network = network_of(layers)
     options = EngineOptions(loss=loss, mean=mean, std=0.4, precision=precision)
-    engine = NumpyEngine(network, initial_weights(network, "torch", seed=1), options)
+    engine = NumpyEngine(network, network.initial_weights("torch", seed=1), options)
     engine.blocks.length = length
     result = engine.train_step(batch, learning_rate=0.0)
     return result.loss, result.correct, engine.store.gradients
@@ -89,7 +89,7 @@ def test_blocks_give_the_gradient_of_the_whole(threads: int, layers: list, loss:
 @pytest.mark.parametrize("mean", [0.0, 0.2])  # without a mean, the first layer scales the pixels
 def test_blocks_give_the_gradient_of_autograd(threads: int, mean: float) -> None:
     batch, network = random_batch(50), network_of(["flatten", "linear classes"])
-    weights = initial_weights(network, "torch", seed=1)
+    weights = network.initial_weights("torch", seed=1)
     theirs = [torch.tensor(value).double().requires_grad_() for value in weights.values()]
     inputs = ((torch.tensor(batch.images).double() / 255 - mean) / 0.4).flatten(1)
     loss = F.cross_entropy(F.linear(inputs, *theirs), torch.tensor(batch.labels))
@@ -111,7 +111,7 @@ def test_the_same_bits_each_time(threads: int) -> None:
 @pytest.mark.parametrize("threads", [2], indirect=True)
 def test_threads_are_as_quiet_about_overflow_as_their_caller(threads: int) -> None:
     network, batch = network_of(MLP), random_batch(30)
-    weights = {name: value * 1e30 for name, value in initial_weights(network, "torch", seed=1).items()}
+    weights = {name: value * 1e30 for name, value in network.initial_weights("torch", seed=1).items()}
     engine = NumpyEngine(network, weights, EngineOptions())
     engine.blocks.length = 5
     with warnings.catch_warnings(), np.errstate(all="ignore"):

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from tenfold.numerics import best_paths, log_softmax
-from tenfold.numpy_engine.losses import LOSSES, measure_loss
+from tenfold.numerics import log_softmax
+from tenfold.numpy_engine.losses import LOSSES, Loss, best_paths
 from tenfold.settings import LossSettings
 from tenfold.torch_engine.losses import compute_loss
 
@@ -120,7 +120,7 @@ def test_right_are_the_strips_whose_best_path_spells_the_label() -> None:
 
 
 def test_measured_without_training() -> None:
-    assert measure_loss(draw(), LABELS, CTC) == pytest.approx(by_torch(draw(), LABELS)[0].mean(), rel=1e-12)
+    assert Loss.measure(draw(), LABELS, CTC) == pytest.approx(by_torch(draw(), LABELS)[0].mean(), rel=1e-12)
 
 
 @pytest.mark.parametrize("weighted", [False, True])

@@ -12,13 +12,13 @@ from torch import nn
 from torch.nn import functional as F
 
 from tenfold.arrays import Batch
-from tenfold.augmentation import draw_augmentation
+from tenfold.augmentation import AugmentationDraws
 from tenfold.errors import ModelError
 from tenfold.networks.engine import Engine, EngineOptions
-from tenfold.networks.layers import parse_layers
-from tenfold.networks.shapes import Network, initial_weights, plan_network
+from tenfold.networks.layers import LayerSpec
+from tenfold.networks.shapes import Network
 from tenfold.numpy_engine.engine import NumpyEngine
-from tenfold.numpy_engine.gradcheck import check_network_gradients, look_inside
+from tenfold.numpy_engine.gradcheck import GradientCheck, InsideView
 from tenfold.numpy_engine.runtime.answers import CHUNK_NUMBERS
 from tenfold.settings import AugmentationSettings, LossSettings, OptimiserSettings, ParameterGroup
 
@@ -37,12 +37,12 @@ LOSSES = [
 
 
 def network_of(layers: list, size: int = 8, classes: int = 10) -> Network:
-    return plan_network(parse_layers(layers), (size, size), classes)
+    return Network.plan(LayerSpec.parse(layers), (size, size), classes)
 
 
 def engine_of(layers: list, **options: object) -> NumpyEngine:
     network = network_of(layers)
-    return NumpyEngine(network, initial_weights(network, "torch", seed=1), EngineOptions(**options))
+    return NumpyEngine(network, network.initial_weights("torch", seed=1), EngineOptions(**options))
 
 
 def random_batch(count: int = 12, seed: int = 0) -> Batch:
@@ -77,8 +77,8 @@ def test_has_the_verbs_of_an_engine() -> None:
 def test_network_gradients_pass_central_differences(layers: list, loss: LossSettings) -> None:
     network, batch = network_of(layers), random_batch(5)
     options = EngineOptions(loss=loss, mean=0.4, std=0.3)
-    weights = initial_weights(network, "kaiming", seed=2)
-    check = check_network_gradients(
+    weights = network.initial_weights("kaiming", seed=2)
+    check = GradientCheck.of_network(
         network, weights, options, batch.images, batch.labels, samples=15, rng=np.random.default_rng(0)
     )
     assert [row.name for row in check.rows] == [p.name for p in network.parameters() if p.learned]
@@ -87,9 +87,9 @@ def test_network_gradients_pass_central_differences(layers: list, loss: LossSett
 
 def test_network_gradients_equal_autograd() -> None:
     network, batch = network_of(["conv 3 3x3", "tanh", "flatten", "linear classes"]), random_batch()
-    weights = initial_weights(network, "torch", seed=3)
+    weights = network.initial_weights("torch", seed=3)
     options = EngineOptions(mean=0.1, std=0.3, precision="float64")
-    ours = look_inside(network, weights, options, batch.images, batch.labels).gradients
+    ours = InsideView.of(network, weights, options, batch.images, batch.labels).gradients
     theirs = {name: torch.tensor(value).double().requires_grad_() for name, value in weights.items()}
     inputs = ((torch.tensor(batch.images).double() / 255 - 0.1) / 0.3).unsqueeze(1)
     hidden = F.conv2d(inputs, theirs["conv1.weight"], theirs["conv1.bias"]).tanh().flatten(1)
@@ -180,7 +180,7 @@ def test_resumes_bit_identically(layers: list, variant: str) -> None:
     rng = np.random.default_rng(0)
     settings = AugmentationSettings(rotation=10, crop_padding=1)
     batches = [
-        Batch(b.images, b.labels, draw_augmentation(settings, len(b), (8, 8), rng))
+        Batch(b.images, b.labels, AugmentationDraws.draw(settings, len(b), (8, 8), rng))
         for b in (random_batch(20, seed) for seed in range(6))
     ]
     whole, first, second = (engine_of(layers, **VARIANTS[variant]) for _ in range(3))
@@ -220,7 +220,7 @@ def test_a_label_shift_is_not_seen_outside(shift: int) -> None:
     """Column c of the shifted network is column (c + shift) mod K of the plain one; start them
     with their rows exchanged accordingly, and they stay equal."""
     network, (images, labels) = network_of(["flatten", "linear classes"]), digits()
-    weights = initial_weights(network, "torch", seed=1)
+    weights = network.initial_weights("torch", seed=1)
     shifted = {name: np.roll(value, shift, axis=0) for name, value in weights.items()}
     plain = NumpyEngine(network, weights, EngineOptions())
     turned = NumpyEngine(network, shifted, EngineOptions(loss=LossSettings(label_shift=shift)))
@@ -249,7 +249,7 @@ def test_a_factor_of_zero_freezes() -> None:
 )
 def test_weights_that_do_not_fit_are_refused_by_name(change: object, message: str) -> None:
     network = network_of(MLP)
-    weights = initial_weights(network, "torch", seed=1)
+    weights = network.initial_weights("torch", seed=1)
     change(weights)
     with pytest.raises(ModelError, match=message):
         NumpyEngine(network, weights, EngineOptions())
@@ -299,7 +299,7 @@ def test_one_seed_one_training() -> None:
 
 def test_float64_is_kept_throughout() -> None:
     network = network_of(CNN)
-    weights = initial_weights(network, "torch", seed=1)
+    weights = network.initial_weights("torch", seed=1)
     engine = NumpyEngine(network, weights, EngineOptions(average_decay=0.9, precision="float64"))
     engine.train_step(random_batch(), 0.1)
     state = engine.state()

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from tenfold.networks.engine import EngineOptions
-from tenfold.networks.layers import parse_layers
-from tenfold.networks.shapes import initial_weights, plan_network
-from tenfold.numpy_engine.gradcheck import GradientCheck, GradientRow, check_network_gradients
+from tenfold.networks.layers import LayerSpec
+from tenfold.networks.shapes import Network
+from tenfold.numpy_engine.gradcheck import GradientCheck, GradientRow
 
 
 @pytest.mark.parametrize(
@@ -31,13 +31,13 @@ def test_row_passes_when_most_was_compared_and_agrees(
 
 def test_bias_before_batch_norm_is_compared_and_not_skipped() -> None:
     """Batch norm takes any constant away, so the gradient is exactly zero; differences must say so too."""
-    network = plan_network(
-        parse_layers(["conv 4 3x3", "batch-norm", "relu", "flatten", "linear classes"]), (8, 8), 10
+    network = Network.plan(
+        LayerSpec.parse(["conv 4 3x3", "batch-norm", "relu", "flatten", "linear classes"]), (8, 8), 10
     )
     rng = np.random.default_rng(0)
     images, labels = rng.integers(0, 256, (6, 8, 8), dtype=np.uint8), rng.integers(0, 10, 6)
-    weights = initial_weights(network, "torch", seed=0)
-    check = check_network_gradients(network, weights, EngineOptions(), images, labels, rng=rng)
+    weights = network.initial_weights("torch", seed=0)
+    check = GradientCheck.of_network(network, weights, EngineOptions(), images, labels, rng=rng)
     (bias,) = (row for row in check.rows if row.name == "conv1.bias")
     assert bias.largest < 1e-12
     assert (bias.checked, bias.kinks) == (4, 0)

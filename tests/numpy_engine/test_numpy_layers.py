@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from tenfold.errors import ModelError
-from tenfold.networks.layers import LAYER_KINDS, parse_layers
-from tenfold.networks.shapes import LayerSpec, plan_network
+from tenfold.networks.layers import LAYER_KINDS, LayerSpec
+from tenfold.networks.shapes import Network
 from tenfold.numpy_engine.gradcheck import check_gradients
 from tenfold.numpy_engine.layers import Layer
 from tenfold.numpy_engine.network import LAYERS, build_layer
@@ -67,7 +67,7 @@ def build(line: object, shape: tuple[int, int, int], rng: np.random.Generator) -
     before = ["flatten"] if (channels, height) == (1, 1) else [f"conv {channels} 1x1"]
     vector = before == ["flatten"] or line == "flatten"
     behind = [] if line == "columns" else [*([] if vector else ["flatten"]), "linear classes"]
-    network = plan_network(parse_layers([*before, line, *behind]), (height, width), 2)
+    network = Network.plan(LayerSpec.parse([*before, line, *behind]), (height, width), 2)
     plan = network.layers[1]
     store = ParameterStore([p for layer in plan.walk() for p in layer.parameters], np.float64)
     for value in store.values.values():
@@ -241,6 +241,8 @@ def test_a_wrong_gradient_is_caught() -> None:
 
 
 def test_a_network_larger_than_its_weights_is_refused_before_memory_is_allocated() -> None:
-    network = plan_network(parse_layers(["flatten", *["linear 999999"] * 9, "linear classes"]), (28, 28), 10)
+    network = Network.plan(
+        LayerSpec.parse(["flatten", *["linear 999999"] * 9, "linear classes"]), (28, 28), 10
+    )
     with pytest.raises(ModelError, match=r"the weights lack 'linear1\.weight'"):
         ParameterStore.of(network, {})

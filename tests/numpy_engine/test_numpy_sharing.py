@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from tenfold.arrays import Batch
 from tenfold.networks.engine import EngineOptions
-from tenfold.networks.layers import parse_layers
-from tenfold.networks.shapes import initial_weights, plan_network
+from tenfold.networks.layers import LayerSpec
+from tenfold.networks.shapes import Network
 from tenfold.numpy_engine.engine import NumpyEngine
 from tenfold.numpy_engine.network import build_layer
 from tenfold.numpy_engine.runtime import products
@@ -141,9 +141,9 @@ def two_blas_threads() -> Iterator[None]:
 @pytest.mark.parametrize(("units", "images"), PERCEPTRONS)
 def test_a_perceptron_learns_without_threads_of_blas(units: int, images: int) -> None:
     """Its products take one thread of BLAS each, which nobody has to wait for."""
-    layers = parse_layers(["flatten", f"linear {units}", "relu", "linear classes"])
-    network = plan_network(layers, (28, 28), 10)
-    engine = NumpyEngine(network, initial_weights(network, "torch", seed=0), EngineOptions())
+    layers = LayerSpec.parse(["flatten", f"linear {units}", "relu", "linear classes"])
+    network = Network.plan(layers, (28, 28), 10)
+    engine = NumpyEngine(network, network.initial_weights("torch", seed=0), EngineOptions())
     found: list[int] = []
     optimise = engine.optimiser.step
     engine.optimiser.step = lambda *given: (found.append(blas_threads()), optimise(*given))[1]
@@ -156,12 +156,12 @@ def test_a_perceptron_learns_without_threads_of_blas(units: int, images: int) ->
 @pytest.mark.usefixtures("two_blas_threads")
 @pytest.mark.parametrize("hidden", [["flatten", "linear 64"], ["conv 8 5x5", "max-pool 2", "flatten"]])
 def test_a_busy_machine_gives_the_same_bits(hidden: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    network = plan_network(parse_layers([*hidden, "relu", "linear classes"]), (28, 28), 10)
+    network = Network.plan(LayerSpec.parse([*hidden, "relu", "linear classes"]), (28, 28), 10)
     pictures = np.random.default_rng(0).integers(0, 256, (128, 28, 28), dtype=np.uint8)
     found = []
     for pool in (products._pool, NoCore):
         monkeypatch.setattr(products, "_pool", pool)
-        engine = NumpyEngine(network, initial_weights(network, "torch", seed=0), EngineOptions())
+        engine = NumpyEngine(network, network.initial_weights("torch", seed=0), EngineOptions())
         for _ in range(2):
             engine.train_step(Batch(pictures, np.arange(128) % 10), 0.1)
         found.append(engine.store.learned.copy())
@@ -178,9 +178,9 @@ def little_work_is_shared(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.usefixtures("little_work_is_shared")
 @pytest.mark.parametrize("line", ["linear 40", "linear 4"])
 def test_a_shared_linear_layer_is_the_same(line: str) -> None:
-    network = plan_network(parse_layers(["flatten", line, "linear classes"]), (11, 9), 10)
+    network = Network.plan(LayerSpec.parse(["flatten", line, "linear classes"]), (11, 9), 10)
     rng = np.random.default_rng(0)
-    weights = initial_weights(network, "torch", seed=0)
+    weights = network.initial_weights("torch", seed=0)
     inputs = rng.standard_normal((37, 99))
     found = []
     for workers in (1, 3, 3):
@@ -201,10 +201,10 @@ LINES = ["conv 6 3x3 padding same", "conv 6 3x3 stride 2", "conv 6 5x5 padding 1
 @pytest.mark.usefixtures("little_work_is_shared")
 @pytest.mark.parametrize("line", LINES)
 def test_a_shared_convolution_is_the_same(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    network = plan_network(parse_layers(["conv 3 1x1", line, "flatten", "linear classes"]), (11, 9), 10)
+    network = Network.plan(LayerSpec.parse(["conv 3 1x1", line, "flatten", "linear classes"]), (11, 9), 10)
     monkeypatch.setattr(products, "WINDOW_NUMBERS", 4000)  # several parts
     rng = np.random.default_rng(0)
-    weights = initial_weights(network, "torch", seed=0)
+    weights = network.initial_weights("torch", seed=0)
     inputs = rng.standard_normal((13, 11, 9, 3)).astype(np.float32)
     found = []
     for workers in (1, 3, 3):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from tenfold.pictures.grid import Grid, find_grid
+from tenfold.pictures.grid import Grid
 from tenfold.pictures.rules import find_pieces, fit_flattening
 
 PAPER = 215
@@ -67,7 +67,7 @@ TABLES = {
 @pytest.mark.parametrize("dark", [60, 190])
 def test_rules_are_found(name: str, dark: int) -> None:
     rows, columns = TABLES[name]
-    grid = find_grid(grainy(ruled(rows, columns, dark=dark)))
+    grid = Grid.find(grainy(ruled(rows, columns, dark=dark)))
     assert grid is not None and grid.shape == (len(rows) - 1, len(columns) - 1)
     np.testing.assert_allclose(middles(grid), expected(rows, columns), atol=2)
 
@@ -91,7 +91,7 @@ def test_a_page_from_the_side() -> None:
     photo = ruled(rows, columns).transform(
         size, Image.Transform.PERSPECTIVE, numbers, Image.Resampling.BICUBIC, fillcolor=60
     )
-    grid = find_grid(grainy(photo))
+    grid = Grid.find(grainy(photo))
     assert grid is not None and grid.shape == (9, 9)
     a, b, c, d, e, f, g, h = numbers
     found = middles(grid).reshape(-1, 2)
@@ -107,7 +107,7 @@ def test_a_page_that_is_askew_and_bends(angle: int) -> None:
     page = np.asarray(ruled(rows, columns).rotate(angle, Image.Resampling.BICUBIC, fillcolor=PAPER))
     shift = (12 * np.sin(np.linspace(0, np.pi, page.shape[1]))).astype(int)  # as over the back of a book
     bent = np.stack([np.roll(column, -k) for column, k in zip(page.T, shift, strict=True)], axis=1)
-    grid = find_grid(grainy(Image.fromarray(bent)))
+    grid = Grid.find(grainy(Image.fromarray(bent)))
     assert grid is not None and grid.shape == (9, 9)
 
 
@@ -119,13 +119,13 @@ def test_strokes_of_numbers_do_not_outweigh_the_rules(angle: int) -> None:
     for y in rows[:-1]:
         for x in columns[:-1]:
             ImageDraw.Draw(page).text((x + 50, y + 28), f"{x + y}", fill=60, font=font, anchor="mm")
-    grid = find_grid(grainy(page.rotate(angle, Image.Resampling.BICUBIC, expand=True, fillcolor=PAPER)))
+    grid = Grid.find(grainy(page.rotate(angle, Image.Resampling.BICUBIC, expand=True, fillcolor=PAPER)))
     assert grid is not None and grid.shape == (len(rows) - 1, len(columns) - 1)
 
 
 def test_open_sides_end_where_the_rules_end() -> None:
     rows, columns = [60, 160, 260, 360, 460, 560], [100, 220, 340, 460, 580, 700]
-    grid = find_grid(grainy(ruled(rows, columns, open_sides=True)))
+    grid = Grid.find(grainy(ruled(rows, columns, open_sides=True)))
     assert grid is not None and grid.shape == (5, 5)
     np.testing.assert_allclose(middles(grid), expected(rows, columns), atol=8)
 
@@ -133,7 +133,7 @@ def test_open_sides_end_where_the_rules_end() -> None:
 def test_quarter_turns_give_the_same_rules() -> None:
     rows, columns = TABLES["uneven columns"]
     grey = grainy(ruled(rows, columns))
-    upright, turned = find_grid(grey), find_grid(np.ascontiguousarray(np.rot90(grey)))
+    upright, turned = Grid.find(grey), Grid.find(np.ascontiguousarray(np.rot90(grey)))
     assert upright is not None and turned is not None and turned.shape == upright.shape[::-1]
 
 
@@ -167,7 +167,7 @@ NOTHING = {
 @pytest.mark.parametrize("name", NOTHING)
 def test_what_is_no_table(name: str) -> None:
     with np.errstate(all="raise"):
-        assert find_grid(NOTHING[name]()) is None
+        assert Grid.find(NOTHING[name]()) is None
 
 
 def test_slopes_of_pieces_and_what_tells_of_no_page() -> None:

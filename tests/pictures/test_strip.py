@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
-from tenfold.pictures.lines import COLUMN, HEIGHT, MARGIN, PAPER, WIDEST, make_strip
+from tenfold.pictures.lines import Strip, make_strip
 
 
 def drawn(paper: int, ink: int, size: tuple[int, int] = (160, 64)) -> np.ndarray:
@@ -22,11 +22,13 @@ def drawn(paper: int, ink: int, size: tuple[int, int] = (160, 64)) -> np.ndarray
 def test_a_strip_is_32_high_and_a_multiple_of_8_wide(high: int, wide: int, seed: int) -> None:
     grey = np.random.default_rng(seed).integers(0, 256, (high, wide), dtype=np.uint8)
     strip = make_strip(grey)
-    assert strip.dtype == np.uint8 and strip.shape[0] == HEIGHT
-    assert strip.shape[1] % COLUMN == 0
-    kept = min(WIDEST, max(8, wide * HEIGHT / high))
-    assert 2 * MARGIN - 1 <= strip.shape[1] - kept <= 2 * MARGIN + COLUMN
-    assert (strip[:, :MARGIN] == PAPER).all() and (strip[:, -MARGIN:] == PAPER).all()
+    assert strip.dtype == np.uint8 and strip.shape[0] == Strip.HEIGHT
+    assert strip.shape[1] % Strip.MULTIPLE == 0
+    kept = min(Strip.WIDEST, max(8, wide * Strip.HEIGHT / high))
+    assert 2 * Strip.MARGIN - 1 <= strip.shape[1] - kept <= 2 * Strip.MARGIN + Strip.MULTIPLE
+    assert (strip[:, : Strip.MARGIN] == Strip.PAPER).all() and (
+        strip[:, -Strip.MARGIN :] == Strip.PAPER
+    ).all()
 
 
 def test_paper_is_128_and_ink_departs_fully_whatever_the_light() -> None:
@@ -49,7 +51,7 @@ def test_grain_is_not_raised_to_full_contrast() -> None:
 
 
 def test_wide_lines_are_squeezed() -> None:
-    assert make_strip(np.zeros((10, 2000), np.uint8)).shape == (HEIGHT, WIDEST + 2 * MARGIN)
+    assert make_strip(np.zeros((10, 2000), np.uint8)).shape == (Strip.HEIGHT, Strip.WIDEST + 2 * Strip.MARGIN)
 
 
 @pytest.mark.parametrize("level", [0, 128, 255])

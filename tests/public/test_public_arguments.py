@@ -14,11 +14,11 @@ from PIL import Image
 import tenfold
 from tenfold import Classifier, ImageDataset, LineReader, TenfoldError
 from tenfold.classifier import ModelCard
-from tenfold.networks.shapes import initial_weights
+from tenfold.networks.shapes import Network
 from tenfold.reader.reading import read_line
-from tenfold.recipes.load import recipe_from_dict
+from tenfold.recipes.schema import Recipe
 
-TINY = recipe_from_dict({"name": "tiny", "network": {"layers": ["flatten", "linear classes"]}})
+TINY = Recipe.from_dict({"name": "tiny", "network": {"layers": ["flatten", "linear classes"]}})
 NAN = float("nan")
 
 # what takes nothing that could be wrong, or whatever is given to it
@@ -70,7 +70,7 @@ def test_a_seed_is_not_negative(name: str) -> None:
 @pytest.fixture(scope="module")
 def classifier() -> Classifier:
     card = ModelCard(TINY, ("left", "middle", "right"), (12, 10), 0.1, 0.3)
-    return Classifier.from_weights(card, initial_weights(TINY.plan((12, 10), 3), "torch", seed=0))
+    return Classifier.from_weights(card, Network.initial_weights(TINY.plan((12, 10), 3), "torch", seed=0))
 
 
 @pytest.fixture(scope="module")

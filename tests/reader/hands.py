@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from tenfold.networks.shapes import initial_weights
-from tenfold.pictures.lines import HEIGHT, find_views, make_strip
+from tenfold.pictures.lines import Strip, find_views, make_strip
 from tenfold.reader.adapt import Example
-from tenfold.reader.adaptation import Memory, Strip
+from tenfold.reader.adaptation import Memory, SpeltStrip
 from tenfold.reader.decode import DIGITS, OUTPUTS
 from tenfold.reader.line_reader import LineReader, ReaderCard
 from tenfold.recipes.load import parse_recipe
@@ -72,8 +71,8 @@ def small_memory(*, rehearsed: int = 60, held: int = 40) -> Memory:
     return Memory(*parts, "drawn numbers")
 
 
-def _draw(maker: StripMaker, count: int, rng: np.random.Generator) -> tuple[Strip, ...]:
-    strips: list[Strip] = []
+def _draw(maker: StripMaker, count: int, rng: np.random.Generator) -> tuple[SpeltStrip, ...]:
+    strips: list[SpeltStrip] = []
     while len(strips) < count:
         made = maker.make(rng)
         if made[0].shape[1] <= 128:
@@ -88,5 +87,5 @@ def tiny_reader(*, layers: list[str] | None = None) -> LineReader:
         recipe = recipe.model_copy(
             update={"network": recipe.network.model_copy(update={"layers": tuple(layers)})}
         )
-    weights = initial_weights(recipe.plan((HEIGHT, 128), OUTPUTS), "kaiming", seed=0)
+    weights = recipe.plan((Strip.HEIGHT, 128), OUTPUTS).initial_weights("kaiming", seed=0)
     return LineReader.from_weights(ReaderCard(recipe), weights)

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from tenfold.pictures.lines import PAPER
+from tenfold.pictures.lines import Strip
 from tenfold.reader.decode import BLANK, CHARACTERS, DIGITS, OTHER, OUTPUTS
 from tenfold.reader.line_reader import LineReader, ReaderCard, read_recipe
-from tenfold.reader.reading import COLUMN_WIDTH, LEAD
+from tenfold.reader.reading import LEAD
 
 __all__ = ["template_reader", "write"]
 
@@ -52,15 +52,15 @@ class _Templates:
         self.templates = np.stack([_direction(letter) for letter in letters])
 
     def logits(self, strips: np.ndarray) -> np.ndarray:
-        return np.stack([self._columns(np.abs(strip.astype(np.float32) - PAPER)) for strip in strips])
+        return np.stack([self._columns(np.abs(strip.astype(np.float32) - Strip.PAPER)) for strip in strips])
 
     def _columns(self, ink: np.ndarray) -> np.ndarray:
-        logits = np.zeros((ink.shape[1] // COLUMN_WIDTH, OUTPUTS), np.float32)
+        logits = np.zeros((ink.shape[1] // Strip.COLUMN_WIDTH, OUTPUTS), np.float32)
         logits[:, BLANK] = _SURE
         inked = np.concatenate([[False], (ink > 25).any(axis=0), [False]])
         edges = np.flatnonzero(inked[1:] != inked[:-1])
         for start, end in zip(edges[::2], edges[1::2], strict=True):
-            mark, row = ink[:, start:end], logits[((start + end) // 2 - LEAD) // COLUMN_WIDTH]
+            mark, row = ink[:, start:end], logits[((start + end) // 2 - LEAD) // Strip.COLUMN_WIDTH]
             row[BLANK] = 0
             if _height(mark) < _LOW * _height(ink):
                 row[CHARACTERS.index(".")] = _SURE

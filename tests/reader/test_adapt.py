@@ -13,7 +13,7 @@ from template_reader import template_reader, write
 
 from tenfold.errors import DataError, UsageError
 from tenfold.numpy_engine.runtime.answers import fold_network
-from tenfold.pictures.lines import PAPER, make_strip
+from tenfold.pictures.lines import Strip, make_strip
 from tenfold.reader import adapt
 from tenfold.reader.adapt import AdaptSettings, Example, adapt_reader, unfold_weights
 from tenfold.reader.adaptation import (
@@ -153,7 +153,7 @@ def test_batch_norm_is_folded_away_and_comes_back() -> None:
 
 def test_what_cannot_be_learned_from_the_others_is_not_held_out(tiny: LineReader, memory: Memory) -> None:
     few = AdaptSettings(steps=1, batch_size=4, folds=3)
-    strip = np.full((32, 64), PAPER, np.uint8)
+    strip = np.full((32, 64), Strip.PAPER, np.uint8)
 
     def learn(*texts: str) -> Adaptation:
         examples = [Example("", text, (strip,)) for text in texts]
@@ -191,7 +191,7 @@ def test_a_line_is_answered_as_in_its_picture() -> None:
     assert answer.text == "204" and answer.confidence > 0.9 and not answer.refused
     assert read_views(reader, [strip, other]).confidence <= 0.5  # two views that disagree
     assert read_views(reader.with_card(least_confidence=1.0), [strip]).refused
-    assert read_views(reader, [np.full((32, 64), PAPER, np.uint8)]) == Answer("", 1.0, True)
+    assert read_views(reader, [np.full((32, 64), Strip.PAPER, np.uint8)]) == Answer("", 1.0, True)
 
 
 def _adaptation(tiny: LineReader, before: int, after: int, *, lost: int = 0, read: int = 0) -> Adaptation:
@@ -233,7 +233,7 @@ def test_a_saved_reader_answers_the_same_and_nothing_is_replaced(tiny: LineReade
 
 
 def test_the_memory_is_drawn_anew_from_what_the_package_has(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sources, "find_dataset", lambda name, data_dir=None: None)
+    monkeypatch.setattr(sources.DataRequest, "find", lambda self: None)
     one, two = (gather_memory(seed=1, rehearsed=12, held=12) for _ in range(2))
     assert len(one.rehearsed) == len(one.held) == 12
     for (strip, text), (same, again) in zip(one.rehearsed + one.held, two.rehearsed + two.held, strict=True):
@@ -243,7 +243,7 @@ def test_the_memory_is_drawn_anew_from_what_the_package_has(monkeypatch: pytest.
 
 
 def test_what_is_measured_is_of_glyphs_that_are_not_rehearsed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sources, "find_dataset", lambda name, data_dir=None: None)
+    monkeypatch.setattr(sources.DataRequest, "find", lambda self: None)
     train, held = package_sources("train"), package_sources("held")
     (ours,), (theirs,) = train.hands, held.hands
     assert set(ours.glyphs) == set(theirs.glyphs) == set("0123456789")

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tenfold.errors import UsageError
-from tenfold.reader.constraint import Constraint, make_constraint
+from tenfold.reader.constraint import Constraint
 from tenfold.reader.decode import CHARACTERS
 
 WRITTEN = CHARACTERS[:-1]
@@ -40,7 +40,7 @@ def accepts(constraint: Constraint, text: str) -> bool:
 @settings(max_examples=150, derandomize=True, deadline=None)
 @given(text=st.text(alphabet="0123,./-", max_size=7))
 def test_a_pattern_accepts_what_re_matches(pattern: str, text: str) -> None:
-    constraint = make_constraint(pattern=pattern)
+    constraint = Constraint.make(pattern=pattern)
     assert constraint is not None
     assert accepts(constraint, text) == bool(re.fullmatch(pattern, text))
 
@@ -53,20 +53,20 @@ def test_a_pattern_accepts_what_re_matches(pattern: str, text: str) -> None:
 )
 def test_a_range_accepts_the_numbers_in_it(value: Decimal, ends: tuple[int, int], mark: str) -> None:
     least, most = min(ends), max(ends)
-    constraint = make_constraint(least=least, most=most)
+    constraint = Constraint.make(least=least, most=most)
     assert constraint is not None
     text = str(value).replace(".", mark)
     assert accepts(constraint, text) == (least <= value <= most)
 
 
 def test_length_counts_digits_only() -> None:
-    constraint = make_constraint(length=4)
+    constraint = Constraint.make(length=4)
     assert constraint is not None
     assert accepts(constraint, "1.049") and accepts(constraint, "07/11") and not accepts(constraint, "104")
 
 
 def test_all_parts_hold_at_once() -> None:
-    constraint = make_constraint(pattern=r"\d+", length=3, least=200)
+    constraint = Constraint.make(pattern=r"\d+", length=3, least=200)
     assert constraint is not None
     assert accepts(constraint, "250")
     assert (
@@ -75,13 +75,13 @@ def test_all_parts_hold_at_once() -> None:
 
 
 def test_nothing_asked_is_no_constraint() -> None:
-    assert make_constraint() is None
+    assert Constraint.make() is None
 
 
 @pytest.mark.parametrize("pattern", ["(", "[12", "*", "a", r"\w", "1{3,1}", "1{999}", "1)", "?", "\\"])
 def test_a_wrong_pattern_is_one_line(pattern: str) -> None:
     with pytest.raises(UsageError, match=r"pattern .*expected"):
-        make_constraint(pattern=pattern)
+        Constraint.make(pattern=pattern)
 
 
 @pytest.mark.parametrize(
@@ -89,10 +89,10 @@ def test_a_wrong_pattern_is_one_line(pattern: str) -> None:
 )
 def test_a_wrong_range_is_one_line(asked: dict) -> None:
     with pytest.raises(UsageError, match="expected"):
-        make_constraint(**asked)
+        Constraint.make(**asked)
 
 
 def test_every_character_can_be_asked_for() -> None:
     for character in WRITTEN:
-        constraint = make_constraint(pattern=re.escape(character))
+        constraint = Constraint.make(pattern=re.escape(character))
         assert constraint is not None and accepts(constraint, character)

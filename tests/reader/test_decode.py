@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tenfold.numerics import log_softmax
-from tenfold.reader.constraint import make_constraint
+from tenfold.reader.constraint import Constraint
 from tenfold.reader.decode import BLANK, CHARACTERS, OUTPUTS, decode, digits_of, encode_texts
 
 FEW = (0, 1, 2, 10, BLANK)  # outputs that the tests' strips give any probability: 0, 1, 2, "." and the blank
@@ -59,14 +59,14 @@ def test_under_a_pattern_the_likeliest_text_that_fits(seed: int, pattern: str) -
 
     logs = columns(np.random.default_rng(seed), 5, 1.5)
     fitting = {text: p for text, p in all_texts(logs).items() if re.fullmatch(pattern, text)}
-    decoded = decode(logs, make_constraint(pattern=pattern))
+    decoded = decode(logs, Constraint.make(pattern=pattern))
     assert decoded.text == likeliest(fitting)[0]
     assert re.fullmatch(pattern, decoded.text)
 
 
 def test_what_cannot_fit_is_not_answered() -> None:
     logs = columns(np.random.default_rng(0), 3, 1.0)
-    assert decode(logs, make_constraint(length=5)).text is None  # five digits need five columns
+    assert decode(logs, Constraint.make(length=5)).text is None  # five digits need five columns
 
 
 def test_places_are_the_columns_of_the_characters() -> None:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tenfold.errors import UsageError
-from tenfold.reader.constraint import LONGEST_PATTERN, Pattern
+from tenfold.reader.constraint import Constraint, Pattern
 
 ATOMS = st.sampled_from(["0", "1", r"\d", ".", "[12]", "[^1]", "[0-1,]", r"\.", ",", "()"])
 TIMES = st.sampled_from(["?", "*", "+", "{0}", "{2}", "{1,}", "{0,2}", "{1,3}"])
@@ -52,7 +52,7 @@ HOSTILE = [
     r"(((){64}){64}1){64}{64}",
     r"\d{99999999999999999999}",
     ".*1.{64}.{64}.{64}.{64}",
-    "1" * (LONGEST_PATTERN + 1),
+    "1" * (Constraint.LONGEST_PATTERN + 1),
     "[1-²]",
     "[9-0]",
     "1{²}",

@@ -64,7 +64,7 @@ def test_helpers_that_end_are_no_matter(
 SLOW_READER = """
     import os, time
     from tenfold.errors import DataError
-    from tenfold.helpers import serve_questions
+    from tenfold.helpers import Helper
 
     def answer(name):
         if "hangs" in name:
@@ -73,7 +73,7 @@ SLOW_READER = """
             os._exit(1)
         return DataError("read")
 
-    serve_questions(lambda _: answer)
+    Helper.serve(lambda _: answer)
 """
 
 
@@ -82,8 +82,8 @@ def test_a_picture_that_hangs_or_kills_is_reported_and_the_next_is_read(
 ) -> None:
     (tmp_path / "slow_reader.py").write_text(textwrap.dedent(SLOW_READER))
     monkeypatch.syspath_prepend(tmp_path)
-    ask = many.ask_helpers
-    monkeypatch.setattr(many, "ask_helpers", lambda _, *rest, **named: ask("slow_reader", *rest, **named))
+    ask = many.Helper.ask_many
+    monkeypatch.setattr(many.Helper, "ask_many", lambda _, *rest, **named: ask("slow_reader", *rest, **named))
     monkeypatch.setattr(page, "open_picture", refuse)
     names = ["hangs.png", "a.png", "kills.png", "b.png"]
     late, first, killed, second = map(str, read_pictures(reader, names, timeout=2))
@@ -101,9 +101,9 @@ def test_a_timeout_needs_a_process_even_for_one_picture(
         _: str, names: list[str], count: int, *, timeout: float, **__: object
     ) -> list[tuple[str, object]]:
         asked.append((count, timeout))
-        return [(name, many.NoAnswer.UNASKED) for name in names]
+        return [(name, many.Helper.NoAnswer.UNASKED) for name in names]
 
-    monkeypatch.setattr(many, "ask_helpers", note)
+    monkeypatch.setattr(many.Helper, "ask_many", note)
     list(read_pictures(reader, paths[:1], timeout=7.5))
     list(read_pictures(reader, [paths[0].read_bytes()], timeout=1))
     list(read_pictures(reader, paths, workers=2))
@@ -131,7 +131,7 @@ def refuse(*_: object, **__: object) -> None:
 def test_few_pictures_and_other_engines_stay_in_this_process(
     reader: LineReader, paths: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(many, "ask_helpers", refuse)
+    monkeypatch.setattr(many.Helper, "ask_many", refuse)
     assert len(list(read_pictures(reader, paths))) == 12
     with pytest.raises(AssertionError, match="no process"):
         list(read_pictures(reader, paths, workers=2))
@@ -146,9 +146,9 @@ def test_as_many_processes_as_are_worth_it(
 
     def note(_: str, names: list[str], count: int, **__: object) -> list[tuple[str, object]]:
         asked.append(count)
-        return [(name, many.NoAnswer.UNASKED) for name in names]
+        return [(name, many.Helper.NoAnswer.UNASKED) for name in names]
 
-    monkeypatch.setattr(many, "ask_helpers", note)
+    monkeypatch.setattr(many.Helper, "ask_many", note)
     monkeypatch.setattr(many, "WORTH_A_PROCESS", 4)
     for cores in (1, 2, 16):
         monkeypatch.setattr(many, "count_cores", lambda cores=cores: cores)

@@ -13,13 +13,12 @@ from template_reader import template_reader, write
 from tenfold.arrays import Prediction
 from tenfold.errors import UsageError
 from tenfold.explain.attributions import saliency_map, winner_of
-from tenfold.pictures.drawing import WIDTH, Palette, bars, paragraph, stack
-from tenfold.pictures.lines import PAPER as GROUND
+from tenfold.pictures.drawing import Palette, Sheet
+from tenfold.pictures.lines import Strip
 from tenfold.reader.decode import BLANK, CHARACTERS
 from tenfold.reader.explain import decisive_pixels, explain_reading
 from tenfold.reader.line_reader import LineReader, load_reader
 from tenfold.reader.many import SheetFolder
-from tenfold.reader.reading import COLUMN_WIDTH
 
 READER = template_reader()
 
@@ -107,7 +106,7 @@ def test_decisive_pixels_are_slopes_times_the_departure_from_the_paper() -> None
     logs = reader.read_strip(line.strip)[1]
     shares = decisive_pixels(reader, line, logs)
     assert shares.shape == (len(line.places), *line.strip.shape) and shares.dtype == np.float32
-    assert not shares[:, line.strip == GROUND].any()
+    assert not shares[:, line.strip == Strip.PAPER].any()
     place, answer = line.places[0], CHARACTERS.index(line.characters[0].label)
     others = [logs[place, other] for other in range(BLANK) if other != answer]
     rival = CHARACTERS.index([c for c in CHARACTERS if c != CHARACTERS[answer]][int(np.argmax(others))])
@@ -119,7 +118,7 @@ def test_decisive_pixels_are_slopes_times_the_departure_from_the_paper() -> None
     step = shares[0] / (255 * reader.card.recipe.input.std)  # of the input, as the network takes it
     strongest = np.argsort(-np.abs(step), axis=None)[:40]
     change = np.zeros(line.strip.shape)
-    change.ravel()[strongest] = 0.003 * (line.strip.ravel()[strongest].astype(float) - GROUND)
+    change.ravel()[strongest] = 0.003 * (line.strip.ravel()[strongest].astype(float) - Strip.PAPER)
     expected = 0.006 * step.ravel()[strongest].sum()
     assert lead(line.strip + change) - lead(line.strip - change) == pytest.approx(expected, rel=0.05)
 
@@ -137,7 +136,7 @@ def has(sheet: Image.Image, colour: tuple[int, int, int]) -> int:
 
 def test_a_sheet_shows_verdicts_in_their_colours() -> None:
     sure, refused = sheet_of("7"), sheet_of("7X4")
-    assert sure.mode == "RGB" and sure.width == refused.width == WIDTH
+    assert sure.mode == "RGB" and sure.width == refused.width == Sheet.WIDTH
     assert has(sure, Palette.VERDICTS["digit"]) > 500 and not has(sure, Palette.VERDICTS["not a digit"])
     assert min(has(refused, Palette.VERDICTS[each]) for each in ("not a digit", "digit")) > 500
     unsure = template_reader(least_confidence=1.1)
@@ -158,7 +157,7 @@ def test_what_the_network_saw_is_in_the_sheet() -> None:
     sheet = explain_reading(reading, READER)
     (line,) = reading.seen
     four_times = np.repeat(np.repeat(line.strip, 4, axis=0), 4, axis=1)
-    middle = round((line.places[0] + 0.5) * 4 * COLUMN_WIDTH)
+    middle = round((line.places[0] + 0.5) * 4 * Strip.COLUMN_WIDTH)
     assert find(sheet, four_times[:, : middle - 4]) >= 1 and find(sheet, four_times[:, middle + 4 :]) >= 1
     window = line.characters[0].image
     assert window is not None
@@ -194,7 +193,7 @@ def test_more_characters_make_a_longer_sheet_of_the_same_width() -> None:
 def test_any_name_and_nothing_found(name: str) -> None:
     reading = READER.read(Image.new("L", (30, 20), 255))
     sheet = explain_reading(reading, READER, name=name)
-    assert sheet.width == WIDTH and has(sheet, Palette.VERDICTS["unsure"])
+    assert sheet.width == Sheet.WIDTH and has(sheet, Palette.VERDICTS["unsure"])
 
 
 def test_signs_that_the_font_lacks_and_a_form_that_nothing_has() -> None:
@@ -203,7 +202,7 @@ def test_signs_that_the_font_lacks_and_a_form_that_nothing_has() -> None:
     signs = tuple(replace(each, label=sign) for each, sign in zip(line.characters, "×÷", strict=True))
     sheet = explain_reading(replace(reading, seen=(replace(line, text="×÷", characters=signs),)), READER)
     unfit = explain_reading(READER.read(write("12"), length=60), READER)
-    assert sheet.width == unfit.width == WIDTH and has(unfit, Palette.VERDICTS["unsure"])
+    assert sheet.width == unfit.width == Sheet.WIDTH and has(unfit, Palette.VERDICTS["unsure"])
 
 
 def test_a_page_full_of_characters_is_cut_short_and_a_large_picture_reduced() -> None:
@@ -221,18 +220,18 @@ def test_a_page_full_of_characters_is_cut_short_and_a_large_picture_reduced() ->
 
 def test_bars_are_as_long_as_their_values() -> None:
     red, blue = (200, 0, 0), (0, 0, 200)
-    chart = np.asarray(bars([0.5, 0.25], ["a", "b"], [red, blue], 200, 252))
+    chart = np.asarray(Sheet.bars([0.5, 0.25], ["a", "b"], [red, blue], 200, 252))
     tall = [(chart[:, x] == colour).all(axis=1).sum() for x, colour in ((20, red), (120, blue))]
     assert tall == pytest.approx([100, 50], abs=2), "of 252 pixels 52 are for names and figures"
 
 
 def test_paragraphs_keep_to_their_width() -> None:
     for text in ("many short words " * 9, "w" * 200, "", " · …"):
-        image = paragraph(text, 20, 180)
+        image = Sheet.paragraph(text, 20, 180)
         assert image.width == 180 and image.height % 27 == 0
-    shorter, longer = paragraph("one", 20, 180), paragraph("one two three four five six", 20, 180)
+    shorter, longer = Sheet.paragraph("one", 20, 180), Sheet.paragraph("one two three four five six", 20, 180)
     assert shorter.height < longer.height
-    assert stack([shorter, longer], gap=5).size == (180, shorter.height + longer.height + 5)
+    assert Sheet.stack([shorter, longer], gap=5).size == (180, shorter.height + longer.height + 5)
     assert Palette.CARD != Palette.PAPER
 
 
@@ -247,7 +246,7 @@ def test_sheets_never_overwrite_each_other(tmp_path: Path) -> None:
     assert len({place.name.casefold() for place in places}) == len(names)
     for place in places:
         with Image.open(place) as sheet:
-            assert sheet.width == WIDTH
+            assert sheet.width == Sheet.WIDTH
     assert sorted(each.name for each in folder.folder.iterdir()) == sorted(place.name for place in places)
 
 

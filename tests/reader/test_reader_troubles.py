@@ -9,8 +9,8 @@ from template_reader import template_reader, write
 
 from tenfold.arrays import Prediction
 from tenfold.errors import DataError
-from tenfold.pictures.open import open_picture, to_grey
-from tenfold.reader.reading import Line, Reading, explain_verdict, find_troubles, percent
+from tenfold.pictures.open import open_picture
+from tenfold.reader.reading import Line, Reading, find_troubles, percent
 
 READER = template_reader()
 
@@ -21,7 +21,7 @@ def read(picture: Image.Image | np.ndarray) -> Reading:
 
 def troubles_of(picture: Image.Image, *lines: Line, held: bool = False) -> tuple[str, ...]:
     opened = open_picture(picture)
-    return find_troubles(to_grey(opened.pixels), opened, lines, held=held)
+    return find_troubles(opened.grey, opened, lines, held=held)
 
 
 def line_at(box: tuple[int, int, int, int], *, written: bool = True, unfit: bool = False) -> Line:
@@ -123,9 +123,9 @@ def prediction(verdict: str, *probs: float, row: int = 0) -> Prediction:
 
 
 def test_verdicts_in_words() -> None:
-    assert explain_verdict(prediction("digit", 0.9, 0.1, 0, 0)) == ""
-    assert explain_verdict(prediction("not a digit", 0.9, 0.1, 0, 0)) == "not a digit"
-    assert explain_verdict(prediction("unsure", 0.02, 0.47, 0, 0.51)) == "3 or 1 (51 % / 47 %)"
+    assert prediction("digit", 0.9, 0.1, 0, 0).explain_verdict() == ""
+    assert prediction("not a digit", 0.9, 0.1, 0, 0).explain_verdict() == "not a digit"
+    assert prediction("unsure", 0.02, 0.47, 0, 0.51).explain_verdict() == "3 or 1 (51 % / 47 %)"
     assert (percent(0.98749), percent(0.99949), percent(1.0)) == ("98.7 %", "99.9 %", "over 99.9 %")
 
 

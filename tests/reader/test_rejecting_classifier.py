@@ -12,7 +12,7 @@ from scipy.special import softmax
 
 from tenfold.classifier import Classifier, ModelCard
 from tenfold.errors import ModelError
-from tenfold.networks.shapes import initial_weights
+from tenfold.networks.shapes import Network
 from tenfold.recipes.load import get_recipe
 
 RECIPE = get_recipe("mlp-small")
@@ -24,7 +24,7 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (40, 9, 8), dtype=np.uint8)
 def classifier() -> Classifier:
     card = ModelCard(RECIPE, NAMES, (9, 8), 0.2, 0.4, temperature=1.7, rejects=True)
     network = RECIPE.plan((9, 8), 4)
-    return Classifier.from_weights(card, initial_weights(network, "kaiming", seed=3), engine="numpy")
+    return Classifier.from_weights(card, network.initial_weights("kaiming", seed=3), engine="numpy")
 
 
 def test_the_last_output_is_none_of_the_classes(classifier: Classifier) -> None:
@@ -39,7 +39,7 @@ def test_the_last_output_is_none_of_the_classes(classifier: Classifier) -> None:
 
 def test_a_classifier_that_never_learned_to_refuse_finds_a_class_in_everything() -> None:
     card = ModelCard(RECIPE, NAMES, (9, 8), 0.2, 0.4)
-    weights = initial_weights(RECIPE.plan((9, 8), 3), "kaiming", seed=3)
+    weights = Network.initial_weights(RECIPE.plan((9, 8), 3), "kaiming", seed=3)
     plain = Classifier.from_weights(card, weights, engine="numpy")
     assert not plain.judge(IMAGES)[1].any()
     assert {found.verdict for found in plain.predictions(IMAGES)} == {"digit"}

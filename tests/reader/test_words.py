@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from tables_drawn import draw_table
 
 from tenfold.pictures.lines import find_views, holds_frame, make_strip
-from tenfold.pictures.open import open_picture, to_grey
+from tenfold.pictures.open import open_grey, open_picture
 from tenfold.reader import page as page_module
 from tenfold.reader.constraint import Length
 from tenfold.reader.decode import Decoded, Effort, decode
@@ -133,7 +133,7 @@ def test_lines_are_chosen_from_all_over_the_page() -> None:
 
 
 def test_a_table_has_a_frame_and_words_have_none() -> None:
-    assert holds_frame(to_grey(draw_table([["1", "2"], ["3", "4"]])))
+    assert holds_frame(open_grey(draw_table([["1", "2"], ["3", "4"]])))
     assert not holds_frame(np.asarray(words(24)))
 
 
@@ -148,7 +148,7 @@ def test_more_than_is_read_is_said(reader: LineReader, monkeypatch: pytest.Monke
 
 
 def test_a_search_for_what_does_not_fit_is_limited(reader: LineReader) -> None:
-    grey = to_grey(open_picture(words(3, size=30)).pixels)
+    grey = open_picture(words(3, size=30)).grey
     x0, y0, x1, y1 = find_views(grey)[0][0]
     logs = score_strip(reader, make_strip(grey[y0:y1, x0:x1]))
     effort = Effort(steps=5_000)

@@ -16,7 +16,7 @@ from page_hand import Hand
 from PIL import Image
 
 from tenfold.errors import DataError, UsageError
-from tenfold.forms.template import Check, Field, write_form_text
+from tenfold.forms.template import Check, Field, Form
 from tenfold.review.draw import Mistake, draw_form, parse_form
 
 NEVER = ("save", {"fields": [{"name": "end", "box": [0, 0, 1, 1]}]})  # ends a page that a test left open
@@ -260,7 +260,7 @@ def test_the_toml_is_what_was_drawn() -> None:
         Field("a", (0.1, 0.2, 0.3, 0.4), r"\d{2}"),
         Field("b_2", (0.0, 0.0, 1.0, 1.0), r"\d{1,2}"),
     )
-    text = write_form_text('ex"am', "ä b.png", fields, [Check("a", ("b_2",))])
+    text = Form.render_toml('ex"am', "ä b.png", fields, [Check("a", ("b_2",))])
     assert tomllib.loads(text) == {
         "name": 'ex"am',
         "picture": "ä b.png",

@@ -11,10 +11,10 @@ from browser import Page
 from local_pages import Running, item, review, running, type_text, until, violations
 from page_hand import Hand
 
-from tenfold.reader.constraint import make_constraint
+from tenfold.reader.constraint import Constraint
 from tenfold.review.page import ReviewItem
 
-TWO = make_constraint(pattern=r"\d{1,2}")
+TWO = Constraint.make(pattern=r"\d{1,2}")
 FINISH = ("finish", {})
 
 

@@ -21,7 +21,7 @@ from local_pages import Running, crop, item, review, running
 
 from tenfold.errors import DataError, MissingDependencyError, UsageError
 from tenfold.reader.adapt import collect_examples, label_pictures
-from tenfold.reader.constraint import make_constraint
+from tenfold.reader.constraint import Constraint
 from tenfold.review.page import ReviewItem, to_text, why_not_text
 from tenfold.serve.settings import Refusal
 
@@ -190,8 +190,8 @@ def test_names_that_are_not_text() -> None:
 def test_what_is_typed_as_text() -> None:
     assert to_text(" 12 × 3 x4 ") == "12×3×4"
     assert why_not_text("1.049,5") == why_not_text("07/11") == ""
-    two = make_constraint(pattern=r"\d{2}", least=0, most=50)
-    one = make_constraint(length=1)
+    two = Constraint.make(pattern=r"\d{2}", least=0, most=50)
+    one = Constraint.make(length=1)
     assert one is not None and two is not None
     assert two.fits("49") and not two.fits("51") and not two.fits("4")
     assert two.describe() == r"the form \d{2}, a number of at least 0 and at most 50"

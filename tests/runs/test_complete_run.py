@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from tenfold.data.load import DataRequest
-from tenfold.recipes.load import recipe_from_dict
-from tenfold.runs.folder import Run, complete_run
+from tenfold.recipes.schema import Recipe
+from tenfold.runs.folder import Run
 from tenfold.runs.run import start_run
 
 
@@ -26,7 +26,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
         folder / "data.npz",
         x_train=images[:90], y_train=labels[:90], x_test=images[90:], y_test=labels[90:],
     )  # fmt: skip
-    recipe = recipe_from_dict(
+    recipe = Recipe.from_dict(
         {"name": "tiny", "network": {"layers": ["flatten", "linear classes"]}, "training": {"epochs": 1}}
     )
     start_run(recipe, data=DataRequest(folder / "data.npz"), engine="numpy", run_dir=folder / "run")
@@ -40,11 +40,11 @@ def folder(trained: Path, tmp_path: Path) -> Path:
 
 def test_robustness_is_measured_once_and_kept(folder: Path) -> None:
     lines: list[str] = []
-    completed = complete_run(Run(folder), announce=lines.append)
+    completed = Run(folder).complete(announce=lines.append)
     assert (completed.folder / "robustness.json").is_file()
     assert lines == ["measuring robustness on up to 1,000 test images (kept in robustness.json)"]
     lines.clear()
-    assert complete_run(completed, announce=lines.append) is completed and lines == []
+    assert completed.complete(announce=lines.append) is completed and lines == []
 
 
 def test_an_old_evaluation_gets_its_probabilities(folder: Path) -> None:
@@ -53,7 +53,7 @@ def test_an_old_evaluation_gets_its_probabilities(folder: Path) -> None:
     before = Run(folder).evaluation
     np.savez_compressed(folder / "evaluation.npz", **old)
     lines: list[str] = []
-    evaluation = complete_run(Run(folder), announce=lines.append).evaluation
+    evaluation = Run(folder).complete(announce=lines.append).evaluation
     assert lines[0] == "measuring 30 test images"
     assert before is not None and evaluation is not None and evaluation.has_probs
     np.testing.assert_array_equal(evaluation.probs, before.probs)
@@ -66,9 +66,9 @@ def test_data_that_are_gone_or_changed_are_said_and_nothing_is_measured(folder: 
         kept = dict(arrays)
     try:
         np.savez(data, **(kept | {"x_test": 255 - kept["x_test"]}))
-        complete_run(Run(folder), announce=lines.append)
+        Run(folder).complete(announce=lines.append)
         data.unlink()
-        complete_run(Run(folder), announce=lines.append)
+        Run(folder).complete(announce=lines.append)
     finally:
         np.savez(data, **kept)
     assert "is not what" in lines[0] and "data.npz" in lines[1]
@@ -79,7 +79,7 @@ def test_data_that_are_gone_or_changed_are_said_and_nothing_is_measured(folder: 
 def test_a_run_without_a_model_is_left_alone(folder: Path) -> None:
     (folder / "model.safetensors").unlink()
     run = Run(folder)
-    assert complete_run(run, announce=pytest.fail) is run
+    assert run.complete(announce=pytest.fail) is run
 
 
 def test_a_run_says_how_long_its_parts_took(folder: Path) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from killing import Ended, Killer
 
-from tenfold.search.study import _FIRST
+from tenfold.training.search_study import _FIRST
 
 RECIPE = """name = "tiny"
 [network]
@@ -34,7 +34,7 @@ ENSEMBLE = ("--set", "ensemble.members=2")
 
 @pytest.fixture(scope="module")
 def killer() -> Iterator[Killer]:
-    with Killer("tenfold.search.study", "tenfold.show.pages", "tenfold.export.forms") as killer:
+    with Killer("tenfold.training.search_study", "tenfold.show.pages", "tenfold.export.forms") as killer:
         yield killer
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from tenfold.arrays import ImageDataset
 from tenfold.recipes.load import change_recipe, get_recipe
-from tenfold.training.folds import quick_recipe, search_labels, suspect_rows, write_suspects
+from tenfold.training.folds import quick_recipe, search_labels
 
 
 def pictures(side: int, classes: int) -> ImageDataset:
@@ -39,12 +39,12 @@ def test_flipped_labels_are_found_and_written(blobs: ImageDataset, tmp_path: Pat
     found = search_labels(noisy, recipe, folds=3, engine="numpy")
     assert set(flipped) == set(found.index)
     assert "mlp-small over 3 folds" in found.note
-    rows = suspect_rows(found, noisy.class_names)
+    rows = found.rows(noisy.class_names)
     assert rows[0]["given"] == blobs.class_names[(blobs.labels[rows[0]["index"]] + 1) % 3]
     assert rows[0]["suggested"] == blobs.class_names[blobs.labels[rows[0]["index"]]]
-    assert len(suspect_rows(found, noisy.class_names, 5)) == 5
-    write_suspects(found, noisy.class_names, tmp_path / "suspects.csv")
-    write_suspects(found, noisy.class_names, tmp_path / "suspects.json")
+    assert len(found.rows(noisy.class_names, 5)) == 5
+    found.write(noisy.class_names, tmp_path / "suspects.csv")
+    found.write(noisy.class_names, tmp_path / "suspects.json")
     with (tmp_path / "suspects.csv").open(encoding="utf-8", newline="") as file:
         table = list(csv.DictReader(file))
     document = json.loads((tmp_path / "suspects.json").read_text(encoding="utf-8"))

@@ -16,7 +16,7 @@ import pytest
 from tenfold import get_recipe, train
 from tenfold.arrays import ImageDataset
 from tenfold.errors import UsageError
-from tenfold.files import LOCK, claim_folder
+from tenfold.files import Claim
 from tenfold.recipes.load import change_recipe
 
 TRAIN = [
@@ -35,8 +35,8 @@ TRAIN = [
 HOLD = """
 import sys, time
 from pathlib import Path
-from tenfold.files import claim_folder
-with claim_folder(Path(sys.argv[1])):
+from tenfold.files import Claim
+with Claim.folder(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)
 """
@@ -56,7 +56,7 @@ def test_each_has_its_folder_and_its_score(tmp_path: Path) -> None:
         folder = tmp_path / each["run"]
         assert f"learning_rate = {float(rate)}" in (folder / "recipe.toml").read_text()
         kept = json.loads((folder / "evaluation.json").read_text())
-        assert kept["accuracy"] == each["test_accuracy"] and not (folder / LOCK).exists()
+        assert kept["accuracy"] == each["test_accuracy"] and not (folder / Claim.LOCK).exists()
     assert len({each["test_accuracy"] for each in told}) == 3
 
 
@@ -98,6 +98,6 @@ def test_a_folder_is_free_again_when_its_process_is_gone(
 
 
 def test_a_claim_within_a_claim(tmp_path: Path) -> None:
-    with claim_folder(tmp_path), claim_folder(tmp_path):
-        assert (tmp_path / LOCK).exists()
+    with Claim.folder(tmp_path), Claim.folder(tmp_path):
+        assert (tmp_path / Claim.LOCK).exists()
     assert not list(tmp_path.iterdir())

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from tenfold.arrays import ImageDataset
-from tenfold.recipes.load import recipe_from_dict
 from tenfold.recipes.schema import Recipe
-from tenfold.search.result import SearchResult
-from tenfold.search.study import search_recipe
+from tenfold.training.search_result import SearchResult
+from tenfold.training.search_study import search_recipe
 
 SPACE: dict[str, Any] = {
     "optimiser.learning_rate": {"low": 1e-4, "high": 1.0, "log": True},
@@ -19,7 +18,7 @@ SPACE: dict[str, Any] = {
 
 def searched(space: dict[str, Any] | None = None, **training: Any) -> Recipe:
     """A network of eight units that learns next to nothing as it is: its learning rate is far too small."""
-    return recipe_from_dict(
+    return Recipe.from_dict(
         {
             "name": "small",
             "network": {"layers": ["flatten", "linear 8", "tanh", "dropout 0.1", "linear classes"]},

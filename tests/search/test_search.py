@@ -21,15 +21,15 @@ from tenfold.arrays import ImageDataset
 from tenfold.data.batches import split_dataset
 from tenfold.data.load import load_dataset
 from tenfold.errors import MissingDependencyError, ModelError, RecipeError, TenfoldError, UsageError
-from tenfold.recipes.load import change_recipe, get_recipe, recipe_to_toml
+from tenfold.recipes.load import change_recipe, get_recipe
 from tenfold.recipes.schema import Recipe
-from tenfold.search import study
-from tenfold.search import study as search_module
-from tenfold.search.result import SearchTrial, write_best
-from tenfold.search.space import Bench, Score
+from tenfold.training import search_study as search_module
+from tenfold.training import search_study as study
 from tenfold.training.folds import cross_validate
 from tenfold.training.loop import train
 from tenfold.training.progress import EpochRecord, TrainingObserver, TrainingPlan
+from tenfold.training.search_result import SearchTrial
+from tenfold.training.search_space import Bench, Score
 
 
 def plant(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,7 +138,7 @@ def test_no_trial_is_begun_after_the_time(blobs: ImageDataset) -> None:
 @pytest.mark.parametrize("metric", ["loss", "accuracy"])
 def test_the_best_recipe_gives_its_score_again(blobs: ImageDataset, tmp_path: Path, metric: str) -> None:
     result = run_search(blobs, trials=8, metric=metric, seed=3)
-    recipe = get_recipe(write_best(result, tmp_path / "best.toml"))
+    recipe = get_recipe(result.write_best(tmp_path / "best.toml"))
     assert recipe == result.best_recipe and recipe.name == "small-best" and recipe.search
     parts = split_dataset(blobs, recipe.data.validation, seed=3)
     last = train(recipe, *parts, seed=3, engine="numpy").history[-1]
@@ -219,7 +219,7 @@ def test_refuses(blobs: ImageDataset, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_two_processes_share_a_study(blobs: ImageDataset, tmp_path: Path) -> None:
     """Two command lines at once; whoever comes afterwards has nothing left to do."""
     np.savez(tmp_path / "data.npz", images=blobs.images, labels=blobs.labels)
-    (tmp_path / "small.toml").write_text(recipe_to_toml(searched()))
+    (tmp_path / "small.toml").write_text(searched().to_toml())
     command = [
         sys.executable, "-m", "tenfold", "search", "small.toml", "--data", "data.npz", "--trials", "10",
         "--engine", "numpy", "--metric", "loss", "--storage", "shared.journal", "--json",

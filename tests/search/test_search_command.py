@@ -15,9 +15,9 @@ from searched import SPACE, run_search, searched
 
 from tenfold.arrays import ImageDataset
 from tenfold.cli import main
-from tenfold.recipes.load import get_recipe, recipe_to_toml
-from tenfold.search.space import check_space, own_picks
-from tenfold.show.pages import write_search_page
+from tenfold.recipes.load import get_recipe
+from tenfold.show.pages import write_page
+from tenfold.training.search_space import check_space, own_picks
 
 Command = Callable[..., tuple[Any, str, str]]
 
@@ -27,7 +27,7 @@ def tenfold(tmp_path: Path, blobs: ImageDataset, monkeypatch: pytest.MonkeyPatch
     """`tenfold ...` in a folder with data.npz and small.toml: exit code, stdout, stderr."""
     monkeypatch.chdir(tmp_path)
     np.savez("data.npz", images=blobs.images, labels=blobs.labels)
-    Path("small.toml").write_text(recipe_to_toml(searched()))
+    Path("small.toml").write_text(searched().to_toml())
 
     def run(*arguments: str) -> tuple[Any, str, str]:
         monkeypatch.setattr(sys, "argv", ["tenfold", *arguments])
@@ -86,7 +86,7 @@ def test_mistakes_are_one_line(tenfold: Command, arguments: list[str], code: int
 def test_the_page(blobs: ImageDataset, tmp_path: Path, browser_page: Page) -> None:
     """Every key has its chart; nothing is asked of the network, nothing is wider than a phone."""
     space = SPACE | {"optimiser.name": {"choices": ["sgd", "adam"]}}
-    path = write_search_page(run_search(blobs, searched(space), trials=12), tmp_path / "search.html")
+    path = write_page(run_search(blobs, searched(space), trials=12), path=tmp_path / "search.html")
     for width in (1280, 390):
         browser_page.show(path, width=width, dark=width == 390)
         assert browser_page.evaluate("document.documentElement.scrollWidth") <= width

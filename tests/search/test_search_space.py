@@ -10,18 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tenfold.errors import RecipeError
-from tenfold.recipes.load import (
-    change_layers,
-    change_recipe,
-    get_recipe,
-    layer_numbers,
-    parse_recipe,
-    recipe_to_toml,
-    value_at,
-)
-from tenfold.recipes.schema import NOT_TRAINED, SearchRange
-from tenfold.search.space import check_space, distribution, own_picks, values_of
+from tenfold.networks.layers import LayerSpec
+from tenfold.recipes.load import change_recipe, get_recipe, parse_recipe
+from tenfold.recipes.schema import Recipe, SearchRange
 from tenfold.training.loop import train
+from tenfold.training.search_space import check_space, distribution, own_picks, values_of
 
 HEAD = """name = "mine"
 [network]
@@ -39,14 +32,14 @@ def test_it_survives_the_round_trip() -> None:
         + '"network.layers" = { choices = [["flatten", "linear classes"], ["linear classes"]] }\n'
         + '"optimiser.name" = { choices = ["sgd", "adam"] }\n'
     )
-    text = recipe_to_toml(recipe)
+    text = recipe.to_toml()
     assert parse_recipe(text) == recipe
     assert '"training.epochs" = { low = 5, high = 30, integer = true }' in text
     assert list(recipe.search) == [
         "optimiser.learning_rate", "training.epochs", "network.layers.dropout", "network.layers",
         "optimiser.name",
     ]  # fmt: skip
-    assert "[search]" not in recipe_to_toml(get_recipe("cnn"))
+    assert "[search]" not in get_recipe("cnn").to_toml()
 
 
 @pytest.mark.parametrize(
@@ -84,7 +77,7 @@ def test_a_table_that_makes_no_sense_is_refused_in_one_line(line: str, words: li
 
 def test_numbers_of_layers_by_kind_and_by_name() -> None:
     recipe = parse_recipe(HEAD)
-    assert layer_numbers(recipe.network.layers) == {
+    assert LayerSpec.numbers(recipe.network.layers) == {
         "linear": 8, "linear1": 8, "dropout": 0.1, "dropout1": 0.1, "residual1.dropout1": 0.2,
     }  # fmt: skip
     every = change_recipe(recipe, {"network.layers.dropout": 0.00001})
@@ -92,10 +85,14 @@ def test_numbers_of_layers_by_kind_and_by_name() -> None:
     assert every.network.layers[3] == {"residual": ["tanh", "dropout 0.00001"]}
     inner = change_recipe(recipe, {"network.layers.residual1.dropout1": 0.3})
     assert inner.network.layers[2:4] == ("dropout 0.1", {"residual": ["tanh", "dropout 0.3"]})
-    assert value_at(inner, "network.layers.residual1.dropout1") == 0.3
-    assert value_at(recipe, "training.epochs") == 10
+    assert inner.value_at("network.layers.residual1.dropout1") == 0.3
+    assert recipe.value_at("training.epochs") == 10
     convolution = ["conv 4 3x3 padding same", "max-pool 2", "conv 8 3x3"]
-    assert change_layers(convolution, "conv2", 6) == ["conv 4 3x3 padding same", "max-pool 2", "conv 6 3x3"]
+    assert LayerSpec.change_numbers(convolution, "conv2", 6) == [
+        "conv 4 3x3 padding same",
+        "max-pool 2",
+        "conv 6 3x3",
+    ]
     with pytest.raises(RecipeError, match="expected a number"):
         change_recipe(recipe, {"network.layers.linear1": "many"})
 
@@ -140,4 +137,4 @@ def test_the_table_makes_no_difference_to_a_training(blobs: Any, tmp_path: Any) 
     whole = train(plain, blobs, engine="numpy", run_dir=tmp_path)
     again = train(searched, blobs, engine="numpy", run_dir=tmp_path, resume=True)
     assert len(again.history) == len(whole.history) == 2
-    assert "search" in NOT_TRAINED
+    assert "search" in Recipe.NOT_TRAINED

@@ -23,7 +23,7 @@ from fastapi import FastAPI
 from PIL import Image
 
 from tenfold.classifier import Classifier, ModelCard
-from tenfold.networks.shapes import initial_weights
+from tenfold.networks.shapes import Network
 from tenfold.reader.line_reader import AnyModel
 from tenfold.recipes.load import change_recipe, get_recipe
 from tenfold.serve.app import create_app
@@ -150,7 +150,7 @@ def make_classifier(
     options = options or {"background": "dark", "rejects": True}
     recipe = change_recipe(get_recipe("mlp-small"), {"network.layers": ["flatten", "linear classes"]})
     card = ModelCard(recipe, names, shape, 0.1, 0.3, **options)
-    weights = initial_weights(recipe.plan(shape, card.outputs), "kaiming", seed=0)
+    weights = Network.initial_weights(recipe.plan(shape, card.outputs), "kaiming", seed=0)
     return Classifier.from_weights(card, weights, engine="numpy")
 
 

@@ -13,7 +13,6 @@ from tenfold.arrays import ImageDataset
 from tenfold.classifier import Classifier, ModelCard
 from tenfold.data.batches import DataSummary
 from tenfold.evaluation.evaluate import evaluate
-from tenfold.recipes.load import recipe_from_dict, recipe_to_toml
 from tenfold.recipes.schema import Recipe
 from tenfold.runs.folder import Run
 from tenfold.training.progress import EpochRecord, write_history
@@ -60,7 +59,7 @@ def make_recipe(**tables: Any) -> Recipe:
         "training": {"epochs": 3},
         "published": PUBLISHED,
     }
-    return recipe_from_dict(values | tables)
+    return Recipe.from_dict(values | tables)
 
 
 def make_weights(recipe: Recipe, dataset: ImageDataset) -> dict[str, np.ndarray]:
@@ -116,6 +115,6 @@ def make_run(folder: Path, dataset: ImageDataset, recipe: Recipe | None = None, 
 def start_run(folder: Path, recipe: Recipe, **environment: Any) -> Run:
     """What a run's folder holds before its first epoch."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "recipe.toml").write_text(recipe_to_toml(recipe), encoding="utf-8")
+    (folder / "recipe.toml").write_text(recipe.to_toml(), encoding="utf-8")
     (folder / "environment.json").write_text(json.dumps(ENVIRONMENT | environment), encoding="utf-8")
     return Run(folder)

@@ -19,7 +19,7 @@ from report_runs import make_dataset, make_history, make_recipe, make_run, start
 from safetensors.numpy import save_file
 
 from tenfold.errors import ModelError
-from tenfold.numerics import class_intervals, per_class
+from tenfold.evaluation.evaluate import class_intervals, per_class
 from tenfold.runs.folder import Run
 from tenfold.show import charts
 from tenfold.show.report import write_report

@@ -9,7 +9,7 @@ import matplotlib
 import numpy as np
 import pytest
 
-from tenfold.pictures.lines import HEIGHT, make_strip
+from tenfold.pictures.lines import Strip, make_strip
 from tenfold.reader.decode import CHARACTERS, DIGITS
 from tenfold.synthesis.ink import draw_glyph, draw_text, random_pen, slope_ink
 from tenfold.synthesis.paper import draw_rules, make_paper, photograph
@@ -39,7 +39,7 @@ def test_strips_are_of_the_readers_form_and_repeat_with_the_seed(sources: Source
     made = [maker.make(np.random.default_rng(seed)) for seed in range(120)]
     again = [maker.make(np.random.default_rng(seed)) for seed in range(120)]
     for (strip, text), (other, same) in zip(made, again, strict=True):
-        assert strip.dtype == np.uint8 and strip.shape[0] == HEIGHT and strip.shape[1] % 8 == 0
+        assert strip.dtype == np.uint8 and strip.shape[0] == Strip.HEIGHT and strip.shape[1] % 8 == 0
         assert set(text) <= set(CHARACTERS)
         assert text == same and np.array_equal(strip, other)
     kinds = Counter("blank" if not t else "words" if t == "?" else "number" for _, t in made)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.ndimage import map_coordinates
 
-from tenfold.augmentation import AugmentationDraws, draw_augmentation
+from tenfold.augmentation import AugmentationDraws
 from tenfold.settings import AugmentationSettings
 from tenfold.torch_engine.augment import augment
 
@@ -79,7 +79,7 @@ CASES = {name: {name: value} for name, value in ALL.items()} | {
 def test_equals_scipy_image_by_image(case: str) -> None:
     rng = np.random.default_rng(7)
     images = _images(16, rng)
-    draws = draw_augmentation(AugmentationSettings(**CASES[case]), 16, SHAPE, rng)
+    draws = AugmentationDraws.draw(AugmentationSettings(**CASES[case]), 16, SHAPE, rng)
     assert draws is not None
     result = augment(torch.tensor(images), draws)
     assert result.dtype == torch.float32
@@ -91,7 +91,7 @@ def test_equals_scipy_image_by_image(case: str) -> None:
 def test_untouched_images_stay_as_they_are_in_both_engines() -> None:
     rng = np.random.default_rng(5)
     images = _images(12, rng)
-    draws = draw_augmentation(AugmentationSettings(**ALL, untouched=1), 12, SHAPE, rng)
+    draws = AugmentationDraws.draw(AugmentationSettings(**ALL, untouched=1), 12, SHAPE, rng)
     assert draws is not None
     np.testing.assert_allclose(augment(torch.tensor(images), draws).numpy(), images, atol=1e-2)
     other = pytest.importorskip("tenfold.numpy_engine.runtime.batches")
@@ -110,7 +110,7 @@ def test_numpy_engines_augmentation_is_the_same() -> None:
     other = pytest.importorskip("tenfold.numpy_engine.runtime.batches")
     rng = np.random.default_rng(11)
     images = _images(32, rng)
-    draws = draw_augmentation(AugmentationSettings(**ALL), 32, SHAPE, rng)
+    draws = AugmentationDraws.draw(AugmentationSettings(**ALL), 32, SHAPE, rng)
     assert draws is not None
     ours = augment(torch.tensor(images), draws).numpy()
     np.testing.assert_allclose(ours, other.augment(images, draws), atol=1e-2)
@@ -119,7 +119,7 @@ def test_numpy_engines_augmentation_is_the_same() -> None:
 def test_a_large_batch_goes_through_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(12)
     images = torch.tensor(_images(33, rng))
-    draws = draw_augmentation(AugmentationSettings(**ALL), 33, SHAPE, rng)
+    draws = AugmentationDraws.draw(AugmentationSettings(**ALL), 33, SHAPE, rng)
     assert draws is not None
     whole = augment(images, draws)
     monkeypatch.setattr("tenfold.torch_engine.augment.PIECE_PIXELS", 10 * SHAPE[0] * SHAPE[1])

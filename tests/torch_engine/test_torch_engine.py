@@ -11,11 +11,11 @@ import torch
 from torch import nn
 
 from tenfold.arrays import Batch
-from tenfold.augmentation import draw_augmentation
+from tenfold.augmentation import AugmentationDraws
 from tenfold.errors import ModelError, UsageError
 from tenfold.networks.engine import EngineOptions
-from tenfold.networks.layers import parse_layers
-from tenfold.networks.shapes import Network, initial_weights, plan_network
+from tenfold.networks.layers import LayerSpec
+from tenfold.networks.shapes import Network
 from tenfold.settings import AugmentationSettings, LossSettings, OptimiserSettings, ParameterGroup
 from tenfold.torch_engine.engine import TorchEngine, decay_at
 from tenfold.torch_engine.machine import choose_device, choose_precision, describe
@@ -32,13 +32,13 @@ CLASSES = 4
 
 
 def _network(lines: list) -> Network:
-    return plan_network(parse_layers(lines), (8, 8), CLASSES)
+    return Network.plan(LayerSpec.parse(lines), (8, 8), CLASSES)
 
 
 def _engine(lines: list, seed: int = 0, **options: object) -> TorchEngine:
     network = _network(lines)
     given = EngineOptions(**{"mean": 0.4, "std": 0.3, "optimiser": ADAM, "seed": seed, **options})
-    return TorchEngine(network, initial_weights(network, "kaiming", seed=seed), given)
+    return TorchEngine(network, network.initial_weights("kaiming", seed=seed), given)
 
 
 def _batches(count: int, size: int = 32, seed: int = 0) -> list[Batch]:
@@ -197,7 +197,7 @@ def test_discriminative_rates_and_freezing() -> None:
 def test_augmentation_reaches_the_network() -> None:
     batch = _batches(1)[0]
     settings = AugmentationSettings(rotation=20, shift=1)
-    draws = draw_augmentation(settings, len(batch), (8, 8), np.random.default_rng(0))
+    draws = AugmentationDraws.draw(settings, len(batch), (8, 8), np.random.default_rng(0))
     plain = _train(_engine(CNN), [batch])
     assert _train(_engine(CNN), [Batch(batch.images, batch.labels, draws)]) != plain
 
@@ -211,7 +211,7 @@ def test_one_image_behind_batch_norm_of_rows_is_refused() -> None:
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
 def test_autograd_gradients_are_central_differences(name: str, reduction: str) -> None:
     network = _network(["conv 2 3x3", "batch-norm", "tanh", "dropout 0.5", "flatten", "linear classes"])
-    weights = {n: w.astype(np.float64) for n, w in initial_weights(network, "torch", seed=0).items()}
+    weights = {n: w.astype(np.float64) for n, w in network.initial_weights("torch", seed=0).items()}
     loss = LossSettings(name=name, reduction=reduction)
     options, batch = EngineOptions(loss=loss), _batches(1, size=6)[0]
     gradients = autograd_gradients(network, weights, options, batch.images, batch.labels)

@@ -8,15 +8,15 @@ import torch
 from torch import nn
 
 from tenfold.errors import ModelError
-from tenfold.networks.layers import LAYER_KINDS, parse_layers
-from tenfold.networks.shapes import Network, initial_weights, plan_network
+from tenfold.networks.layers import LAYER_KINDS, LayerSpec
+from tenfold.networks.shapes import Network
 from tenfold.torch_engine.modules import Dropout, Residual, build_module, load_weights
 
 
 def _built(lines: list, shape: tuple[int, int] = (8, 8)) -> tuple[Network, nn.Sequential]:
-    network = plan_network(parse_layers([*lines, "flatten", "linear classes"]), shape, 3)
+    network = Network.plan(LayerSpec.parse([*lines, "flatten", "linear classes"]), shape, 3)
     module = build_module(network, torch.Generator().manual_seed(0))
-    weights = initial_weights(network, "torch", seed=1)
+    weights = network.initial_weights("torch", seed=1)
     load_weights(module, weights)
     return network, module
 
@@ -41,9 +41,9 @@ def test_every_kind_is_covered() -> None:
 
 
 def test_parts_of_columns_stand_side_by_side() -> None:
-    network = plan_network(parse_layers(["conv 6 8x1", "columns 2"]), (8, 12), 3)
+    network = Network.plan(LayerSpec.parse(["conv 6 8x1", "columns 2"]), (8, 12), 3)
     module = build_module(network, torch.Generator())
-    load_weights(module, initial_weights(network, "torch", seed=3))
+    load_weights(module, network.initial_weights("torch", seed=3))
     inputs = torch.randn(4, 1, 8, 12, generator=torch.Generator().manual_seed(2))
     scores, found = module[0](inputs), module(inputs)
     assert network.output_shape == found.shape[1:] == (24, 3)
@@ -53,9 +53,9 @@ def test_parts_of_columns_stand_side_by_side() -> None:
 
 def test_columns_and_windows_that_are_not_square() -> None:
     lines = ["conv 4 3x5 padding 1x0", "max-pool 4x1", "average-pool 2x1 stride 1", "conv classes 1x1"]
-    network = plan_network(parse_layers([*lines, "columns"]), (8, 12), 3)
+    network = Network.plan(LayerSpec.parse([*lines, "columns"]), (8, 12), 3)
     module = build_module(network, torch.Generator())
-    load_weights(module, initial_weights(network, "torch", seed=3))
+    load_weights(module, network.initial_weights("torch", seed=3))
     reference = nn.Sequential(
         nn.Conv2d(1, 4, (3, 5), padding=(1, 0)), nn.MaxPool2d((4, 1)), nn.AvgPool2d((2, 1), 1),
         nn.Conv2d(4, 3, 1),
@@ -70,11 +70,11 @@ def test_columns_and_windows_that_are_not_square() -> None:
 def test_layer_equals_torch_nn(kind: str) -> None:
     before, line, reference = CASES[kind]
     lines = [*before, line]
-    specs = parse_layers(lines)
+    specs = LayerSpec.parse(lines)
     tail = [] if before or kind == "flatten" else ["flatten"]
-    network = plan_network(parse_layers([*lines, *tail, "linear classes"]), (8, 8), 3)
+    network = Network.plan(LayerSpec.parse([*lines, *tail, "linear classes"]), (8, 8), 3)
     module = build_module(network, torch.Generator())
-    load_weights(module, initial_weights(network, "normal", seed=3))
+    load_weights(module, network.initial_weights("normal", seed=3))
     layer = module[len(before)]
     if list(reference.parameters()):
         own = {name.split(".")[-1]: tensor for name, tensor in layer.state_dict().items()}
@@ -88,7 +88,7 @@ def test_layer_equals_torch_nn(kind: str) -> None:
 
 
 def test_batch_norm_of_rows_is_torchs() -> None:
-    rows = plan_network(parse_layers(["flatten", "batch-norm", "linear classes"]), (8, 8), 3)
+    rows = Network.plan(LayerSpec.parse(["flatten", "batch-norm", "linear classes"]), (8, 8), 3)
     norm = build_module(rows, torch.Generator())[1]
     assert isinstance(norm, nn.BatchNorm1d)
     assert (norm.eps, norm.momentum) == (1e-5, 0.1)
@@ -135,7 +135,7 @@ def test_dropout_keeps_the_mean_and_draws_from_its_generator_only() -> None:
 
 def test_weights_that_do_not_fit_are_refused() -> None:
     network, module = _built([])
-    weights = initial_weights(network, "torch", seed=1)
+    weights = network.initial_weights("torch", seed=1)
     with pytest.raises(ModelError, match=r"linear1\.weight has shape \(3, 9\)"):
         load_weights(module, weights | {"linear1.weight": np.zeros((3, 9), np.float32)})
     with pytest.raises(ModelError, match="differ in: extra"):

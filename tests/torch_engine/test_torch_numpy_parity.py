@@ -7,8 +7,8 @@ import pytest
 
 from tenfold.arrays import Batch
 from tenfold.networks.engine import EngineOptions
-from tenfold.networks.layers import parse_layers
-from tenfold.networks.shapes import initial_weights, plan_network
+from tenfold.networks.layers import LayerSpec
+from tenfold.networks.shapes import Network
 from tenfold.settings import LossSettings, OptimiserSettings, ParameterGroup
 from tenfold.torch_engine.engine import TorchEngine
 
@@ -52,8 +52,8 @@ def _batches(count: int) -> list[Batch]:
 @pytest.mark.parametrize("case", CASES)
 def test_same_losses_over_fifty_steps(lines: list, case: str) -> None:
     optimiser, rate, loss = CASES[case]
-    network = plan_network(parse_layers(lines), (16, 16), 5)
-    weights = initial_weights(network, "torch", seed=4)
+    network = Network.plan(LayerSpec.parse(lines), (16, 16), 5)
+    weights = network.initial_weights("torch", seed=4)
     average = 0.9 if case == "adam" else 0.0
     options = EngineOptions(
         mean=0.5, std=0.3, loss=LossSettings(**loss), optimiser=optimiser, average_decay=average

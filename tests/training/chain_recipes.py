@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from tenfold.arrays import ImageDataset
-from tenfold.recipes.load import recipe_from_dict
 from tenfold.recipes.schema import Recipe
 
 ENGINES = [
@@ -45,7 +44,7 @@ def make_recipe(*, layers: Any = LAYERS, start_from: str = "", **tables: Any) ->
     }
     for key, table in tables.items():
         values[key] = {**values.get(key, {}), **table}
-    return recipe_from_dict(values)
+    return Recipe.from_dict(values)
 
 
 def halves(dataset: ImageDataset) -> tuple[ImageDataset, ImageDataset]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from tenfold.numerics import calibration_error
+from tenfold.evaluation.evaluate import calibration_error
 from tenfold.training.prepare import fit_temperature
 
 

@@ -18,7 +18,6 @@ from safetensors.numpy import load_file
 from tenfold.arrays import ImageDataset
 from tenfold.classifier import Classifier
 from tenfold.data.load import DataRequest
-from tenfold.engines.create import split_members
 from tenfold.errors import RecipeError, TenfoldError
 from tenfold.networks.engine import EnsembleEngine
 from tenfold.recipes.schema import Recipe
@@ -26,7 +25,7 @@ from tenfold.runs.run import resume_run, start_run
 from tenfold.training import loop
 from tenfold.training.loop import has_checkpoint, train
 from tenfold.training.prepare import fit_temperature
-from tenfold.training.progress import EpochRecord, TrainingObserver, TrainingPlan, read_history
+from tenfold.training.progress import EpochRecord, TrainingObserver, TrainingPlan
 
 FIGURES = ("epoch", "steps", "train_loss", "train_accuracy", "val_loss", "val_accuracy")
 
@@ -86,7 +85,7 @@ def test_members_are_ordinary_networks_with_seeds_of_their_own(
     singles = [
         loop.train(alone(recipe), train_set, val_set, seed=seed, engine=engine) for seed in (12, 13, 14)
     ]
-    members = split_members(result.classifier.engine.weights())
+    members = EnsembleEngine.split(result.classifier.engine.weights())
     assert len(members) == 3 and result.status == "finished" and result.run_dir == tmp_path
     for member, single in zip(members, singles, strict=True):
         assert_same(member, single.classifier.engine.weights())
@@ -96,7 +95,7 @@ def test_members_are_ordinary_networks_with_seeds_of_their_own(
         for record in single.history
     ]
     assert figures(result.history) == figures(counted)
-    assert read_history(tmp_path / "history.jsonl") == result.history and result.best_epoch == 12
+    assert EpochRecord.read_history(tmp_path / "history.jsonl") == result.history and result.best_epoch == 12
     assert result.seconds == pytest.approx(sum(record.seconds for record in result.history))
 
     (plan,) = watcher.of(TrainingPlan)
@@ -154,7 +153,7 @@ def test_broken_anywhere_it_goes_on_to_the_same_bits(
     assert broken.told[-1] == "failed" and broken.of(str) == ["failed"]
     epochs_done = (step - 1) // 8
     if epochs_done:
-        assert len(read_history(tmp_path / "history.jsonl")) == epochs_done
+        assert len(EpochRecord.read_history(tmp_path / "history.jsonl")) == epochs_done
     stray = tmp_path / ".model.safetensors.12345.part"
     stray.write_bytes(b"half a model of a killed process")
     resumed = Watcher()
@@ -164,7 +163,7 @@ def test_broken_anywhere_it_goes_on_to_the_same_bits(
     assert resumed.of(int) == list(range(8 * epochs_done + 1, 97))  # what was whole is not trained again
     assert_same(result.classifier.engine.weights(), whole.classifier.engine.weights())
     assert figures(result.history) == figures(whole.history)
-    assert read_history(tmp_path / "history.jsonl") == result.history and not stray.exists()
+    assert EpochRecord.read_history(tmp_path / "history.jsonl") == result.history and not stray.exists()
 
 
 @pytest.mark.parametrize(("step", "kept"), [(10, 0), (40, 1), (63, 1), (64, 2), (90, 2)])
@@ -177,11 +176,11 @@ def test_control_c_keeps_the_members_that_are_whole(
     stopped = train(recipe, blobs, engine="numpy", run_dir=tmp_path, callbacks=[watcher])
     assert signal.getsignal(signal.SIGINT) is handler
     assert stopped.status == "interrupted" and watcher.of(str) == ["interrupted"]
-    members = split_members(Classifier.load(tmp_path, engine="numpy").engine.weights())
+    members = EnsembleEngine.split(Classifier.load(tmp_path, engine="numpy").engine.weights())
     assert len(members) == max(1, kept)
     whole = train(recipe, blobs, engine="numpy")
     if kept:
-        for one, two in zip(members, split_members(whole.classifier.engine.weights()), strict=False):
+        for one, two in zip(members, EnsembleEngine.split(whole.classifier.engine.weights()), strict=False):
             assert_same(one, two)
         assert stopped.best_epoch == 4 * kept
     resumed = train(recipe, blobs, engine="numpy", run_dir=tmp_path, resume=True)
@@ -203,7 +202,7 @@ def test_control_c_between_two_members_is_heard(
     recipe = ensemble_of(3, training={"epochs": 2})
     stopped = train(recipe, blobs, engine="numpy", run_dir=tmp_path, callbacks=[AtEpoch()])
     assert stopped.status == "interrupted" and len(stopped.history) == record
-    assert len(split_members(stopped.classifier.engine.weights())) == kept
+    assert len(EnsembleEngine.split(stopped.classifier.engine.weights())) == kept
 
 
 def test_control_c_in_the_very_end_changes_nothing(blobs: ImageDataset) -> None:
@@ -234,7 +233,7 @@ def test_transfer_from_an_ensemble_takes_its_first_network(blobs: ImageDataset, 
     frozen = {"groups": [{"match": "linear", "factor": 0}]}
     recipe = make_recipe(start_from=str(tmp_path), optimiser=frozen, training={"epochs": 1})
     result = train(recipe, blobs, engine="numpy", seed=9)
-    first = split_members(base.classifier.engine.weights())[0]
+    first = EnsembleEngine.split(base.classifier.engine.weights())[0]
     assert_same(result.classifier.engine.weights(), first)
 
 

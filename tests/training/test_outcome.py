@@ -12,7 +12,7 @@ from chain_recipes import halves, make_recipe
 from tenfold.arrays import ImageDataset
 from tenfold.cli import main
 from tenfold.errors import DivergedError
-from tenfold.show.terminal import emit_json
+from tenfold.show.terminal import stdout
 from tenfold.training.loop import train
 from tenfold.training.progress import Checkpoint, EpochRecord, at_chance, find_failure
 
@@ -129,5 +129,5 @@ def test_trainings_of_other_commands_say_it(
 
 
 def test_json_never_holds_nan(capsys: pytest.CaptureFixture[str]) -> None:
-    emit_json({"a": float("nan"), "b": [1.5, float("inf")], "c": {"d": (float("-inf"), 2)}})
+    stdout.json({"a": float("nan"), "b": [1.5, float("inf")], "c": {"d": (float("-inf"), 2)}})
     assert json.loads(capsys.readouterr().out) == {"a": None, "b": [1.5, None], "c": {"d": [None, 2]}}

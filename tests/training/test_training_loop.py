@@ -16,17 +16,10 @@ from sklearn.metrics import log_loss
 
 from tenfold.arrays import ImageDataset
 from tenfold.errors import DataError, ModelError, RecipeError, TenfoldError
-from tenfold.networks.shapes import initial_weights
-from tenfold.settings import learning_rate_at
+from tenfold.networks.shapes import Network
 from tenfold.training.loop import CHECKPOINT, TrainResult, train
 from tenfold.training.prepare import input_scaling
-from tenfold.training.progress import (
-    EpochRecord,
-    TrainingObserver,
-    TrainingPlan,
-    read_checkpoint,
-    read_history,
-)
+from tenfold.training.progress import Checkpoint, EpochRecord, TrainingObserver, TrainingPlan
 
 
 class Watcher(TrainingObserver):
@@ -65,12 +58,12 @@ def test_history_and_observers(blobs: ImageDataset, engine: str, tmp_path: Path)
     assert [record.epoch for record in result.history] == [1, 2, 3]
     assert [record.steps for record in result.history] == [9, 18, 27]
     for record in result.history:
-        rate = learning_rate_at(record.steps - 1, 27, 0.1, recipe.schedule)
+        rate = recipe.schedule.learning_rate_at(record.steps - 1, 27, 0.1)
         assert record.learning_rate == pytest.approx(rate)
     losses = [record.train_loss for record in result.history]
     assert losses == sorted(losses, reverse=True) and result.history[-1].val_accuracy > 0.9
     assert result.seconds == pytest.approx(sum(record.seconds for record in result.history))
-    assert read_history(tmp_path / "history.jsonl") == result.history
+    assert EpochRecord.read_history(tmp_path / "history.jsonl") == result.history
     plan, *steps_and_records, status = watcher.told
     assert (plan.engine, plan.epochs, plan.steps_per_epoch, plan.total_steps) == (engine, 3, 9, 27)
     assert (plan.train_images, plan.val_images, plan.first_epoch) == (450, 150, 0)
@@ -90,7 +83,7 @@ def test_so_many_steps_end_within_an_epoch(blobs: ImageDataset, steps: int, epoc
     assert (result.status, len(result.history), result.history[-1].steps) == ("finished", epochs, steps)
     assert [told for told in watcher.told if isinstance(told, int)] == list(range(1, steps + 1))
     assert watcher.told[0].total_steps == steps
-    rate = learning_rate_at(steps - 1, steps, 0.1, recipe.schedule)
+    rate = recipe.schedule.learning_rate_at(steps - 1, steps, 0.1)
     assert result.history[-1].learning_rate == pytest.approx(rate)
 
 
@@ -111,7 +104,7 @@ def test_softmax_regression_against_its_formulas(blobs: ImageDataset, engine: st
     train_set, val_set = halves(blobs)
     recipe = make_recipe(layers=["flatten", "linear classes"], training={"epochs": 5, "batch_size": 0})
     result = train(recipe, train_set, val_set, seed=3, engine=engine)
-    start = initial_weights(recipe.plan((12, 10), 3), "torch", seed=3)
+    start = Network.initial_weights(recipe.plan((12, 10), 3), "torch", seed=3)
     weight, bias = start["linear1.weight"].T.astype(float), start["linear1.bias"].astype(float)
     inputs, targets = train_set.images.reshape(450, -1) / 255, np.eye(3)[train_set.labels]
     for record in result.history:
@@ -185,7 +178,7 @@ def test_control_c_keeps_the_weights_and_the_checkpoint(
     assert signal.getsignal(signal.SIGINT) is handler
     assert stopped.status == watcher.told[-1] == "interrupted" and len(stopped.history) == 1
     assert (tmp_path / "model.safetensors").is_file()
-    assert read_checkpoint(tmp_path / CHECKPOINT).next_epoch == 1
+    assert Checkpoint.read(tmp_path / CHECKPOINT).next_epoch == 1
     assert_same(
         weights_of(train(recipe, blobs, engine=engine, run_dir=tmp_path, resume=True)), weights_of(whole)
     )
@@ -264,7 +257,7 @@ def test_transfer(blobs: ImageDataset, engine: str, tmp_path: Path) -> None:
     for name in ("linear1.weight", "linear1.bias"):
         np.testing.assert_array_equal(after[name], before[name])
     assert after["linear2.weight"].shape == (2, 16) and result.history[-1].train_accuracy > 0.9
-    head = initial_weights(recipe.plan((12, 10), 2), "torch", seed=1)["linear2.weight"]
+    head = Network.initial_weights(recipe.plan((12, 10), 2), "torch", seed=1)["linear2.weight"]
     assert not np.array_equal(after["linear2.weight"], head)
     thawed = train(make_recipe(start_from=str(tmp_path / "base")), two, engine=engine)
     assert not np.array_equal(weights_of(thawed)["linear1.weight"], before["linear1.weight"])

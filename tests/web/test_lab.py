@@ -14,10 +14,10 @@ from lab import STATIC, Lab, open_lab
 
 from tenfold.arrays import Batch, ImageDataset
 from tenfold.data.load import load_dataset
-from tenfold.engines.create import create_engine
+from tenfold.engines.create import Engines
 from tenfold.networks.engine import EngineOptions
-from tenfold.networks.layers import parse_layers
-from tenfold.networks.shapes import initial_weights, plan_network
+from tenfold.networks.layers import LayerSpec
+from tenfold.networks.shapes import Network
 from tenfold.recipes.load import change_recipe, get_recipe
 from tenfold.runs.run import train
 from tenfold.settings import LossSettings, OptimiserSettings
@@ -64,13 +64,13 @@ def own_steps(case: str) -> dict[str, Any]:
     """What the NumPy engine does in float64: losses, and the weights after the steps."""
     layers, loss, optimiser = CASES[case]
     rng = np.random.default_rng(0)
-    network = plan_network(parse_layers(layers), (28, 28), 10)
-    weights = initial_weights(network, "torch", seed=1)
+    network = Network.plan(LayerSpec.parse(layers), (28, 28), 10)
+    weights = network.initial_weights("torch", seed=1)
     options = EngineOptions(
         mean=0.1307, std=0.3081, loss=LossSettings(**loss), optimiser=OptimiserSettings(**optimiser),
         seed=0, precision="float64",
     )  # fmt: skip
-    engine = create_engine("numpy", network, weights, options)
+    engine = Engines.create("numpy", network, weights, options)
     images, labels = rng.integers(0, 256, (32, 28, 28), dtype=np.uint8), rng.integers(0, 10, 32)
     losses = [float(engine.train_step(Batch(images, labels), RATE).loss) for _ in range(STEPS)]
     names = [parameter.name for parameter in network.parameters()]

@@ -18,7 +18,7 @@ from some_classifiers import classifier_of, ensemble_of, images_of, random_layer
 from tenfold.classifier import Classifier
 from tenfold.explain.attributions import gradient_saliency
 from tenfold.export.web import write_web_model
-from tenfold.pictures.lines import HEIGHT, PAPER
+from tenfold.pictures.lines import Strip
 from tenfold.reader.decode import OUTPUTS
 from tenfold.reader.line_reader import AnyModel, LineReader, ReaderCard, load_reader, read_recipe
 from tenfold.recipes.load import change_recipe, get_recipe, list_recipes
@@ -131,12 +131,12 @@ def assert_same_saliency(lab: Lab, classifier: Classifier, image: np.ndarray, co
 
 def line_reader(layers: list, *, temperature: float = 1.0) -> LineReader:
     recipe = change_recipe(read_recipe(), {"network.layers": layers})
-    weights = trained_weights(recipe.plan((HEIGHT, 128), OUTPUTS))
+    weights = trained_weights(recipe.plan((Strip.HEIGHT, 128), OUTPUTS))
     return LineReader.from_weights(ReaderCard(recipe, temperature=temperature), weights)
 
 
 def strips(*widths: int) -> list[np.ndarray]:
-    return [np.random.default_rng(w).integers(0, 256, (HEIGHT, w), dtype=np.uint8) for w in widths]
+    return [np.random.default_rng(w).integers(0, 256, (Strip.HEIGHT, w), dtype=np.uint8) for w in widths]
 
 
 @pytest.mark.parametrize("name", ["the reader", "another"])
@@ -161,7 +161,7 @@ def test_what_decides_in_a_line(lab: Lab, name: str) -> None:
     weights[0, place, np.argmax(np.where(np.arange(OUTPUTS - 1) == column, -np.inf, logits))] = -1
     weights[0, place, column] = 1
     gradients = reader.engine.input_gradient(strip[None], weights)[0]
-    expected = gradients * (strip.astype(np.float32) - PAPER) / (255 * reader.card.recipe.input.std)
+    expected = gradients * (strip.astype(np.float32) - Strip.PAPER) / (255 * reader.card.recipe.input.std)
     (found,) = ask(lab, reader, [strip], f"return [...model.saliency(a, {place}, {column})];")
     np.testing.assert_allclose(
         np.reshape(found, strip.shape), expected, rtol=0, atol=1e-4 * np.abs(expected).max()

@@ -19,7 +19,7 @@ from page_hand import Hand, Pointer, fit, in_a_row
 from page_hosts import Served
 from PIL import Image
 
-from tenfold.pictures.lines import PAPER
+from tenfold.pictures.lines import Strip
 from tenfold.reader.line_reader import load_reader
 from tenfold.synthesis.glyphs import Drawing, load_glyphs
 from tenfold.synthesis.sources import load_strokes
@@ -302,7 +302,7 @@ def test_the_page_shows_what_the_network_saw(hand: Hand) -> None:
     hand.open(TWO)
     coloured = seen_by(hand)
     assert (coloured[..., 0] != coloured[..., 2]).any()  # what supports the answer, and what contradicts it
-    assert (coloured[expected == PAPER] == PAPER).all()
+    assert (coloured[expected == Strip.PAPER] == Strip.PAPER).all()
     hand.click("#why")
     grey = seen_by(hand)
     assert (grey == grey[..., :1]).all()

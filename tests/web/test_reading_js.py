@@ -18,7 +18,7 @@ from some_classifiers import classifier_of
 
 from tenfold.export.web import write_web_model
 from tenfold.numerics import log_softmax
-from tenfold.pictures.lines import HEIGHT
+from tenfold.pictures.lines import Strip
 from tenfold.reader.decode import CHARACTERS, OUTPUTS, decode
 from tenfold.reader.explain import decisive_pixels
 from tenfold.reader.line_reader import LineReader, load_reader
@@ -204,9 +204,9 @@ def test_what_decides_is_the_servers(lab: Lab, reader: LineReader) -> None:
     assert len(got["maps"]) == len(line.places) > 5
     for place, share, found in zip(line.places, shares, got["maps"], strict=True):
         start = middle_of(place)
-        wanted = np.pad(share, ((0, 0), (16, 16)))[:, start : start + HEIGHT]
+        wanted = np.pad(share, ((0, 0), (16, 16)))[:, start : start + Strip.HEIGHT]
         np.testing.assert_allclose(
-            np.reshape(found, (HEIGHT, HEIGHT)), wanted, rtol=0, atol=1e-4 * np.abs(shares).max()
+            np.reshape(found, (Strip.HEIGHT, Strip.HEIGHT)), wanted, rtol=0, atol=1e-4 * np.abs(shares).max()
         )
 
 

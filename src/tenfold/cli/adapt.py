@@ -6,11 +6,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
+from typer import Argument, Option
 
 from tenfold.cli.options import Common, takes_common
 from tenfold.errors import UsageError
-from tenfold.show.terminal import emit_json, remark, say
+from tenfold.show.terminal import stderr, stdout
 
 if TYPE_CHECKING:
     from tenfold.reader.adaptation import Adaptation
@@ -23,23 +23,22 @@ _OUT = "my-reader"
 def adapt_command(
     pictures: Annotated[
         list[str] | None,
-        typer.Argument(help="Pictures of one person's numbers, one line each, or folders of pictures."),
+        Argument(help="Pictures of one person's numbers, one line each, or folders of pictures."),
     ] = None,
     labels: Annotated[
         str | None,
-        typer.Option(
+        Option(
             help="3,1049,07/11: what is written on each picture, in order; or a CSV file with path,label "
             "lines. Without it, folders named 0 to 9 are the labels."
         ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help=f"The new folder (default: {_OUT}, {_OUT}-2, ...).")
+        Path | None, Option("--out", "-o", help=f"The new folder (default: {_OUT}, {_OUT}-2, ...).")
     ] = None,
     model: Annotated[
-        Path | None,
-        typer.Option("--model", "-m", help="The reader to start from (default: the built-in one)."),
+        Path | None, Option("--model", "-m", help="The reader to start from (default: the built-in one).")
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Write it even if it does not read better.")] = False,
+    force: Annotated[bool, Option("--force", help="Write it even if it does not read better.")] = False,
     *,
     common: Common,
 ) -> None:
@@ -52,16 +51,15 @@ def adapt_command(
     """
     from tenfold.errors import FigureNotMetError
     from tenfold.reader.adapt import adapt_reader, collect_examples, label_pictures
-    from tenfold.reader.adaptation import check_free, gather_memory
+    from tenfold.reader.adaptation import Adaptation, gather_memory
     from tenfold.reader.line_reader import load_reader
     from tenfold.show.results import print_result
-    from tenfold.show.terminal import progress_bar
 
     started = time.perf_counter()
     if out:
-        check_free(out)
+        Adaptation.check_free(out)
     reader = load_reader(model)
-    with progress_bar(quiet=common.quiet) as progress:
+    with stderr.progress_bar(quiet=common.quiet) as progress:
         examples, left_out = collect_examples(label_pictures(pictures or [], labels), progress=progress)
         _require_examples(len(examples), left_out)
         memory = gather_memory(seed=common.seed, data_dir=common.data_dir)
@@ -75,28 +73,28 @@ def adapt_command(
     seconds = time.perf_counter() - started
     if common.as_json:
         told = _learned_from(adaptation, examples, left_out) | {"out": place, "seconds": seconds}
-        emit_json(adaptation.to_dict() | told)
+        stdout.json(adaptation.to_dict() | told)
     elif written:
         if adaptation.objection:
-            remark(f"tenfold: {adaptation.objection}; written all the same")
-        say(f"written to {place} in {seconds:.0f} s; use it: tenfold read --model {place} PICTURE")
+            stderr.say(f"tenfold: {adaptation.objection}; written all the same")
+        stdout.say(f"written to {place} in {seconds:.0f} s; use it: tenfold read --model {place} PICTURE")
     if not written:
         raise FigureNotMetError(adaptation.objection, remedy="nothing was written (--force writes it)")
 
 
 def _save(adaptation: Adaptation, out: Path | None, about: dict[str, str]) -> Path:
     """Into the folder asked for, else into the first free one of my-reader, my-reader-2, ..."""
-    from tenfold.files import LOCK, free_names, hidden_beside
+    from tenfold.files import Claim
 
     if out is not None:
         return adaptation.save(out, about)
-    names = free_names(Path(_OUT))
+    names = Claim.free_names(Path(_OUT))
     while True:
         place = next(names)
         try:
             return adaptation.save(place, about)
         except UsageError:
-            if not place.exists() and not hidden_beside(place, LOCK).exists():
+            if not place.exists() and not Claim.hidden_beside(place, Claim.LOCK).exists():
                 raise
 
 

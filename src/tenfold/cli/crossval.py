@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
+from typer import Argument, Option
 
 from tenfold.cli.options import Changes, Common, DataSource, TrainSplit, choose_recipe, takes_common
 
 
 @takes_common("data_dir", "offline", "engine", "device", "seed", "as_json", "quiet")
 def crossval_command(
-    recipes: Annotated[list[str], typer.Argument(help="Recipes by name or file.", metavar="RECIPE...")],
+    recipes: Annotated[list[str], Argument(help="Recipes by name or file.", metavar="RECIPE...")],
     data: DataSource = None,
     split: TrainSplit = "train",
-    folds: Annotated[int, typer.Option(min=2, help="Number of folds.")] = 10,
+    folds: Annotated[int, Option(min=2, help="Number of folds.")] = 10,
     changes: Changes = None,
     stratified: Annotated[
-        bool, typer.Option("--stratified/--random", help="Keep the class proportions in every fold.")
+        bool, Option("--stratified/--random", help="Keep the class proportions in every fold.")
     ] = True,
     *,
     common: Common,
@@ -51,12 +51,9 @@ def crossval_command(
 
 
 def _check_names(names: list[str]) -> None:
-    """Raises UsageError where two recipes have one name."""
     from tenfold.errors import UsageError
 
     if twice := next((name for name in names if names.count(name) > 1), None):
-        raise UsageError(
-            f"{names.count(twice)} of the recipes are called {twice!r}",
-            expected="each once, under a different name",
-            remedy="change `name` in one's file",
-        )
+        found = f"{names.count(twice)} of the recipes are called {twice!r}"
+        expected = "each once, under a different name"
+        raise UsageError(found, expected=expected, remedy="change `name` in one's file")

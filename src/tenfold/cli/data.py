@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer import Argument, Option
 
 from tenfold.cli.options import Common, DataDir, Json, Seed, takes_common
-from tenfold.show.terminal import emit_json, print_table, say, stdout
+from tenfold.show.terminal import stdout
 
 app = typer.Typer(help="List the named data sets, inspect one, or download one.", invoke_without_command=True)
 
-Source = Annotated[str, typer.Argument(help="A data set's name, or a path: IDX, image folder, CSV, npz.")]
-AnySplit = Annotated[str, typer.Option(help="train, test or all.")]
+Source = Annotated[str, Argument(help="A data set's name, or a path: IDX, image folder, CSV, npz.")]
+AnySplit = Annotated[str, Option(help="train, test or all.")]
 
 
 @app.callback()
@@ -23,17 +24,17 @@ def list_command(context: typer.Context, data_dir: DataDir = None, as_json: Json
     if context.invoked_subcommand:
         return
     from tenfold.data.catalogue import CATALOGUE
-    from tenfold.data.load import find_dataset
+    from tenfold.data.load import DataRequest
 
     rows = []
     for name, entry in CATALOGUE.items():
-        found = find_dataset(name, data_dir=data_dir)
+        found = DataRequest(name, data_dir=data_dir).find()
         rows.append({"name": name, "title": entry.title, "path": str(found) if found else None})
     if as_json:
-        emit_json(rows)
+        stdout.json(rows)
         return
     cells = [(row["name"], row["title"], row["path"] or "not here; fetched when first used") for row in rows]
-    print_table(("name", "what it is", "where it lies"), cells)
+    stdout.table(("name", "what it is", "where it lies"), cells)
 
 
 @app.command("info")
@@ -46,7 +47,7 @@ def info_command(source: Source, split: AnySplit = "all", *, common: Common) -> 
     counts = dict(zip(dataset.class_names, dataset.class_counts().tolist(), strict=True))
     height, width = dataset.image_shape
     if common.as_json:
-        emit_json(
+        stdout.json(
             {
                 "name": dataset.name,
                 "split": split,
@@ -60,10 +61,10 @@ def info_command(source: Source, split: AnySplit = "all", *, common: Common) -> 
             }
         )
         return
-    say(f"{dataset.name} ({split}): {len(dataset):,} images of {height} x {width} pixels")
+    stdout.say(f"{dataset.name} ({split}): {len(dataset):,} images of {height} x {width} pixels")
     if dataset.note:
-        say(dataset.note)
-    print_table(("class", "images"), counts.items(), right=("images",))
+        stdout.say(dataset.note)
+    stdout.table(("class", "images"), counts.items(), right=("images",))
 
 
 @app.command("show")
@@ -72,52 +73,53 @@ def show_command(
     source: Source,
     split: AnySplit = "all",
     record: Annotated[
-        int | None, typer.Option(min=0, help="Print this image as numbers, or show it on the page.")
+        int | None, Option(min=0, help="Print this image as numbers, or show it on the page.")
     ] = None,
     duplicates: Annotated[
         bool | None,
-        typer.Option(
+        Option(
             "--duplicates/--no-duplicates",
             help="Also look for near duplicates (default: if that takes about a second).",
         ),
     ] = None,
-    html: Annotated[Path | None, typer.Option(help="Write an HTML page that works offline.")] = None,
-    png: Annotated[Path | None, typer.Option(help="Write a PNG picture.")] = None,
+    html: Annotated[Path | None, Option(help="Write an HTML page that works offline.")] = None,
+    png: Annotated[Path | None, Option(help="Write a PNG picture.")] = None,
     seed: Seed = 0,
     *,
     common: Common,
 ) -> None:
     """Inspect a data set: classes, mean images, examples, pixels, and duplicates."""
     from tenfold.explore.look import Record, explore_dataset
-    from tenfold.show.data_terminal import print_exploration, print_record
+    from tenfold.show.results import print_result
 
     with common.loading(source, split) as request:
         parts = request.load_parts()
     chosen = None if record is None else Record.find(parts, record)
     if chosen is not None and html is None:
         if common.as_json:
-            emit_json(chosen.to_dict())
+            stdout.json(chosen.to_dict())
         else:
-            print_record(chosen, stdout())
+            print_result(chosen)
         return
     exploration = explore_dataset(parts, near=duplicates, seed=seed)
     written = _write_pages(exploration, chosen, html, png)
     if common.as_json:
-        emit_json(exploration.to_dict() | written)
+        stdout.json(exploration.to_dict() | written)
     elif written:
-        say(*(f"{kind}: {path}" for kind, path in written.items()))
+        stdout.say(*(f"{kind}: {path}" for kind, path in written.items()))
     else:
-        print_exploration(exploration, stdout())
+        print_result(exploration)
 
 
 def _write_pages(exploration: Any, record: Any, html: Path | None, png: Path | None) -> dict[str, str]:
     if html is None and png is None:
         return {}
-    from tenfold.show.data_page import write_page, write_poster
+    from tenfold.show.data_page import write_poster
+    from tenfold.show.pages import write_page
 
     written = {}
     if html is not None:
-        written["page"] = str(write_page(exploration, html, record=record))
+        written["page"] = str(write_page(exploration, path=html, record=record))
     if png is not None:
         written["picture"] = str(write_poster(exploration, png))
     return written
@@ -125,14 +127,14 @@ def _write_pages(exploration: Any, record: Any, html: Path | None, png: Path | N
 
 @app.command("fetch")
 @takes_common("data_dir", "as_json", "quiet")
-def fetch_command(name: Annotated[str, typer.Argument(help="A data set's name.")], *, common: Common) -> None:
+def fetch_command(name: Annotated[str, Argument(help="A data set's name.")], *, common: Common) -> None:
     """Download a named data set, and verify it."""
-    from tenfold.data.load import find_dataset
+    from tenfold.data.load import DataRequest
 
     with common.loading(name) as request:
         count = sum(len(replace(request, split=split).load()) for split in ("train", "test"))
-    path = find_dataset(name, data_dir=common.data_dir)
+    path = DataRequest(name, data_dir=common.data_dir).find()
     if common.as_json:
-        emit_json({"name": name, "images": count, "path": str(path)})
+        stdout.json({"name": name, "images": count, "path": str(path)})
     else:
-        say(f"{name}: {count:,} images in {path}")
+        stdout.say(f"{name}: {count:,} images in {path}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+from typer import Option
 
 from tenfold.cli.options import (
     Common,
@@ -17,7 +17,7 @@ from tenfold.cli.options import (
     load_data_for,
     takes_common,
 )
-from tenfold.show.terminal import remark
+from tenfold.show.terminal import stderr
 
 if TYPE_CHECKING:
     from tenfold.evaluation.evaluate import Evaluation
@@ -30,7 +30,7 @@ def evaluate_command(
     split: TestSplit = "test",
     require: Annotated[
         list[str] | None,
-        typer.Option(
+        Option(
             metavar="FIGURE=VALUE",
             help="Exit with 3 if not met: accuracy=0.99, loss=0.05, calibration_error=0.01.",
         ),
@@ -57,10 +57,10 @@ def evaluate_command(
 def _keep(evaluation: Evaluation, folder: Path) -> None:
     """In the run's folder, unless another process writes there, which is said."""
     from tenfold.errors import UsageError
-    from tenfold.files import claim_folder
+    from tenfold.files import Claim
 
     try:
-        with claim_folder(folder):
+        with Claim.folder(folder):
             evaluation.save(folder)
     except UsageError as error:
-        remark(f"these scores are not kept: {error}")
+        stderr.say(f"these scores are not kept: {error}")

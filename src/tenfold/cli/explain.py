@@ -6,11 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
+from typer import Argument, Option
 
 from tenfold.cli.options import Common, DataSource, built_in_reader, find_model, newest_run, takes_common
 from tenfold.errors import DataError, ModelError, UsageError
-from tenfold.show.terminal import remark
+from tenfold.show.terminal import stderr
 
 if TYPE_CHECKING:
     from tenfold.classifier import Classifier
@@ -24,27 +24,25 @@ if TYPE_CHECKING:
 @takes_common("engine", "data_dir", "offline", "as_json", "quiet")
 def explain_command(
     picture: Annotated[
-        Path | None, typer.Argument(help="A picture; or use --index for an image of a data set.")
+        Path | None, Argument(help="A picture; or use --index for an image of a data set.")
     ] = None,
     model: Annotated[
         Path | None,
-        typer.Option(
+        Option(
             "--model",
             "-m",
             help="A run's folder or a model.safetensors (default: the newest run, else the built-in reader).",
         ),
     ] = None,
-    index: Annotated[
-        int | None, typer.Option(min=0, help="Index of an image in the data set, from 0.")
-    ] = None,
+    index: Annotated[int | None, Option(min=0, help="Index of an image in the data set, from 0.")] = None,
     data: DataSource = None,
-    split: Annotated[str, typer.Option(help="Part of the data for --index: train, test or all.")] = "test",
+    split: Annotated[str, Option(help="Part of the data for --index: train, test or all.")] = "test",
     digit: Annotated[
-        int | None, typer.Option(min=1, help="Explain only this character of the picture, from 1.")
+        int | None, Option(min=1, help="Explain only this character of the picture, from 1.")
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="Output file: .html for a page, .png for a picture (line reader: .png only)."),
+        Option(help="Output file: .html for a page, .png for a picture (line reader: .png only)."),
     ] = None,
     *,
     common: Common,
@@ -58,10 +56,9 @@ def explain_command(
     """
     from tenfold.reader.line_reader import LineReader
     from tenfold.show.explained import Explained
-    from tenfold.show.explanation import check_target
 
     if out:
-        check_target(out)
+        Explained.check_target(out)
     if (picture is None) == (index is None):
         found = "a picture and an --index" if picture else "neither a picture nor an --index was named"
         raise UsageError(found, expected="one of them")
@@ -69,11 +66,9 @@ def explain_command(
     if isinstance(loaded, LineReader):
         out = out or Path("explain.png")
         if picture is None or data is not None:
-            raise UsageError(
-                f"{'--data' if picture else '--index'} with the line reader",
-                expected="a picture",
-                remedy="name a run with --model for images of a data set",
-            )
+            found = f"{'--data' if picture else '--index'} with the line reader"
+            remedy = "name a run with --model for images of a data set"
+            raise UsageError(found, expected="a picture", remedy=remedy)
         explained = _explain_lines(loaded, picture, digit, out)
     else:
         out = out or Path("explain.html")
@@ -93,7 +88,7 @@ def _load(named: Path | None, common: Common) -> tuple[AnyModel, Run | None]:
     """The model named, the newest finished run, or else the built-in reader; said on stderr if none is named.
     And the run that it is of, if it lies in a run's folder."""
     from tenfold.reader.line_reader import is_line_reader, load_model
-    from tenfold.runs.folder import is_run, open_run
+    from tenfold.runs.folder import Run
 
     quiet = common.quiet or common.as_json
     if named is not None or newest_run() is not None:
@@ -101,10 +96,10 @@ def _load(named: Path | None, common: Common) -> tuple[AnyModel, Run | None]:
     else:
         path = built_in_reader()
         if not quiet:
-            remark("model: the built-in reader")
+            stderr.say("model: the built-in reader")
     light = common.engine == "auto" and is_line_reader(path)  # PyTorch takes long to import
     folder = path if path.is_dir() else path.parent
-    run = open_run(folder) if is_run(folder) else None
+    run = Run.open(folder) if Run.is_at(folder) else None
     return load_model(path, engine="numpy" if light else common.engine), run
 
 
@@ -113,15 +108,13 @@ def _explain_lines(reader: LineReader, picture: Path, character: int | None, out
     from tenfold.show.explained import Explained
 
     if out.suffix.lower() != ".png":
-        raise UsageError(
-            f"{out} is not a picture", expected="a name ending in .png for the line reader's sheet"
-        )
+        found = f"{out} is not a picture"
+        raise UsageError(found, expected="a name ending in .png for the line reader's sheet")
     reading = reader.read(picture)
     count = len(reading.characters)
     if character and character > count:
-        raise UsageError(
-            f"{picture} holds {count} characters", expected=f"--digit from 1 to {count}" * bool(count)
-        )
+        found = f"{picture} holds {count} characters"
+        raise UsageError(found, expected=f"--digit from 1 to {count}" * bool(count))
     return Explained.reading(reader, reading, picture.name, character)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
+from typer import Argument, Option
 
 from tenfold.cli.options import Common, built_in_reader, find_model, takes_common
 
@@ -17,14 +17,11 @@ if TYPE_CHECKING:
 def export_command(
     model: Annotated[
         Path | None,
-        typer.Argument(
-            help="A run's folder, a model.safetensors, or reader (built-in); default: the newest run."
-        ),
+        Argument(help="A run's folder, a model.safetensors, or reader (built-in); default: the newest run."),
     ] = None,
-    to: Annotated[str, typer.Option(help="onnx, safetensors, web or card.")] = "onnx",
+    to: Annotated[str, Option(help="onnx, safetensors, web or card.")] = "onnx",
     out: Annotated[
-        Path | None,
-        typer.Option(help="The file or folder to write (default: one here, named after the model)."),
+        Path | None, Option(help="The file or folder to write (default: one here, named after the model).")
     ] = None,
     *,
     common: Common,
@@ -37,19 +34,17 @@ def export_command(
     reads in the browser, also offline. card: the model card (training, scores,
     limits), in Markdown. An existing --out is replaced only if an export wrote it.
     """
-    from tenfold.export.forms import export_as
-
-    done = export_as(_source(find_model(model, quiet=common.as_json)), to, out)
+    done = _source(find_model(model, quiet=common.as_json)).export(to, out)
     common.tell(done.to_dict(), done)
 
 
 def _source(path: Path) -> Source:
     from tenfold.export.forms import Source
     from tenfold.reader.line_reader import load_model
-    from tenfold.runs.folder import Run, is_run
+    from tenfold.runs.folder import Run
 
     loaded = load_model(path, engine="numpy")
-    if is_run(path):
+    if Run.is_at(path):
         run = Run(path)
         figures = run.evaluation.to_dict() if run.evaluation else None
         data = run.environment.get("data") or {}

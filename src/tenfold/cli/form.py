@@ -6,24 +6,24 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer import Argument, Option
 
 from tenfold.errors import DataError, UsageError
-from tenfold.show.terminal import remark, say
+from tenfold.show.terminal import stderr, stdout
 
 
 def form_command(
-    picture: Annotated[Path, typer.Argument(help="A scan or a photo of the form, blank or filled.")],
+    picture: Annotated[Path, Argument(help="A scan or a photo of the form, blank or filled.")],
     output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", help="The new file (default: the picture's name with .toml)."),
+        Path | None, Option("--output", "-o", help="The new file (default: the picture's name with .toml).")
     ] = None,
     names: Annotated[
-        str | None, typer.Option(help="Names of the fields, from the top: a,b,c; - leaves a field out.")
+        str | None, Option(help="Names of the fields, from the top: a,b,c; - leaves a field out.")
     ] = None,
     draw: Annotated[
-        bool, typer.Option("--draw", help="Draw and name the fields on a page in the browser.")
+        bool, Option("--draw", help="Draw and name the fields on a page in the browser.")
     ] = False,
-    force: Annotated[bool, typer.Option("--force", help="With --draw: replace the file.")] = False,
+    force: Annotated[bool, Option("--force", help="With --draw: replace the file.")] = False,
 ) -> None:
     """Write a template of a form: the ruled cells, boxes or lines of an example, as named fields.
 
@@ -44,7 +44,7 @@ def form_command(
     form = propose_form(picture, name=path.stem, names=given)
     form.write(path)
     told = f"{path}: {len(form.fields)} fields, {form.fields[0].name} to {form.fields[-1].name}"
-    say(f"{told}; name them there, then: tenfold read --form {path} SCANS --csv")
+    stdout.say(f"{told}; name them there, then: tenfold read --form {path} SCANS --csv")
 
 
 def _draw(picture: Path, path: Path, names: list[str], *, force: bool) -> None:
@@ -57,9 +57,9 @@ def _draw(picture: Path, path: Path, names: list[str], *, force: bool) -> None:
         fields = ()
 
     def announce(address: str) -> None:
-        remark(f"tenfold: draw the fields on {address} (Ctrl-C ends it without saving)")
+        stderr.say(f"tenfold: draw the fields on {address} (Ctrl-C ends it without saving)")
 
     if not draw_form(picture, path, announce=announce, fields=fields, replace=force):
-        remark("tenfold: interrupted, nothing is saved")
+        stderr.say("tenfold: interrupted, nothing is saved")
         raise typer.Exit(130)
-    say(str(path))
+    stdout.say(str(path))

@@ -8,26 +8,27 @@ from operator import itemgetter
 from typing import Annotated, Any
 
 import typer
+from typer import Argument, Option
 
 from tenfold.cli.options import Json, Seed
-from tenfold.show.terminal import emit_json, print_rows, say
+from tenfold.show.terminal import stdout
 
 
 def gradcheck_command(
-    recipe: Annotated[str, typer.Argument(help="A recipe's name or file.")] = "mlp-120-84",
-    samples: Annotated[int, typer.Option(min=1, help="Entries checked per parameter.")] = 40,
-    size: Annotated[int, typer.Option(min=8, max=64, help="Height and width of the pictures.")] = 28,
+    recipe: Annotated[str, Argument(help="A recipe's name or file.")] = "mlp-120-84",
+    samples: Annotated[int, Option(min=1, help="Entries checked per parameter.")] = 40,
+    size: Annotated[int, Option(min=8, max=64, help="Height and width of the pictures.")] = 28,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
     """Compare the hand-written gradients with central differences, and with autograd."""
-    from tenfold.engines.create import check_recipe
-    from tenfold.numpy_engine.gradcheck import TOLERANCE
+    from tenfold.engines.create import Engines
+    from tenfold.numpy_engine.gradcheck import GradientCheck
     from tenfold.recipes.load import get_recipe
 
-    rows = check_recipe(get_recipe(recipe), image_shape=(size, size), samples=samples, seed=seed)
+    rows = Engines.check_gradients(get_recipe(recipe), image_shape=(size, size), samples=samples, seed=seed)
     if as_json:
-        emit_json({"recipe": recipe, "tolerance": TOLERANCE, "parameters": rows})
+        stdout.json({"recipe": recipe, "tolerance": GradientCheck.TOLERANCE, "parameters": rows})
     else:
         columns: dict[str, Callable[[Any], object]] = {
             "parameter": itemgetter("parameter"),
@@ -40,8 +41,8 @@ def gradcheck_command(
             ),
             "": lambda row: "ok" if row["passed"] else "WRONG",
         }
-        print_rows(rows, columns, left=("parameter", "shape", ""))
+        stdout.rows(rows, columns, left=("parameter", "shape", ""))
         if find_spec("torch") is None:
-            say("torch is not installed, so autograd was not asked")
+            stdout.say("torch is not installed, so autograd was not asked")
     if not all(row["passed"] for row in rows):
         raise typer.Exit(1)

@@ -7,14 +7,14 @@ import threading
 import webbrowser
 from typing import Annotated
 
-import typer
+from typer import Option
 
 from tenfold.cli.options import built_in_reader
 
 
 def lab_command(
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 for any free one.")] = 0,
-    browser: Annotated[bool, typer.Option(help="Open the page in the browser.")] = True,
+    port: Annotated[int, Option(min=0, max=65535, help="Port to listen on; 0 for any free one.")] = 0,
+    browser: Annotated[bool, Option(help="Open the page in the browser.")] = True,
 ) -> None:
     """Open the lab: a page that trains networks on handwritten digits while you watch.
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer import Argument, Option
 
 from tenfold.cli.options import (
     Changes,
@@ -22,15 +23,13 @@ from tenfold.cli.options import (
 @takes_common("data_dir", "offline", "engine", "seed", "as_json", "quiet")
 def label_errors_command(
     context: typer.Context,
-    source: Annotated[str, typer.Argument(help="A data set's name or path, or a run's folder.")],
-    recipe: Annotated[
-        str | None, typer.Option(help="Recipe that judges the labels (default: a fast one).")
-    ] = None,
+    source: Annotated[str, Argument(help="A data set's name or path, or a run's folder.")],
+    recipe: Annotated[str | None, Option(help="Recipe that judges the labels (default: a fast one).")] = None,
     changes: Changes = None,
-    folds: Annotated[int, typer.Option(min=2, help="Number of folds.")] = 5,
+    folds: Annotated[int, Option(min=2, help="Number of folds.")] = 5,
     split: TrainSplit = "train",
     out: Annotated[
-        Path | None, typer.Option(help="Write all suspects: .csv, .json, or .html with their pictures.")
+        Path | None, Option(help="Write all suspects: .csv, .json, or .html with their pictures.")
     ] = None,
     *,
     common: Common,
@@ -39,17 +38,17 @@ def label_errors_command(
 
     For a run, in its training data; its folder keeps the result for its report.
     """
-    from tenfold.runs.folder import is_run
+    from tenfold.runs.folder import Run
     from tenfold.show.progress import BarProgress
-    from tenfold.training.folds import search_labels, suspect_rows, write_suspects
+    from tenfold.training.folds import search_labels
 
     _check(recipe, changes, out)
     place = Path(source)
-    kept = is_run(place) and split == "train"
+    kept = Run.is_at(place) and split == "train"
     if kept:
         hold_folder(context, place)
     chosen = choose_recipe(recipe, changes) if recipe else None
-    with common.loading(None if is_run(place) else source, split) as request:
+    with common.loading(None if Run.is_at(place) else source, split) as request:
         dataset = load_data_for(place, request)
         callbacks = [BarProgress(request.progress, folds)] if request.progress else []
         found = search_labels(
@@ -59,18 +58,17 @@ def label_errors_command(
         found = found.save(place, images=dataset.images)
     written = {"out": out, "report": renew_report(place) if kept else None}
     if out and out.suffix == ".html":
-        from tenfold.show.pages import write_label_errors_page
+        from tenfold.show.pages import write_page
 
-        write_label_errors_page(found, dataset, out)
+        write_page(found, dataset=dataset, path=out)
     elif out:
-        write_suspects(found, dataset.class_names, out)
+        found.write(dataset.class_names, out)
     document: dict[str, Any] = {"data": dataset.name, "n": found.n, "note": found.note}
-    document["suspects"] = suspect_rows(found, dataset.class_names) if common.as_json else ()
+    document["suspects"] = found.rows(dataset.class_names) if common.as_json else ()
     common.tell(document | written, found, dataset=dataset, quiet=common.quiet, written=written)
 
 
 def _check(recipe: str | None, changes: list[str] | None, out: Path | None) -> None:
-    """Raises UsageError."""
     from tenfold.errors import UsageError
 
     if changes and recipe is None:

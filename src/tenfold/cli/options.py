@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
+from typer import Argument, Option
 
-from tenfold.show.terminal import emit_json, progress_bar, remark
+from tenfold.show.terminal import stderr, stdout
 
 if TYPE_CHECKING:
     from tenfold.arrays import ImageDataset
@@ -23,43 +24,41 @@ if TYPE_CHECKING:
 
 def _check_engine(name: str) -> str:
     """Before anything is read."""
-    from tenfold.engines.create import check_names
+    from tenfold.engines.create import Engines
 
-    check_names(engine=name)
+    Engines.check_names(engine=name)
     return name
 
 
 def _check_device(name: str) -> str:
-    from tenfold.engines.create import check_names
+    from tenfold.engines.create import Engines
 
-    check_names(device=name)
+    Engines.check_names(device=name)
     return name
 
 
-Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, progress on stderr.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only results.")]
-Seed = Annotated[int, typer.Option(min=0, help="Random seed.")]
+Json = Annotated[bool, Option("--json", help="One JSON document on stdout, progress on stderr.")]
+Quiet = Annotated[bool, Option("--quiet", "-q", help="No progress, only results.")]
+Seed = Annotated[int, Option(min=0, help="Random seed.")]
 _ENGINES = "numpy, torch, or auto (torch for convolutions, else numpy)."
-EngineName = Annotated[str, typer.Option("--engine", help=_ENGINES, callback=_check_engine)]
-ReaderEngineName = Annotated[
-    str, typer.Option("--engine", help="numpy, torch, or auto.", callback=_check_engine)
-]
+EngineName = Annotated[str, Option("--engine", help=_ENGINES, callback=_check_engine)]
+ReaderEngineName = Annotated[str, Option("--engine", help="numpy, torch, or auto.", callback=_check_engine)]
 _DEVICES = "cpu, cuda, mps or auto (PyTorch engine)."
-DeviceName = Annotated[str, typer.Option("--device", help=_DEVICES, callback=_check_device)]
+DeviceName = Annotated[str, Option("--device", help=_DEVICES, callback=_check_device)]
 _SOURCES = "A data set by name (see `tenfold data`), or a path: IDX, image folder, CSV, npz."
-DataSource = Annotated[str | None, typer.Option("--data", help=_SOURCES)]
-TrainSplit = Annotated[str, typer.Option(help="train, test or all.")]
-TestSplit = Annotated[str, typer.Option(help="test, train or all.")]
+DataSource = Annotated[str | None, Option("--data", help=_SOURCES)]
+TrainSplit = Annotated[str, Option(help="train, test or all.")]
+TestSplit = Annotated[str, Option(help="test, train or all.")]
 Changes = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a value of the recipe.")
+    list[str] | None, Option("--set", metavar="KEY=VALUE", help="Change a value of the recipe.")
 ]
 DataDir = Annotated[
-    Path | None, typer.Option("--data-dir", help="Folder of named data sets (default: TENFOLD_DATA_DIR).")
+    Path | None, Option("--data-dir", help="Folder of named data sets (default: TENFOLD_DATA_DIR).")
 ]
-Offline = Annotated[bool, typer.Option("--offline", help="Do not use the network.")]
+Offline = Annotated[bool, Option("--offline", help="Do not use the network.")]
 _MODELS = "A run's folder or a model.safetensors (default: the newest run)."
-ModelPath = Annotated[Path | None, typer.Option("--model", "-m", help=_MODELS)]
-ModelArgument = Annotated[Path | None, typer.Argument(help=_MODELS)]
+ModelPath = Annotated[Path | None, Option("--model", "-m", help=_MODELS)]
+ModelArgument = Annotated[Path | None, Argument(help=_MODELS)]
 
 
 @dataclass(frozen=True)
@@ -79,26 +78,26 @@ class Common:
         """Yields the request for these data, with a bar of its progress."""
         from tenfold.data.load import DataRequest
 
-        with progress_bar(quiet=self.quiet) as progress:
+        with stderr.progress_bar(quiet=self.quiet) as progress:
             yield DataRequest(source, split, self.data_dir, self.offline, progress)
 
     def load_to_train(self, recipes: Sequence[Recipe], request: DataRequest) -> ImageDataset:
         """The data, when the engine can train the recipes; says what was loaded in the place of what was
         named."""
-        from tenfold.engines.create import check_engine, preload_engine
+        from tenfold.engines.create import Engines, preload_engine
 
         for recipe in recipes:
-            check_engine(recipe, self.engine, self.device)
+            Engines.check(recipe, self.engine, self.device)
         preload_engine(recipes[0], self.engine, self.device)
         dataset = request.load()
         if dataset.note:
-            remark(dataset.note)
+            stderr.say(dataset.note)
         return dataset
 
     def tell(self, document: Any, result: Any, **how: Any) -> None:
         """A result as JSON, or for a person (see `print_result`)."""
         if self.as_json:
-            emit_json(document)
+            stdout.json(document)
         else:
             from tenfold.show.results import print_result
 
@@ -138,9 +137,10 @@ def choose_recipe(
     UsageError where one key is given two values.
     """
     from tenfold.errors import UsageError
-    from tenfold.recipes.load import change_recipe, get_recipe, parse_change
+    from tenfold.recipes.load import change_recipe, get_recipe
+    from tenfold.recipes.schema import Recipe
 
-    given = [parse_change(change) for change in changes or []]
+    given = [Recipe.parse_change(change) for change in changes or []]
     wanted: dict[str, Any] = {}
     for key, value in given + [pair for pair in (short or {}).items() if pair[1] is not None]:
         if wanted.setdefault(key, value) != value:
@@ -152,7 +152,7 @@ def choose_recipe(
     for key in ("min_steps", "steps"):
         own = getattr(recipe.training, key)
         if own and f"training.{key}" not in wanted and not getattr(changed.training, key):
-            remark(f"{changed.training.epochs} epochs, as asked for: {key} = {own} of {name} is left out")
+            stderr.say(f"{changed.training.epochs} epochs, as asked for: {key} = {own} of {name} is left out")
     return changed
 
 
@@ -169,12 +169,10 @@ def find_model(named: Path | None, *, quiet: bool = False) -> Path:
     if named is not None:
         return built_in_reader() if str(named) == "reader" and not named.exists() else named
     if (newest := newest_run()) is None:
-        raise ModelError(
-            "no model was named and runs/ holds none",
-            remedy="train one with `tenfold train`, or name one with --model",
-        )
+        found = "no model was named and runs/ holds none"
+        raise ModelError(found, remedy="train one with `tenfold train`, or name one with --model")
     if not quiet:
-        remark(f"model: {newest}")
+        stderr.say(f"model: {newest}")
     return newest
 
 
@@ -187,45 +185,45 @@ def newest_run() -> Path | None:
 
 
 def built_in_reader() -> Path:
-    from tenfold.reader.line_reader import READER_FOLDER
+    from tenfold.reader.line_reader import LineReader
 
-    return READER_FOLDER
+    return LineReader.FOLDER
 
 
 def load_data_for(path: Path, request: DataRequest) -> ImageDataset:
     """The data named, scaled as the model's own; else what the run at `path` was trained on."""
     from tenfold.classifier import ModelCard
-    from tenfold.data.ranges import FULL, is_alike, tell_range
+    from tenfold.data.ranges import PixelRange
     from tenfold.errors import ModelError
-    from tenfold.runs.folder import Run, is_run
+    from tenfold.runs.folder import Run
 
-    if request.source is None and is_run(path):
+    if request.source is None and Run.is_at(path):
         return Run(path).load_data(request)
     dataset = request.load()
-    if dataset.value_range == FULL:
+    if dataset.value_range == PixelRange():
         return dataset
     with suppress(ModelError):  # who needs the model says what is wrong with it
-        trained = ModelCard.load(path).value_range
-        if dataset.value_range != trained and is_alike(dataset.value_range, trained):
+        trained = PixelRange(*ModelCard.load(path).value_range)
+        if dataset.value_range != trained and trained.is_alike(dataset.value_range):
             dataset = replace(request, value_range=trained).load()
-            tell_range(*trained, f"{dataset.name}, as the model's own data")
+            trained.tell(f"{dataset.name}, as the model's own data")
     return dataset
 
 
 def keeps_scores(path: Path, data: str | None, split: str) -> bool:
     """Whether scores on these data are those of the run at `path`: on its own test images, or on those that
     were named for a training in Python, whose record cannot name any."""
-    from tenfold.runs.folder import Run, is_run
+    from tenfold.runs.folder import Run
 
-    own = data is None or (is_run(path) and Run(path).in_memory)
+    own = data is None or (Run.is_at(path) and Run(path).in_memory)
     return own and split == "test" and path.is_dir()
 
 
 def hold_folder(context: typer.Context, folder: Path) -> None:
     """Keeps other processes from writing there until the command ends. Raises UsageError where one does."""
-    from tenfold.files import claim_folder
+    from tenfold.files import Claim
 
-    context.with_resource(claim_folder(folder))
+    context.with_resource(Claim.folder(folder))
 
 
 def renew_report(folder: Path) -> Path | None:

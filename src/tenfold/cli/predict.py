@@ -8,10 +8,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer import Argument, Option
 
 from tenfold.cli.options import Common, ModelPath, find_model, takes_common
-from tenfold.show.answers import Answer, Answers, open_answers
-from tenfold.show.terminal import progress_bar
+from tenfold.show.answers import Answer, Answers
+from tenfold.show.terminal import stderr
 
 if TYPE_CHECKING:
     from tenfold.classifier import Classifier
@@ -19,9 +20,9 @@ if TYPE_CHECKING:
 
 @takes_common("engine", "as_json", "quiet")
 def predict_command(
-    pictures: Annotated[list[str], typer.Argument(help="Pictures of one thing each, or folders of them.")],
+    pictures: Annotated[list[str], Argument(help="Pictures of one thing each, or folders of them.")],
     model: ModelPath = None,
-    as_csv: Annotated[bool, typer.Option("--csv", help="path,label,confidence,error on stdout.")] = False,
+    as_csv: Annotated[bool, Option("--csv", help="path,label,confidence,error on stdout.")] = False,
     *,
     common: Common,
 ) -> None:
@@ -34,9 +35,9 @@ def predict_command(
 
     folder = find_model(model, quiet=common.quiet or common.as_json or as_csv)
     classifier = Classifier.load(folder, engine=common.engine)
-    answers = open_answers("prediction", as_json=common.as_json, as_csv=as_csv)
+    answers = Answers.of("prediction", as_json=common.as_json, as_csv=as_csv)
     paths, failed = [found for given in pictures for found in find_pictures(given)], 0
-    with to_the_end(answers), progress_bar(quiet=common.quiet or len(paths) < 20) as progress:
+    with to_the_end(answers), stderr.progress_bar(quiet=common.quiet or len(paths) < 20) as progress:
         for number, (path, error) in enumerate(paths, start=1):
             answer = _classify(classifier, Answer(path, error=error))
             failed += bool(answer.error)

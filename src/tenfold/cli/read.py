@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
+from typer import Argument, Option
 
 from tenfold.cli.options import Quiet, ReaderEngineName, built_in_reader, find_model
 from tenfold.cli.predict import to_the_end
 from tenfold.errors import DataError, TenfoldError, UsageError, printable
-from tenfold.show.answers import Answer, Answers, open_answers
-from tenfold.show.terminal import progress_bar
+from tenfold.show.answers import Answer, Answers
+from tenfold.show.terminal import stderr
 
 if TYPE_CHECKING:
     from tenfold.forms.template import Form
@@ -30,64 +31,57 @@ _OPTIONS = {"least": "min", "most": "max"}  # what they are called on the comman
 
 def read_command(
     pictures: Annotated[
-        list[str], typer.Argument(help="Pictures of writing, PDFs, folders of them, or - for stdin.")
+        list[str], Argument(help="Pictures of writing, PDFs, folders of them, or - for stdin.")
     ],
     model: Annotated[
         Path | None,
-        typer.Option(
+        Option(
             "--model",
             "-m",
             help="A reader's folder, written by tenfold adapt (default: the built-in reader).",
         ),
     ] = None,
     engine: ReaderEngineName = "numpy",
-    only_digits: Annotated[bool, typer.Option("--digits", help="Digits only, without separators.")] = False,
-    pattern: Annotated[
-        str | None, typer.Option(help="Pattern of every line: '\\d{5}' or '\\d+,\\d\\d'.")
-    ] = None,
-    length: Annotated[int | None, typer.Option(help="Number of digits in every line.")] = None,
-    least: Annotated[str | None, typer.Option("--min", help="Smallest number of a line.")] = None,
-    most: Annotated[str | None, typer.Option("--max", help="Largest number of a line.")] = None,
+    only_digits: Annotated[bool, Option("--digits", help="Digits only, without separators.")] = False,
+    pattern: Annotated[str | None, Option(help="Pattern of every line: '\\d{5}' or '\\d+,\\d\\d'.")] = None,
+    length: Annotated[int | None, Option(help="Number of digits in every line.")] = None,
+    least: Annotated[str | None, Option("--min", help="Smallest number of a line.")] = None,
+    most: Annotated[str | None, Option("--max", help="Largest number of a line.")] = None,
     columns: Annotated[
         str | None,
-        typer.Option(help="A table's columns, one pattern each: 'name,\\d{1,2},\\d{1,3}'; a name: not read."),
+        Option(help="A table's columns, one pattern each: 'name,\\d{1,2},\\d{1,3}'; a name: not read."),
     ] = None,
     form_file: Annotated[
         Path | None,
-        typer.Option(
+        Option(
             "--form", help="Read photos of a form: its template, written by tenfold form; one row per form."
         ),
     ] = None,
     as_table: Annotated[
-        bool, typer.Option("--table", help="Write a ruled table's cells as CSV; doubtful cells are empty.")
+        bool, Option("--table", help="Write a ruled table's cells as CSV; doubtful cells are empty.")
     ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON list on stdout, written item by item.")
-    ] = False,
+    as_json: Annotated[bool, Option("--json", help="One JSON list on stdout, written item by item.")] = False,
     as_csv: Annotated[
-        bool, typer.Option("--csv", help="path,text,confidence,verdicts,error on stdout; or a form's fields.")
+        bool, Option("--csv", help="path,text,confidence,verdicts,error on stdout; or a form's fields.")
     ] = False,
     explain: Annotated[
-        Path | None,
-        typer.Option(help="Write a sheet that explains the answer, one per picture, to this folder."),
+        Path | None, Option(help="Write a sheet that explains the answer, one per picture, to this folder.")
     ] = None,
     workers: Annotated[
         int | None,
-        typer.Option(min=1, help="Processes that read in parallel (default: one per core and 25 pictures)."),
+        Option(min=1, help="Processes that read in parallel (default: one per core and 25 pictures)."),
     ] = None,
     review: Annotated[
-        bool, typer.Option("--review", help="Then open a page on which you confirm doubtful readings.")
+        bool, Option("--review", help="Then open a page on which you confirm doubtful readings.")
     ] = False,
     collect: Annotated[
-        Path | None,
-        typer.Option(help="With --review: keep the answers in this folder, for tenfold adapt."),
+        Path | None, Option(help="With --review: keep the answers in this folder, for tenfold adapt.")
     ] = None,
     printed: Annotated[
-        bool, typer.Option("--print", help="Also read numbers between printed words, each separately.")
+        bool, Option("--print", help="Also read numbers between printed words, each separately.")
     ] = False,
     timeout: Annotated[
-        float | None,
-        typer.Option(help="Seconds per picture (default: 60 with several processes, else no limit)."),
+        float | None, Option(help="Seconds per picture (default: 60 with several processes, else no limit).")
     ] = None,
     quiet: Quiet = False,
 ) -> None:
@@ -100,27 +94,28 @@ def read_command(
     recursively, PDFs page by page. A picture that cannot be opened or takes longer
     than --timeout is reported, the others are still read, and the exit code is 1.
     """
-    form = {"pattern": pattern, "length": length, "least": least, "most": most, "columns": columns}
+    from tenfold.pictures.formats import find_with_pages
+    from tenfold.reader.table import make_form
+
+    form: Any = {"pattern": pattern, "length": length, "least": least, "most": most, "columns": columns}
     others = {"--table": as_table, "--digits": only_digits, "--print": printed}
     template = _open_template(form_file, form, others) if form_file else None
-    answers = open_answers(template or "reading", as_json=as_json, as_csv=as_csv, as_table=as_table)
-    expected = template or _check(form)
+    answers = Answers.of(template or "reading", as_json=as_json, as_csv=as_csv, as_table=as_table)
+    expected = template or make_form(**form)
     person = _open_review(collect, wanted=review)
     if timeout is not None and explain:
         raise UsageError("--timeout and --explain exclude each other", remedy="leave one out")
     reader = _load(model, engine)
     sheets = _open_sheets(explain) if explain else None
-    paths = _find(pictures)
+    paths = [found for given in pictures for found in find_with_pages(given)]
     answers.several, failed = len(paths) > 1, 0
     found = _answer_all(reader, template, paths, sheets, workers, timeout, form | {"printed": printed})
     with (
         to_the_end(answers, opened=person is None),
-        progress_bar(quiet=quiet or len(paths) < 20) as progress,
+        stderr.progress_bar(quiet=quiet or len(paths) < 20) as progress,
         closing(found),
     ):
-        answered: Iterable[Answer] = found
-        if person is not None:
-            answered = _review(answered, answers, person, expected, progress, len(paths))
+        answered = _review(found, answers, person, expected, progress, len(paths)) if person else found
         for number, answer in enumerate(answered, start=1):
             answer = answers.check(answer)
             failed += bool(answer.error)
@@ -132,26 +127,18 @@ def read_command(
     _count(failed, len(paths), quiet=quiet)
 
 
-def _find(pictures: Sequence[str]) -> list[tuple[str | PdfPage, str]]:
-    from tenfold.pictures.formats import find_with_pages
-
-    return [found for given in pictures for found in find_with_pages(given)]
-
-
 def _open_template(path: Path, form: dict[str, Any], others: dict[str, Any]) -> Form:
     """form, others: options that it excludes, with what was given. Raises UsageError, DataError."""
     from tenfold.forms.template import load_form
 
     options = {f"--{_OPTIONS.get(name, name)}": value for name, value in form.items()} | others
     if given := next((name for name, value in options.items() if value), None):
-        raise UsageError(
-            f"--form and {given} exclude each other", remedy=f"leave {given} out: the form says what is where"
-        )
+        found = f"--form and {given} exclude each other"
+        raise UsageError(found, remedy=f"leave {given} out: the form says what is where")
     return load_form(path)
 
 
 def _count(failed: int, total: int, *, quiet: bool) -> None:
-    """Ends with exit code 1 where pictures failed."""
     if failed:
         if not quiet and total > 1:
             sys.stderr.write(f"tenfold: {failed:,} of {total:,} pictures could not be read\n")
@@ -165,23 +152,14 @@ def standard_input() -> BinaryIO:
     return sys.stdin.buffer
 
 
-def _check(form: dict[str, Any]) -> Any:
-    """What every line must look like. Raises UsageError for a wrong pattern or range."""
-    from tenfold.reader.table import make_form
-
-    return make_form(**form)
-
-
 def _load(model: Path | None, engine: str) -> LineReader:
     from tenfold.reader.line_reader import is_line_reader, load_reader
 
     path = find_model(model) if model else built_in_reader()
     if path.exists() and not is_line_reader(path):
-        raise UsageError(
-            f"{path} is not a line reader's folder",
-            expected="one that tenfold adapt wrote",
-            remedy=f"for a model of single images use `tenfold predict --model {path}`",
-        )
+        found = f"{path} is not a line reader's folder"
+        remedy = f"for a model of single images use `tenfold predict --model {path}`"
+        raise UsageError(found, expected="one that tenfold adapt wrote", remedy=remedy)
     return load_reader(path, engine=engine)
 
 
@@ -269,13 +247,11 @@ def _review(
 ) -> Iterator[Answer]:
     """All answers, when they are there and reviewed; where the reading is stopped, those so far. Ctrl-C stops
     the review, and is raised again when all are told. form: as the pictures are read with."""
-    from tenfold.review.items import items_of, with_texts
-
     held: list[tuple[Answer, list[Any]]] = []
     try:
         for number, answer in enumerate(answered, start=1):
             answer = answers.check(answer)
-            items = items_of(answer.reading, answer.source, form) if answer.reading else []
+            items = person.items_of(answer.reading, answer.source, form) if answer.reading else []
             slim = answer.reading and answer.reading.without_picture()
             held.append((answer._replace(reading=slim), items))
             if progress:
@@ -288,7 +264,7 @@ def _review(
     answers.open()
     for answer, items in held:
         said = [next(texts) for _ in items]
-        yield answer._replace(reading=with_texts(answer.reading, said)) if said else answer
+        yield answer._replace(reading=person.with_texts(answer.reading, said)) if said else answer
     if not ended:
         raise KeyboardInterrupt
 

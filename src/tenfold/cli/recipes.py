@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
+from typer import Argument
 
 from tenfold.cli.options import Json
-from tenfold.show.terminal import emit_json, print_table, say
+from tenfold.show.terminal import stdout
 
 app = typer.Typer(help="List the recipes, or show one.", invoke_without_command=True)
 
@@ -22,23 +23,22 @@ def list_command(context: typer.Context, as_json: Json = False) -> None:
     found = [get_recipe(name) for name in list_recipes()]
     if as_json:
         keep = {"name", "title", "source", "description", "published"}
-        emit_json([recipe.model_dump(mode="json", include=keep, exclude_none=True) for recipe in found])
+        stdout.json([recipe.model_dump(mode="json", include=keep, exclude_none=True) for recipe in found])
         return
     rows = [(recipe.name, recipe.title, recipe.source) for recipe in found]
-    print_table(("recipe", "what it is", "source"), rows)
-    say("\n`tenfold recipes show NAME` prints one; save it, change it, train it by its path.")
+    stdout.table(("recipe", "what it is", "source"), rows)
+    stdout.say("\n`tenfold recipes show NAME` prints one; save it, change it, train it by its path.")
 
 
 @app.command("show")
 def show_command(
-    name: Annotated[str, typer.Argument(help="A recipe's name, file, or a run's folder.")],
-    as_json: Json = False,
+    name: Annotated[str, Argument(help="A recipe's name, file, or a run's folder.")], as_json: Json = False
 ) -> None:
     """Print a complete recipe as TOML (or JSON)."""
-    from tenfold.recipes.load import get_recipe, recipe_to_toml
+    from tenfold.recipes.load import get_recipe
 
     recipe = get_recipe(name)
     if as_json:
-        emit_json(recipe.model_dump(mode="json", exclude_none=True))
+        stdout.json(recipe.model_dump(mode="json", exclude_none=True))
     else:
-        typer.echo(recipe_to_toml(recipe), nl=False)
+        typer.echo(recipe.to_toml(), nl=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
+from typer import Option
 
 from tenfold.cli.options import (
     Common,
@@ -26,7 +27,7 @@ def robustness_command(
     model: ModelArgument = None,
     data: DataSource = None,
     split: TestSplit = "test",
-    images: Annotated[int, typer.Option(min=1, help="Number of images, drawn at random.")] = 1000,
+    images: Annotated[int, Option(min=1, help="Number of images, drawn at random.")] = 1000,
     *,
     common: Common,
 ) -> None:
@@ -36,10 +37,10 @@ def robustness_command(
     """
     from tenfold.classifier import Classifier
     from tenfold.evaluation.robustness import measure_robustness
-    from tenfold.runs.folder import is_run
+    from tenfold.runs.folder import Run
 
     path = find_model(model, quiet=common.quiet)
-    if kept := is_run(path) and keeps_scores(path, data, split):
+    if kept := Run.is_at(path) and keeps_scores(path, data, split):
         hold_folder(context, path)
     with common.loading(data, split) as request:
         dataset = load_data_for(path, request)

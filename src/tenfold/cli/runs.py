@@ -6,61 +6,59 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer import Argument, Option
 
 from tenfold.cli.options import DataDir, Json, find_model
-from tenfold.show.terminal import emit_json, print_table, remark, say
+from tenfold.show.terminal import stderr, stdout
 
 
 def report_command(
-    run: Annotated[Path | None, typer.Argument(help="A run's folder (default: the newest run).")] = None,
+    run: Annotated[Path | None, Argument(help="A run's folder (default: the newest run).")] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Output file (default: report.html in the run's folder).")
+        Path | None, Option(help="Output file (default: report.html in the run's folder).")
     ] = None,
-    measure: Annotated[
-        bool, typer.Option(help="Measure missing figures if the test images are available.")
-    ] = True,
+    measure: Annotated[bool, Option(help="Measure missing figures if the test images are available.")] = True,
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
     """Write the report of a run: one HTML file that works offline."""
-    from tenfold.runs.folder import open_run
+    from tenfold.runs.folder import Run
     from tenfold.show.report import write_report
 
-    opened = open_run(find_model(run, quiet=as_json))
+    opened = Run.open(find_model(run, quiet=as_json))
     if measure:
         from tenfold.data.load import DataRequest
-        from tenfold.runs.folder import complete_run
 
-        opened = complete_run(opened, DataRequest(data_dir=data_dir), announce=remark)
+        opened = opened.complete(DataRequest(data_dir=data_dir), announce=stderr.say)
     path = write_report(opened, out)
     if as_json:
-        emit_json({"report": str(path), "bytes": path.stat().st_size})
+        stdout.json({"report": str(path), "bytes": path.stat().st_size})
     else:
-        say(f"report: {path}")
+        stdout.say(f"report: {path}")
 
 
 def compare_command(
-    runs: Annotated[list[Path], typer.Argument(help="Two or more runs' folders.")],
+    runs: Annotated[list[Path], Argument(help="Two or more runs' folders.")],
     html: Annotated[
-        Path | None, typer.Option(metavar="PATH", help="Also write a page with curves and pictures.")
+        Path | None, Option(metavar="PATH", help="Also write a page with curves and pictures.")
     ] = None,
     as_json: Json = False,
 ) -> None:
     """Compare runs: figures, recipes, and whether their difference is significant."""
     if len(runs) < 2:
         raise typer.BadParameter("compare takes two runs or more")
-    from tenfold.runs.folder import open_run
+    from tenfold.runs.folder import Run
     from tenfold.show.pages import write_comparison
     from tenfold.show.results import print_result
     from tenfold.show.runs import RunComparison
 
-    opened = [open_run(path) for path in runs]
+    opened = [Run.open(path) for path in runs]
     compared = RunComparison(opened)
     rows, differences, tests, notes = compared.rows, compared.differences, compared.tests, compared.notes
     if html is not None:
         write_comparison(opened, html)
     if as_json:
-        emit_json(
+        stdout.json(
             {
                 "runs": rows,
                 "differences": [{"key": key, "values": values} for key, values in differences],
@@ -71,18 +69,18 @@ def compare_command(
         )
         return
     print_result(rows)
-    say("", *(test.sentence() for test in tests), *notes)
-    say("\nthe recipes differ in" if differences else "\nthe recipes are the same")
+    stdout.say("", *(test.sentence() for test in tests), *notes)
+    stdout.say("\nthe recipes differ in" if differences else "\nthe recipes are the same")
     if differences:
         columns = ("key", *(str(row["name"]) for row in rows))
-        print_table(columns, [(key, *values) for key, values in differences])
+        stdout.table(columns, [(key, *values) for key, values in differences])
     if html is not None:
-        say(f"\npage: {html}")
+        stdout.say(f"\npage: {html}")
 
 
 app = typer.Typer(help="List the runs, show one, or compare several.", invoke_without_command=True)
 
-Root = Annotated[Path, typer.Option("--root", help="The folder of runs.")]
+Root = Annotated[Path, Option("--root", help="The folder of runs.")]
 
 
 @app.callback()
@@ -96,22 +94,22 @@ def list_command(context: typer.Context, root: Root = Path("runs"), as_json: Jso
 
     rows = RunComparison(list_runs(root)).rows
     if as_json:
-        emit_json(rows)
+        stdout.json(rows)
     elif rows:
         print_result(rows)
     else:
-        say(f"{root} holds no run; `tenfold train` makes one")
+        stdout.say(f"{root} holds no run; `tenfold train` makes one")
 
 
 @app.command("show")
-def show_command(run: Annotated[Path, typer.Argument(help="A run's folder.")], as_json: Json = False) -> None:
+def show_command(run: Annotated[Path, Argument(help="A run's folder.")], as_json: Json = False) -> None:
     """Show a run: its record, history and scores."""
     from dataclasses import asdict
 
-    from tenfold.runs.folder import open_run
+    from tenfold.runs.folder import Run
     from tenfold.show.results import print_result
 
-    opened = open_run(run)
+    opened = Run.open(run)
     history = opened.history if (opened.folder / "history.jsonl").is_file() else []
     document = {
         "run": str(opened.folder),
@@ -121,7 +119,7 @@ def show_command(run: Annotated[Path, typer.Argument(help="A run's folder.")], a
         "evaluation": opened.evaluation.to_dict() if opened.evaluation else None,
     }
     if as_json:
-        emit_json(document)
+        stdout.json(document)
     else:
         print_result(opened, document=document)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer import Argument, Option
 
 from tenfold.cli.options import Changes, Common, DataSource, choose_recipe, hold_folder, takes_common
 
@@ -13,36 +14,30 @@ from tenfold.cli.options import Changes, Common, DataSource, choose_recipe, hold
 @takes_common("data_dir", "offline", "engine", "device", "seed", "as_json", "quiet")
 def search_command(
     context: typer.Context,
-    recipe: Annotated[str, typer.Argument(help="A recipe with a table \\[search], by name or file.")],
+    recipe: Annotated[str, Argument(help="A recipe with a table \\[search], by name or file.")],
     data: DataSource = None,
-    trials: Annotated[
-        int, typer.Option(min=1, help="Number of trials, including those of earlier calls.")
-    ] = 30,
-    seconds: Annotated[
-        float | None, typer.Option(min=0, help="Start no trial after this many seconds.")
-    ] = None,
+    trials: Annotated[int, Option(min=1, help="Number of trials, including those of earlier calls.")] = 30,
+    seconds: Annotated[float | None, Option(min=0, help="Start no trial after this many seconds.")] = None,
     folds: Annotated[
-        int, typer.Option(min=0, help="Number of folds to score on; 0 holds out the recipe's share once.")
+        int, Option(min=0, help="Number of folds to score on; 0 holds out the recipe's share once.")
     ] = 0,
-    metric: Annotated[str, typer.Option(help="accuracy or loss, of the validation images.")] = "accuracy",
+    metric: Annotated[str, Option(help="accuracy or loss, of the validation images.")] = "accuracy",
     out: Annotated[
-        Path | None, typer.Option(help="Folder for best.toml and search.html (default: searches/RECIPE).")
+        Path | None, Option(help="Folder for best.toml and search.html (default: searches/RECIPE).")
     ] = None,
     storage: Annotated[
-        Path | None,
-        typer.Option(help="The study's file, which processes may share (default: OUT/study.journal)."),
+        Path | None, Option(help="The study's file, which processes may share (default: OUT/study.journal).")
     ] = None,
     changes: Changes = None,
     *,
     common: Common,
 ) -> None:
     """Search a recipe's best hyper-parameters on validation images. Repeat to continue."""
-    from tenfold.files import remove_parts
-    from tenfold.search.result import write_best
-    from tenfold.search.study import check_plan, search_recipe
-    from tenfold.show.pages import write_search_page
+    from tenfold.files import Claim
+    from tenfold.show.pages import write_page
     from tenfold.show.progress import BarProgress
     from tenfold.show.results import print_result
+    from tenfold.training.search_study import check_plan, search_recipe
 
     chosen = choose_recipe(recipe, changes)
     check_plan(chosen, trials, folds, metric)
@@ -50,7 +45,7 @@ def search_command(
     with common.loading(data) as request:
         dataset = common.load_to_train([chosen], request)
         hold_folder(context, folder)
-        remove_parts(folder)
+        Claim.remove_parts(folder)
         result = search_recipe(
             chosen, dataset, trials=trials, seconds=seconds, folds=folds, metric=metric,
             journal=storage or folder / "study.journal",
@@ -60,8 +55,8 @@ def search_command(
         )  # fmt: skip
     files = {}
     if result.ranked:
-        best = write_best(result, folder / "best.toml")
-        files = {"best": str(best), "page": str(write_search_page(result, folder / "search.html"))}
+        best = result.write_best(folder / "best.toml")
+        files = {"best": str(best), "page": str(write_page(result, path=folder / "search.html"))}
     common.tell(result.to_dict() | {"written": files}, result, files=files)
     if result.interrupted:
         raise typer.Exit(130)

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Option
 
 from tenfold.cli.options import Quiet, ReaderEngineName, built_in_reader, find_model
 
@@ -16,32 +16,28 @@ _MIB = 2**20
 def serve_command(
     model: Annotated[
         Path | None,
-        typer.Option("--model", "-m", help="A reader's or run's folder (default: the built-in reader)."),
+        Option("--model", "-m", help="A reader's or run's folder (default: the built-in reader)."),
     ] = None,
-    host: Annotated[str, typer.Option(help="The address to listen on; 0.0.0.0 for all.")] = "127.0.0.1",
-    port: Annotated[
-        int, typer.Option(min=0, max=65535, help="Port to listen on; 0 for any free one.")
-    ] = 8000,
+    host: Annotated[str, Option(help="The address to listen on; 0.0.0.0 for all.")] = "127.0.0.1",
+    port: Annotated[int, Option(min=0, max=65535, help="Port to listen on; 0 for any free one.")] = 8000,
     engine: ReaderEngineName = "numpy",
     collect: Annotated[
         Path | None,
-        typer.Option(help="Store corrections in this folder, for tenfold adapt (default: store nothing)."),
+        Option(help="Store corrections in this folder, for tenfold adapt (default: store nothing)."),
     ] = None,
-    max_collected: Annotated[float, typer.Option(help="Most MiB of corrections to keep.")] = 1024,
+    max_collected: Annotated[float, Option(help="Most MiB of corrections to keep.")] = 1024,
     workers: Annotated[
-        int | None, typer.Option(help="Processes that read (default: one per core, at most four).")
+        int | None, Option(help="Processes that read (default: one per core, at most four).")
     ] = None,
-    max_body: Annotated[float, typer.Option(help="Largest request, in MiB.")] = 16,
-    max_megapixels: Annotated[float, typer.Option(help="Largest picture, in megapixels.")] = 24,
-    max_pictures: Annotated[int, typer.Option(help="Most pictures per request.")] = 16,
-    queue: Annotated[
-        int, typer.Option(help="Most requests that wait; further ones are refused with 503.")
-    ] = 64,
-    max_wait: Annotated[float, typer.Option(help="Seconds a request may wait before it is refused.")] = 0.15,
-    timeout: Annotated[float, typer.Option(help="Seconds for a request to arrive, and for its answer.")] = 10,
+    max_body: Annotated[float, Option(help="Largest request, in MiB.")] = 16,
+    max_megapixels: Annotated[float, Option(help="Largest picture, in megapixels.")] = 24,
+    max_pictures: Annotated[int, Option(help="Most pictures per request.")] = 16,
+    queue: Annotated[int, Option(help="Most requests that wait; further ones are refused with 503.")] = 64,
+    max_wait: Annotated[float, Option(help="Seconds a request may wait before it is refused.")] = 0.15,
+    timeout: Annotated[float, Option(help="Seconds for a request to arrive, and for its answer.")] = 10,
     allowed_host: Annotated[
         list[str] | None,
-        typer.Option(help="Allowed host name besides localhost and IP addresses; * for all. Repeatable."),
+        Option(help="Allowed host name besides localhost and IP addresses; * for all. Repeatable."),
     ] = None,
     quiet: Quiet = False,
 ) -> None:
@@ -60,19 +56,11 @@ def serve_command(
 
     folder = find_model(model) if model else built_in_reader()
     settings = ServeSettings(
-        workers=workers,
-        max_body=int(max_body * _MIB),
-        max_pixels=int(max_megapixels * 1_000_000),
-        max_pictures=max_pictures,
-        queue=queue,
-        max_wait=max_wait,
-        timeout=timeout,
-        collect=collect,
-        max_collected=int(max_collected * _MIB),
-        about=folder if folder.is_dir() else folder.parent,
-        access_log=not quiet,
-        allowed_hosts=tuple(allowed_host or ()),
-    )
+        workers=workers, max_body=int(max_body * _MIB), max_pixels=int(max_megapixels * 1_000_000),
+        max_pictures=max_pictures, queue=queue, max_wait=max_wait, timeout=timeout, collect=collect,
+        max_collected=int(max_collected * _MIB), about=folder if folder.is_dir() else folder.parent,
+        access_log=not quiet, allowed_hosts=tuple(allowed_host or ()),
+    )  # fmt: skip
     served = load_model(folder, engine=engine)
 
     def say(address: str) -> None:

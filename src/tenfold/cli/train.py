@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer import Argument, Option
 
 from tenfold.cli.options import (
     Changes,
@@ -23,7 +24,7 @@ from tenfold.cli.options import (
     Seed,
     choose_recipe,
 )
-from tenfold.show.terminal import emit_json, progress_bar, remark, say, stdout
+from tenfold.show.terminal import stderr, stdout
 
 if TYPE_CHECKING:
     from tenfold.runs.run import RunOutcome
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 def train_command(
     context: typer.Context,
-    recipe: Annotated[str | None, typer.Argument(help="A recipe's name or file (default: cnn).")] = None,
+    recipe: Annotated[str | None, Argument(help="A recipe's name or file (default: cnn).")] = None,
     data: DataSource = None,
     data_dir: DataDir = None,
     offline: Offline = False,
@@ -40,23 +41,20 @@ def train_command(
     seed: Seed = 0,
     epochs: Annotated[
         int | None,
-        typer.Option(
+        Option(
             min=1, help="Number of epochs, whatever the recipe's steps; short for --set training.epochs=N."
         ),
     ] = None,
     precision: Annotated[
-        str | None,
-        typer.Option(help="float32, float64, bfloat16 or auto; short for --set training.precision=..."),
+        str | None, Option(help="float32, float64, bfloat16 or auto; short for --set training.precision=...")
     ] = None,
     changes: Changes = None,
     start_from: Annotated[
-        str | None, typer.Option(help="Transfer learning: the run or model whose weights to start from.")
+        str | None, Option(help="Transfer learning: the run or model whose weights to start from.")
     ] = None,
-    run_dir: Annotated[
-        Path | None, typer.Option(help="The run's folder (default: runs/RECIPE-SEED).")
-    ] = None,
-    resume: Annotated[Path | None, typer.Option(help="Continue the stopped run in this folder.")] = None,
-    report: Annotated[bool, typer.Option(help="Write report.html.")] = True,
+    run_dir: Annotated[Path | None, Option(help="The run's folder (default: runs/RECIPE-SEED).")] = None,
+    resume: Annotated[Path | None, Option(help="Continue the stopped run in this folder.")] = None,
+    report: Annotated[bool, Option(help="Write report.html.")] = True,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -68,16 +66,16 @@ def train_command(
     if resume is not None:
         _refuse_with_resume(context)
     short = {"training.epochs": epochs, "training.precision": precision, "network.start_from": start_from}
-    with _told_as_json(as_json), progress_bar(quiet=quiet) as progress:
+    with _told_as_json(as_json), stderr.progress_bar(quiet=quiet) as progress:
         request = DataRequest(data, "train", data_dir, offline, progress)
-        callbacks = [] if quiet else [TrainingProgress(stdout(stderr=as_json))]
+        callbacks = [] if quiet else [TrainingProgress((stderr if as_json else stdout).console)]
         if resume is not None:
             outcome = resume_run(resume, request, callbacks=callbacks)
         else:
             outcome = start_run(
                 choose_recipe(recipe or "cnn", changes, short), request, engine=engine, device=device,
-                seed=seed, run_dir=run_dir, command=shlex.join(["tenfold", *sys.argv[1:]]), announce=remark,
-                callbacks=callbacks,
+                seed=seed, run_dir=run_dir, command=shlex.join(["tenfold", *sys.argv[1:]]),
+                announce=stderr.say, callbacks=callbacks,
             )  # fmt: skip
     _finish(outcome, report=report, as_json=as_json)
 
@@ -91,7 +89,7 @@ def _told_as_json(as_json: bool) -> Iterator[None]:
         yield
     except DivergedError as error:
         if as_json:
-            emit_json({"status": "diverged", "learned": False, "problem": str(error)})
+            stdout.json({"status": "diverged", "learned": False, "problem": str(error)})
         raise
 
 
@@ -101,9 +99,8 @@ def _refuse_with_resume(context: typer.Context) -> None:
     sources = {name: context.get_parameter_source(name) for name in context.params if name not in allowed}
     if others := [name for name, source in sources.items() if source and source.name == "COMMANDLINE"]:
         named = ", ".join(name.replace("_", "-") for name in others)
-        raise typer.BadParameter(
-            f"--resume takes recipe, data, engine and seed from the run; leave out {named}"
-        )
+        found = f"--resume takes recipe, data, engine and seed from the run; leave out {named}"
+        raise typer.BadParameter(found)
 
 
 def _finish(outcome: RunOutcome, *, report: bool, as_json: bool) -> None:
@@ -115,11 +112,11 @@ def _finish(outcome: RunOutcome, *, report: bool, as_json: bool) -> None:
 
         path = write_report(outcome.run)
     if as_json:
-        emit_json(outcome.to_dict() | {"report": path})
+        stdout.json(outcome.to_dict() | {"report": path})
     else:
         print_result(outcome, written={"run": folder, "report": path})
         if outcome.problem:
-            say(f"it did not learn: {outcome.problem}; find out why: tenfold doctor {folder}")
+            stdout.say(f"it did not learn: {outcome.problem}; find out why: tenfold doctor {folder}")
     if stopped:
-        remark(f"continue with: tenfold train --resume {folder}")
+        stderr.say(f"continue with: tenfold train --resume {folder}")
         raise typer.Exit(130)

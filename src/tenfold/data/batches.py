@@ -16,28 +16,14 @@ import numpy as np
 from tenfold.arguments import checked
 from tenfold.arrays import Batch, ImageDataset, WeightedDataset, iterate_pieces
 from tenfold.errors import DataError, UsageError
-from tenfold.records import check_arrays, pick, read_arrays, read_json, reading, write_record
+from tenfold.records import Record, pick
 
 if TYPE_CHECKING:
     from tenfold.settings import AugmentationSettings
 
-__all__ = [
-    "DataSummary",
-    "count_batches",
-    "fold_indices",
-    "hold_out",
-    "iterate_batches",
-    "split_dataset",
-    "split_indices",
-]
+__all__ = ["DataSummary", "fold_indices", "hold_out", "iterate_batches", "split_dataset", "split_indices"]
 
 _ORDER, _AUGMENTATION = 1, 2  # random streams of an epoch
-
-
-def count_batches(images: int, batch_size: int, *, drop_last: bool) -> int:
-    """Steps of an epoch; batch_size 0 is all images in one."""
-    size = min(batch_size, images) or images
-    return images // size if drop_last else -(-images // size)
 
 
 def iterate_batches(
@@ -51,18 +37,20 @@ def iterate_batches(
     epoch: int,
 ) -> Iterator[Batch]:
     """The batches of epoch 0, 1, ...: pixels as they are, augmentation drawn but not yet applied."""
-    from tenfold.augmentation import draw_augmentation  # brings in pydantic, which loading data does without
+    from tenfold.augmentation import AugmentationDraws
 
     size = min(batch_size, len(dataset)) or len(dataset)
     order = np.random.default_rng([seed, epoch, _ORDER]).permutation(len(dataset)) if shuffle else None
     rng = np.random.default_rng([seed, epoch, _AUGMENTATION])
     all_weights = dataset.image_weights if isinstance(dataset, WeightedDataset) else None
     augmented = augmentation.active
-    for number in range(count_batches(len(dataset), batch_size, drop_last=drop_last)):
-        part = slice(number * size, (number + 1) * size)
+    for start in range(0, len(dataset) - (len(dataset) % size if drop_last else 0), size):
+        part = slice(start, start + size)
         chosen = part if order is None else order[part]
         images = _rows(dataset.images, chosen)
-        draws = draw_augmentation(augmentation, len(images), dataset.image_shape, rng) if augmented else None
+        draws = (
+            AugmentationDraws.draw(augmentation, len(images), dataset.image_shape, rng) if augmented else None
+        )
         weights = None if all_weights is None else all_weights[chosen]
         yield Batch(images, dataset.labels[chosen], draws, weights)
 
@@ -138,19 +126,19 @@ def _shares(counts: np.ndarray, share: float, total: int) -> np.ndarray:
     return given
 
 
-# What a data set looks like, small enough to keep with a run: counts, moments, means, examples.
-
 FILE = "data_summary"
 PLAIN = {
     "name": "str", "note": "str", "count": "int", "image_shape": "ints", "class_names": "strs",
     "pixel_mean": "float", "pixel_std": "float", "sha256": "str",
 }  # fmt: skip
-FORMS = {"class_counts": "i K", "class_means": "u K H W", "examples": "u K E H W"}  # see check_arrays
+FORMS = {"class_counts": "i K", "class_means": "u K H W", "examples": "u K E H W"}  # see Record.check
 
 
 @dataclass(frozen=True, eq=False)
 class DataSummary:
-    """class_counts: int64 (K,). pixel_mean, pixel_std: in 0..1, of all pixels.
+    """What a data set looks like, small enough to keep with a run.
+
+    class_counts: int64 (K,). pixel_mean, pixel_std: in 0..1, of all pixels.
     class_means: uint8 (K, H, W). examples: uint8 (K, n, H, W), repeated where a class has fewer
     than n images. A class without any is black. sha256: ImageDataset.sha256().
     """
@@ -174,33 +162,26 @@ class DataSummary:
         rng = np.random.default_rng(seed)
         mean, std = dataset.pixel_moments()
         return cls(
-            name=dataset.name,
-            note=dataset.note,
-            count=len(dataset),
-            image_shape=dataset.image_shape,
-            class_names=dataset.class_names,
-            class_counts=dataset.class_counts(),
-            pixel_mean=mean,
-            pixel_std=std,
-            sha256=dataset.sha256(),
-            class_means=_class_means(dataset),
+            name=dataset.name, note=dataset.note, count=len(dataset), image_shape=dataset.image_shape,
+            class_names=dataset.class_names, class_counts=dataset.class_counts(), pixel_mean=mean,
+            pixel_std=std, sha256=dataset.sha256(), class_means=_class_means(dataset),
             examples=np.stack([_examples(dataset.images, chosen, examples, rng) for chosen in members]),
-        )
+        )  # fmt: skip
 
     def save(self, folder: str | Path) -> None:
         """Writes data_summary.json and data_summary.npz, each beside and renamed."""
         plain = {key: getattr(self, key) for key in PLAIN}
-        write_record(Path(folder), FILE, plain, {key: getattr(self, key) for key in FORMS})
+        Record(Path(folder), FILE).write(plain, {key: getattr(self, key) for key in FORMS})
 
     @classmethod
     def load(cls, folder: str | Path) -> DataSummary:
         """Raises DataError naming the folder when the files are not there or broken."""
-        what, remedy = f"{Path(folder, FILE)}.json with its .npz", "delete it: a report does without"
-        with reading(what, expected="a summary of the data", remedy=remedy, kind=DataError):
-            plain = pick(read_json(Path(folder, f"{FILE}.json")), PLAIN)
+        record, remedy = Record(Path(folder), FILE), "delete it: a report does without"
+        with record.reading("a summary of the data", remedy, DataError):
+            plain = pick(record.read_plain(), PLAIN)
             height, width = plain["image_shape"]
             sizes = {"K": len(plain["class_names"]), "H": height, "W": width}
-            return cls(**plain, **check_arrays(read_arrays(Path(folder, f"{FILE}.npz")), FORMS, sizes))
+            return cls(**plain, **Record.check(record.read_arrays(), FORMS, sizes))
 
 
 def _class_means(dataset: ImageDataset) -> np.ndarray:

@@ -21,25 +21,17 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from tenfold.arrays import ImageDataset
-from tenfold.data.idx import (
-    check_digest,
-    check_images,
-    check_sha256,
-    label_column,
-    open_payload,
-    parse_idx,
-    read_payload,
-)
+from tenfold.data.idx import check_digest, check_images, label_column, open_payload, parse_idx, read_payload
 from tenfold.data.ranges import parse_libsvm
 from tenfold.data.tables import parse_numbers
 from tenfold.errors import DataError, DataNotFoundError, MissingDependencyError, nearest
-from tenfold.files import claim_folder, replace_file, write_text
+from tenfold.files import Claim, replace_file, write_text
 from tenfold.version import __version__
 
 if TYPE_CHECKING:
     from urllib.request import OpenerDirector
 
-__all__ = ["CATALOGUE", "load_sample"]
+__all__ = ["CATALOGUE"]
 
 Progress = Callable[[str, int, int], None]
 """progress(what, done, total): `what` is a file's name (in bytes) or "pictures"; total 0 is unknown."""
@@ -130,7 +122,7 @@ class CatalogueEntry:
         payloads = [open_payload(path) for path in paths]
         for file, path, payload in zip(files, paths, payloads, strict=True):
             if verify and file.sha256:
-                check_sha256(path, payload, file.sha256)
+                check_digest(path, file.sha256, payload=payload)
         images, labels = self._decode(payloads, paths)
         expected = self.counts[split == "test"]
         if len(images) != len(labels) or (verify and len(images) != expected):
@@ -239,14 +231,13 @@ def download_dataset(entry: CatalogueEntry, folder: Path, *, progress: Progress 
     except OSError as error:
         remedy = "set XDG_CACHE_HOME to a writable folder"
         raise DataNotFoundError(f"{folder} cannot be made ({error.strerror})", remedy=remedy) from error
-    with claim_folder(folder, wait=True):
+    with Claim.folder(folder, wait=True):
         missing = [file for file in entry.files if not (folder / file.name).exists()]
         mirrors = list(entry.mirrors)
         for file in wanted if entry.archive and missing else missing:
             urls = [mirror + file.name for mirror in mirrors]
-            used = download_file(
-                urls, folder / file.name, check=partial(_check_download, file), progress=progress
-            )
+            check = partial(_check_download, file)
+            used = download_file(urls, folder / file.name, check=check, progress=progress)
             mirrors.insert(0, mirrors.pop(urls.index(used)))  # what worked is asked first
         if entry.archive and missing:
             _unpack(folder / entry.archive.name, missing, folder)
@@ -256,7 +247,7 @@ def _check_download(file: DataFile, path: Path) -> None:
     if file.published_sha256:
         check_digest(path, file.published_sha256)
     else:
-        check_sha256(path, read_payload(path), file.sha256)
+        check_digest(path, file.sha256, payload=read_payload(path))
 
 
 def _unpack(archive: Path, files: Sequence[DataFile], folder: Path) -> None:

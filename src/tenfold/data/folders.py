@@ -17,14 +17,13 @@ from tenfold.data.catalogue import Progress, cache_folder
 from tenfold.data.tables import natural_key
 from tenfold.errors import DataError, printable
 from tenfold.files import is_special, replace_file
-from tenfold.helpers import NoAnswer, ask_helpers, count_cores, serve_questions
-from tenfold.limits import check_need
+from tenfold.helpers import Helper, count_cores
+from tenfold.limits import MemoryLimit
 from tenfold.pictures.open import open_grey
 
 _MODULE = "tenfold.data.folders"  # what a helper runs
 CHUNK = 250  # pictures a question
 WORTH_A_PROCESS = 1500  # pictures; fewer are decoded before another process has started
-_MOST_PROCESSES = 8
 
 
 def decode_pictures(
@@ -36,35 +35,35 @@ def decode_pictures(
     file that is not a picture, and where they need more memory than one data set may.
     """
     if processes is None:
-        processes = min(count_cores(), _MOST_PROCESSES, len(paths) // WORTH_A_PROCESS)
+        processes = min(count_cores(), 8, len(paths) // WORTH_A_PROCESS)
     if paths:
-        check_need(len(paths) * open_grey(paths[0]).size, f"{len(paths):,} pictures like {paths[0]}")
+        MemoryLimit.check(len(paths) * open_grey(paths[0]).size, f"{len(paths):,} pictures like {paths[0]}")
     chunks = [paths[start : start + CHUNK] for start in range(0, len(paths), CHUNK)]
     images: list[np.ndarray] = []
     total = 0
     for chunk, decoded in _decode_chunks(chunks, processes):
         if isinstance(decoded, DataError):
             raise decoded
-        images += _decode(chunk) if decoded is NoAnswer.UNASKED else decoded
+        images += _decode(chunk) if decoded is Helper.NoAnswer.UNASKED else decoded
         total += sum(image.size for image in images[-len(chunk) :])
-        check_need(total, f"the first {len(images):,} of {len(paths):,} pictures")
+        MemoryLimit.check(total, f"the first {len(images):,} of {len(paths):,} pictures")
         if progress:
             progress("pictures", len(images), len(paths))
     return images
 
 
 def _decode_chunks(chunks: Sequence[Sequence[str]], processes: int) -> Iterator[tuple[Sequence[str], Any]]:
-    """Each with its images, what is wrong with one of its files, or NoAnswer.UNASKED. A picture that ends the
+    """Each with its images, what is wrong with one of its files, or UNASKED. A picture that ends the
     process which decodes it is not opened here: of a chunk that ended its helper, each is asked for alone."""
     if processes < 2:
-        yield from ((chunk, NoAnswer.UNASKED) for chunk in chunks)
+        yield from ((chunk, Helper.NoAnswer.UNASKED) for chunk in chunks)
         return
-    for chunk, decoded in ask_helpers(_MODULE, chunks, processes):
-        if decoded is not NoAnswer.ENDED:
+    for chunk, decoded in Helper.ask_many(_MODULE, chunks, processes):
+        if decoded is not Helper.NoAnswer.ENDED:
             yield chunk, decoded
             continue
-        for alone, image in ask_helpers(_MODULE, [[path] for path in chunk], 1):
-            if image is NoAnswer.ENDED:
+        for alone, image in Helper.ask_many(_MODULE, [[path] for path in chunk], 1):
+            if image is Helper.NoAnswer.ENDED:
                 found = f"{alone[0]} ended the process that decoded it"
                 raise DataError(found, expected="a picture", remedy="save it anew, or smaller")
             yield alone, image
@@ -75,7 +74,7 @@ def _decode(chunk: Sequence[str]) -> list[np.ndarray]:
     for path in chunk:
         images.append(open_grey(path))
         total += images[-1].size
-        check_need(total, f"pictures up to {path}")
+        MemoryLimit.check(total, f"pictures up to {path}")
     return images
 
 
@@ -87,12 +86,12 @@ def _try_decode(chunk: Sequence[str]) -> list[np.ndarray] | DataError:
 
 
 if __name__ == "__main__":
-    serve_questions(lambda _: _try_decode)
+    Helper.serve(lambda _: _try_decode)
 
 
 # Validation images are taken for the test part where there is no other.
 PART_NAMES = {"train": ("train", "training"), "test": ("test", "testing", "t10k", "val", "validation")}
-IGNORED = ("thumbs.db", "desktop.ini")
+_IGNORED = ("thumbs.db", "desktop.ini")
 CACHE_VERSION = "2"  # of what open_grey makes of a file
 LAYOUT = "a folder for each class with pictures in it"
 
@@ -134,7 +133,9 @@ def read_image_folder(
     folder = Path(folder)
     names = class_names or class_folders(folder)
     listing = _listing(folder, names)
-    kept = (cache or cache_folder("folders")) / f"{_key(listing)}.npz"
+    stamps = "\n".join([CACHE_VERSION, *(picture.stamp for picture in listing)])
+    key = hashlib.sha256(stamps.encode("utf-8", "surrogateescape")).hexdigest()
+    kept = (cache or cache_folder("folders")) / f"{key}.npz"
     images = _load_kept(kept, len(listing))
     if images is None:
         paths = [picture.path for picture in listing]
@@ -171,7 +172,7 @@ def _listing(folder: Path, names: tuple[str, ...]) -> list[_Picture]:
 
 def _pictures_in(folder: Path, label: int) -> list[_Picture]:
     with os.scandir(folder) as entries:
-        files = {e.name: e for e in entries if not e.name.startswith(".") and e.name.lower() not in IGNORED}
+        files = {e.name: e for e in entries if not e.name.startswith(".") and e.name.lower() not in _IGNORED}
     for name in sorted(files):
         if files[name].is_dir():
             raise DataError(
@@ -194,11 +195,6 @@ def _picture(entry: os.DirEntry[str], class_name: str, label: int) -> _Picture:
     name = f"{class_name}/{entry.name}"
     stamp = (name, about.st_size, about.st_mtime_ns, about.st_ctime_ns, about.st_dev, about.st_ino)
     return _Picture(entry.path, label, name, "|".join(map(str, stamp)))
-
-
-def _key(listing: list[_Picture]) -> str:
-    text = "\n".join([CACHE_VERSION, *(picture.stamp for picture in listing)])
-    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def _check_sizes(paths: list[str], images: list[np.ndarray]) -> None:

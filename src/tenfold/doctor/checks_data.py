@@ -118,7 +118,6 @@ def _check_copies(examination: Examination) -> None:
 
 
 def _count_drawn(images: np.ndarray, rows: np.ndarray) -> int:
-    """How many of these rows are not flat."""
     pictures = np.asarray(images[rows])
     return int((pictures.max(axis=(1, 2)) > pictures.min(axis=(1, 2))).sum()) if len(rows) else 0
 

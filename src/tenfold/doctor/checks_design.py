@@ -12,10 +12,9 @@ from tenfold.doctor.diagnosis import Examination, RecipeUnderTest, Severity
 from tenfold.doctor.trials import saturation, view_inside
 from tenfold.networks.shapes import Network
 from tenfold.numpy_engine.gradcheck import InsideView
-from tenfold.numpy_engine.losses import LOSSES
+from tenfold.numpy_engine.losses import Loss
 from tenfold.recipes.load import change_recipe
 from tenfold.recipes.schema import Recipe
-from tenfold.settings import factor_at
 
 _JUDGED = 8  # steps: of fewer not even a sound schedule has a shape
 _SAMPLED = 2000  # steps of a long training at which the schedule is looked at
@@ -50,7 +49,7 @@ def _check_schedule(examination: Examination) -> None:
     recipe = examination.under_test.recipe
     steps = examination.under_test.planned_steps(recipe)
     sampled = np.unique(np.linspace(0, steps - 1, min(steps, _SAMPLED)).astype(int))
-    factors = np.array([factor_at(int(step), steps, recipe.schedule) for step in sampled])
+    factors = np.array([recipe.schedule.factor_at(int(step), steps) for step in sampled])
     mean, top = float(factors.mean()), float(factors.max())
     first = int(sampled[np.argmax(factors >= 0.99 * top)])
     last, late = float(factors[-1]), first / steps
@@ -226,7 +225,7 @@ def _check_first_loss(examination: Examination, view: InsideView) -> None:
     settings = under_test.recipe.loss.model_copy(update={"label_shift": 0})
     labels = under_test.draw(under_test.train, len(view.logits)).labels
     with np.errstate(all="ignore"):
-        first = LOSSES[settings.name](settings)(view.logits, labels)[0]
+        first = Loss.of(settings)(view.logits, labels)[0]
     guess = guessing_loss(under_test)
     if settings.name == "cross-entropy":
         high, grave = first > guess + _ABOVE, first > guess + _FAR_ABOVE
@@ -245,7 +244,7 @@ def guessing_loss(under_test: RecipeUnderTest) -> float:
     """Of scores of 0 for every class."""
     settings = under_test.recipe.loss
     scores = np.zeros((under_test.classes, under_test.classes))
-    return LOSSES[settings.name](settings)(scores, np.arange(under_test.classes))[0]
+    return Loss.of(settings)(scores, np.arange(under_test.classes))[0]
 
 
 def _check_gradients(examination: Examination) -> None:

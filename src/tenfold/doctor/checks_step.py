@@ -14,11 +14,10 @@ from tenfold.doctor.checks_sets import best_shift
 from tenfold.doctor.diagnosis import Examination, Finding, Severity, make_finding
 from tenfold.doctor.trials import without_regularisers
 from tenfold.errors import UsageError
-from tenfold.networks.shapes import initial_weights
 from tenfold.numerics import softmax as right_softmax
 from tenfold.numpy_engine.engine import NumpyEngine
-from tenfold.numpy_engine.gradcheck import InsideView, look_inside
-from tenfold.numpy_engine.losses import LOSSES
+from tenfold.numpy_engine.gradcheck import InsideView
+from tenfold.numpy_engine.losses import Loss
 from tenfold.recipes.load import change_recipe
 from tenfold.settings import LossSettings
 
@@ -65,7 +64,7 @@ def check_loss(examination: Examination) -> None:
 def _constant_answer(settings: LossSettings, level: float, classes: int) -> tuple[float, float]:
     """(loss, length of an image's gradient) with the score `level` for all classes of all images."""
     labels = np.arange(classes)
-    loss, gradient = LOSSES[settings.name](settings)(np.full((classes, classes), level), labels)
+    loss, gradient = Loss.of(settings)(np.full((classes, classes), level), labels)
     return loss, float(np.linalg.norm(gradient))
 
 
@@ -86,7 +85,7 @@ def check_step(examination: Examination) -> None:
     )
     options = replace(under_test.setup(plain).engine.options, precision="float64")
     network = plain.plan(under_test.train.image_shape, under_test.classes)
-    engine = NumpyEngine(network, initial_weights(network, "torch", seed=under_test.seed), options)
+    engine = NumpyEngine(network, network.initial_weights("torch", seed=under_test.seed), options)
     few = under_test.draw(under_test.train, _IMAGES)
     batch = Batch(few.images, few.labels)
     _check_derivative(examination, engine, batch)
@@ -96,7 +95,9 @@ def check_step(examination: Examination) -> None:
 
 def _look(engine: NumpyEngine, batch: Batch, weights: dict[str, np.ndarray] | None = None) -> InsideView:
     """weights: in place of the engine's own."""
-    return look_inside(engine.network, weights or _exact(engine), engine.options, batch.images, batch.labels)
+    return InsideView.of(
+        engine.network, weights or _exact(engine), engine.options, batch.images, batch.labels
+    )
 
 
 def _exact(engine: NumpyEngine) -> dict[str, np.ndarray]:
@@ -228,9 +229,8 @@ def check_own_code(
     without a loss, pictures without weights, or an answer of another shape.
     """
     if (gradient is not None and loss is None) or (pictures is not None and weights is None):
-        raise UsageError(
-            "a gradient or pictures by themselves", expected="the loss, or the weights, with them"
-        )
+        found = "a gradient or pictures by themselves"
+        raise UsageError(found, expected="the loss, or the weights, with them")
     if not 2 <= classes <= _MOST_CLASSES:
         raise UsageError(f"{classes} classes", expected=f"2 to {_MOST_CLASSES}")
     rng = np.random.default_rng(seed)
@@ -302,10 +302,8 @@ def _check_pictures(weights: np.ndarray, pictures: np.ndarray) -> list[Finding]:
     drawn = np.reshape(pictures, (len(pictures), -1)) if pictures.size else np.zeros((0, 0))
     kinds = {weights.dtype.kind, drawn.dtype.kind}
     if weights.ndim != 2 or drawn.shape[1] != weights.shape[1] or not kinds <= {*"biuf"}:
-        raise UsageError(
-            f"weights are {describe_value(weights)}, pictures {describe_value(pictures)}",
-            expected="numbers (K, P), and M pictures of P pixels each",
-        )
+        found = f"weights are {describe_value(weights)}, pictures {describe_value(pictures)}"
+        raise UsageError(found, expected="numbers (K, P), and M pictures of P pixels each")
     likeness = np.corrcoef(np.concatenate([weights, drawn.astype(float)]))[: len(weights), len(weights) :]
     missing = np.flatnonzero(likeness.max(axis=1, initial=-1.0) < 0.99)
     if not len(missing):

@@ -14,11 +14,11 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from tenfold.arrays import ImageDataset
-from tenfold.data.batches import count_batches, split_dataset
+from tenfold.data.batches import split_dataset
 from tenfold.files import write_text
 from tenfold.networks.shapes import Network
-from tenfold.recipes.load import change_recipe, recipe_to_toml, toml_value, value_at
-from tenfold.recipes.schema import Recipe
+from tenfold.recipes.load import change_recipe
+from tenfold.recipes.schema import Recipe, toml_value
 from tenfold.training.prepare import Setup, prepare_training
 
 __all__ = ["Diagnosis", "LayerReading"]
@@ -175,7 +175,7 @@ class Diagnosis:
 
     def changed_values(self) -> list[tuple[str, Any, Any]]:
         """(dotted key, value before, value after) of what really changes."""
-        rows = [(key, value_at(self.recipe, key), value_at(self.fixed, key)) for key in self.changes]
+        rows = [(key, self.recipe.value_at(key), self.fixed.value_at(key)) for key in self.changes]
         return [row for row in rows if row[1] != row[2]]
 
     def write_fixed(self, path: str | Path) -> Path:
@@ -185,7 +185,7 @@ class Diagnosis:
         lines += [f"#   {key}: {old} -> {new}".replace("\n", " ") for key, old, new in self.changed_values()]
         renamed = change_recipe(self.fixed, {"name": f"{self.recipe.name}-fixed"})
         target.parent.mkdir(parents=True, exist_ok=True)
-        write_text(target, "\n".join(lines) + "\n" + recipe_to_toml(renamed))
+        write_text(target, "\n".join(lines) + "\n" + renamed.to_toml())
         return target
 
 
@@ -243,7 +243,7 @@ class RecipeUnderTest:
         training = recipe.training
         if training.steps:
             return training.steps
-        steps = count_batches(self._learned(recipe), training.batch_size, drop_last=training.drop_last)
+        steps = training.plan_steps(self._learned(recipe))[1]
         return max(training.epochs * steps, training.min_steps)
 
     def draw(self, data: ImageDataset, count: int) -> ImageDataset:

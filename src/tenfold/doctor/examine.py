@@ -28,12 +28,12 @@ from tenfold.doctor.checks_learning import (
 from tenfold.doctor.checks_step import check_inputs, check_loss, check_step
 from tenfold.doctor.diagnosis import Diagnosis, Examination, RangeTest, prepare_recipe
 from tenfold.doctor.trials import Trial, read_layers, run_trial, view_inside
-from tenfold.engines.create import check_names
+from tenfold.engines.create import Engines
 from tenfold.recipes.load import get_recipe
 from tenfold.recipes.schema import Recipe
-from tenfold.runs.folder import Run, is_run, open_run
+from tenfold.runs.folder import Run
 
-__all__ = ["Comparison", "compare_recipes", "diagnose", "examine_target"]
+__all__ = ["Comparison", "diagnose", "examine_target"]
 
 
 @checked
@@ -56,9 +56,9 @@ def diagnose(
     and DataError where recipe and data do not fit.
     """
     recipe = get_recipe(recipe)
-    run = None if run is None else open_run(run)
+    run = None if run is None else Run.open(run)
     recipe.plan(dataset.image_shape, len(dataset.class_names))
-    check_names(engine)  # before anything is measured
+    Engines.check_names(engine)  # before anything is measured
     examination = Examination(prepare_recipe(recipe, dataset, test, engine=engine, seed=seed))
     check_data(examination)
     check_design(examination)
@@ -85,7 +85,7 @@ def examine_target(
     data: without a source the recipe's own data set, or that of the run. `announce` gets the line that says
     where another one had to be taken.
     """
-    run = open_run(target) if is_run(Path(target)) else None
+    run = Run.open(target) if Run.is_at(Path(target)) else None
     recipe = run.recipe if run else get_recipe(target)
     parts = [replace(data, split=split) for split in ("train", "test")]
     if run is not None and data.source is None:
@@ -100,7 +100,6 @@ def examine_target(
 
 
 def _check_learning(examination: Examination) -> tuple[Trial, RangeTest]:
-    """The trial of the recipe as it was given, and the range test."""
     under_test = examination.under_test
     given = run_trial(under_test, under_test.recipe)
     trial = run_trial(under_test, examination.recipe) if examination.recipe != under_test.recipe else given
@@ -129,21 +128,14 @@ def _check_run(examination: Examination, run: Run) -> None:
 def _conclude(examination: Examination, given: Trial, test: RangeTest, run: Run | None) -> Diagnosis:
     under_test = examination.under_test
     return Diagnosis(
-        recipe=under_test.recipe,
-        engine=given.engine.name,
-        data=under_test.whole.name,
-        images=len(under_test.whole),
-        findings=examination.ordered(),
-        checks=tuple(examination.checks),
-        changes=examination.changes,
-        fixed=examination.recipe,
+        recipe=under_test.recipe, engine=given.engine.name, data=under_test.whole.name,
+        images=len(under_test.whole), findings=examination.ordered(), checks=tuple(examination.checks),
+        changes=examination.changes, fixed=examination.recipe,
         before=read_layers(view_inside(under_test, under_test.recipe)),
         after=read_layers(view_inside(under_test, under_test.recipe, _last_weights(given, run))),
-        updates=given.updates,
-        losses=tuple(given.losses.tolist()),
-        range_test=test,
+        updates=given.updates, losses=tuple(given.losses.tolist()), range_test=test,
         references=tuple(examination.references),
-    )
+    )  # fmt: skip
 
 
 def _last_weights(given: Trial, run: Run | None) -> dict[str, np.ndarray]:
@@ -169,21 +161,21 @@ class Comparison:
     images: int
     held: int
 
+    @classmethod
+    def measure(
+        cls, before: Recipe, after: Recipe, dataset: ImageDataset, *, engine: str = "auto", seed: int = 0
+    ) -> Comparison:
+        """Trains both on the same images, from the same seed, for the same number of steps and images per
+        step; at most 10,000 images and some 400 steps, so it says which is better, not how good it gets."""
+        under_test = prepare_recipe(before, dataset, None, engine=engine, seed=seed, effort=_EFFORT)
+        first, second = (run_trial(under_test, recipe) for recipe in (before, after))
+        return cls(
+            before=first.held_accuracy if first.finite else 0.0,
+            after=second.held_accuracy if second.finite else 0.0,
+            steps=under_test.sizing.steps,
+            images=len(under_test.train),
+            held=len(under_test.held),
+        )
+
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
-
-
-def compare_recipes(
-    before: Recipe, after: Recipe, dataset: ImageDataset, *, engine: str = "auto", seed: int = 0
-) -> Comparison:
-    """Trains both on the same images, from the same seed, for the same number of steps and images per step;
-    at most 10,000 images and some 400 steps, so it says which is better, not how good it gets."""
-    under_test = prepare_recipe(before, dataset, None, engine=engine, seed=seed, effort=_EFFORT)
-    first, second = (run_trial(under_test, recipe) for recipe in (before, after))
-    return Comparison(
-        before=first.held_accuracy if first.finite else 0.0,
-        after=second.held_accuracy if second.finite else 0.0,
-        steps=under_test.sizing.steps,
-        images=len(under_test.train),
-        held=len(under_test.held),
-    )

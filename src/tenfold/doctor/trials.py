@@ -12,10 +12,10 @@ from tenfold.data.batches import iterate_batches
 from tenfold.doctor.diagnosis import LayerReading, RangeTest, RecipeUnderTest
 from tenfold.networks.engine import Engine, StepResult
 from tenfold.numerics import accuracy
-from tenfold.numpy_engine.gradcheck import InsideView, LayerView, look_inside
+from tenfold.numpy_engine.gradcheck import InsideView
 from tenfold.recipes.load import change_recipe
 from tenfold.recipes.schema import Recipe
-from tenfold.settings import AugmentationSettings, ScheduleSettings, learning_rate_at
+from tenfold.settings import AugmentationSettings, ScheduleSettings
 from tenfold.training.loop import run_steps
 
 _TAIL = 0.2  # of the steps: what the mean of the last losses is taken over
@@ -63,21 +63,17 @@ def run_trial(
     scale = _full_batch_scale(under_test, recipe, under_test.sizing.batch)
     schedule = _draw_together(recipe.schedule, under_test.planned_steps(recipe))
     peak = recipe.optimiser.learning_rate
-    rates = [scale * learning_rate_at(step, total, peak, schedule) for step in range(total)]
+    rates = [scale * schedule.learning_rate_at(step, total, peak) for step in range(total)]
     batches = batches_of(under_test, recipe, train, total)
     losses, _, updates = train_steps(setup.engine, batches, rates)
     with np.errstate(all="ignore"):
         answers = setup.engine.logits(held.images).argmax(axis=1)
         learned = setup.engine.logits(train.images).argmax(axis=1)
     return Trial(
-        losses=losses,
-        train_accuracy=accuracy(learned, train.labels),
-        held_accuracy=accuracy(answers, held.labels),
-        weights=setup.engine.weights(),
-        updates=updates,
-        engine=setup.engine,
-        recipe=recipe,
-    )
+        losses=losses, train_accuracy=accuracy(learned, train.labels),
+        held_accuracy=accuracy(answers, held.labels), weights=setup.engine.weights(), updates=updates,
+        engine=setup.engine, recipe=recipe,
+    )  # fmt: skip
 
 
 def _draw_together(schedule: ScheduleSettings, planned: int) -> ScheduleSettings:
@@ -193,35 +189,35 @@ def view_inside(
     engine = under_test.setup(recipe.without_dropout()).engine
     few = under_test.draw(under_test.train, _IMAGES)
     with np.errstate(all="ignore"):
-        return look_inside(
+        return InsideView.of(
             engine.network, weights or engine.weights(), engine.options, few.images, few.labels
         )
 
 
 def read_layers(view: InsideView) -> tuple[LayerReading, ...]:
     """Of the layers that compute something: linear, convolution, batch-norm and activations."""
-    return tuple(_read(layer) for layer in view.layers if layer.kind in _SHOWN)
-
-
-def _read(layer: LayerView) -> LayerReading:
-    values = layer.outputs[np.isfinite(layer.outputs)].astype(np.float64)
-    channels = layer.outputs.reshape(-1, layer.outputs.shape[-1])
-    low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
-    counts, edges = np.histogram(values, bins=_BINS, range=(low, high) if high > low else (low, low + 1))
-    with np.errstate(all="ignore"):
-        back = 0.0 if layer.gradient is None else float(np.sqrt(np.square(layer.gradient).mean()))
-        spread = float(np.sqrt(np.square(layer.outputs.astype(np.float64)).mean()))
-    return LayerReading(
-        name=layer.name,
-        kind=layer.kind,
-        outputs_std=spread,
-        gradient_std=back,
-        # a channel of a picture counts as one unit: it is dead where it is dark in all places
-        dead=float((channels <= 0).all(axis=0).mean()) if layer.kind == "relu" else 0.0,
-        saturated=saturation(layer.kind, layer.outputs),
-        histogram=counts / max(counts.sum(), 1),
-        edges=edges,
-    )
+    readings = []
+    for layer in (each for each in view.layers if each.kind in _SHOWN):
+        values = layer.outputs[np.isfinite(layer.outputs)].astype(np.float64)
+        channels = layer.outputs.reshape(-1, layer.outputs.shape[-1])
+        low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
+        counts, edges = np.histogram(values, bins=_BINS, range=(low, high) if high > low else (low, low + 1))
+        with np.errstate(all="ignore"):
+            back = 0.0 if layer.gradient is None else float(np.sqrt(np.square(layer.gradient).mean()))
+            spread = float(np.sqrt(np.square(layer.outputs.astype(np.float64)).mean()))
+        reading = LayerReading(
+            name=layer.name,
+            kind=layer.kind,
+            outputs_std=spread,
+            gradient_std=back,
+            # a channel of a picture counts as one unit: it is dead where it is dark in all places
+            dead=float((channels <= 0).all(axis=0).mean()) if layer.kind == "relu" else 0.0,
+            saturated=saturation(layer.kind, layer.outputs),
+            histogram=counts / max(counts.sum(), 1),
+            edges=edges,
+        )
+        readings.append(reading)
+    return tuple(readings)
 
 
 def saturation(kind: str, outputs: np.ndarray) -> float:

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import ctypes
 import os
-import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from importlib import import_module
@@ -24,24 +23,12 @@ from tenfold.arguments import checked
 from tenfold.errors import MissingDependencyError, ModelError, TenfoldError, UsageError, nearest
 from tenfold.helpers import wait_without_spinning
 from tenfold.networks.engine import Engine, EngineOptions, EnsembleEngine
-from tenfold.networks.shapes import Network, initial_weights
+from tenfold.networks.shapes import Network
 from tenfold.recipes.load import get_recipe
 from tenfold.recipes.schema import Recipe
 
-__all__ = [
-    "check_engine",
-    "check_names",
-    "check_recipe",
-    "combine_engines",
-    "create_engine",
-    "describe_engine",
-    "preferred_engine",
-    "preload_engine",
-    "refuse_infinite",
-    "split_members",
-]
+__all__ = ["Engines", "preload_engine"]
 
-_MEMBER = re.compile(r"member([1-9]\d*)\.(.+)", re.DOTALL)
 DEVICES = ("auto", "cpu", "cuda", "mps")
 # the module and the class that make each engine
 ENGINES = {
@@ -50,112 +37,160 @@ ENGINES = {
 }
 
 
-def check_names(engine: str = "auto", device: str = "cpu") -> None:
-    """Raises UsageError for an engine or a device that is not known, MissingDependencyError without torch."""
-    for kind, name, known in (("engine", engine, [*ENGINES, "auto"]), ("device", device, DEVICES)):
-        if name not in known:
-            raise UsageError(f"unknown {kind} {name!r}", remedy=nearest(name, known))
-    if engine == "torch":
-        _need_torch("the PyTorch engine")
+class Engines:
+    """The engines by name: which of them a training takes, and one that holds given weights."""
 
+    @staticmethod
+    def check_names(engine: str = "auto", device: str = "cpu") -> None:
+        """Raises UsageError for an engine or a device that is not known, MissingDependencyError without
+        torch."""
+        for kind, name, known in (("engine", engine, [*ENGINES, "auto"]), ("device", device, DEVICES)):
+            if name not in known:
+                raise UsageError(f"unknown {kind} {name!r}", remedy=nearest(name, known))
+        if engine == "torch":
+            _need_torch("the PyTorch engine")
 
-def preferred_engine(wanted: str, recipe: Recipe, device: str) -> str:
-    """What is wanted for a training; for auto what the recipe prefers, on a processor, where the precision
-    is not one that only PyTorch has."""
-    free = wanted == "auto" and device == "cpu" and recipe.training.precision != "bfloat16"
-    return recipe.training.engine if free else wanted
+    @staticmethod
+    def prefer(wanted: str, recipe: Recipe, device: str) -> str:
+        """What is wanted for a training; for auto what the recipe prefers, on a processor, where the
+        precision is not one that only PyTorch has."""
+        free = wanted == "auto" and device == "cpu" and recipe.training.precision != "bfloat16"
+        return recipe.training.engine if free else wanted
 
+    @staticmethod
+    def check(recipe: Recipe, engine: str = "auto", device: str = "cpu") -> str:
+        """Before data are read: the engine, numpy or torch, that will train `recipe`.
 
-def check_engine(recipe: Recipe, engine: str = "auto", device: str = "cpu") -> str:
-    """Before data are read: the engine, numpy or torch, that will train `recipe`.
+        Raises UsageError for an engine or a device that is not known, a device that is not there, or a
+        device or a precision that the engine does not have; MissingDependencyError without
+        torch where it is needed.
+        """
+        chosen = Engines._choose_for(recipe, engine, device)
+        if chosen == "torch" and device != "cpu":
+            machine = import_module("tenfold.torch_engine.machine")
+            where = machine.choose_device(device)
+            machine.choose_precision(recipe.training.precision, where, convolutional=False)
+        return chosen
 
-    Raises UsageError for an engine or a device that is not known, a device that is not there, or a device or
-    a precision that the engine does not have; MissingDependencyError without torch where it is needed.
-    """
-    chosen = _choose_for(recipe, engine, device)
-    if chosen == "torch" and device != "cpu":
-        machine = import_module("tenfold.torch_engine.machine")
-        where = machine.choose_device(device)
-        machine.choose_precision(recipe.training.precision, where, convolutional=False)
-    return chosen
+    @staticmethod
+    def _choose_for(recipe: Recipe, engine: str, device: str) -> str:
+        """As `check`, whether the device is there or not."""
+        wanted = Engines.prefer(engine, recipe, device)
+        return Engines._choose(wanted, recipe.convolutional, device, recipe.training.precision)
 
+    @staticmethod
+    def _choose(wanted: str, convolutional: bool, device: str, precision: str) -> str:
+        """auto: torch for a device or a precision that only PyTorch has, and for networks with convolutions
+        where torch is installed; else numpy."""
+        Engines.check_names(wanted, device)
+        needs = "the precision bfloat16" if precision == "bfloat16" else ""  # what only PyTorch has
+        if device not in ("cpu", "auto"):
+            needs = f"the device {device}"
+        if wanted == "auto" and needs:
+            _need_torch(needs)
+        if wanted == "auto":
+            return "torch" if needs or (convolutional and find_spec("torch")) else "numpy"
+        if wanted == "numpy" and needs:
+            expected = "the processor (device cpu), in float32 or float64"
+            remedy = "take --engine torch, or leave out that device or precision"
+            raise UsageError(f"the NumPy engine and {needs}", expected=expected, remedy=remedy)
+        return wanted
 
-def _choose_for(recipe: Recipe, engine: str, device: str) -> str:
-    """As `check_engine`, whether the device is there or not."""
-    wanted = preferred_engine(engine, recipe, device)
-    return _choose(wanted, recipe.convolutional, device, recipe.training.precision)
+    @staticmethod
+    def create(
+        wanted: str,
+        network: Network,
+        weights: dict[str, np.ndarray],
+        options: EngineOptions,
+        *,
+        views: int = 1,
+    ) -> Engine:
+        """An engine ("numpy", "torch" or "auto") that holds copies of these weights, of one network or of
+        several (`EnsembleEngine.split`), and answers for so many views of an image.
 
+        Raises ModelError where weights and network do not fit or weights are not finite; UsageError for a
+        device or a precision that the engine does not have, MissingDependencyError without torch.
+        """
+        Engines.refuse_infinite(weights, "the weights")
+        chosen = Engines._choose(wanted, network.convolutional, options.device, options.precision)
+        module, name = ENGINES[chosen]
+        make: Callable[..., Engine] = getattr(import_module(module), name)
+        members = [make(network, each, options) for each in EnsembleEngine.split(weights)]
+        return EnsembleEngine.combine(members, views)
 
-def _choose(wanted: str, convolutional: bool, device: str, precision: str) -> str:
-    """auto: torch for a device or a precision that only PyTorch has, and for networks with convolutions
-    where torch is installed; else numpy."""
-    check_names(wanted, device)
-    needs = "the precision bfloat16" if precision == "bfloat16" else ""  # what only PyTorch has
-    if device not in ("cpu", "auto"):
-        needs = f"the device {device}"
-    if wanted == "auto" and needs:
-        _need_torch(needs)
-    if wanted == "auto":
-        return "torch" if needs or (convolutional and find_spec("torch")) else "numpy"
-    if wanted == "numpy" and needs:
-        raise UsageError(
-            f"the NumPy engine and {needs}",
-            expected="the processor (device cpu), in float32 or float64",
-            remedy="take --engine torch, or leave out that device or precision",
-        )
-    return wanted
+    @staticmethod
+    def refuse_infinite(weights: Mapping[str, np.ndarray], where: object) -> None:
+        """Raises ModelError where a weight is NaN or infinite: every answer would be nonsense."""
+        for name, value in weights.items():
+            if value.dtype.kind == "f" and not np.isfinite(value).all():
+                found = f"{where}: {name!r} holds NaN or infinite numbers"
+                remedy = "train again; `tenfold doctor` says why a training diverged"
+                raise ModelError(found, expected="finite weights", remedy=remedy)
+
+    @staticmethod
+    def describe(name: str, device: str = "cpu") -> dict[str, Any]:
+        """What an engine says of its libraries and threads, for the record of a run."""
+        if name == "torch":
+            found: dict[str, Any] = import_module("tenfold.torch_engine.machine").describe(device)
+            return found
+        return {
+            "device": "cpu",
+            "threads": import_module("tenfold.numpy_engine.runtime.products").most_threads(),
+        }
+
+    @staticmethod
+    def check_gradients(
+        recipe: Recipe,
+        *,
+        image_shape: tuple[int, int] = (28, 28),
+        classes: int = 10,
+        samples: int = 40,
+        seed: int = 0,
+    ) -> list[dict[str, Any]]:
+        """A row per parameter: shape, entries checked and left out at a kink, largest gradient, largest
+        relative error against central differences and, where torch is installed, autograd without dropout
+        (else None).
+
+        The images are noise: what is right for any input is right for digits. The start is PyTorch's
+        default, since N(0, 1) weights saturate and leave nothing to compare.
+        """
+        from tenfold.numpy_engine.gradcheck import GradientCheck, InsideView
+
+        rng = np.random.default_rng(seed)
+        network = recipe.plan(image_shape, classes)
+        weights = network.initial_weights("torch", seed=seed)
+        options = EngineOptions(loss=recipe.loss, optimiser=recipe.optimiser, seed=seed)
+        images = rng.integers(0, 256, (_IMAGES, *image_shape), dtype=np.uint8)
+        labels = _draw_sequences(network, rng) if network.reads_lines else rng.integers(0, classes, _IMAGES)
+        check = GradientCheck.of_network(network, weights, options, images, labels, samples=samples, rng=rng)
+        autograd = {}
+        if find_spec("torch"):
+            from tenfold.torch_engine.modules import autograd_gradients
+
+            plain = recipe.without_dropout().plan(image_shape, classes)
+            exact = replace(options, precision="float64")
+            ours = InsideView.of(plain, weights, exact, images, labels).gradients
+            for name, theirs in autograd_gradients(plain, weights, options, images, labels).items():
+                autograd[name] = float(np.abs(ours[name] - theirs).max() / max(np.abs(theirs).max(), 1e-12))
+        return [
+            {
+                "parameter": row.name,
+                "shape": list(row.shape),
+                "checked": row.checked,
+                "kinks": row.kinks,
+                "largest": row.largest,
+                "difference_error": row.error,
+                "autograd_error": autograd.get(row.name),
+                "passed": row.passed(GradientCheck.TOLERANCE)
+                and autograd.get(row.name, 0.0) <= GradientCheck.TOLERANCE,
+            }
+            for row in check.rows
+        ]
 
 
 def _need_torch(purpose: str) -> None:
     if find_spec("torch") is None:
         raise MissingDependencyError("torch", extra="torch", purpose=purpose)
-
-
-def create_engine(
-    wanted: str,
-    network: Network,
-    weights: dict[str, np.ndarray],
-    options: EngineOptions,
-    *,
-    views: int = 1,
-) -> Engine:
-    """An engine ("numpy", "torch" or "auto") that holds copies of these weights, of one network or of several
-    (`split_members`), and answers for so many views of an image.
-
-    Raises ModelError where weights and network do not fit or weights are not finite; UsageError for a device
-    or a precision that the engine does not have, MissingDependencyError without torch.
-    """
-    refuse_infinite(weights, "the weights")
-    module, name = ENGINES[_choose(wanted, network.convolutional, options.device, options.precision)]
-    make: Callable[..., Engine] = getattr(import_module(module), name)
-    return combine_engines([make(network, each, options) for each in split_members(weights)], views)
-
-
-def combine_engines(members: Sequence[Engine], views: int) -> Engine:
-    """The one engine itself where it answers alone and sees one view, else an EnsembleEngine."""
-    return members[0] if len(members) == 1 and views == 1 else EnsembleEngine(members, views)
-
-
-def split_members(weights: dict[str, np.ndarray]) -> list[dict[str, np.ndarray]]:
-    """The weights of each network of a saved model: how many there are is told by the names alone.
-
-    Raises ModelError where a member is missing, or a weight belongs to none of several.
-    """
-    found = {name: _MEMBER.fullmatch(name) for name in weights}
-    if not any(found.values()):
-        return [weights]
-    parts: dict[int, dict[str, np.ndarray]] = {}
-    for name, match in found.items():
-        number, own = (int(match[1]), match[2]) if match else (0, name)
-        parts.setdefault(number, {})[own] = weights[name]
-    numbers = sorted(parts)
-    if numbers != list(range(1, len(numbers) + 1)):
-        odd = next(iter(parts[0])) if 0 in parts else f"member{numbers[-1]}"
-        raise ModelError(
-            f"the weights of an ensemble hold {odd!r}, but are not those of members 1, 2, ...",
-            expected="names such as member1.linear1.weight, no member left out",
-        )
-    return [parts[number] for number in numbers]
 
 
 def refuse_infinite(weights: Mapping[str, np.ndarray], where: object) -> None:
@@ -170,11 +205,12 @@ def refuse_infinite(weights: Mapping[str, np.ndarray], where: object) -> None:
 
 
 def describe_engine(name: str, device: str = "cpu") -> dict[str, Any]:
-    """What an engine says of its libraries and threads, for the record of a run."""
+    """What an engine says of its libraries and threads, and NumPy of its own, for the record of a run."""
+    products = import_module("tenfold.numpy_engine.runtime.products")
+    told = {"blas": products.describe_blas()}
     if name == "torch":
-        found: dict[str, Any] = import_module("tenfold.torch_engine.machine").describe(device)
-        return found
-    return {"device": "cpu", "threads": import_module("tenfold.numpy_engine.runtime.products").most_threads()}
+        return told | import_module("tenfold.torch_engine.machine").describe(device)
+    return told | {"device": "cpu", "threads": products.most_threads()}
 
 
 @checked
@@ -184,7 +220,7 @@ def preload_engine(recipe: Recipe | str | Path, engine: str = "auto", device: st
     """
     recipe = get_recipe(recipe)
     with suppress(TenfoldError):
-        if _choose_for(recipe, engine, device) == "torch":
+        if Engines._choose_for(recipe, engine, device) == "torch":
             Thread(target=_import_quietly, daemon=True).start()
 
 
@@ -228,22 +264,22 @@ def check_recipe(
     The images are noise: what is right for any input is right for digits. The start is PyTorch's
     default, since N(0, 1) weights saturate and leave nothing to compare.
     """
-    from tenfold.numpy_engine.gradcheck import TOLERANCE, check_network_gradients, look_inside
+    from tenfold.numpy_engine.gradcheck import GradientCheck, InsideView
 
     rng = np.random.default_rng(seed)
     network = recipe.plan(image_shape, classes)
-    weights = initial_weights(network, "torch", seed=seed)
+    weights = network.initial_weights("torch", seed=seed)
     options = EngineOptions(loss=recipe.loss, optimiser=recipe.optimiser, seed=seed)
     images = rng.integers(0, 256, (_IMAGES, *image_shape), dtype=np.uint8)
     labels = _draw_sequences(network, rng) if network.reads_lines else rng.integers(0, classes, _IMAGES)
-    check = check_network_gradients(network, weights, options, images, labels, samples=samples, rng=rng)
+    check = GradientCheck.of_network(network, weights, options, images, labels, samples=samples, rng=rng)
     autograd = {}
     if find_spec("torch"):
         from tenfold.torch_engine.modules import autograd_gradients
 
         plain = recipe.without_dropout().plan(image_shape, classes)
         exact = replace(options, precision="float64")
-        ours = look_inside(plain, weights, exact, images, labels).gradients
+        ours = InsideView.of(plain, weights, exact, images, labels).gradients
         for name, theirs in autograd_gradients(plain, weights, options, images, labels).items():
             autograd[name] = float(np.abs(ours[name] - theirs).max() / max(np.abs(theirs).max(), 1e-12))
     return [
@@ -255,7 +291,7 @@ def check_recipe(
             "largest": row.largest,
             "difference_error": row.error,
             "autograd_error": autograd.get(row.name),
-            "passed": row.passed(TOLERANCE) and autograd.get(row.name, 0.0) <= TOLERANCE,
+            "passed": row.passed(check.TOLERANCE) and autograd.get(row.name, 0.0) <= check.TOLERANCE,
         }
         for row in check.rows
     ]

@@ -19,7 +19,7 @@ from tenfold.arguments import check_argument
 from tenfold.arrays import ImageDataset, WeightedDataset
 from tenfold.classifier import Classifier, ModelCard
 from tenfold.data.batches import hold_out
-from tenfold.engines.create import combine_engines, create_engine
+from tenfold.engines.create import Engines
 from tenfold.errors import TenfoldError
 from tenfold.estimator.pixels import (
     EstimatorDataError,
@@ -251,13 +251,9 @@ class DigitClassifier(ClassifierMixin, BaseEstimator):
                 weights = weights / weights.mean()
         names = tuple(map(str, self.classes_))
         return WeightedDataset(
-            self._pixels.to_images(rows),
-            labels,
-            names,
-            "X",
-            image_weights=weights,
+            self._pixels.to_images(rows), labels, names, "X", image_weights=weights,
             value_range=self.value_range_,
-        )
+        )  # fmt: skip
 
     def _choose_recipe(self) -> Recipe:
         """The recipe with all changes. Raises RecipeError for one that there is not, and for unknown keys."""
@@ -288,7 +284,7 @@ class DigitClassifier(ClassifierMixin, BaseEstimator):
             )
             for number in range(count)
         ]  # fmt: skip
-        combined = combine_engines([setup.engine for setup in setups], recipe.ensemble.views)
+        combined = EnsembleEngine.combine([setup.engine for setup in setups], recipe.ensemble.views)
         return Classifier(combined, replace(setups[0].card, recipe=recipe))
 
     def _learn_once(self, dataset: ImageDataset) -> float:
@@ -337,12 +333,10 @@ class KeptClassifier:
     def of(cls, classifier: Classifier) -> KeptClassifier:
         members, first = members_of(classifier), classifier.engine
         return cls(
-            card=classifier.card,
-            engine=first.name,
+            card=classifier.card, engine=first.name,
             options=replace(first.options, precision=first.precision),
-            weights=[member.weights() for member in members],
-            states=[member.state() for member in members],
-        )
+            weights=[member.weights() for member in members], states=[member.state() for member in members],
+        )  # fmt: skip
 
     def restore(self) -> Classifier:
         """Answers and learns on as the one that was kept. Raises UsageError where its device is missing,
@@ -351,10 +345,10 @@ class KeptClassifier:
         network = recipe.plan(self.card.image_shape, self.card.outputs)
         members = []
         for weights, state in zip(self.weights, self.states, strict=True):
-            engine = create_engine(self.engine, network, weights, self.options)
+            engine = Engines.create(self.engine, network, weights, self.options)
             engine.load_state(state)
             members.append(engine)
-        return Classifier(combine_engines(members, recipe.ensemble.views), self.card)
+        return Classifier(EnsembleEngine.combine(members, recipe.ensemble.views), self.card)
 
 
 def members_of(classifier: Classifier) -> Sequence[Engine]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tenfold.data.ranges import FULL, looks_wrapped, whitest
+from tenfold.data.ranges import PixelRange
 from tenfold.errors import DataError, TenfoldWarning
 
 
@@ -66,7 +66,12 @@ def check_meaning(rows: np.ndarray, black: float, white: float) -> None:
     """Raises EstimatorDataError for rows (N, F) in other units than those fitted: fractions of 0 to 1 where
     255 was white, or 0 to 255 where it was 1 or 16."""
     low, high = float(rows.min(initial=0)), float(rows.max(initial=0))
-    dim = (black, white) == FULL and 0 < high <= 1 and rows.dtype.kind == "f" and bool((rows % 1 > 0).any())
+    dim = (
+        (black, white) == PixelRange()
+        and 0 < high <= 1
+        and rows.dtype.kind == "f"
+        and bool((rows % 1 > 0).any())
+    )
     bright = black == 0 and white <= 16 and low >= 0 and 128 <= high <= 255
     if dim or bright:
         raise EstimatorDataError(
@@ -136,14 +141,14 @@ def _settle_range(rows: np.ndarray, value_range: Any) -> tuple[float, float]:
 
 def _settle_bytes(rows: np.ndarray, high: float) -> tuple[float, float]:
     if len(rows) < _FEW:
-        return FULL
-    if looks_wrapped(rows):
+        return PixelRange()
+    if PixelRange.looks_wrapped(rows):
         raise EstimatorDataError(
             "X has bytes that wrapped around: bright beside black within the ink",
             expected="pixels from 0 to 255",
             remedy="scale them as floats before they become bytes",
         )
-    if (white := whitest(high)) != 255:
+    if (white := PixelRange.whitest(high)) != 255:
         _say(f"X has bytes from 0 to {high:g}; 0 is black, {white:g} white")
     return 0.0, white
 

@@ -11,14 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from tenfold import numerics
-from tenfold.arguments import checked, make_folder
-from tenfold.arrays import ImageDataset, image_place, pack_files, unpack_files
+from tenfold.arguments import checked
+from tenfold.arrays import ImageDataset, image_place
 from tenfold.classifier import Classifier
-from tenfold.data.ranges import is_alike
+from tenfold.data.ranges import PixelRange
 from tenfold.errors import DataError, FigureNotMetError, TenfoldWarning, UsageError, nearest
-from tenfold.numpy_engine.losses import measure_loss
-from tenfold.records import check_arrays, pick, read_arrays, read_json, reading, write_record
+from tenfold.files import make_folder
+from tenfold.numerics import log_softmax, wilson_interval
+from tenfold.numpy_engine.losses import Loss
+from tenfold.records import Record, pick
 
 __all__ = ["Evaluation", "evaluate"]
 
@@ -90,9 +91,13 @@ class Evaluation:
         """Whether the probabilities of every image are kept, which earlier versions did not."""
         return len(self.probs) == self.n
 
+    def coverage_risk(self) -> tuple[np.ndarray, np.ndarray]:
+        """Of the probabilities that are kept: see the function `coverage_risk`."""
+        return coverage_risk(self.probs.max(axis=1).astype(np.float64), self.right)
+
     def per_class(self) -> list[dict[str, Any]]:
         """A row per class: name, precision, recall, f1, each with its 95 % interval, and support."""
-        columns, intervals = numerics.per_class(self.confusion), numerics.class_intervals(self.confusion)
+        columns, intervals = per_class(self.confusion), class_intervals(self.confusion)
         return [
             {"class": name}
             | {key: values[i].item() for key, values in columns.items()}
@@ -145,18 +150,18 @@ class Evaluation:
     @checked
     def save(self, folder: str | Path, name: str = "evaluation") -> None:
         """Writes `<name>.json` and `<name>.npz`."""
-        arrays = {key: getattr(self, key) for key in _FORMS} | {"files": pack_files(self.files)}
-        write_record(make_folder(folder), name, self.to_dict(), arrays)
+        arrays = {key: getattr(self, key) for key in _FORMS}
+        Record(make_folder(folder), name).write(self.to_dict(), arrays, self.files)
 
     @classmethod
     @checked
     def load(cls, folder: str | Path, name: str = "evaluation") -> Evaluation:
         """What `save` wrote. Raises ModelError."""
-        folder = Path(folder)
+        record = Record(Path(folder), name)
         remedy = f"make it anew: tenfold evaluate {folder}"
-        with reading(f"{folder / name}.json with its .npz", expected="an evaluation", remedy=remedy):
-            values = read_json(folder / f"{name}.json")
-            arrays = read_arrays(folder / f"{name}.npz")
+        with record.reading("an evaluation", remedy):
+            values = record.read_plain()
+            arrays = record.read_arrays()
             return cls._from_parts(values, _empty_answers(arrays) | arrays)
 
     @classmethod
@@ -164,13 +169,13 @@ class Evaluation:
         """Raises ValueError and the like where they do not belong together."""
         low, high = pick(values, {"accuracy_interval_95": "floats"})["accuracy_interval_95"]
         scalars = pick(values, _SCALARS)
-        files = unpack_files(arrays["files"]) if "files" in arrays else ()
+        files = Record.files_of(arrays)
         n, answers = scalars["n"], len(arrays["labels"])
         for what, size in (("files", len(files)), ("labels", answers)):
             if size not in (0, n):
                 raise ValueError(f"{size:,} {what} of {n:,} images")
         sizes = {"N": n, "A": answers, "K": len(scalars["class_names"])}
-        kept = check_arrays(arrays, _FORMS, sizes)
+        kept = Record.check(arrays, _FORMS, sizes)
         if n < 1 or kept["confusion"].sum() != n:
             raise ValueError(f"a confusion matrix of {kept['confusion'].sum():,} images, not of {n:,}")
         return cls(**scalars, interval=(low, high), files=files, **kept)
@@ -181,7 +186,7 @@ _SCALARS = {
     "dataset": "str", "dataset_sha256": "str", "n": "int", "class_names": "strs", "loss": "float",
     "accuracy": "float", "calibration_error": "float", "seconds": "float",
 }  # fmt: skip
-_FORMS = {  # see check_arrays
+_FORMS = {  # see Record.check
     "confusion": "i K K", "calibration_bins": "f 15 3",
     "miss_index": "i<N M", "miss_label": "i<K M", "miss_predicted": "i<K M", "miss_confidence": "f M",
     "miss_images": "u S H W", "miss_shown": "i<M S",
@@ -214,20 +219,20 @@ def evaluate(classifier: Classifier, test_set: ImageDataset) -> Evaluation:
     seconds = time.perf_counter() - started
     scaled = logits.astype(np.float64) / classifier.card.temperature
     labels, predicted = test_set.labels, logits.argmax(axis=1)
-    confidence = np.exp(numerics.log_softmax(scaled).max(axis=1))
+    confidence = np.exp(log_softmax(scaled).max(axis=1))
     right = predicted == labels
     return Evaluation(
         dataset=test_set.name,
         dataset_sha256=test_set.sha256(),
         n=len(labels),
         class_names=test_set.class_names,
-        loss=measure_loss(logits.astype(np.float64), labels, classifier.card.recipe.loss),
+        loss=Loss.measure(logits.astype(np.float64), labels, classifier.card.recipe.loss),
         accuracy=float(right.mean()),
-        interval=numerics.wilson_interval(int(right.sum()), len(labels)),
-        calibration_error=numerics.calibration_error(confidence, right),
+        interval=wilson_interval(int(right.sum()), len(labels)),
+        calibration_error=calibration_error(confidence, right),
         seconds=seconds,
-        confusion=numerics.confusion_matrix(predicted, labels, len(test_set.class_names)),
-        calibration_bins=numerics.calibration_bins(confidence, right),
+        confusion=confusion_matrix(predicted, labels, len(test_set.class_names)),
+        calibration_bins=calibration_bins(confidence, right),
         labels=labels,
         probs=classifier.to_probs(logits),
         files=test_set.files,
@@ -246,7 +251,7 @@ def check_classes(classifier: Classifier, test_set: ImageDataset) -> None:
 
 def _compare_ranges(classifier: Classifier, test_set: ImageDataset) -> None:
     own, learned = test_set.value_range, classifier.card.value_range
-    if own != learned and is_alike(own, learned):
+    if own != learned and PixelRange(*own).is_alike(learned):
         warnings.warn(
             f"{test_set.name}: its pixels were scaled from {own[0]:g} to {own[1]:g}, the model's from "
             f"{learned[0]:g} to {learned[1]:g}; load it with value_range={learned}",
@@ -288,3 +293,69 @@ def _fill_cells(test_set: ImageDataset, predicted: np.ndarray, confidence: np.nd
     size = np.bincount(cell, minlength=classes**2)[cell[order]]
     most = min(_ALL_CELLS, _CELL_BYTES // int(np.prod(test_set.image_shape)))
     return order[np.sort(np.lexsort((-size, rank))[:most])]
+
+
+# Arrays in, numbers out: confusion, calibration, coverage and risk.
+
+
+def confusion_matrix(predicted: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
+    """int64 (K, K): rows are true classes, columns predicted ones."""
+    return np.bincount(labels * classes + predicted, minlength=classes**2).reshape(classes, classes)
+
+
+def per_class(confusion: np.ndarray) -> dict[str, np.ndarray]:
+    """precision, recall, f1: float64 (K,), 0 where undefined; support: int64 (K,)."""
+    hits = np.diag(confusion).astype(np.float64)
+    predicted, support = confusion.sum(axis=0), confusion.sum(axis=1)
+    precision = hits / np.maximum(predicted, 1)
+    recall = hits / np.maximum(support, 1)
+    total = precision + recall
+    f1 = 2 * precision * recall / np.where(total > 0, total, 1)
+    return {"precision": precision, "recall": recall, "f1": f1, "support": support}
+
+
+def class_intervals(confusion: np.ndarray) -> dict[str, np.ndarray]:
+    """precision, recall, f1: float64 (K, 2), 95 % intervals; 0 to 1 where there is nothing to count.
+
+    F1 is 2 J / (1 + J) of J = hits / (hits + misses + false alarms), a share of counted things, so that
+    Wilson's interval of J gives that of F1 (Lam et al. 2024, the indirect method).
+    """
+    hits, predicted, support = np.diag(confusion), confusion.sum(axis=0), confusion.sum(axis=1)
+    shares = np.array(_intervals(hits, predicted + support - hits))
+    return {
+        "precision": np.array(_intervals(hits, predicted)),
+        "recall": np.array(_intervals(hits, support)),
+        "f1": 2 * shares / (1 + shares),
+    }
+
+
+def _intervals(right: np.ndarray, total: np.ndarray) -> list[tuple[float, float]]:
+    return [wilson_interval(int(r), int(t)) for r, t in zip(right, total, strict=True)]
+
+
+def coverage_risk(confidence: np.ndarray, correct: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(coverage, risk): float64 (T,) each, the share answered and the share of those that is wrong.
+
+    The surest are answered first; equally sure ones together, so T is the number of different
+    confidences (El-Yaniv & Wiener 2010).
+    """
+    order = np.argsort(-confidence, kind="stable")
+    sure, wrong = confidence[order], np.cumsum(~correct[order])
+    last = np.flatnonzero(np.append(sure[1:] != sure[:-1], True)[: len(sure)])
+    return (last + 1) / max(len(sure), 1), wrong[last] / (last + 1)
+
+
+def calibration_bins(confidence: np.ndarray, correct: np.ndarray, bins: int = 15) -> np.ndarray:
+    """float64 (bins, 3): count, mean confidence and accuracy in equal bins of (0, 1]."""
+    index = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    count = np.bincount(index, minlength=bins).astype(np.float64)
+    filled = np.maximum(count, 1)
+    mean_confidence = np.bincount(index, weights=confidence, minlength=bins) / filled
+    mean_correct = np.bincount(index, weights=correct.astype(np.float64), minlength=bins) / filled
+    return np.stack([count, mean_confidence, mean_correct], axis=1)
+
+
+def calibration_error(confidence: np.ndarray, correct: np.ndarray, bins: int = 15) -> float:
+    """Expected calibration error (Naeini 2015; Guo et al. 2017): the mean gap, weighed by count."""
+    count, mean_confidence, mean_correct = calibration_bins(confidence, correct, bins).T
+    return float(np.sum(count * np.abs(mean_confidence - mean_correct)) / max(len(confidence), 1))

@@ -5,6 +5,7 @@ After Northcutt, Jiang & Chuang 2021: Confident Learning: Estimating Uncertainty
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,10 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from tenfold.arguments import check_images, checked, make_folder
-from tenfold.arrays import image_place, pack_files, unpack_files
+from tenfold.arguments import check_images, checked
+from tenfold.arrays import image_place
 from tenfold.errors import DataError
-from tenfold.records import check_arrays, pick, read_arrays, read_json, reading, write_record
+from tenfold.files import csv_line, make_folder, replace_file, write_text
+from tenfold.records import Record, pick
 
 __all__ = ["LabelErrors", "find_label_errors"]
 
@@ -77,6 +79,34 @@ class LabelErrors:
         }
 
     @checked
+    def rows(self, class_names: Sequence[str], count: int | None = None) -> list[dict[str, Any]]:
+        """A row a suspect, the most suspect first: index, file (if any), given, suggested, quality."""
+        columns = zip(self.index, self.given, self.suggested, self.quality, strict=True)
+        return [
+            image_place(index, self.files)
+            | {
+                "given": class_names[given],
+                "suggested": class_names[suggested],
+                "quality": round(float(q), 6),
+            }
+            for index, given, suggested, q in list(columns)[:count]
+        ]
+
+    @checked
+    def write(self, class_names: Sequence[str], path: Path) -> None:
+        """All suspects as CSV or, where the name ends in .json, as JSON."""
+        rows = self.rows(class_names)
+        if path.suffix == ".json":
+            document = {"n": self.n, "suspects": rows, "note": self.note}
+            write_text(path, json.dumps(document, indent=2) + "\n")
+            return
+        with replace_file(path) as beside, beside.open("w", encoding="utf-8", newline="") as file:
+            named = ("index", "file") if self.files else ("index",)
+            columns = (*named, "given", "suggested", "quality")
+            file.write(csv_line(columns, "\r\n"))
+            file.writelines(csv_line([row[column] for column in columns], "\r\n") for row in rows)
+
+    @checked
     def save(self, folder: str | Path, *, images: np.ndarray, note: str = "") -> LabelErrors:
         """Writes label_errors.json and label_errors.npz; returns what `load` will give.
 
@@ -87,27 +117,27 @@ class LabelErrors:
         if len(images) != self.n:
             raise DataError(f"{len(images)} images", expected=f"the {self.n} whose labels were looked at")
         kept = replace(self, images=np.asarray(images[self.index[:_KEPT_PICTURES]]), note=note or self.note)
-        arrays = {key: getattr(kept, key) for key in _FORMS} | {"files": pack_files(kept.files)}
-        write_record(make_folder(folder), _FILE, kept.to_dict(), arrays)
+        arrays = {key: getattr(kept, key) for key in _FORMS}
+        Record(make_folder(folder), _FILE).write(kept.to_dict(), arrays, kept.files)
         return kept
 
     @classmethod
     @checked
     def load(cls, folder: str | Path) -> LabelErrors:
         """What `save` wrote. Raises ModelError."""
-        folder = Path(folder)
+        record = Record(Path(folder), _FILE)
         remedy = f"make them anew: tenfold label-errors {folder}"
-        with reading(f"{folder / _FILE}.json with its .npz", expected="label errors", remedy=remedy):
-            plain = pick(read_json(folder / f"{_FILE}.json"), {"n": "int", "note": "str"})
-            arrays = read_arrays(folder / f"{_FILE}.npz")
-            files = unpack_files(arrays["files"]) if "files" in arrays else ()  # once not kept
+        with record.reading("label errors", remedy):
+            plain = pick(record.read_plain(), {"n": "int", "note": "str"})
+            arrays = record.read_arrays()
+            files = Record.files_of(arrays)  # once not kept
             sizes = {"N": plain["n"], "K": len(arrays["thresholds"])}
             if len(files) not in (0, plain["n"]):
                 raise ValueError(f"{len(files):,} files of {plain['n']:,} images")
-            return cls(**plain, files=files, **check_arrays(arrays, _FORMS, sizes))
+            return cls(**plain, files=files, **Record.check(arrays, _FORMS, sizes))
 
 
-_FORMS = {  # see check_arrays
+_FORMS = {  # see Record.check
     "index": "i<N M", "given": "i<K M", "suggested": "i<K M", "quality": "f M", "all_quality": "f N",
     "thresholds": "f K", "joint": "i K K", "images": "u S H W",
 }  # fmt: skip
@@ -143,17 +173,10 @@ def find_label_errors(
     order = np.argsort(quality[suspects], kind="stable")
     suspects = suspects[order[: _estimate_errors(joint, labels)]]
     return LabelErrors(
-        n=len(labels),
-        index=suspects,
-        given=labels[suspects].astype(np.int64),
-        suggested=likeliest[suspects],
-        quality=quality[suspects],
-        all_quality=quality,
-        thresholds=thresholds,
-        joint=joint,
-        note=note,
+        n=len(labels), index=suspects, given=labels[suspects].astype(np.int64), suggested=likeliest[suspects],
+        quality=quality[suspects], all_quality=quality, thresholds=thresholds, joint=joint, note=note,
         files=tuple(files),
-    )
+    )  # fmt: skip
 
 
 def _check(probs: np.ndarray, labels: np.ndarray) -> None:

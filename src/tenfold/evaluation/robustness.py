@@ -8,14 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from tenfold.arguments import check_images, checked, make_folder
+from tenfold.arguments import check_images, checked
 from tenfold.arrays import ImageDataset
-from tenfold.augmentation import AugmentationDraws, draw_augmentation
+from tenfold.augmentation import AugmentationDraws
 from tenfold.classifier import Classifier
 from tenfold.errors import UsageError, nearest
 from tenfold.evaluation.evaluate import check_classes
+from tenfold.files import make_folder
 from tenfold.numpy_engine.runtime.batches import augment
-from tenfold.records import check_arrays, pick, read_arrays, read_json, reading, write_record
+from tenfold.records import Record, pick
 from tenfold.settings import AugmentationSettings
 
 __all__ = ["Robustness", "corrupt", "measure_robustness"]
@@ -160,7 +161,7 @@ def _elastic(images: np.ndarray, displacement: float, rng: np.random.Generator) 
     settings = AugmentationSettings(
         elastic=_length(images, displacement), elastic_smoothness=_length(images, 4.0)
     )
-    draws = draw_augmentation(settings, len(images), (images.shape[1], images.shape[2]), rng)
+    draws = AugmentationDraws.draw(settings, len(images), (images.shape[1], images.shape[2]), rng)
     return images if draws is None else augment(images, draws)
 
 
@@ -259,23 +260,24 @@ class Robustness:
     @checked
     def save(self, folder: str | Path) -> None:
         """Writes robustness.json and robustness.npz."""
-        write_record(make_folder(folder), _FILE, self.to_dict(), {key: getattr(self, key) for key in _FORMS})
+        arrays = {key: getattr(self, key) for key in _FORMS}
+        Record(make_folder(folder), _FILE).write(self.to_dict(), arrays)
 
     @classmethod
     @checked
     def load(cls, folder: str | Path) -> Robustness:
         """What `save` wrote. Raises ModelError."""
-        folder = Path(folder)
+        record = Record(Path(folder), _FILE)
         remedy = f"measure it anew: tenfold robustness {folder}"
-        with reading(f"{folder / _FILE}.json with its .npz", expected="robustness", remedy=remedy):
-            values = read_json(folder / f"{_FILE}.json")
+        with record.reading("robustness", remedy):
+            values = record.read_plain()
             plain = pick(values, {"dataset": "str", "n": "int", "accuracy": "float", "corruptions": "dict"})
             plain["corruptions"] = tuple(plain["corruptions"])
-            arrays = read_arrays(folder / f"{_FILE}.npz")
-            return cls(**plain, **check_arrays(arrays, _FORMS, {"C": len(plain["corruptions"])}))
+            arrays = record.read_arrays()
+            return cls(**plain, **Record.check(arrays, _FORMS, {"C": len(plain["corruptions"])}))
 
 
-_FORMS = {  # see check_arrays
+_FORMS = {  # see Record.check
     "accuracies": "f C 5",
     "images": "u C 5 H W",
     "example_label": "i C",
@@ -305,15 +307,9 @@ def measure_robustness(
     ]
     accuracies, pictures, predicted = (np.stack(column) for column in zip(*rows, strict=True))
     return Robustness(
-        dataset=test_set.name,
-        n=len(chosen),
-        accuracy=float(plain.mean()),
-        corruptions=tuple(CORRUPTIONS),
-        accuracies=accuracies,
-        images=pictures,
-        example_label=labels[examples],
-        example_predicted=predicted,
-    )
+        dataset=test_set.name, n=len(chosen), accuracy=float(plain.mean()), corruptions=tuple(CORRUPTIONS),
+        accuracies=accuracies, images=pictures, example_label=labels[examples], example_predicted=predicted,
+    )  # fmt: skip
 
 
 def _examples(labels: np.ndarray, right: np.ndarray, count: int) -> np.ndarray:

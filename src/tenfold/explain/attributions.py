@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from itertools import pairwise, product
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -165,17 +165,13 @@ def explain_linear(classifier: Classifier, image: np.ndarray) -> LinearParts | N
 # else, so it is the same for every engine.
 
 
-class _Judging(Protocol):
-    def judge(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]: ...
-
-
 def winner_of(digit: Prediction) -> int:
     """The column of the answer: a class, or the one after the last for "none of them"."""
     return len(digit.probs) if digit.verdict == "not a digit" else int(digit.probs.argmax())
 
 
 def saliency_map(
-    classifier: _Judging, image: np.ndarray, winner: int, *, window: int = 5, step: int = 1, paper: int = 0
+    classifier: Classifier, image: np.ndarray, winner: int, *, window: int = 5, step: int = 1, paper: int = 0
 ) -> np.ndarray:
     """uint8 (H, W) -> float32 (H, W): each pixel's share in the answer.
 

@@ -28,7 +28,7 @@ from tenfold.explain.attributions import (
 )
 from tenfold.pictures.open import open_picture
 
-__all__ = ["Explanation", "Subject", "explain_image", "explain_predictions"]
+__all__ = ["Explanation", "Subject", "explain_image"]
 
 # The training images that the network finds most alike: near in the last hidden layer.
 
@@ -119,15 +119,10 @@ def _nearest(
     order = others[np.argsort(distances[others], kind="stable")[:count]]
     chosen = rows[order]
     return Neighbours(
-        indices=chosen,
-        distances=np.clip(distances[order], 0, 2),
-        labels=dataset.labels[chosen],
-        images=np.asarray(dataset.images[chosen]),
-        class_names=dataset.class_names,
-        copies=int(same.sum()),
-        searched=len(rows),
-        dataset=dataset.name,
-    )
+        indices=chosen, distances=np.clip(distances[order], 0, 2), labels=dataset.labels[chosen],
+        images=np.asarray(dataset.images[chosen]), class_names=dataset.class_names, copies=int(same.sum()),
+        searched=len(rows), dataset=dataset.name,
+    )  # fmt: skip
 
 
 def _directions(classifier: Classifier, images: np.ndarray) -> np.ndarray:
@@ -263,20 +258,12 @@ def _explain(
         return classifier.to_probs(classifier.engine.logits(images))
 
     return Explanation(
-        prediction=prediction,
-        names=names,
-        logits=logits,
-        probs=classifier.to_probs(logits[None])[0],
-        winner=winner,
-        runner_up=runner_up,
-        maps=maps,
+        prediction=prediction, names=names, logits=logits, probs=classifier.to_probs(logits[None])[0],
+        winner=winner, runner_up=runner_up, maps=maps,
         parts=tuple(split_ink(image, maps[-1].values, probs_of, paper=paper)),
-        linear=explain_linear(classifier, image),
-        neighbours=neighbours,
-        paper=paper,
-        temperature=classifier.card.temperature,
-        truth=truth,
-    )
+        linear=explain_linear(classifier, image), neighbours=neighbours, paper=paper,
+        temperature=classifier.card.temperature, truth=truth,
+    )  # fmt: skip
 
 
 def _numbers(values: np.ndarray) -> Any:
@@ -319,6 +306,10 @@ class Subject:
         found = tuple(classifier.predictions(np.asarray(image)[None]))
         name = f"{dataset.name} ({split}), {dataset.files[index] if dataset.files else f'image {index:,}'}"
         return cls(name, found, truth=dataset.class_names[label])
+
+    def explain(self, classifier: Classifier, **how: Any) -> list[Explanation]:
+        """What moved each prediction. how: see `explain_predictions`."""
+        return explain_predictions(classifier, list(self.predictions), truth=self.truth, **how)
 
     def only(self, digit: int | None) -> Subject:
         """The one digit of this number, from 1; all for None. Raises UsageError."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tenfold.arguments import checked
-from tenfold.arrays import ImageDataset, count_pixels, image_place, iterate_pieces
+from tenfold.arrays import ImageDataset, image_place, iterate_pieces
 from tenfold.errors import DataError, UsageError
 from tenfold.explore.duplicates import DuplicateGroup, Duplicates, find_duplicates
 
@@ -34,7 +34,7 @@ class PixelStatistics:
     @classmethod
     def of(cls, images: np.ndarray) -> PixelStatistics:
         """images: uint8 (N, H, W)."""
-        counts, values = count_pixels(images), np.arange(256)
+        counts, values = ImageDataset.count_pixels(images), np.arange(256)
         total, seen = int(counts.sum()), np.flatnonzero(counts)
         mean = int(counts @ values) / total
         std = float(np.sqrt(max(int(counts @ values**2) / total - mean**2, 0.0)))

@@ -13,18 +13,18 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from tenfold.classifier import Classifier
-from tenfold.engines.create import split_members
 from tenfold.errors import FigureNotMetError, MissingDependencyError, ModelError, UsageError, nearest
 from tenfold.export.onnx_file import export_onnx, import_onnx
 from tenfold.export.web import export_web
-from tenfold.files import LOCK, claim_place, fill_folder, is_part, replace_file, shown_path, write_text
+from tenfold.files import Claim, fill_folder, replace_file, shown_path, write_text
+from tenfold.networks.engine import EnsembleEngine
 from tenfold.numerics import log_softmax
-from tenfold.pictures.lines import HEIGHT
+from tenfold.pictures.lines import Strip
 from tenfold.reader.decode import CHARACTERS, OUTPUTS
 from tenfold.reader.line_reader import AnyModel, LineReader, load_model
 from tenfold.version import __version__
 
-__all__ = ["Source", "export_as"]
+__all__ = ["Source"]
 
 MOST_DIFFERENCE = 1e-3  # of a probability
 _CHECKED = 1000  # images that what was written is asked about
@@ -62,6 +62,24 @@ class Source:
         if isinstance(self.model, LineReader):
             return check_strips(), "made-up strips"
         return check_images(self.model.card.image_shape), "made-up images"
+
+    def export(self, form: str, path: str | Path | None = None) -> Exported:
+        """Writes it in one form, to `default_place` unless a path is given.
+
+        Raises UsageError where the form is unknown, does not suit the model, or the place is taken by
+        something that no export made or by an export that is at work; FigureNotMetError where an ONNX file
+        answers otherwise, which then does not get its place; MissingDependencyError.
+        """
+        if form not in FORMS:
+            raise UsageError(f"--to {form!r}: unknown form", remedy=nearest(form, FORMS))
+        target = default_place(self.name, form) if path is None else Path(path)
+        with Claim.place(target):
+            agreement = FORMS[form](self, target)
+        if target.is_file():
+            return Exported(form, target, {target.name: target.stat().st_size}, agreement)
+        files = sorted(each for each in target.rglob("*") if each.is_file() and not Claim.is_part(each))
+        sizes = {each.relative_to(target).as_posix(): each.stat().st_size for each in files}
+        return Exported(form, target, sizes, agreement)
 
 
 @dataclass(frozen=True)
@@ -112,11 +130,11 @@ def export_as(source: Source, form: str, path: str | Path | None = None) -> Expo
     if form not in FORMS:
         raise UsageError(f"--to {form!r}: unknown form", remedy=nearest(form, FORMS))
     target = default_place(source.name, form) if path is None else Path(path)
-    with claim_place(target):
+    with Claim.place(target):
         agreement = FORMS[form](source, target)
     if target.is_file():
         return Exported(form, target, {target.name: target.stat().st_size}, agreement)
-    files = sorted(each for each in target.rglob("*") if each.is_file() and not is_part(each))
+    files = sorted(each for each in target.rglob("*") if each.is_file() and not Claim.is_part(each))
     sizes = {each.relative_to(target).as_posix(): each.stat().st_size for each in files}
     return Exported(form, target, sizes, agreement)
 
@@ -160,11 +178,8 @@ FORMS: dict[str, Callable[[Source, Path], Agreement | None]] = {
 
 def _refuse_taken(target: Path, *, ours: Callable[[Path], bool], folder: bool = False) -> None:
     if target.exists() and (target.is_dir() != folder or not ours(target)):
-        raise UsageError(
-            f"{target} is there already, and no such export made it",
-            expected="a free name, or what an earlier export to it wrote",
-            remedy="name another with --out",
-        )
+        found, remedy = f"{target} is there already, and no such export made it", "name another with --out"
+        raise UsageError(found, expected="a free name, or what an earlier export to it wrote", remedy=remedy)
 
 
 def _is_our_onnx(path: Path) -> bool:
@@ -176,8 +191,8 @@ def _is_our_onnx(path: Path) -> bool:
 
 def _is_our_model(folder: Path) -> bool:
     """Not a run's folder, which holds more."""
-    names = {path.name for path in folder.iterdir() if not is_part(path)}
-    return names <= {"model.safetensors", "model.json", LOCK}
+    names = {path.name for path in folder.iterdir() if not Claim.is_part(path)}
+    return names <= {"model.safetensors", "model.json", Claim.LOCK}
 
 
 def check_images(shape: tuple[int, int], count: int = _CHECKED) -> np.ndarray:
@@ -193,7 +208,7 @@ def check_images(shape: tuple[int, int], count: int = _CHECKED) -> np.ndarray:
 
 def check_strips(count: int = 8) -> list[np.ndarray]:
     """uint8 (count, 32, W) each, of several widths: soft blobs on the grey of paper."""
-    return [128 - check_images((HEIGHT, width), count) // 2 for width in _WIDTHS]
+    return [128 - check_images((Strip.HEIGHT, width), count) // 2 for width in _WIDTHS]
 
 
 def compare_onnx(model: AnyModel, path: Path, images: Images, kind: str) -> Agreement:
@@ -250,7 +265,7 @@ def write_card(source: Source, path: Path) -> Path:
     returns its path. How to load the model is added to a card that it came with."""
     model, classifies = source.model, isinstance(source.model, Classifier)
     saved = re.sub(r"[`\s]+", " ", shown_path(source.saved)) if source.saved else ""
-    members = split_members(model.engine.weights())
+    members = EnsembleEngine.split(model.engine.weights())
     context = {
         "card": model.card,
         "source": source,
@@ -261,7 +276,7 @@ def write_card(source: Source, path: Path) -> Path:
         "convolutional": any(layer.spec.kind == "conv" for layer in model.network.layers),
         "mistake": _frequent_mistake(source.figures) if source.figures else (0,),
         "characters": CHARACTERS,
-        "height": HEIGHT,
+        "height": Strip.HEIGHT,
         "outputs": OUTPUTS,
     }
     kind = "" if classifies else "reader_"

@@ -9,11 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from tenfold.data.catalogue import load_sample
+from tenfold.data.load import load_dataset
 from tenfold.errors import MissingDependencyError
 from tenfold.recipes.load import get_recipe
-
-__all__ = ["lab_files"]
 
 PRESETS = (
     "softmax-gd-published", "softmax-gd", "softmax-sgd-published", "softmax-sgd",
@@ -33,7 +31,7 @@ def lab_files() -> dict[str, bytes]:
     presets = {name: _preset(name) for name in PRESETS}
     files = {"presets.json": json.dumps(presets, separators=(",", ":")).encode()}
     try:
-        sample = load_sample()
+        sample = load_dataset("sample", split="all")
     except MissingDependencyError:
         return files
     head = struct.pack("<3I", *sample.images.shape)

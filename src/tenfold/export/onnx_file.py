@@ -14,14 +14,13 @@ import numpy as np
 
 from tenfold.arguments import checked
 from tenfold.classifier import Classifier, ModelCard
-from tenfold.engines.create import split_members
 from tenfold.errors import MissingDependencyError, UsageError
 from tenfold.files import replace_file
-from tenfold.networks.engine import MOVES
+from tenfold.networks.engine import EnsembleEngine
 from tenfold.networks.shapes import Layer, Network
-from tenfold.numpy_engine.layers import scale_and_shift
+from tenfold.numpy_engine.layers import BatchNorm
 from tenfold.numpy_engine.runtime.answers import fold_network
-from tenfold.pictures.lines import HEIGHT
+from tenfold.pictures.lines import Strip
 from tenfold.reader.decode import CHARACTERS, OUTPUTS
 from tenfold.reader.line_reader import AnyModel, LineReader
 from tenfold.version import __version__
@@ -116,14 +115,13 @@ def _window(layer: Layer) -> dict[str, Any]:
 
 def _batch_norm(graph: Graph, layer: Layer, values: Values, inputs: str) -> str:
     """outputs = inputs * scale + shift, a pair of numbers per channel."""
-    scale, shift = scale_and_shift(*(values[p.name].astype(np.float64) for p in layer.parameters))
+    scale, shift = BatchNorm.affine(*(values[p.name].astype(np.float64) for p in layer.parameters))
     name, shape = layer.spec.name, (-1, *[1] * (len(layer.input_shape) - 1))
     scaled = graph.add("Mul", inputs, graph.constant(f"{name}.scale", scale.reshape(shape)))
     return graph.add("Add", scaled, graph.constant(f"{name}.shift", shift.reshape(shape)))
 
 
 def _single(operator: str, *, windowed: bool = False) -> Adder:
-    """A layer that is one operator."""
     return lambda graph, layer, _, inputs: graph.add(operator, inputs, **_window(layer) if windowed else {})
 
 
@@ -194,7 +192,7 @@ def export_onnx(model: AnyModel, path: str | Path) -> Path:
 def _build_model(classifier: Classifier) -> Any:
     card = classifier.card
     graph = Graph()
-    members = split_members(classifier.engine.weights())
+    members = EnsembleEngine.split(classifier.engine.weights())
     scaled = _add_scaling(graph, "images", card.mean, card.std, card)
     outputs = _add_mean(graph, card, _add_members(graph, classifier.network, members, scaled))
     if shift := card.recipe.loss.label_shift:  # column c again that of class c
@@ -219,10 +217,10 @@ def _build_reader(reader: LineReader) -> Any:
     (logits,) = _add_members(graph, reader.network, [reader.engine.weights()], scaled)
     divided = graph.add("Div", logits, graph.constant("temperature", card.temperature))
     graph.add("LogSoftmax", divided, axis=2, name="log_probabilities")
-    strips = graph.describe("strips", "UINT8", ["N", HEIGHT, "W"])
+    strips = graph.describe("strips", "UINT8", ["N", Strip.HEIGHT, "W"])
     answers = graph.describe("log_probabilities", "FLOAT", ["N", "T", OUTPUTS])
     return graph.to_model(
-        [strips], [answers], characters=CHARACTERS, height=HEIGHT, recipe=card.recipe.name,
+        [strips], [answers], characters=CHARACTERS, height=Strip.HEIGHT, recipe=card.recipe.name,
         least_confidence=card.least_confidence,
     )  # fmt: skip
 
@@ -242,7 +240,7 @@ def _add_views(graph: Graph, images: str, card: ModelCard) -> str:
     padded = graph.add("Pad", images, graph.constant("view.frame", [0, 1, 1, 0, 1, 1], np.int64))
     axes = graph.constant("view.axes", [1, 2], np.int64)
     views = []
-    for number, move in enumerate(MOVES[: card.recipe.ensemble.views], 1):
+    for number, move in enumerate(EnsembleEngine.MOVES[: card.recipe.ensemble.views], 1):
         start = 1 - np.array(move)
         ends = start, start + card.image_shape
         window = [graph.constant(f"view{number}.{end}", ends[end], np.int64) for end in (0, 1)]

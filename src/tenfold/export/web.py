@@ -13,18 +13,17 @@ import numpy as np
 
 from tenfold.arguments import checked
 from tenfold.classifier import Classifier
-from tenfold.engines.create import split_members
 from tenfold.errors import UsageError
 from tenfold.export.lab import lab_files
-from tenfold.files import fill_folder, is_part, make_folder, replace_file, replace_together, write_text
-from tenfold.networks.engine import MOVES
+from tenfold.files import Claim, fill_folder, make_folder, replace_file, replace_together, write_text
+from tenfold.networks.engine import EnsembleEngine
 from tenfold.networks.shapes import Layer
-from tenfold.numpy_engine.layers import scale_and_shift
+from tenfold.numpy_engine.layers import BatchNorm
 from tenfold.numpy_engine.runtime.answers import fold_network
 from tenfold.reader.line_reader import AnyModel
 from tenfold.version import __version__
 
-__all__ = ["export_web", "web_model"]
+__all__ = ["export_web", "page_files"]
 
 _FORMAT = 3
 _WINDOWED = ("conv", "max-pool", "average-pool", "pixel-unshuffle")
@@ -57,7 +56,7 @@ def web_model(model: AnyModel) -> dict[str, bytes]:
     """
     numbers: list[np.ndarray] = []
     members = []
-    for values in split_members(model.engine.weights()):
+    for values in EnsembleEngine.split(model.engine.weights()):
         folded, folded_values = fold_network(model.network, values)
         members.append([_layer(layer, folded_values, numbers) for layer in folded.layers])
     recipe, weights = model.card.recipe, np.concatenate(numbers).tobytes()
@@ -66,13 +65,18 @@ def web_model(model: AnyModel) -> dict[str, bytes]:
         "recipe": {"name": recipe.name, "title": recipe.title},
         "parameters": model.network.parameter_count,
         "label_shift": recipe.loss.label_shift,
-        "views": MOVES[: recipe.ensemble.views],
+        "views": EnsembleEngine.MOVES[: recipe.ensemble.views],
         "format": _FORMAT,
         "members": members,
         "weights": {"file": "weights.bin", "bytes": len(weights)},
     }
     text = json.dumps(card, indent=1, ensure_ascii=False) + "\n"
     return {"weights.bin": weights, "card.json": text.encode()}
+
+
+def page_files(folder: str, model: AnyModel) -> dict[str, bytes]:
+    """What the page loads from its folder, "lab" or "model", by file name."""
+    return lab_files() if folder == "lab" else web_model(model)
 
 
 def _add(numbers: list[np.ndarray], values: np.ndarray) -> list[int]:
@@ -95,7 +99,7 @@ def _layer(layer: Layer, values: Mapping[str, np.ndarray], numbers: list[np.ndar
         entry |= {"outputs": len(weight), "weight": _add(numbers, turned), "bias": _add(numbers, bias)}
     if spec.kind == "batch-norm":
         parts = (values[parameter.name].astype(np.float64) for parameter in layer.parameters)
-        scale, shift = scale_and_shift(*parts)
+        scale, shift = BatchNorm.affine(*parts)
         entry |= {"scale": _add(numbers, scale), "shift": _add(numbers, shift)}
     if spec.kind == "columns":
         entry["parts"] = spec.units or 1
@@ -115,18 +119,14 @@ def export_web(model: AnyModel, folder: str | Path) -> Path:
     """
     if isinstance(model, Classifier) and not model.card.reads_ink:
         (height, width), ground = model.card.image_shape, model.card.background
-        raise UsageError(
-            f"this model knows pictures of {width}x{height} on {ground} ground, not what the page draws",
-            expected="one that reads handwriting: light ink on 28x28 dark pixels",
-            remedy="export it with --to onnx",
-        )
+        found = f"this model knows pictures of {width}x{height} on {ground} ground, not what the page draws"
+        expected = "one that reads handwriting: light ink on 28x28 dark pixels"
+        raise UsageError(found, expected=expected, remedy="export it with --to onnx")
     target = Path(folder)
     if target.exists() and not is_bundle(target):
-        raise UsageError(
-            f"{target} is there already, and is not a bundle of tenfold's",
-            expected="a new folder, an empty one, or one that an earlier export made",
-            remedy="name another with --out",
-        )
+        found = f"{target} is there already, and is not a bundle of tenfold's"
+        expected = "a new folder, an empty one, or one that an earlier export made"
+        raise UsageError(found, expected=expected, remedy="name another with --out")
     with fill_folder(target, add=True) as place:
         write_text(
             place / "config.json", json.dumps({"backend": "local", "collect": False, "lab": True}) + "\n"
@@ -144,7 +144,7 @@ def is_bundle(folder: Path) -> bool:
     """Whether a folder is empty, or one that `export_web` made."""
     if not folder.is_dir():
         return False
-    if all(is_part(path) for path in folder.iterdir()):
+    if all(Claim.is_part(path) for path in folder.iterdir()):
         return True
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))

@@ -203,12 +203,9 @@ def search_starts(level: Level, photo: np.ndarray) -> list[np.ndarray]:
 
 
 def _best_place(
-    drawn: np.ndarray,
-    counted: np.ndarray,
-    seen: Sequence[np.ndarray],
-    shape: tuple[int, ...],
+    drawn: np.ndarray, counted: np.ndarray, seen: Sequence[np.ndarray], shape: tuple[int, ...],
     matrix: np.ndarray,
-) -> tuple[float, np.ndarray]:
+) -> tuple[float, np.ndarray]:  # fmt: skip
     """The correlation at the best of all shifts, and the matrix with that shift."""
     size, total = len(drawn), float(counted.sum()) + 1e-6
     own = counted * (drawn - float((drawn * counted).sum()) / total)

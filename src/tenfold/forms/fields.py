@@ -18,10 +18,10 @@ from tenfold.errors import DataError, UsageError, printable
 from tenfold.forms.align import measure_darkness
 from tenfold.forms.register import Registration
 from tenfold.forms.template import MOST_FIELDS, Field, Form, Share
-from tenfold.pictures import drawing
-from tenfold.pictures.grid import find_grid
+from tenfold.pictures.drawing import Palette, Sheet
+from tenfold.pictures.grid import Grid
 from tenfold.pictures.lines import Box, find_lines
-from tenfold.pictures.open import Picture, open_picture, to_grey
+from tenfold.pictures.open import Picture, open_picture
 
 __all__ = ["FilledForm", "propose_form"]
 
@@ -70,7 +70,7 @@ def propose_form(picture: str | Path, *, name: str | None = None, names: Sequenc
 
 
 def _find_boxes(example: Picture) -> list[Box]:
-    grey = to_grey(example.pixels)
+    grey = example.grey
     boxes = _find_insides(grey) or _grid_cells(grey)
     return boxes or [box for box in find_lines(grey) or [] if box[3] - box[1] <= _TALL * len(grey)]
 
@@ -116,7 +116,7 @@ def _join_combs(boxes: Sequence[Box]) -> list[Box]:
 
 def _grid_cells(grey: np.ndarray) -> list[Box]:
     """Cells of a ruled table whose rules are faint or broken."""
-    grid = find_grid(grey)
+    grid = Grid.find(grey)
     if grid is None:
         return []
     boxes = []
@@ -133,10 +133,9 @@ def _in_reading_order(boxes: Sequence[Box]) -> list[Box]:
     """Rows of boxes whose middles lie within the first one's height, each from the left."""
     rows: list[list[Box]] = []
     for box in sorted(boxes, key=lambda each: each[1] + each[3]):
-        if rows and box[1] + box[3] < 2 * rows[-1][0][3]:
-            rows[-1].append(box)
-        else:
-            rows.append([box])
+        if not rows or box[1] + box[3] >= 2 * rows[-1][0][3]:
+            rows.append([])
+        rows[-1].append(box)
     return [box for row in rows for box in sorted(row)]
 
 
@@ -179,8 +178,7 @@ def cut_field(grey: np.ndarray, example: np.ndarray, box: Share, found: Registra
     own = _sample(example, places * np.array(example.shape[::-1])).reshape(shape)
     rows, columns = _rules(_darkness(own), margin)
     dark = _darkness(cut)
-    cut = _erase(cut, dark, rows, high)
-    cut = _erase(cut.T, dark.T, columns, high).T
+    cut = _erase(_erase(cut, dark, rows, high).T, dark.T, columns, high).T
     return FieldCut(np.ascontiguousarray(cut), margin)
 
 
@@ -265,14 +263,10 @@ class FieldReading:
         return self.reason in DOUBTS
 
     def to_dict(self) -> dict[str, Any]:
-        return {
-            "name": self.name,
-            "text": self.text,
-            "confidence": self.confidence,
-            "reason": self.reason or None,
-            "box": list(self.box),
-            "corners": [list(corner) for corner in self.corners],
-        } | ({"reviewed": True} if self.reviewed else {})
+        read = {"name": self.name, "text": self.text, "confidence": self.confidence}
+        place = {"box": list(self.box), "corners": [list(corner) for corner in self.corners]}
+        reviewed = {"reviewed": True} if self.reviewed else {}
+        return read | {"reason": self.reason or None} | place | reviewed
 
 
 @dataclass(frozen=True, eq=False)
@@ -326,32 +320,23 @@ class FilledForm:
     def explain(self, path: str) -> Image.Image:
         """How it was read: its fields over the photo, with what was read; RGB, 800 pixels wide. path: of the
         photo. Where `picture` is None, the photo is left out."""
-        inner = drawing.WIDTH - 2 * drawing.MARGIN
+        inner = Sheet.WIDTH - 2 * Sheet.MARGIN
         title = "standard input" if path == "-" else Path(path).name
         told = f"{self.form}: {len(self.fields)} fields, {len(self.doubtful)} of them to be looked at"
-        blocks = [
-            drawing.paragraph(title, 28, inner, colour=drawing.Palette.GREY),
-            drawing.paragraph(told, 20, inner, colour=drawing.Palette.GREY),
-            self._draw(inner),
-        ]
-        return drawing.sheet(blocks)
+        words = ((title, 28), (told, 20))
+        blocks = [Sheet.paragraph(text, size, inner, colour=Palette.GREY) for text, size in words]
+        return Sheet.compose([*blocks, self._draw(inner)])
 
     def _draw(self, width: int) -> Image.Image:
         if self.picture is None:
-            return Image.new("RGB", (width, 1), drawing.Palette.PAPER)
+            return Image.new("RGB", (width, 1), Palette.PAPER)
         photo = Image.fromarray(self.picture.pixels)
         ratio = min(width / photo.width, _HIGHEST / photo.height)
         photo = photo.resize((max(1, round(photo.width * ratio)), max(1, round(photo.height * ratio))))
         draw, scale = ImageDraw.Draw(photo), ratio / self.picture.scale
         for each in self.fields:
-            colour = (
-                drawing.Palette.AMBER
-                if each.doubtful
-                else drawing.Palette.GREY
-                if each.reason
-                else drawing.Palette.GREEN
-            )
+            colour = Palette.AMBER if each.doubtful else Palette.GREY if each.reason else Palette.GREEN
             corners = [(x * scale, y * scale) for x, y in each.corners]
             draw.polygon(corners, outline=colour, width=2)
-            draw.text(corners[0], f"{each.name} {each.text}", fill=colour, anchor="lb", font=drawing.font(14))
+            draw.text(corners[0], f"{each.name} {each.text}", fill=colour, anchor="lb", font=Sheet.font(14))
         return photo

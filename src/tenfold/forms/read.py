@@ -17,10 +17,10 @@ from tenfold.errors import DataError
 from tenfold.forms.fields import FieldCut, FieldReading, FilledForm, cut_field
 from tenfold.forms.register import Registration, prepare_example, register
 from tenfold.forms.template import Check, Form
-from tenfold.helpers import serve_questions
+from tenfold.helpers import Helper
 from tenfold.pictures.formats import PdfPage
 from tenfold.pictures.lines import make_strip
-from tenfold.pictures.open import Picture, open_picture, to_grey
+from tenfold.pictures.open import Picture, open_picture
 from tenfold.reader.constraint import Constraint
 from tenfold.reader.decode import OTHER, Decoded
 from tenfold.reader.line_reader import LineReader, build_reader
@@ -146,7 +146,7 @@ class FormReader:
         self.reader, self.form = reader, form
         self.constraints = [each.constraint for each in form.fields]
         self._example = prepare_example(form.example.pixels, [each.box for each in form.fields])
-        self._grey = to_grey(form.example.pixels)
+        self._grey = form.example.grey
 
     def read(self, picture: Any, name: str = "") -> FilledForm:
         """A path, bytes, file, PIL image or array -> its fields. Raises DataError for what is not a picture,
@@ -159,7 +159,7 @@ class FormReader:
                 expected=f"to find at least {LEAST_SCORE:.0%} of its print, not {found.score:.0%}",
                 remedy="check that the whole page is in the picture, and in focus",
             )
-        grey = to_grey(opened.pixels)
+        grey = opened.grey
         cuts = [cut_field(grey, self._grey, each.box, found) for each in self.form.fields]
         decoded = [self._decode(*each) for each in zip(cuts, self.constraints, strict=True)]
         return self._describe(opened, found, cuts, decoded)
@@ -209,7 +209,8 @@ def _candidates(decoded: Decoded, constraint: Constraint | None) -> Candidates:
     found = [
         (_respell(best, digits), share) for digits, share in decoded.shares.items() if share >= _LEAST_SHARE
     ]
-    allowed = [each for each in found if each[0] == best or _allows(constraint, each[0])]
+    fits = constraint.fits if constraint else bool
+    allowed = [each for each in found if each[0] == best or fits(each[0])]
     return sorted(allowed, key=lambda each: (-each[1], each[0] != best))[:_MOST_CANDIDATES]
 
 
@@ -222,10 +223,6 @@ def _respell(best: str, digits: str) -> str:
         elif left:
             text = left.pop() + text
     return "".join(left) + text if left else text.lstrip(",.")
-
-
-def _allows(constraint: Constraint | None, text: str) -> bool:
-    return constraint.fits(text) if constraint else bool(text)
 
 
 _prepared = lru_cache(maxsize=4)(FormReader)
@@ -285,4 +282,4 @@ def _prepare(
 
 
 if __name__ == "__main__":
-    serve_questions(_prepare)
+    Helper.serve(_prepare)

@@ -17,21 +17,8 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from tenfold.forms.align import (
-    Level,
-    Warp,
-    between_corners,
-    correlate,
-    improve,
-    likeness,
-    make_level,
-    measure_darkness,
-    sample,
-    search_starts,
-    shrink_ink,
-)
+from tenfold.forms import align
 from tenfold.forms.template import Share
-from tenfold.pictures.open import to_grey
 
 # Where sheets of paper may lie in a picture, by their edges: quadrilaterals of long straight lines.
 #
@@ -77,9 +64,8 @@ def _find_lines(
     turns = round(180 / _TURN)
     reach = int(np.hypot(shape[0], shape[1])) + 1
     votes = np.zeros((turns, 2 * reach // int(_TURN) + 2))
-    own = np.rint(angles / np.pi * turns).astype(int)
     for off in (-2, -1, 0, 1, 2):
-        turn = own + off
+        turn = np.rint(angles / np.pi * turns).astype(int) + off
         normal = turn * (np.pi / turns)
         far = x * np.cos(normal) + y * np.sin(normal)
         far = np.where((turn < 0) | (turn >= turns), -far, far)
@@ -141,9 +127,6 @@ def _support(near: np.ndarray, one: np.ndarray, other: np.ndarray) -> float:
     return float(near[y, x].mean()) if inside.sum() >= count / 2 else 0.0
 
 
-# Where sheets of paper may lie in a picture: quadrilaterals around what is light and has no colour, and
-# quadrilaterals of straight edges.
-
 _LONGEST_OUTLINE = 240  # pixels in which they are looked for
 _LEVELS = (-0.12, 0.0, 0.12)  # around Otsu's threshold, of the picture's span: shadows, light desks
 _LEAST_OUTLINE, _FULL = 0.12, 0.97  # of the picture: less is not the sheet, more is all of it
@@ -155,8 +138,7 @@ def find_outlines(pixels: np.ndarray) -> list[np.ndarray]:
     """uint8 (H, W, 3) -> quadrilaterals float (4, 2): x and y of their corners in pixels, clockwise from the
     upper left one. None where the sheet fills the picture."""
     grey, ratio = _without_writing(pixels)
-    span = float(np.ptp(grey))
-    middle = _otsu(grey)
+    span, middle = float(np.ptp(grey)), _otsu(grey)
     found: list[np.ndarray] = []
     for level in _LEVELS:
         corners = _largest(grey > middle + level * span)
@@ -194,10 +176,8 @@ def _largest(mask: np.ndarray) -> np.ndarray | None:
     labels, count = ndimage.label(ndimage.binary_opening(mask, np.ones((3, 3), bool)))
     if not count:
         return None
-    own = labels == 1 + int(np.bincount(labels.ravel())[1:].argmax())
-    own = ndimage.binary_fill_holes(own)
-    share = float(own.mean())
-    if not _LEAST_OUTLINE <= share <= _FULL:
+    own = ndimage.binary_fill_holes(labels == 1 + int(np.bincount(labels.ravel())[1:].argmax()))
+    if not _LEAST_OUTLINE <= float(own.mean()) <= _FULL:
         return None
     y, x = np.nonzero(own ^ ndimage.binary_erosion(own, border_value=0))
     corners = _widest_quadrilateral(np.stack([x + 0.5, y + 0.5], axis=1))
@@ -242,7 +222,7 @@ class Example:
     """The form's example, prepared. size: its width and height in pixels. corners: float (4, 2) each, of the
     sheets that may be in it, the whole picture first."""
 
-    levels: dict[int, Level]
+    levels: dict[int, align.Level]
     size: tuple[int, int]
     corners: tuple[np.ndarray, ...]
 
@@ -252,7 +232,7 @@ class Registration:
     """score: how much of the example's print is found again, 0 to 1. sizes: width and height of the example
     and of the photo."""
 
-    warp: Warp
+    warp: align.Warp
     score: float
     sizes: tuple[tuple[int, int], tuple[int, int]]
 
@@ -278,18 +258,18 @@ def prepare_example(pixels: np.ndarray, boxes: Sequence[Share]) -> Example:
         y0, y1 = (round(edge * ink.shape[0]) for edge in (top + dy, bottom - dy))
         counted[y0:y1, x0:x1] = 0
     sides = sorted({_SEARCHED, *(side for side, *_ in (*_COARSE, *_FINE))})
-    levels = {side: make_level(ink, counted, side) for side in sides}
+    levels = {side: align.make_level(ink, counted, side) for side in sides}
     return Example(levels, (pixels.shape[1], pixels.shape[0]), tuple(_sheets(pixels)))
 
 
 def measure_ink(pixels: np.ndarray) -> np.ndarray:
     """uint8 (H, W, 3) -> float32 (h, w), 0 to 1, at most 900 pixels long."""
-    grey = to_grey(pixels)
+    grey = np.asarray(Image.fromarray(pixels).convert("L"))
     scale = max(grey.shape) / _LONGEST
     if scale > 1:
         size = max(1, round(grey.shape[1] / scale)), max(1, round(grey.shape[0] / scale))
         grey = np.asarray(Image.fromarray(grey).resize(size, Image.Resampling.BOX))
-    return np.clip(measure_darkness(grey, _WINDOW) - _GRAIN, 0, 1)
+    return np.clip(align.measure_darkness(grey, _WINDOW) - _GRAIN, 0, 1)
 
 
 def _sheets(pixels: np.ndarray) -> list[np.ndarray]:
@@ -307,31 +287,33 @@ def _relative(outlines: Sequence[np.ndarray], pixels: np.ndarray) -> list[np.nda
 def register(example: Example, pixels: np.ndarray) -> Registration:
     """pixels: uint8 (H, W, 3), of the photo. Always an answer; its score tells whether it is one."""
     ink = measure_ink(pixels)
-    photo = {side: shrink_ink(ink, side) for side in example.levels}
+    photo = {side: align.shrink_ink(ink, side) for side in example.levels}
     found = _fit(example, photo, _onto(example, _sheets(pixels)))
     for search in (
         lambda: _onto(example, _relative(find_edge_outlines(pixels, _EDGED), pixels)),
-        lambda: search_starts(example.levels[_SEARCHED], photo[_SEARCHED]),
+        lambda: align.search_starts(example.levels[_SEARCHED], photo[_SEARCHED]),
     ):
         if found[0] < _SURE and (starts := search()):
             found = max(found, _fit(example, photo, starts), key=lambda each: each[0])
     return Registration(found[1], found[0], (example.size, (pixels.shape[1], pixels.shape[0])))
 
 
-def _fit(example: Example, photo: dict[int, np.ndarray], starts: Sequence[np.ndarray]) -> tuple[float, Warp]:
+def _fit(
+    example: Example, photo: dict[int, np.ndarray], starts: Sequence[np.ndarray]
+) -> tuple[float, align.Warp]:
     """The best score, and its warp."""
-    warps = [Warp(start) for start in starts]
+    warps = [align.Warp(start) for start in starts]
     for side, steps, kept in _COARSE:
         level = example.levels[side]
-        tried = [*warps, *(improve(level, photo[side], warp, steps, bend=False) for warp in warps)]
-        warps = _best(tried, [likeness(level, photo[side], warp) for warp in tried], kept)
+        tried = [*warps, *(align.improve(level, photo[side], warp, steps, bend=False) for warp in warps)]
+        warps = _best(tried, [align.likeness(level, photo[side], warp) for warp in tried], kept)
     fitted = []
     for warp in warps:
         for side, steps in _FINE:
             level = example.levels[side]
-            bent = improve(level, photo[side], warp, steps // 2, bend=False)
-            bent = improve(level, photo[side], bent, steps, bend=True)
-            if likeness(level, photo[side], bent) > likeness(level, photo[side], warp):
+            bent = align.improve(level, photo[side], warp, steps // 2, bend=False)
+            bent = align.improve(level, photo[side], bent, steps, bend=True)
+            if align.likeness(level, photo[side], bent) > align.likeness(level, photo[side], warp):
                 warp = bent
         fitted.append((_score(example, photo, warp), warp))
     return max(fitted, key=lambda each: each[0])
@@ -340,17 +322,17 @@ def _fit(example: Example, photo: dict[int, np.ndarray], starts: Sequence[np.nda
 def _onto(example: Example, sheets: Sequence[np.ndarray]) -> list[np.ndarray]:
     """Matrices that take each sheet of the example onto each of the photo, in four turns."""
     return [
-        between_corners(one, np.roll(other, turn, axis=0))
+        align.between_corners(one, np.roll(other, turn, axis=0))
         for one in example.corners[:2]
         for other in sheets
         for turn in range(4)
     ]
 
 
-def _best(warps: Sequence[Warp], scores: Sequence[float], most: int) -> list[Warp]:
+def _best(warps: Sequence[align.Warp], scores: Sequence[float], most: int) -> list[align.Warp]:
     """The likeliest, of those that lie at the same place one."""
     corners = np.array([(-1, -0.7), (1, -0.7), (1, 0.7), (-1, 0.7)])
-    kept: list[Warp] = []
+    kept: list[align.Warp] = []
     for number in np.argsort(scores)[::-1]:
         mapped = warps[number].apply(corners)
         if all(np.abs(mapped - other.apply(corners)).max() > 0.02 for other in kept):
@@ -358,10 +340,10 @@ def _best(warps: Sequence[Warp], scores: Sequence[float], most: int) -> list[War
     return kept[:most]
 
 
-def _score(example: Example, photo: dict[int, np.ndarray], warp: Warp) -> float:
+def _score(example: Example, photo: dict[int, np.ndarray], warp: align.Warp) -> float:
     """The mean of the correlations in parts of the example where something is printed."""
     level = example.levels[_COMPARED]
-    seen = sample(photo[_COMPARED], warp.apply(level.places)).reshape(level.ink.shape)
+    seen = align.sample(photo[_COMPARED], warp.apply(level.places)).reshape(level.ink.shape)
     side = -(-max(level.ink.shape) // _BLOCKS)
     found, spreads = [], []
     for top in range(0, level.ink.shape[0], side):
@@ -370,7 +352,7 @@ def _score(example: Example, photo: dict[int, np.ndarray], warp: Warp) -> float:
             counted = level.counted[part].ravel()
             if counted.sum() < side * side / 8:
                 continue
-            found.append(correlate(level.ink[part].ravel(), seen[part].ravel(), counted))
+            found.append(align.correlate(level.ink[part].ravel(), seen[part].ravel(), counted))
             spreads.append(float((level.ink[part].ravel() * counted).std()))
     told = np.array(spreads) > _TEXTURE * np.mean(spreads or [0])
     return float(np.clip(np.array(found)[told], 0, 1).mean()) if told.any() else 0.0

@@ -16,10 +16,10 @@ from tenfold.arguments import checked
 from tenfold.errors import DataError, UsageError, nearest, printable
 from tenfold.files import is_special, replace_file, write_text
 from tenfold.pictures.open import Picture, open_picture
-from tenfold.reader.constraint import Constraint, make_constraint
-from tenfold.recipes.load import toml_value
+from tenfold.reader.constraint import Constraint
+from tenfold.recipes.schema import toml_value
 
-__all__ = ["Check", "Field", "Form", "load_form", "write_form_text"]
+__all__ = ["Field", "Form", "load_form"]
 
 MOST_FIELDS = 500
 _MOST_CHECKS = 100
@@ -59,7 +59,7 @@ class Field:
     @property
     def constraint(self) -> Constraint | None:
         """What the answer must look like; None for any number."""
-        return make_constraint(pattern=self.pattern, length=self.length, least=self.least, most=self.most)
+        return Constraint.make(pattern=self.pattern, length=self.length, least=self.least, most=self.most)
 
 
 @dataclass(frozen=True)
@@ -145,20 +145,25 @@ class Form:
     def to_toml(self, folder: Path) -> str:
         """The file's text, where it is to lie in `folder`."""
         picture = Path(os.path.relpath(self.picture.resolve(), folder.resolve())).as_posix()
-        return write_form_text(self.name, picture, self.fields, self.checks)
+        return self.render_toml(self.name, picture, self.fields, self.checks)
 
+    @staticmethod
+    def parse_sum(text: str) -> Check:
+        """ "total = a + b". Raises UsageError."""
+        return Check.parse(text)
 
-def write_form_text(name: str, picture: str, fields: Sequence[Field], checks: Sequence[Check]) -> str:
-    """The text of a form's file. picture: its path from there."""
-    lines = [f"name = {toml_value(name)}", f"picture = {toml_value(picture)}"]
-    for each in fields:
-        box = ", ".join(f"{edge:.5g}" for edge in each.box)
-        lines += ["", "[[field]]", f"name = {toml_value(each.name)}", f"box = [{box}]"]
-        limits = (each.pattern, each.length, each.least, each.most)
-        lines += [f"{key} = {_quoted(value)}" for key, value in zip(_LIMITS, limits) if value is not None]
-    for check in checks:
-        lines += ["", "[[check]]", f"sum = {toml_value(str(check))}"]
-    return "\n".join(lines) + "\n"
+    @staticmethod
+    def render_toml(name: str, picture: str, fields: Sequence[Field], sums: Sequence[object]) -> str:
+        """The text of a form's file. picture: its path from there. sums: checks, or their texts."""
+        lines = [f"name = {toml_value(name)}", f"picture = {toml_value(picture)}"]
+        for each in fields:
+            box = ", ".join(f"{edge:.5g}" for edge in each.box)
+            lines += ["", "[[field]]", f"name = {toml_value(each.name)}", f"box = [{box}]"]
+            limits = (each.pattern, each.length, each.least, each.most)
+            lines += [f"{key} = {_quoted(value)}" for key, value in zip(_LIMITS, limits) if value is not None]
+        for each_sum in map(str, sums):
+            lines += ["", "[[check]]", f"sum = {toml_value(each_sum)}"]
+        return "\n".join(lines) + "\n"
 
 
 def _quoted(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import log
@@ -10,12 +11,12 @@ from typing import Any, NamedTuple, NoReturn, Protocol
 import numpy as np
 
 from tenfold.arrays import Batch
-from tenfold.errors import UsageError
+from tenfold.errors import ModelError, UsageError
 from tenfold.networks.shapes import Network
 from tenfold.numerics import log_softmax
 from tenfold.settings import LossSettings, OptimiserSettings
 
-__all__ = ["MOVES", "Engine", "EngineOptions", "EnsembleEngine", "StepResult"]
+__all__ = ["Engine", "EngineOptions", "EnsembleEngine", "StepResult"]
 
 
 class StepResult(NamedTuple):
@@ -92,8 +93,7 @@ class Engine(Protocol):
     def load_state(self, state: dict[str, np.ndarray]) -> None: ...
 
 
-# (rows, columns) that an image is moved by: the first 1, 5 or 9 are a recipe's views
-MOVES = ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1), (-1, -1), (-1, 1), (1, -1), (1, 1))
+_MEMBER = re.compile(r"member([1-9]\d*)\.(.+)", re.DOTALL)
 _CHUNK = 4096  # images: bounds the moved copies and their answers
 
 
@@ -103,10 +103,38 @@ class EnsembleEngine:
     members: engines for the same network. views: 1, 5 or 9, see EnsembleSettings.
     """
 
+    # (rows, columns) that an image is moved by: the first 1, 5 or 9 are a recipe's views
+    MOVES = ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1), (-1, -1), (-1, 1), (1, -1), (1, 1))
+
     def __init__(self, members: Sequence[Engine], views: int = 1) -> None:
         self.members, self.views, first = tuple(members), views, members[0]
         self.name, self.network = first.name, first.network
         self.options, self.precision = first.options, first.precision
+
+    @staticmethod
+    def combine(members: Sequence[Engine], views: int) -> Engine:
+        """The one engine itself where it answers alone and sees one view, else an EnsembleEngine."""
+        return members[0] if len(members) == 1 and views == 1 else EnsembleEngine(members, views)
+
+    @staticmethod
+    def split(weights: dict[str, np.ndarray]) -> list[dict[str, np.ndarray]]:
+        """The weights of each network of a saved model: how many there are is told by the names alone.
+
+        Raises ModelError where a member is missing, or a weight belongs to none of several.
+        """
+        found = {name: _MEMBER.fullmatch(name) for name in weights}
+        if not any(found.values()):
+            return [weights]
+        parts: dict[int, dict[str, np.ndarray]] = {}
+        for name, match in found.items():
+            number, own = (int(match[1]), match[2]) if match else (0, name)
+            parts.setdefault(number, {})[own] = weights[name]
+        numbers = sorted(parts)
+        if numbers != list(range(1, len(numbers) + 1)):
+            odd = next(iter(parts[0])) if 0 in parts else f"member{numbers[-1]}"
+            told = f"the weights of an ensemble hold {odd!r}, but are not those of members 1, 2, ..."
+            raise ModelError(told, expected="names such as member1.linear1.weight, no member left out")
+        return [parts[number] for number in numbers]
 
     def logits(self, images: np.ndarray) -> np.ndarray:
         """uint8 (N, H, W) -> float32 (N, K): the logarithm of the mean probabilities."""
@@ -115,7 +143,7 @@ class EnsembleEngine:
     def _answer(self, images: np.ndarray) -> np.ndarray:
         """Summed as logarithms, so that a tiny probability never becomes the logarithm of zero."""
         total = np.full((len(images), self.network.classes), -np.inf, np.float32)
-        for rows, columns in MOVES[: self.views]:
+        for rows, columns in self.MOVES[: self.views]:
             moved = move_images(images, rows, columns)
             for member in self.members:
                 np.logaddexp(total, log_softmax(member.logits(moved)), out=total)
@@ -132,7 +160,7 @@ class EnsembleEngine:
         return np.concatenate([self._differentiate(images[part], weights[part]) for part in _chunks(images)])
 
     def _differentiate(self, images: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        cases = [(move, member) for move in MOVES[: self.views] for member in self.members]
+        cases = [(move, member) for move in self.MOVES[: self.views] for member in self.members]
         logs = [log_softmax(member.logits(move_images(images, *move))) for move, member in cases]
         whole = np.logaddexp.reduce(logs, axis=0)
         total = np.zeros(images.shape, np.float32)
@@ -163,11 +191,9 @@ class EnsembleEngine:
 
     def train_step(self, *_: object) -> NoReturn:
         """Raises UsageError, as `state` and `load_state` do."""
-        raise UsageError(
-            "an ensemble does not learn as a whole",
-            expected="an engine of one network, asked for one view",
-            remedy="train its members one by one, as tenfold.train does",
-        )
+        found = "an ensemble does not learn as a whole"
+        remedy = "train its members one by one, as tenfold.train does"
+        raise UsageError(found, expected="an engine of one network, asked for one view", remedy=remedy)
 
     state = load_state = train_step
 

@@ -17,13 +17,16 @@ from __future__ import annotations
 import difflib
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
 
-from tenfold.errors import RecipeError
+from tenfold.errors import RecipeError, nearest
 
-__all__ = ["LayerSpec", "parse_layers"]
+__all__ = ["LayerSpec"]
 
+Lines = Sequence[str | Mapping[str, Any]]
 # The stem of a layer's name; a number is added: linear1, linear2, conv1, ...
 _STEMS = {"batch-norm": "norm", "max-pool": "maxpool", "average-pool": "avgpool",
           "pixel-unshuffle": "unshuffle"}  # fmt: skip
@@ -47,6 +50,57 @@ class LayerSpec:
     rate: float = 0.0
     inner: tuple[LayerSpec, ...] = ()
 
+    @classmethod
+    def parse(cls, lines: Sequence[str | Mapping[str, Sequence]], prefix: str = "") -> tuple[LayerSpec, ...]:
+        """The layers of a recipe. Raises RecipeError that names the line and the remedy."""
+        seen: Counter[str] = Counter()
+        specs = []
+        for line in lines:
+            kind = "residual" if isinstance(line, Mapping) else (str(line).split() or [""])[0]
+            stem = _STEMS.get(kind, kind)
+            seen[stem] += 1
+            name = f"{prefix}{stem}{seen[stem]}"
+            specs.append(
+                _parse_residual(line, name) if isinstance(line, Mapping) else _parse_line(str(line), name)
+            )
+        return tuple(specs)
+
+    @staticmethod
+    def numbers(lines: Lines) -> dict[str, int | float]:
+        """The number after the first word of a line (UNITS, CHANNELS, K or P), by kind and by name.
+
+        linear1 is the first linear layer, residual1.conv1 one inside; of a kind it is the first one's number.
+        Layers without one number ("linear classes", "max-pool 2x1") are left out.
+        """
+        numbers: dict[str, int | float] = {}
+
+        def note(spec: LayerSpec, words: list[str]) -> list[str]:
+            if len(words) > 1 and words[1].replace(".", "", 1).isdigit():
+                number = float(words[1]) if "." in words[1] else int(words[1])
+                numbers.setdefault(spec.kind, number)
+                numbers[spec.name] = number
+            return words
+
+        _rewrite(lines, LayerSpec.parse(lines), note)
+        return numbers
+
+    @staticmethod
+    def change_numbers(lines: Lines, which: str, number: float) -> list[str | dict[str, Any]]:
+        """The lines with another number in the layers meant: `which` is a key of `numbers`, and a kind
+        means every layer of that kind. Raises RecipeError.
+        """
+        if isinstance(number, bool) or not isinstance(number, int | float):
+            raise RecipeError(f"layer {which!r} with {number!r}", expected="a number")
+        known, text = LayerSpec.numbers(lines), format(Decimal(repr(number)), "f")  # never 1e-05
+        if which not in known:
+            raise RecipeError(f"no layer {which!r} has a number to change", remedy=nearest(which, known))
+
+        def put(spec: LayerSpec, words: list[str]) -> list[str]:
+            meant = spec.name in known and which in (spec.kind, spec.name)
+            return [words[0], text, *words[2:]] if meant else words
+
+        return _rewrite(lines, LayerSpec.parse(lines), put)
+
     def walk(self) -> Iterator[LayerSpec]:
         """This layer, then those inside it."""
         yield self
@@ -58,32 +112,15 @@ class LayerSpec:
         kernel, stride, padding = self.kernel[axis], self.stride[axis], self.padding[axis]
         out = (size + 2 * padding - kernel) // stride + 1
         if out < 1:
-            raise RecipeError(
-                f"{self.name}: a window of {kernel} does not fit into {size} pixels",
-                remedy="take a smaller window, or fewer poolings",
-            )
+            found = f"{self.name}: a window of {kernel} does not fit into {size} pixels"
+            raise RecipeError(found, remedy="take a smaller window, or fewer poolings")
         return out
-
-
-def parse_layers(lines: Sequence[str | Mapping[str, Sequence]], prefix: str = "") -> tuple[LayerSpec, ...]:
-    """The layers of a recipe. Raises RecipeError that names the line and the remedy."""
-    seen: Counter[str] = Counter()
-    specs = []
-    for line in lines:
-        kind = "residual" if isinstance(line, Mapping) else (str(line).split() or [""])[0]
-        stem = _STEMS.get(kind, kind)
-        seen[stem] += 1
-        name = f"{prefix}{stem}{seen[stem]}"
-        specs.append(
-            _parse_residual(line, name) if isinstance(line, Mapping) else _parse_line(str(line), name)
-        )
-    return tuple(specs)
 
 
 def _parse_residual(line: Mapping[str, Sequence], name: str) -> LayerSpec:
     if set(line) != {"residual"} or not isinstance(line["residual"], list | tuple) or not line["residual"]:
         raise RecipeError(f"layer {dict(line)!r}", expected='{ residual = ["LAYER", ...] }')
-    return LayerSpec("residual", name, inner=parse_layers(line["residual"], f"{name}."))
+    return LayerSpec("residual", name, inner=LayerSpec.parse(line["residual"], f"{name}."))
 
 
 _STRIDE = r"(?: stride (?P<stride>\d{1,6}))?"
@@ -123,21 +160,14 @@ def _parse_line(line: str, name: str) -> LayerSpec:
         below = ", numbers below a million" if re.search(r"\d{7}", line) else ""
         raise RecipeError(f"layer {line[:200]!r} cannot be read", expected=form + below)
     found = {key: value for key, value in match.groupdict().items() if value}
-    kernel, padding, units = (
-        _pair(found.get("kernel", "1")),
-        found.get("padding", "0"),
-        found.get("units", "0"),
-    )
+    kernel, padding = _pair(found.get("kernel", "1")), found.get("padding", "0")
+    units = found.get("units", "0")
     spec = LayerSpec(
-        kind,
-        name,
-        units=0 if units == "classes" else int(units),
-        kernel=kernel,
+        kind, name, units=0 if units == "classes" else int(units), kernel=kernel,
         stride=_pair(found["stride"]) if "stride" in found else kernel if "pool" in kind else (1, 1),
         padding=(kernel[0] // 2, kernel[1] // 2) if padding == "same" else _pair(padding),
-        bias="no_bias" not in found,
-        rate=float(found.get("rate", 0)),
-    )
+        bias="no_bias" not in found, rate=float(found.get("rate", 0)),
+    )  # fmt: skip
     even = any(side % 2 == 0 for side in kernel)
     if padding == "same" and (even or spec.stride != (1, 1)):
         raise RecipeError(f"layer {line!r}: padding same", expected="an odd kernel and stride 1 with it")
@@ -147,6 +177,16 @@ def _parse_line(line: str, name: str) -> LayerSpec:
 
 
 def _pair(text: str) -> tuple[int, int]:
-    """ "3" -> (3, 3), "2x1" -> (2, 1)."""
     rows, _, columns = text.partition("x")
     return int(rows), int(columns or rows)
+
+
+def _rewrite(
+    lines: Lines, specs: Sequence[LayerSpec], change: Callable[[LayerSpec, list[str]], list[str]]
+) -> list[str | dict[str, Any]]:
+    return [
+        {"residual": _rewrite(line["residual"], spec.inner, change)}
+        if isinstance(line, Mapping)
+        else " ".join(change(spec, line.split()))
+        for line, spec in zip(lines, specs, strict=True)
+    ]

@@ -15,7 +15,7 @@ from tenfold.errors import RecipeError, UsageError, nearest
 from tenfold.networks.layers import LayerSpec
 from tenfold.numerics import one_hot
 
-__all__ = ["Layer", "Network", "Parameter", "initial_weights", "plan_network"]
+__all__ = ["Layer", "Network", "Parameter"]
 
 Shape = tuple[int, ...]
 
@@ -76,6 +76,25 @@ class Network:
         """Whether it gives a row of scores per column, and takes images of any width (see at_width)."""
         return self.layers[-1].spec.kind == "columns"
 
+    @classmethod
+    def plan(cls, specs: tuple[LayerSpec, ...], image_shape: tuple[int, int], classes: int) -> Network:
+        """Sizes every layer. Raises RecipeError where a layer does not fit what comes before it."""
+        input_shape = (1, *image_shape)
+        layers = _plan(specs, input_shape, classes)
+        for before, layer in pairwise(layers):
+            if before.spec.kind == "columns":
+                raise RecipeError(f"{layer.spec.name} follows columns", expected="columns as the last layer")
+        output = layers[-1].output_shape if layers else input_shape
+        reads_lines = bool(layers) and layers[-1].spec.kind == "columns" and output[1] == classes
+        if not reads_lines and output != (classes,):
+            raise RecipeError(
+                f"the network ends with shape {output}",
+                expected=f"({classes},), one score per class",
+                remedy="end the layers with 'flatten' (once) and 'linear classes'; those of a line network "
+                "with 'conv classes 1x1' and 'columns'",
+            )
+        return cls(layers, input_shape, classes)
+
     def at_width(self, width: int) -> Network:
         """The same layers and parameters, sized for images of another width. Raises RecipeError where
         a layer does not fit, as those of a network that is not a line network may not."""
@@ -118,9 +137,8 @@ class Network:
         Raises UsageError for a line network, which has no features.
         """
         if self.reads_lines:
-            raise UsageError(
-                "a line network has no features", expected="a network that ends with a linear layer"
-            )
+            found = "a line network has no features"
+            raise UsageError(found, expected="a network that ends with a linear layer")
         return self.layers[self.head].input_shape[0] if self.head < len(self.layers) else self.classes
 
     def output_weights(self, outputs: np.ndarray) -> np.ndarray:
@@ -129,33 +147,24 @@ class Network:
         if outputs.ndim == len(self.output_shape) + 1:
             return outputs
         if self.reads_lines:
-            raise UsageError(
-                f"outputs of shape {outputs.shape} for a line network",
-                expected="weights of shape (N, T, K)",
-            )
+            found = f"outputs of shape {outputs.shape} for a line network"
+            raise UsageError(found, expected="weights of shape (N, T, K)")
         return one_hot(outputs, self.classes)
 
-
-def plan_network(specs: tuple[LayerSpec, ...], image_shape: tuple[int, int], classes: int) -> Network:
-    """Sizes every layer. Raises RecipeError where a layer does not fit what comes before it."""
-    input_shape = (1, *image_shape)
-    layers = _plan(specs, input_shape, classes)
-    for before, layer in pairwise(layers):
-        if before.spec.kind == "columns":
-            raise RecipeError(f"{layer.spec.name} follows columns", expected="columns as the last layer")
-    output = layers[-1].output_shape if layers else input_shape
-    reads_lines = bool(layers) and layers[-1].spec.kind == "columns" and output[1] == classes
-    if not reads_lines and output != (classes,):
-        raise RecipeError(
-            f"the network ends with shape {output}",
-            expected=f"({classes},), one score per class",
-            remedy="end the layers with 'flatten' (once) and 'linear classes'; those of a line network "
-            "with 'conv classes 1x1' and 'columns'",
-        )
-    return Network(layers, input_shape, classes)
+    def initial_weights(self, scheme: str, *, seed: int) -> dict[str, np.ndarray]:
+        """float32 arrays by parameter name. Each parameter has a random stream of its own, so that a
+        layer added elsewhere changes no other layer's start."""
+        if scheme not in INITIALISATIONS:
+            raise RecipeError(f"unknown initialisation {scheme!r}", remedy=nearest(scheme, INITIALISATIONS))
+        return {
+            parameter.name: np.full(parameter.shape, _CONSTANT[parameter.role], dtype=np.float32)
+            if parameter.role in _CONSTANT
+            else INITIALISATIONS[scheme](parameter, np.random.default_rng([seed, *parameter.name.encode()]))
+            for parameter in self.parameters()
+        }
 
 
-_plan_kept = lru_cache(256)(plan_network)  # for lines of other widths; a plan takes about 50 kB
+_plan_kept = lru_cache(256)(Network.plan)  # for lines of other widths; a plan takes about 50 kB
 
 
 def _spec_of(layer: Layer) -> LayerSpec:
@@ -175,20 +184,15 @@ def _plan_layer(spec: LayerSpec, shape: Shape, classes: int) -> Layer:
     if kind in ("linear", "conv"):
         spec = replace(spec, units=spec.units or classes)
     if kind == "linear" and len(shape) != 1:
-        raise RecipeError(
-            f"{spec.name} meets pictures of shape {shape}",
-            expected="a row of numbers",
-            remedy="put 'flatten' before it",
-        )
+        found = f"{spec.name} meets pictures of shape {shape}"
+        raise RecipeError(found, expected="a row of numbers", remedy="put 'flatten' before it")
     if kind == "linear":
         return Layer(spec, shape, (spec.units,), _weight_and_bias(spec, (spec.units, shape[0])))
     if kind == "residual":
         inner = _plan(spec.inner, shape, classes)
         if inner[-1].output_shape != shape:
-            raise RecipeError(
-                f"{spec.name}: the inner layers turn {shape} into {inner[-1].output_shape}",
-                expected="the shape that came in, so that the two can be added",
-            )
+            found = f"{spec.name}: the inner layers turn {shape} into {inner[-1].output_shape}"
+            raise RecipeError(found, expected="the shape that came in, so that the two can be added")
         return Layer(spec, shape, shape, inner=inner)
     if kind == "flatten":
         return Layer(spec, shape, (prod(shape),))
@@ -197,11 +201,8 @@ def _plan_layer(spec: LayerSpec, shape: Shape, classes: int) -> Layer:
             spec, shape, shape, _norm_parameters(spec.name, shape[0]) if kind == "batch-norm" else ()
         )
     if len(shape) != 3:
-        raise RecipeError(
-            f"{spec.name} meets the shape {shape}",
-            expected="pictures (channels, height, width)",
-            remedy="put it before 'flatten'",
-        )
+        found, expected = f"{spec.name} meets the shape {shape}", "pictures (channels, height, width)"
+        raise RecipeError(found, expected=expected, remedy="put it before 'flatten'")
     return _plan_picture_layer(spec, shape)
 
 
@@ -224,11 +225,9 @@ def _plan_picture_layer(spec: LayerSpec, shape: Shape) -> Layer:
 def _plan_columns(spec: LayerSpec, shape: Shape) -> Layer:
     channels, height, width = shape
     if height != 1:
-        raise RecipeError(
-            f"{spec.name} meets {shape}",
-            expected="(scores, 1, columns), pictures one pixel high",
-            remedy="make them less high before it, with 'max-pool 2x1' or a convolution without padding",
-        )
+        found = f"{spec.name} meets {shape}"
+        remedy = "make them less high before it, with 'max-pool 2x1' or a convolution without padding"
+        raise RecipeError(found, expected="(scores, 1, columns), pictures one pixel high", remedy=remedy)
     parts = spec.units or 1
     if channels % parts:
         raise RecipeError(f"{spec.name} meets {channels} scores", expected=f"a number divisible by {parts}")
@@ -280,16 +279,3 @@ def _uniform(parameter: Parameter, rng: np.random.Generator, bound: float) -> np
 INITIALISATIONS = {"normal": _normal, "xavier": _xavier, "kaiming": _kaiming, "torch": _torch}
 
 _CONSTANT = {"scale": 1.0, "shift": 0.0, "running-mean": 0.0, "running-variance": 1.0}
-
-
-def initial_weights(network: Network, scheme: str, *, seed: int) -> dict[str, np.ndarray]:
-    """float32 arrays by parameter name. Each parameter has a random stream of its own, so that a
-    layer added elsewhere changes no other layer's start."""
-    if scheme not in INITIALISATIONS:
-        raise RecipeError(f"unknown initialisation {scheme!r}", remedy=nearest(scheme, INITIALISATIONS))
-    return {
-        parameter.name: np.full(parameter.shape, _CONSTANT[parameter.role], dtype=np.float32)
-        if parameter.role in _CONSTANT
-        else INITIALISATIONS[scheme](parameter, np.random.default_rng([seed, *parameter.name.encode()]))
-        for parameter in network.parameters()
-    }

@@ -12,7 +12,7 @@ from tenfold.arrays import Batch
 from tenfold.errors import ModelError
 from tenfold.networks.engine import EngineOptions, StepResult
 from tenfold.networks.shapes import Network
-from tenfold.numpy_engine.losses import LOSSES, move_labels
+from tenfold.numpy_engine.losses import Loss, move_labels
 from tenfold.numpy_engine.network import RunningNetwork, scale_pixels
 from tenfold.numpy_engine.optimisers import OPTIMISERS
 from tenfold.numpy_engine.runtime.answers import AnsweringNetwork
@@ -40,7 +40,7 @@ class NumpyEngine:
         dtype = np.dtype(self.precision)
         self.store = ParameterStore.of(network, weights, dtype)
         self.layers = RunningNetwork(network, self.store, seed=options.seed)
-        self.loss = LOSSES[options.loss.name](options.loss)
+        self.loss = Loss.of(options.loss)
         learned = self.store.learned_parameters
         self.optimiser = OPTIMISERS[options.optimiser.name](options.optimiser, learned, dtype)
         self.average = ParameterStore.of(network, weights, dtype) if options.average_decay else None

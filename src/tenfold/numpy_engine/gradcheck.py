@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -16,19 +17,12 @@ from tenfold.arguments import checked
 from tenfold.networks.engine import EngineOptions
 from tenfold.networks.shapes import Network
 from tenfold.numpy_engine.layers import Layer, walk
-from tenfold.numpy_engine.losses import LOSSES, move_labels
+from tenfold.numpy_engine.losses import Loss, move_labels
 from tenfold.numpy_engine.network import RunningNetwork, scale_pixels
 from tenfold.numpy_engine.runtime.memory import ParameterStore, Space
 from tenfold.numpy_engine.runtime.products import own_threads
 
-__all__ = [
-    "TOLERANCE",
-    "InsideView",
-    "LayerView",
-    "check_gradients",
-    "check_network_gradients",
-    "look_inside",
-]
+__all__ = ["GradientCheck", "InsideView", "check_gradients"]
 
 STEP = 1e-5
 # Below this share of the largest gradient of its array, a gradient counts as that large: rounding in
@@ -37,7 +31,6 @@ FLOOR = 1e-3
 # Gradients that are all zero by hand (a bias before batch-norm) have no scale of their own: there the
 # differences must be no more than rounding makes of them, which is this many of the last digits of f over h.
 ZERO, ROUNDING = 1e-12, 8
-TOLERANCE = 1e-6  # relative
 # Differences over h and h / 2 that disagree by more than this mean a kink in between. Less than the
 # tolerance: of thousands of ReLUs behind one weight, one that switches changes the gradient by little.
 KINK = 3e-7
@@ -63,6 +56,7 @@ class GradientRow:
 @dataclass(frozen=True)
 class GradientCheck:
     rows: tuple[GradientRow, ...]
+    TOLERANCE: ClassVar[float] = 1e-6  # relative
 
     @property
     def largest_error(self) -> float:
@@ -71,6 +65,31 @@ class GradientCheck:
     def passed(self, tolerance: float = TOLERANCE) -> bool:
         """Whether every row has passed."""
         return all(row.passed(tolerance) for row in self.rows)
+
+    @classmethod
+    def of_network(
+        cls, network: Network, weights: Mapping[str, np.ndarray], options: EngineOptions, images: np.ndarray,
+        labels: np.ndarray, *, samples: int = 40, rng: np.random.Generator,
+    ) -> GradientCheck:  # fmt: skip
+        """Checks a whole network with its loss: `samples` entries of each learned parameter, drawn at
+        random. Dropout keeps one mask throughout. images: uint8 (N, H, W); labels: int64 (N,)."""
+        store = ParameterStore.of(network, weights, np.float64)
+        running = RunningNetwork(network, store, seed=options.seed)
+        repeat = _same_draws(running.layers)
+        inputs = scale_pixels(images, options, Space(np.float64))
+        columns = move_labels(labels, options.loss, network.classes)
+        # the loss reported is the mean, but clipped; the gradient is that of the unclipped loss
+        unclipped = options.loss.model_copy(update={"probability_floor": 0.0})
+        compute = Loss.of(unclipped)
+        count = len(images) if unclipped.reduction == "sum" else 1
+
+        def loss() -> float:
+            repeat()
+            return compute(running.forward(inputs, training=True), columns)[0] * count
+
+        running.backward(compute(running.forward(inputs, training=True), columns)[1])
+        analytic = {name: gradient.copy() for name, gradient in store.named_gradients.items()}
+        return _compare(loss, store.values, analytic, samples, rng)
 
 
 @checked
@@ -101,37 +120,6 @@ def check_gradients(
     return _compare(loss, arrays, analytic, samples, rng)
 
 
-def check_network_gradients(
-    network: Network,
-    weights: dict[str, np.ndarray],
-    options: EngineOptions,
-    images: np.ndarray,
-    labels: np.ndarray,
-    *,
-    samples: int = 40,
-    rng: np.random.Generator,
-) -> GradientCheck:
-    """Checks a whole network with its loss: `samples` entries of each learned parameter, drawn at
-    random. Dropout keeps one mask throughout. images: uint8 (N, H, W); labels: int64 (N,)."""
-    store = ParameterStore.of(network, weights, np.float64)
-    running = RunningNetwork(network, store, seed=options.seed)
-    repeat = _same_draws(running.layers)
-    inputs = scale_pixels(images, options, Space(np.float64))
-    columns = move_labels(labels, options.loss, network.classes)
-    # the loss reported is the mean, but clipped; the gradient is that of the unclipped loss
-    unclipped = options.loss.model_copy(update={"probability_floor": 0.0})
-    compute = LOSSES[unclipped.name](unclipped)
-    count = len(images) if unclipped.reduction == "sum" else 1
-
-    def loss() -> float:
-        repeat()
-        return compute(running.forward(inputs, training=True), columns)[0] * count
-
-    running.backward(compute(running.forward(inputs, training=True), columns)[1])
-    analytic = {name: gradient.copy() for name, gradient in store.named_gradients.items()}
-    return _compare(loss, {name: store.values[name] for name in analytic}, analytic, samples, rng)
-
-
 def _same_draws(layers: list[Layer]) -> Callable[[], None]:
     """A function that turns the layers' random numbers back to where they are now."""
     streams = [layer.rng for layer in walk(layers) if layer.rng is not None]
@@ -145,18 +133,15 @@ def _same_draws(layers: list[Layer]) -> Callable[[], None]:
 
 
 def _compare(
-    loss: Callable[[], float],
-    arrays: dict[str, np.ndarray],
-    analytic: dict[str, np.ndarray],
-    samples: int,
+    loss: Callable[[], float], arrays: dict[str, np.ndarray], analytic: dict[str, np.ndarray], samples: int,
     rng: np.random.Generator,
-) -> GradientCheck:
+) -> GradientCheck:  # fmt: skip
     rows = []
     rounding = ROUNDING * float(np.finfo(np.float64).eps) * max(1.0, abs(loss())) / STEP
     for name, gradients in analytic.items():
         entries = rng.permutation(gradients.size)[:samples]
         largest = float(np.abs(gradients).max(initial=0))
-        floor = max(FLOOR * largest, 1e-8) if largest > ZERO else rounding / TOLERANCE
+        floor = max(FLOOR * largest, 1e-8) if largest > ZERO else rounding / GradientCheck.TOLERANCE
         numbers = [_difference(loss, arrays[name], int(entry), floor) for entry in entries]
         smooth = [(float(gradients.flat[e]), n) for e, n in zip(entries, numbers) if n is not None]
         errors = [abs(a - n) / max(abs(a), abs(n), floor) for a, n in smooth]
@@ -220,33 +205,28 @@ class InsideView:
     weights: dict[str, np.ndarray]
     gradients: dict[str, np.ndarray]
 
+    @classmethod
+    @own_threads()
+    def of(
+        cls, network: Network, weights: Mapping[str, np.ndarray], options: EngineOptions, images: np.ndarray,
+        labels: np.ndarray,
+    ) -> InsideView:  # fmt: skip
+        """Forward and backward of one batch, with nothing changed. images: uint8 (N, H, W); labels: (N,).
 
-@own_threads()
-def look_inside(
-    network: Network,
-    weights: Mapping[str, np.ndarray],
-    options: EngineOptions,
-    images: np.ndarray,
-    labels: np.ndarray,
-) -> InsideView:
-    """Forward and backward of one batch, with nothing changed. images: uint8 (N, H, W); labels: (N,).
-
-    As in training: dropout draws, batch-norm takes the batch's own statistics. float64 where
-    options.precision says so. Raises ModelError where the weights do not fit the network.
-    """
-    dtype = np.dtype("float64" if options.precision == "float64" else "float32")
-    store = ParameterStore.of(network, weights, dtype)
-    running = RunningNetwork(network, store, seed=options.seed)
-    seen: list[LayerView] = []
-    running.layers = [LayerView(layer, seen) for layer in running.layers]
-    columns = move_labels(labels, options.loss, network.classes)
-    logits = running.forward(scale_pixels(images, options, Space(dtype)), training=True).copy()
-    loss, gradient = LOSSES[options.loss.name](options.loss)(logits, columns)
-    running.backward(gradient)
-    return InsideView(
-        loss=loss,
-        logits=logits,
-        layers=tuple(seen),
-        weights={name: store.values[name].copy() for name in store.named_gradients},
-        gradients={name: value.copy() for name, value in store.named_gradients.items()},
-    )
+        As in training: dropout draws, batch-norm takes the batch's own statistics. float64 where
+        options.precision says so. Raises ModelError where the weights do not fit the network.
+        """
+        dtype = np.dtype("float64" if options.precision == "float64" else "float32")
+        store = ParameterStore.of(network, weights, dtype)
+        running = RunningNetwork(network, store, seed=options.seed)
+        seen: list[LayerView] = []
+        running.layers = [LayerView(layer, seen) for layer in running.layers]
+        columns = move_labels(labels, options.loss, network.classes)
+        logits = running.forward(scale_pixels(images, options, Space(dtype)), training=True).copy()
+        loss, gradient = Loss.of(options.loss)(logits, columns)
+        running.backward(gradient)
+        values, gradients = store.values, store.named_gradients
+        return cls(
+            loss, logits, tuple(seen), {name: values[name].copy() for name in gradients},
+            {name: gradient.copy() for name, gradient in gradients.items()},
+        )  # fmt: skip

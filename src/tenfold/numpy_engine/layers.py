@@ -28,7 +28,10 @@ from tenfold.networks.shapes import Layer as LayerPlan
 from tenfold.numpy_engine.runtime.memory import ParameterStore, Space, from_parameters
 from tenfold.numpy_engine.runtime.products import column_sums, outer_sum, per_channel, product
 
-__all__ = ["EPSILON", "scale_and_shift"]
+__all__ = ["BatchNorm"]
+
+
+Pair = tuple[np.ndarray, np.ndarray]
 
 
 class Layer(ABC):
@@ -46,8 +49,9 @@ class Layer(ABC):
     ) -> None:
         self.plan, self.spec, self.inner = plan, plan.spec, tuple(inner)
         self.space = Space(store.dtype)
-        self.values = {_short(p.name): store.values[p.name] for p in plan.parameters}
-        self.gradients = {_short(p.name): store.named_gradients[p.name] for p in plan.parameters if p.learned}
+        short = {p.name.rpartition(".")[2]: p for p in plan.parameters}
+        self.values = {key: store.values[p.name] for key, p in short.items()}
+        self.gradients = {key: store.named_gradients[p.name] for key, p in short.items() if p.learned}
         own_stream = [seed, *self.spec.name.encode()]
         self.rng = np.random.default_rng(own_stream) if self.spec.kind == "dropout" else None
 
@@ -169,10 +173,6 @@ class Dropout(Layer):
         return np.multiply(gradient, self.mask, out=self.space("gradient", gradient.shape))
 
 
-EPSILON = 1e-5  # added to a variance before its root is divided by
-MOMENTUM = 0.1  # share of a batch in the running statistics
-
-
 class BatchNorm(Layer):
     """Batch normalisation: each channel to mean 0 and variance 1, then a scale and a shift of its own
     (Ioffe & Szegedy 2015, algorithm 1).
@@ -184,6 +184,9 @@ class BatchNorm(Layer):
     (unbiased) follow them; afterwards these two are used.
     """
 
+    EPSILON = 1e-5  # added to a variance before its root is divided by
+    MOMENTUM = 0.1  # share of a batch in the running statistics
+
     def forward(self, inputs: np.ndarray, *, training: bool) -> np.ndarray:
         outputs = self.space("outputs", inputs.shape)
         if not training:
@@ -194,8 +197,11 @@ class BatchNorm(Layer):
         mean = column_sums(inputs.reshape(rows)) / count
         self.centred = per_channel(np.subtract, inputs, mean, out=self.space("centred", inputs.shape))
         variance = column_sums(np.square(self.centred, out=outputs).reshape(rows)) / count
-        self.inverse = 1 / np.sqrt(variance + EPSILON)
-        self._follow(mean, variance, count)
+        self.inverse = 1 / np.sqrt(variance + self.EPSILON)
+        unbiased = variance * (count / max(count - 1, 1))
+        for key, value in (("running_mean", mean), ("running_var", unbiased)):
+            self.values[key] *= 1 - self.MOMENTUM
+            self.values[key] += self.MOMENTUM * value
         per_channel(np.multiply, self.centred, self.inverse * self.values["weight"], out=outputs)
         return per_channel(np.add, outputs, self.values["bias"], out=outputs)
 
@@ -220,24 +226,16 @@ class BatchNorm(Layer):
         return per_channel(np.multiply, gradient, scale, out=self.space("gradient", gradient.shape))
 
     @from_parameters
-    def scale_and_shift(self) -> tuple[np.ndarray, np.ndarray]:
+    def scale_and_shift(self) -> Pair:
         """What it does after training."""
         v = self.values
-        return scale_and_shift(v["weight"], v["bias"], v["running_mean"], v["running_var"])
+        return self.affine(v["weight"], v["bias"], v["running_mean"], v["running_var"])
 
-    def _follow(self, mean: np.ndarray, variance: np.ndarray, count: int) -> None:
-        unbiased = variance * (count / max(count - 1, 1))
-        for key, value in (("running_mean", mean), ("running_var", unbiased)):
-            self.values[key] *= 1 - MOMENTUM
-            self.values[key] += MOMENTUM * value
-
-
-def scale_and_shift(
-    weight: np.ndarray, bias: np.ndarray, mean: np.ndarray, variance: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """What batch-norm does after training, as y = scale x + shift; all are (C,)."""
-    scale = weight / np.sqrt(variance + EPSILON)
-    return scale, bias - mean * scale
+    @classmethod
+    def affine(cls, weight: np.ndarray, bias: np.ndarray, mean: np.ndarray, variance: np.ndarray) -> Pair:
+        """What it does after training, as y = scale x + shift; all are (C,)."""
+        scale = weight / np.sqrt(variance + cls.EPSILON)
+        return scale, bias - mean * scale
 
 
 class Flatten(Layer):
@@ -321,5 +319,7 @@ def walk(layers: Sequence[Any]) -> Iterator[Any]:
         yield from walk(layer.inner)
 
 
-def _short(name: str) -> str:
-    return name.rpartition(".")[2]
+ROW_LAYERS: dict[str, type[Layer]] = {
+    "flatten": Flatten, "linear": Linear, "relu": ReLU, "sigmoid": Sigmoid, "tanh": Tanh, "dropout": Dropout,
+    "batch-norm": BatchNorm, "columns": Columns, "residual": Residual,
+}  # fmt: skip

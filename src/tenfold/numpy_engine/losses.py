@@ -10,12 +10,11 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 
-from tenfold.numerics import best_paths, log_softmax, one_hot, shifted_columns
+from tenfold.numerics import log_softmax, one_hot, shifted_columns
 from tenfold.numpy_engine.layers import sigmoid
 from tenfold.settings import LossSettings
 
-__all__ = ["LOSSES", "measure_loss"]
-
+__all__ = ["Loss"]
 
 Weights = np.ndarray | None  # of images
 Result = tuple[float, np.ndarray]  # the mean loss, and its gradient with respect to the logits
@@ -27,6 +26,18 @@ class Loss(ABC):
 
     def __init__(self, settings: LossSettings) -> None:
         self.settings = settings
+
+    @classmethod
+    def of(cls, settings: LossSettings) -> Loss:
+        """The loss of that name."""
+        return LOSSES[settings.name](settings)
+
+    @classmethod
+    def measure(cls, logits: np.ndarray, labels: np.ndarray, settings: LossSettings) -> float:
+        """The loss of images that are not trained on: without label smoothing, columns in the order of
+        the class names. logits: (N, K); labels: (N,); for ctc (N, T, K) and (N, L), padded with -1."""
+        plain = settings.model_copy(update={"label_smoothing": 0.0, "label_shift": 0})
+        return cls.of(plain)(logits, labels)[0]
 
     @abstractmethod
     def __call__(self, logits: np.ndarray, labels: np.ndarray, image_weights: Weights = None) -> Result:
@@ -151,8 +162,8 @@ class ConnectionistTemporal(Loss):
         """Strips whose best path spells the label."""
         spelled = best_paths(logits)
         padded = np.full((2, len(labels), max(spelled.shape[1], labels.shape[1])), -1)
-        padded[0, :, : spelled.shape[1]] = spelled
-        padded[1, :, : labels.shape[1]] = labels
+        for rows, classes in zip(padded, (spelled, labels), strict=True):
+            rows[:, : classes.shape[1]] = classes
         return int(np.count_nonzero((padded[0] == padded[1]).all(axis=1)))
 
 
@@ -187,16 +198,18 @@ def _advance(ways: np.ndarray, jumps: np.ndarray) -> np.ndarray:
 
 
 LOSSES: dict[str, type[Loss]] = {
-    "cross-entropy": CrossEntropy,
-    "sigmoid-distance": SigmoidDistance,
-    "mean-squared-error": MeanSquaredError,
-    "ctc": ConnectionistTemporal,
-}
+    "cross-entropy": CrossEntropy, "sigmoid-distance": SigmoidDistance,
+    "mean-squared-error": MeanSquaredError, "ctc": ConnectionistTemporal,
+}  # fmt: skip
 
 
-def measure_loss(logits: np.ndarray, labels: np.ndarray, settings: LossSettings) -> float:
-    """The loss of images that are not trained on: without label smoothing, columns in the order of
-    the class names. logits: (N, K); labels: (N,); for ctc (N, T, K) and (N, L), padded with -1."""
-    plain = settings.model_copy(update={"label_smoothing": 0.0, "label_shift": 0})
-    loss, _ = LOSSES[settings.name](plain)(logits, labels)
-    return loss
+def best_paths(scores: np.ndarray) -> np.ndarray:
+    """Scores or logits (N, T, K), the last class the blank -> int64 (N, T): the likeliest class of each
+    column, repeats merged and blanks left out, then -1 up to the end (Graves et al. 2006, section 3.2)."""
+    path = scores.argmax(axis=2)
+    kept = path != scores.shape[2] - 1
+    kept[:, 1:] &= path[:, 1:] != path[:, :-1]
+    spelled = np.full(path.shape, -1, np.int64)
+    rows, _ = np.nonzero(kept)
+    spelled[rows, (kept.cumsum(axis=1) - 1)[kept]] = path[kept]
+    return spelled

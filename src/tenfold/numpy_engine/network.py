@@ -15,21 +15,7 @@ import numpy as np
 from tenfold.networks.engine import EngineOptions
 from tenfold.networks.shapes import Layer as LayerPlan
 from tenfold.networks.shapes import Network
-from tenfold.numpy_engine.layers import (
-    BatchNorm,
-    Columns,
-    Dropout,
-    Flatten,
-    Layer,
-    Linear,
-    ReLU,
-    Residual,
-    Sigmoid,
-    Tanh,
-    backward_all,
-    pull_back_all,
-    walk,
-)
+from tenfold.numpy_engine.layers import ROW_LAYERS, Layer, backward_all, pull_back_all, walk
 from tenfold.numpy_engine.runtime.memory import ParameterStore, Space, from_parameters
 from tenfold.numpy_engine.runtime.products import Windows, column_sums, largest, largest_in_tiles
 
@@ -148,11 +134,10 @@ class AveragePool(_Pool):
 
     def forward(self, inputs: np.ndarray, *, training: bool) -> np.ndarray:
         outputs = self.take_outputs(inputs)
-        for index, tap in enumerate(self.taps(inputs)):
-            if index == 0:
-                np.copyto(outputs, tap)
-            else:
-                outputs += tap
+        first, *others = self.taps(inputs)
+        np.copyto(outputs, first)
+        for tap in others:
+            outputs += tap
         outputs *= 1 / prod(self.spec.kernel)
         return outputs
 
@@ -186,10 +171,8 @@ class PixelUnshuffle(Layer):
         return back.reshape(count, height * k, width * k, -1)
 
 
-LAYERS: dict[str, type[Layer]] = {
-    "flatten": Flatten, "linear": Linear, "relu": ReLU, "sigmoid": Sigmoid, "tanh": Tanh, "dropout": Dropout,
-    "conv": Convolution, "batch-norm": BatchNorm, "max-pool": MaxPool, "average-pool": AveragePool,
-    "pixel-unshuffle": PixelUnshuffle, "columns": Columns, "residual": Residual,
+LAYERS: dict[str, type[Layer]] = ROW_LAYERS | {
+    "conv": Convolution, "max-pool": MaxPool, "average-pool": AveragePool, "pixel-unshuffle": PixelUnshuffle
 }  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -16,6 +17,8 @@ from tenfold.errors import RecipeError
 from tenfold.networks.shapes import Parameter
 from tenfold.numpy_engine.runtime.memory import cut_pieces
 from tenfold.settings import OptimiserSettings
+
+Array = np.ndarray
 
 
 class Optimiser(ABC):
@@ -38,9 +41,7 @@ class Optimiser(ABC):
         self.scratch = np.empty(max((p.place.stop - p.place.start for p in self.pieces), default=0), dtype)
 
     @abstractmethod
-    def move(
-        self, w: np.ndarray, g: np.ndarray, memory: list[np.ndarray], scratch: np.ndarray, rate: float
-    ) -> None:
+    def move(self, w: Array, g: Array, memory: list[Array], scratch: Array, rate: float) -> None:
         """The step of one piece, in place. w, g: its parameters and their gradients; both change. scratch:
         for results in between. rate: the learning rate."""
 
@@ -82,9 +83,7 @@ class SGD(Optimiser):
 
     memory_names = ("velocity",)
 
-    def move(
-        self, w: np.ndarray, g: np.ndarray, memory: list[np.ndarray], scratch: np.ndarray, rate: float
-    ) -> None:
+    def move(self, w: Array, g: Array, memory: list[Array], scratch: Array, rate: float) -> None:
         direction, momentum = g, self.settings.momentum
         if momentum:
             (v,) = memory
@@ -110,16 +109,12 @@ class Adam(Optimiser):
 
     memory_names = ("first", "second")
 
-    def __init__(
-        self, settings: OptimiserSettings, parameters: list[Parameter], dtype: DTypeLike = np.float32
-    ) -> None:
+    def __init__(self, settings: OptimiserSettings, *others: Any) -> None:
         if max(settings.betas) >= 1:
             raise RecipeError(f"optimiser: betas are {settings.betas}", expected="numbers below 1")
-        super().__init__(settings, parameters, dtype)
+        super().__init__(settings, *others)
 
-    def move(
-        self, w: np.ndarray, g: np.ndarray, memory: list[np.ndarray], scratch: np.ndarray, rate: float
-    ) -> None:
+    def move(self, w: Array, g: Array, memory: list[Array], scratch: Array, rate: float) -> None:
         (first, second), (beta1, beta2) = memory, self.settings.betas
         first *= beta1
         first += g

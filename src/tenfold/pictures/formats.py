@@ -20,15 +20,12 @@ from tenfold.files import is_special
 
 __all__ = ["PdfPage", "find_pictures", "find_with_pages"]
 
-HEAD = 64  # bytes of a file that say what it is
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".heic", ".heif")
 _STARTS = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1")
 _MOST_PAGES = 1000
 _DOTS = 200 / 72  # pixels per point: 200 dpi, of which a stroke of a pen has three or four
-_LONGEST = 4000  # pixels: a larger page is rendered with fewer dots
 _LEAST = 1.0  # points: of a page's side
-_PASSWORD = 4  # FPDF_ERR_PASSWORD
 _TOPS = (255.0, 1023.0, 4095.0, 16383.0, 65535.0)  # white of 8, 10, 12, 14 and 16 bits
 _SLACK = 1.05  # a resampled picture of 0..1 may overshoot a little
 
@@ -83,14 +80,14 @@ def looks_like_picture(path: str | Path) -> bool:
         return True
     try:
         with Path(path).open("rb") as file:
-            start = file.read(HEAD)
+            start = file.read(64)
     except OSError:
         return False
     return start.startswith(_STARTS) or (start[:4] == b"RIFF" and start[8:12] == b"WEBP") or is_heic(start)
 
 
 def is_heic(head: bytes) -> bool:
-    """The first bytes of a file -> whether it is a HEIC photo. AVIF, which shares the container, is not."""
+    """The first 64 bytes of a file -> whether it is a HEIC photo; AVIF, in the same container, is not."""
     if head[4:8] != b"ftyp" or head[8:12] not in _BRANDS:
         return False
     listed = head[16 : min(len(head), int.from_bytes(head[:4], "big"))]
@@ -102,11 +99,10 @@ def open_heic(stream: BinaryIO, name: str) -> Image.Image:
     try:
         from pillow_heif import HeifImageFile
     except ImportError as error:
-        raise DataError(
-            f"{name} is a HEIC photo, for which the package pillow-heif is not installed",
-            expected="that package, or another kind of picture",
-            remedy='pip install "tenfold[heic]", or save it as JPEG',
-        ) from error
+        found = f"{name} is a HEIC photo, for which the package pillow-heif is not installed"
+        expected = "that package, or another kind of picture"
+        remedy = 'pip install "tenfold[heic]", or save it as JPEG'
+        raise DataError(found, expected=expected, remedy=remedy) from error
     image: Image.Image = HeifImageFile(stream)
     return image
 
@@ -146,7 +142,7 @@ def render_page(page: PdfPage) -> Image.Image:
         if not (_LEAST <= width < float("inf") and _LEAST <= height < float("inf")):
             found = f"{printable(str(page))} has {width:g} x {height:g} points"
             raise DataError(found, expected="at least one")
-        scale = min(_DOTS, _LONGEST / max(width, height))
+        scale = min(_DOTS, 4000 / max(width, height))  # pixels: a larger page is rendered with fewer dots
         bitmap = loaded.render(scale=scale, prefer_bgrx=False, rev_byteorder=True)
         image: Image.Image = bitmap.to_pil().convert("RGB")
     return image
@@ -159,11 +155,9 @@ def _open(path: str) -> Iterator[Any]:
     try:
         import pypdfium2
     except ImportError as error:
-        raise DataError(
-            f"{name} is a PDF document, for which the package pypdfium2 is not installed",
-            expected="that package, or a picture",
-            remedy='pip install "tenfold[pdf]", or export its pages as PNG',
-        ) from error
+        found = f"{name} is a PDF document, for which the package pypdfium2 is not installed"
+        remedy = 'pip install "tenfold[pdf]", or export its pages as PNG'
+        raise DataError(found, expected="that package, or a picture", remedy=remedy) from error
     try:
         document = pypdfium2.PdfDocument(path)
         try:
@@ -174,14 +168,12 @@ def _open(path: str) -> Iterator[Any]:
     except FileNotFoundError as error:
         raise DataError(f"{name} is not there", expected="a PDF document") from error
     except pypdfium2.PdfiumError as error:
-        if getattr(error, "err_code", None) == _PASSWORD:
+        if getattr(error, "err_code", None) == 4:  # FPDF_ERR_PASSWORD
             expected, remedy = "a document that opens without a password", "save it without one"
             raise DataError(f"{name} is encrypted", expected=expected, remedy=remedy) from error
-        raise DataError(
-            f"{name} cannot be read as PDF ({error})",
-            expected="a whole document",
-            remedy="it may be damaged or cut short: copy or save it again",
-        ) from error
+        remedy = "it may be damaged or cut short: copy or save it again"
+        found = f"{name} cannot be read as PDF ({error})"
+        raise DataError(found, expected="a whole document", remedy=remedy) from error
 
 
 def check_array(array: np.ndarray, name: str) -> None:
@@ -200,31 +192,26 @@ def check_array(array: np.ndarray, name: str) -> None:
 
 
 def to_eight_bits(values: np.ndarray, white: float | None = None) -> np.ndarray:
-    """Finite numbers of any type -> uint8 of the same shape; uint8 comes back as it is.
-
-    0 stays black. White is the largest value of the depth that the picture uses: 1, or 8, 10, 12, 14
-    or 16 bits, the first that holds its maximum, so that a 12-bit scan in a 16-bit file is as light as
-    it was. What lies outside (negative, or above 16 bits) is stretched from its least to its largest.
-    white: the largest value of the depth, where it is known.
-    """
+    """Finite numbers of any type -> uint8 of the same shape; uint8 comes back as it is. 0 stays black. White
+    is the largest value of the depth that the picture uses: 1, or 8, 10, 12, 14 or 16 bits, the first that
+    holds its maximum, so that a 12-bit scan in a 16-bit file is as light as it was. What lies outside
+    (negative, or above 16 bits) is stretched from its least to its largest. white: the largest value of the
+    depth, where it is known."""
     if values.dtype == np.uint8:
         return values
     if values.dtype == np.bool_:
         return values.astype(np.uint8) * np.uint8(255)
-    bottom, top = _range(float(values.min()), float(values.max()))
+    bottom, top = float(values.min()), float(values.max())
+    if bottom >= 0 and top <= _TOPS[-1]:
+        bottom, top = 0.0, 1.0 if top <= _SLACK else next(each for each in _TOPS if top <= each)
+    elif top > 0:
+        bottom = min(bottom, 0.0)
     if white is not None and 0 <= bottom <= top <= white:
         bottom, top = 0.0, white
     if values.dtype == np.uint16:  # a look-up spares the floats
         return _scaled(np.arange(65536, dtype=np.float64), bottom, top)[values]
     deep = bottom < 0 or top > _TOPS[-1] or values.dtype.itemsize > 4
     return _scaled(values.astype(np.float64 if deep else np.float32), bottom, top)
-
-
-def _range(low: float, high: float) -> tuple[float, float]:
-    """The values that become black and white."""
-    if low < 0 or high > _TOPS[-1]:
-        return min(low, 0.0) if high > 0 else low, high
-    return 0.0, 1.0 if high <= _SLACK else next(top for top in _TOPS if high <= top)
 
 
 def _scaled(values: np.ndarray, bottom: float, top: float) -> np.ndarray:

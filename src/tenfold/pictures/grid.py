@@ -27,19 +27,13 @@ from tenfold.pictures.rules import (
     open_runs,
 )
 
-__all__ = ["Grid", "find_grid"]
+__all__ = ["Grid"]
 
 Both = tuple[np.ndarray, np.ndarray]  # of what runs along, and of what runs down
 Place = tuple[slice, slice]
 
-_LONGEST = 1000  # pixels in which rules are looked for
-_MARGINS = (0.35, 0.15)  # around a table, of its size: rules in there say how the page lies
-_GAP = 15  # pixels of a rule that may be missing
-_CROSSINGS = 4  # of a table at least
 _SKEWS, _CLEARLY = (0, -4, 4, -8, 8, -12, 12), 1.2  # degrees; times as much is level after another turn
-_TURNS = 4  # of looking for rules again
 _STRONG, _RELATIVE, _FAINT = 0.5, 0.7, 0.2  # of a rule's length that is seen
-_SURE = 0.9  # of the best seen rule's share
 _DARK, _SOLID = 0.4, 0.8  # of a rule's usual darkness, and the share of its length that is as dark
 _NEAR = 0.12  # of a gap: where a rule is expected
 _REACHED = 0.4  # of the crossing rules that go on between two rules of a table
@@ -56,6 +50,24 @@ class Grid:
     columns: np.ndarray
     back: np.ndarray
     scale: float
+
+    @staticmethod
+    def find(grey: np.ndarray) -> Grid | None:
+        """uint8 (H, W) -> its largest ruled table of at least 2 x 2 cells, or None."""
+        scale = max(1.0, max(grey.shape) / 1000)  # pixels in which rules are looked for
+        small = _shrink(grey, scale)
+        pieces = chosen = _find_pieces(small)
+        for margin in (0.35, 0.15):  # around a table, of its size: rules in there say how the page lies
+            flattening = fit_flattening(*chosen, small.shape)
+            if flattening is None:
+                return None
+            back = flattening.map_back(small.shape)
+            part = _find_table(measure_darkness(flattening.apply(small, back, 1.0)))
+            if part is None:
+                return None
+            chosen = _pieces_within(pieces, back, part[2], margin, small.shape)
+        flattening = fit_flattening(*chosen, small.shape)
+        return None if flattening is None else _read_grid(grey, flattening, small.shape, scale)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -76,24 +88,6 @@ class Grid:
         step = self.flat.shape[0] / (self.back.shape[1] - 1)
         y, x = np.clip(np.asarray(points)[:, ::-1] / step, 0, np.array(self.back.shape[1:]) - 1).T
         return interpolate(self.back, y, x)[::-1].T * self.scale
-
-
-def find_grid(grey: np.ndarray) -> Grid | None:
-    """uint8 (H, W) -> its largest ruled table of at least 2 x 2 cells, or None."""
-    scale = max(1.0, max(grey.shape) / _LONGEST)
-    small = _shrink(grey, scale)
-    pieces = chosen = _find_pieces(small)
-    for margin in _MARGINS:
-        flattening = fit_flattening(*chosen, small.shape)
-        if flattening is None:
-            return None
-        back = flattening.map_back(small.shape)
-        part = _find_table(measure_darkness(flattening.apply(small, back, 1.0)))
-        if part is None:
-            return None
-        chosen = _pieces_within(pieces, back, part[2], margin, small.shape)
-    flattening = fit_flattening(*chosen, small.shape)
-    return None if flattening is None else _read_grid(grey, flattening, small.shape, scale)
 
 
 def _find_pieces(small: np.ndarray) -> Both:
@@ -125,8 +119,6 @@ def _find_skew(small: np.ndarray) -> int:
 
 
 def _turn(grey: np.ndarray, degrees: int) -> np.ndarray:
-    if not degrees:
-        return grey
     turned = Image.fromarray(grey).rotate(degrees, Image.Resampling.BILINEAR, fillcolor=int(np.median(grey)))
     return np.asarray(turned)
 
@@ -148,18 +140,14 @@ def _read_grid(grey: np.ndarray, flattening: Flattening, shape: tuple[int, int],
 
 
 def _shrink(grey: np.ndarray, scale: float) -> np.ndarray:
-    if scale <= 1:
-        return grey
     size = round(grey.shape[1] / scale), round(grey.shape[0] / scale)
     return np.asarray(Image.fromarray(grey).resize(size, Image.Resampling.BOX))
 
 
 def _find_table(rules: Rules) -> tuple[np.ndarray, np.ndarray, Place] | None:
     """Of the connected rules, those with the most crossings: along, down, and where."""
-    along, down = (
-        open_runs(close_runs(mask, _GAP, axis), 3 * rules.length, axis)
-        for mask, axis in zip(rules.find(), (1, 0), strict=True)
-    )
+    closed = (close_runs(mask, 15, axis) for mask, axis in zip(rules.find(), (1, 0), strict=True))
+    along, down = (open_runs(mask, 3 * rules.length, axis) for mask, axis in zip(closed, (1, 0), strict=True))
     labels, _ = ndimage.label(grow_square(along | down, 5))
     places = dict(enumerate(ndimage.find_objects(labels), start=1))
     crossings = {}
@@ -168,7 +156,7 @@ def _find_table(rules: Rules) -> tuple[np.ndarray, np.ndarray, Place] | None:
         both = [grow_square(mask[place] & own, 5) for mask in (along, down)]
         crossings[number] = ndimage.label(both[0] & both[1])[1]
     best = max(crossings, key=crossings.__getitem__, default=0)
-    if crossings.get(best, 0) < _CROSSINGS:
+    if crossings.get(best, 0) < 4:  # of a table at least
         return None
     place = places[best]
     own = labels[place] == best
@@ -178,7 +166,6 @@ def _find_table(rules: Rules) -> tuple[np.ndarray, np.ndarray, Place] | None:
 def _pieces_within(
     pieces: Both, back: np.ndarray, place: Place, margin: float, shape: tuple[int, int]
 ) -> Both:
-    """Those that lie in the table, with a margin."""
     spans = []
     for axis, part in enumerate(place):
         more = margin * (part.stop - part.start)
@@ -188,15 +175,11 @@ def _pieces_within(
     within = np.zeros([size // STEP + 2 for size in shape], bool)
     within[np.minimum(places[0], len(within) - 1), np.minimum(places[1], within.shape[1] - 1)] = True
     within = grow_square(within, 3)
-    one, other = (
-        part[within[(part[:, 1] / STEP).astype(np.intp), (part[:, 0] / STEP).astype(np.intp)]]
-        for part in pieces
-    )
+    one, other = (part[within[tuple((part[:, 1::-1] / STEP).astype(np.intp).T)]] for part in pieces)
     return one, other
 
 
 def _first_rules(along: np.ndarray, down: np.ndarray, place: Place) -> Both:
-    """Rules that cross many of the others."""
     rows, columns = (_peaks(profile, 0.15 * profile.max(), 8) for profile in (along.sum(1), down.sum(0)))
     crossed = grow_square(along, 7) & grow_square(down, 7)
     while len(rows) and len(columns):
@@ -227,7 +210,7 @@ def _peaks(profile: np.ndarray, least: float, apart: float) -> np.ndarray:
 
 def _settle(rules: Rules, rows: np.ndarray, columns: np.ndarray) -> Both:
     turned = replace(rules, darkness=rules.darkness.T)
-    for _ in range(_TURNS):
+    for _ in range(4):  # of looking for rules again
         before = len(rows), len(columns)
         along = rules.weak(1, int(0.75 * np.median(np.diff(columns))))
         down = rules.weak(0, int(0.75 * np.median(np.diff(rows))))
@@ -266,7 +249,6 @@ class _Rows:
         return self.seen[np.rint(lines).astype(int).clip(0, len(self.seen) - 1)]
 
     def _look(self, place: float, gap: float) -> float | None:
-        """A faint rule near the place where one is expected."""
         low = int(max(0, place - _NEAR * gap))
         near = self.seen[low : int(max(0, place + _NEAR * gap)) + 1]
         return low + float(near.argmax()) if near.size and near.max() >= _FAINT else None
@@ -291,7 +273,7 @@ class _Rows:
         """Without strokes of characters side by side, which look like a weak rule within a usual gap."""
         shares = self._share(lines)
         solid = np.array([self._is_solid(line) for line in lines])
-        strong = lines[(shares >= _SURE * shares.max()) & solid]
+        strong = lines[(shares >= 0.9 * shares.max()) & solid]  # of the best seen rule's share
         if len(strong) < 3:
             return lines
         most = 1.3 * _pitch(strong)
@@ -301,7 +283,6 @@ class _Rows:
         return lines[~within]
 
     def _reached(self, low: float, high: float) -> bool:
-        """Whether the crossing rules go on from one place to the other."""
         part = self.across[int(low) + 2 : max(int(high) - 1, int(low) + 3)]
         seen = [cut.any(axis=1).mean() >= _STRONG for cut in self._cuts(part)]
         return bool(np.mean(seen) >= _REACHED)

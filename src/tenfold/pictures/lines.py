@@ -19,47 +19,28 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-__all__ = [
-    "COLUMN",
-    "HEIGHT",
-    "MARGIN",
-    "PAPER",
-    "WIDEST",
-    "Box",
-    "find_lines",
-    "find_regions",
-    "find_views",
-    "holds_frame",
-    "looks_ruled",
-    "make_strip",
-]
+__all__ = ["Box", "Strip", "find_lines", "find_views", "holds_frame", "looks_ruled", "make_strip"]
 
 Box = tuple[int, int, int, int]  # x0, y0, x1, y1 in pixels, the last two outside
 
-_LONGEST = 800  # pixels: larger pictures are reduced before lines are looked for
-_WINDOW = 4  # the closing's window is the picture's mean side divided by this: wider than a stroke
-_SURROUNDINGS = 3  # likewise, the window that tells light ink from dark
 _LEAST_DEPARTURE = 14  # grey levels of full ink: less is nothing
-_LEAST_RATIO = 4  # full ink stands out from the median departure, the paper's grain, by this factor
-_EDGE_PARTS = (3, 10)  # ink begins at 3/10 of full ink
-_MOST_REGIONS = 600
 _LONG = 8  # times as long as thick: a rule
-_SPECK = 8  # a piece smaller than the largest one divided by this is a speck
-_DOT = 70  # per cent of its box that a dot fills
-_MARGIN = 4  # around a line, its height divided by this
 _WHOLE = 0.4  # of the picture's height: a line as high as that is read in the whole picture, too
-_LOW = 100  # pixels: a picture of less height holds one line
 _SAMPLED, _RULED = 16, 13  # rows and columns looked at, and of these that rules cross
 _FRAME = 5  # a table's rules hang together over more than the page's size divided by this, both ways
-
-HEIGHT = 32  # pixels
-COLUMN = 8  # pixels: the width of a strip is a multiple of it
-PAPER = 128  # its grey level in a strip
-MARGIN = 8  # pixels of paper at either side
-WIDEST = 1024  # pixels: a wider line is squeezed
-_NARROWEST = 16  # pixels
 _SPAN = 63  # levels from the paper to its 98th percentile of departure
 _FLOOR = 5  # levels: a paler departure than this is not raised to full contrast
+
+
+class Strip:
+    """What the strips that the reader sees have in common, in pixels and grey levels."""
+
+    HEIGHT = 32
+    MULTIPLE = 8  # of which the width is one
+    COLUMN_WIDTH = 2  # the network says of each column what ends there
+    PAPER = 128  # grey level
+    MARGIN = 8  # of paper at either side
+    WIDEST = 1024  # a wider line is squeezed
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,16 +53,24 @@ class Departure:
     light: bool
     factor: int
 
+    @property
+    def ink(self) -> np.ndarray:
+        """bool (h, w): what stands out from the paper and its grain."""
+        counts, rank = np.bincount(self.levels.ravel(), minlength=256), self.levels.size // 2
+        if self.full < max(_LEAST_DEPARTURE, 4 * _rank(counts, rank)):
+            return np.zeros(self.levels.shape, bool)
+        return self.levels * 10 > self.full * 3
+
 
 def measure_departure(grey: np.ndarray) -> Departure:
     """uint8 (H, W) -> how far its pixels depart from the paper, in a picture of at most 800 pixels."""
-    factor = -(-max(grey.shape) // _LONGEST)
+    factor = -(-max(grey.shape) // 800)  # pixels: larger pictures are reduced before lines are looked for
     small = np.asarray(Image.fromarray(grey).reduce(factor)) if factor > 1 else grey
     light = _is_light_ink(small)
     if light:
         small = 255 - small
     side = (small.shape[0] + small.shape[1]) // 2
-    window = max(5, side // _WINDOW) | 1
+    window = max(5, side // 4) | 1  # of the closing: wider than a stroke
     paper = close_grey(small, window)
     levels = (paper - small).astype(np.int32)  # the paper is never darker
     return Departure(levels, _full_ink(levels), light=light, factor=factor)
@@ -89,7 +78,7 @@ def measure_departure(grey: np.ndarray) -> Departure:
 
 def _is_light_ink(small: np.ndarray) -> bool:
     """Ink is the smaller part and departs far: the third moment of grey against its surroundings."""
-    half = max(3, (small.shape[0] + small.shape[1]) // 2 // _SURROUNDINGS) // 2
+    half = max(3, (small.shape[0] + small.shape[1]) // 2 // 3) // 2  # which tell light ink from dark
     departure = small - _sums_around(small, half) // _sums_around(np.ones_like(small), half)
     inner = departure[tuple(slice(size // 8, size - size // 8) for size in small.shape)]
     return int((inner * inner * inner).sum(dtype=np.int64)) > 0
@@ -150,7 +139,7 @@ def find_lines(grey: np.ndarray) -> list[Box] | None:
     height, width = grey.shape
     lines = []
     for x0, y0, x1, y1 in _join_lines(pieces):
-        margin, factor = (y1 - y0) // _MARGIN + 2, departure.factor
+        margin, factor = (y1 - y0) // 4 + 2, departure.factor  # around a line, its height divided by this
         low = max(0, factor * (x0 - margin)), max(0, factor * (y0 - margin))
         lines.append((*low, min(width, factor * (x1 + margin)), min(height, factor * (y1 + margin))))
     return lines
@@ -160,29 +149,14 @@ def find_writing(grey: np.ndarray) -> tuple[Departure, np.ndarray, np.ndarray, l
     """uint8 (H, W) -> its departure, the labels int32 (h, w) of regions in it, which of them are pieces of
     writing, and the boxes of these, in pixels of the departure."""
     departure = measure_departure(grey)
-    labels, count = label_regions(_ink(departure))
-    boxes = [
-        (number, (place[1].start, place[0].start, place[1].stop, place[0].stop))
-        for number, place in enumerate(find_boxes(labels, count), start=1)
-        if place is not None
-    ]
+    labels, count = label_regions(departure.ink)
+    places = filter(None, find_boxes(labels, count))  # each label is somewhere
+    boxes = [(number, (x.start, y.start, x.stop, y.stop)) for number, (y, x) in enumerate(places, start=1)]
     boxes.sort(key=lambda each: -_size(each[1]))
     height, width = labels.shape
-    kept = [each for each in boxes[:_MOST_REGIONS] if not _is_rule(each[1], width, height)]
-    kept = [each for each in kept if _size(each[1]) * _SPECK > _size(kept[0][1])]
+    kept = [each for each in boxes[:600] if not _is_rule(each[1], width, height)]
+    kept = [each for each in kept if _size(each[1]) * 8 > _size(kept[0][1])]  # less is a speck
     return departure, labels, np.array([number for number, _ in kept], np.int32), [box for _, box in kept]
-
-
-def find_ink(grey: np.ndarray) -> np.ndarray:
-    """uint8 (H, W) -> bool (h, w), of a picture of at most 800 pixels: what departs from the paper."""
-    return _ink(measure_departure(grey))
-
-
-def _ink(departure: Departure) -> np.ndarray:
-    levels, (part, whole) = departure.levels, _EDGE_PARTS
-    grain = _rank(np.bincount(levels.ravel(), minlength=256), levels.size // 2)
-    stands_out = departure.full >= max(_LEAST_DEPARTURE, _LEAST_RATIO * grain)
-    return (levels * whole > departure.full * part) & stands_out
 
 
 def _size(box: Box) -> int:
@@ -192,7 +166,7 @@ def _size(box: Box) -> int:
 def _is_dot(box: Box, count: int) -> bool:
     """About as wide as high, and full: a disc fills 0.79 of the square around it."""
     wide, high = box[2] - box[0], box[3] - box[1]
-    return 10 * min(wide, high) >= 7 * max(wide, high) and 100 * count >= _DOT * wide * high
+    return 10 * min(wide, high) >= 7 * max(wide, high) and 100 * count >= 70 * wide * high
 
 
 def _is_rule(box: Box, width: int, height: int) -> bool:
@@ -241,7 +215,7 @@ def _around(boxes: Sequence[Box]) -> Box:
 def looks_ruled(grey: np.ndarray) -> bool:
     """uint8 (H, W) -> whether most rows and most columns cross three things or more, as rules do all over a
     table, and digits only where they stand."""
-    ink = find_ink(grey)
+    ink = measure_departure(grey).ink
     for mask in (ink, ink.T):
         size = len(mask)
         places = np.linspace(size // 10, size - 1 - size // 10, _SAMPLED).astype(int)
@@ -252,12 +226,10 @@ def looks_ruled(grey: np.ndarray) -> bool:
 
 
 def find_views(grey: np.ndarray) -> list[list[Box]]:
-    """The lines of a picture, each as the boxes that it is to be read in.
-
-    A line that fills much of the picture's height is the only one: what else was found are parts of a frame
-    or of a neighbour. It is read in the whole picture, by itself and, where the two differ, with half of the
-    margin around it. A low picture holds one line, a picture of dots none.
-    """
+    """The lines of a picture, each as the boxes that it is to be read in. A line that fills much of the
+    picture's height is the only one: what else was found are parts of a frame or of a neighbour. It is read
+    in the whole picture, by itself and, where the two differ, with half of the margin around it. A low
+    picture holds one line, a picture of dots none."""
     height, width = grey.shape
     whole = (0, 0, width, height)
     lines = find_lines(grey)
@@ -265,7 +237,7 @@ def find_views(grey: np.ndarray) -> list[list[Box]]:
         return []
     tallest = max(lines, key=lambda box: box[3] - box[1], default=whole)
     fills = tallest[3] - tallest[1] >= _WHOLE * height
-    if not fills and height >= _LOW:
+    if not fills and height >= 100:  # pixels: a picture of less height holds one line
         return [[line] for line in lines]
     if not fills or tallest == whole:
         return [[whole]]
@@ -275,33 +247,32 @@ def find_views(grey: np.ndarray) -> list[list[Box]]:
 
 def holds_frame(grey: np.ndarray) -> bool:
     """uint8 (H, W) -> whether some of its ink hangs together far across and down, as the rules of a table."""
-    ink = find_ink(grey)
+    ink = measure_departure(grey).ink
     height, width = ink.shape
     return any(
         _FRAME * (rows.stop - rows.start) > height and _FRAME * (columns.stop - columns.start) > width
-        for rows, columns in find_regions(ink)
+        for rows, columns in filter(None, find_boxes(*label_regions(ink)))
     )
 
 
 def make_strip(grey: np.ndarray, box: Box | None = None) -> np.ndarray:
-    """uint8 (h, w), or the part of it in a box, -> uint8 (32, W), W a multiple of 8.
-
-    The picture is resized with its aspect kept (Pillow's bilinear filter, which averages where it makes
-    smaller), then v becomes 128 + 63 (v - m) / (s + 5), with m the median and s the 98th percentile of
-    |v - m|, cut to 0..255. Paper (128) stands at both sides: 8 pixels on the left, 8 to 15 on the right.
-    """
+    """uint8 (h, w), or the part of it in a box, -> uint8 (32, W), W a multiple of 8. The picture is resized
+    with its aspect kept (Pillow's bilinear filter, which averages where it makes smaller), then v becomes 128
+    + 63 (v - m) / (s + 5), with m the median and s the 98th percentile of |v - m|, cut to 0..255. Paper (128)
+    stands at both sides: 8 pixels on the left, 8 to 15 on the right."""
     if box is not None:
         grey = grey[box[1] : box[3], box[0] : box[2]]
     height, width = grey.shape
-    wide = int(np.clip((width * HEIGHT * 2 + height) // (2 * height), _NARROWEST, WIDEST))
+    wide = int(np.clip((width * Strip.HEIGHT * 2 + height) // (2 * height), 16, Strip.WIDEST))
     image = Image.fromarray(np.ascontiguousarray(grey))
-    for size in ((wide, height), (wide, HEIGHT)):  # which axis is first is not left to Pillow's version
+    for size in ((wide, height), (wide, Strip.HEIGHT)):  # which axis is first is not left to Pillow's version
         image = image.resize(size, Image.Resampling.BILINEAR)
     levels = np.asarray(image).astype(np.int32)
     levels -= _rank(np.bincount(levels.ravel(), minlength=256), levels.size // 2)
     span = _rank(np.bincount(np.abs(levels).ravel(), minlength=256), levels.size * 98 // 100) + _FLOOR
-    strip = np.full((HEIGHT, -(-wide // COLUMN) * COLUMN + 2 * MARGIN), PAPER, np.uint8)
-    strip[:, MARGIN : MARGIN + wide] = np.clip(PAPER + (2 * _SPAN * levels + span) // (2 * span), 0, 255)
+    size = Strip.HEIGHT, -(-wide // Strip.MULTIPLE) * Strip.MULTIPLE + 2 * Strip.MARGIN
+    strip, levels = np.full(size, Strip.PAPER, np.uint8), (2 * _SPAN * levels + span) // (2 * span)
+    strip[:, Strip.MARGIN : Strip.MARGIN + wide] = np.clip(Strip.PAPER + levels, 0, 255)
     return strip
 
 
@@ -311,11 +282,9 @@ def _rank(counts: np.ndarray, rank: int) -> int:
 
 
 def label_regions(mask: np.ndarray) -> tuple[np.ndarray, int]:
-    """bool (H, W) -> int32 (H, W) with 1, 2, ... on regions joined by sides or corners, and how many.
-
-    In the order of each region's first pixel, row by row. Rosenfeld & Pfaltz 1966, over runs of
-    pixels instead of single ones.
-    """
+    """bool (H, W) -> int32 (H, W) with 1, 2, ... on regions joined by sides or corners, and how many. In the
+    order of each region's first pixel, row by row. Rosenfeld & Pfaltz 1966, over runs of pixels instead of
+    single ones."""
     height, width = mask.shape
     framed = np.zeros(height * (width + 1) + 1, np.int8)  # a column of False ends every row's runs
     framed[1:].reshape(height, width + 1)[:, :width] = mask
@@ -340,18 +309,11 @@ def _touching(starts: np.ndarray, ends: np.ndarray, row: int) -> tuple[np.ndarra
 def _roots(count: int, one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """For each of `count` things the least of those it is joined with, the pairs (one, other) being."""
     root = np.arange(count)
-    while True:
-        first, second = root[one], root[other]
-        if np.array_equal(first, second):
-            return root
+    while not np.array_equal(first := root[one], second := root[other]):
         np.minimum.at(root, np.maximum(first, second), np.minimum(first, second))
         while not np.array_equal(root, higher := root[root]):
             root = higher
-
-
-def find_regions(mask: np.ndarray) -> list[tuple[slice, slice]]:
-    """The rows and columns of each connected region."""
-    return [each for each in find_boxes(*label_regions(mask)) if each is not None]
+    return root
 
 
 def find_boxes(labels: np.ndarray, count: int) -> list[tuple[slice, slice] | None]:
@@ -363,20 +325,19 @@ def find_boxes(labels: np.ndarray, count: int) -> list[tuple[slice, slice] | Non
     for index, place in enumerate((rows, columns)):
         np.minimum.at(box[index], which, place)
         np.maximum.at(box[2 + index], which, place)
-    return [
-        None if y1 < 0 else (slice(y0, y1 + 1), slice(x0, x1 + 1)) for y0, x0, y1, x1 in box[:, 1:].T.tolist()
-    ]
+    edges = box[:, 1:].T.tolist()
+    return [None if y1 < 0 else (slice(y0, y1 + 1), slice(x0, x1 + 1)) for y0, x0, y1, x1 in edges]
 
 
 def distance_to_outside(mask: np.ndarray, exact_to: float = np.inf) -> np.ndarray:
-    """bool (H, W) -> float32 (H, W): from each pixel's middle to that of the nearest False, in pixels.
-
-    inf where there is no False at all. Distances beyond `exact_to` may come out larger than they are,
-    but never within it, and are found sooner. Down the columns first, then along the rows (Saito & Toriwaki
-    1994), from near to far until farther ones can no longer be the nearest.
-    """
-    down = _distance_in_columns(mask)
-    squares = down * down
+    """bool (H, W) -> float32 (H, W): from each pixel's middle to that of the nearest False, in pixels. inf
+    where there is no False at all. Distances beyond `exact_to` may come out larger than they are, but never
+    within it, and are found sooner. Down the columns first, then along the rows (Saito & Toriwaki 1994), from
+    near to far until farther ones can no longer be the nearest."""
+    place = np.arange(len(mask), dtype=np.float32)[:, None]
+    above = np.maximum.accumulate(np.where(mask, np.float32(-np.inf), place), axis=0)
+    below = np.minimum.accumulate(np.where(mask, np.float32(np.inf), place)[::-1], axis=0)[::-1]
+    squares = np.minimum(place - above, below - place) ** 2
     nearest, width = squares.copy(), mask.shape[1]
     for step in range(1, width):
         if step > exact_to or step * step >= nearest.max(initial=0):
@@ -385,11 +346,3 @@ def distance_to_outside(mask: np.ndarray, exact_to: float = np.inf) -> np.ndarra
         np.minimum(nearest[:, step:], squares[:, :-step] + far, out=nearest[:, step:])
         np.minimum(nearest[:, :-step], squares[:, step:] + far, out=nearest[:, :-step])
     return np.sqrt(nearest, out=nearest)
-
-
-def _distance_in_columns(mask: np.ndarray) -> np.ndarray:
-    """float32 (H, W): rows to the nearest False of the same column, inf where it has none."""
-    place = np.arange(len(mask), dtype=np.float32)[:, None]
-    above = np.maximum.accumulate(np.where(mask, np.float32(-np.inf), place), axis=0)
-    below = np.minimum.accumulate(np.where(mask, np.float32(np.inf), place)[::-1], axis=0)[::-1]
-    return np.minimum(place - above, below - place)

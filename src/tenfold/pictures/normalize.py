@@ -14,7 +14,7 @@ from PIL import Image
 
 from tenfold.arrays import iterate_pieces
 from tenfold.pictures.lines import distance_to_outside, find_writing, largest_around
-from tenfold.pictures.open import open_grey, open_picture, to_grey
+from tenfold.pictures.open import find_bounds, open_grey, open_picture
 
 __all__ = ["SIDE", "Background", "find_background", "fit_picture", "normalize_ink"]
 
@@ -24,18 +24,14 @@ _CENTRE = 14.5  # pixels from the border: MNIST's centres of mass lie on the mid
 _FINE = 4  # the work is done on pixels this many times finer
 _EDGE = 0.5  # strength at which ink begins
 _PAPER, _INK = 0.2, 0.8  # of full ink: what becomes 0 and what becomes 1
-_ENOUGH = 10_000  # images that say what lies around the ink
 _AGREED = 0.99  # of them
 
 Background = Literal["dark", "light", "any"]
 
 
 def stroke_width(strength: np.ndarray) -> float:
-    """Mean width in pixels of the strokes in float (H, W) 0..1; 0 without ink.
-
-    A stroke of length L and width w has the area L w and the outline 2 L; the outline of a soft mask is
-    its total variation.
-    """
+    """Mean width in pixels of the strokes in float (H, W) 0..1; 0 without ink. A stroke of length L and width
+    w has the area L w and the outline 2 L; the outline of a soft mask is its total variation."""
     padded = np.pad(strength, 1)
     down, right = np.diff(padded, axis=0)[:, :-1], np.diff(padded, axis=1)[:-1]
     outline = float(np.sqrt(down**2 + right**2).sum())
@@ -59,10 +55,7 @@ def frame_ink(strength: np.ndarray) -> np.ndarray:
 
 def _cut_out(strength: np.ndarray, least: float = _EDGE / 2) -> np.ndarray | None:
     inked = strength > least
-    rows, columns = np.flatnonzero(inked.any(axis=1)), np.flatnonzero(inked.any(axis=0))
-    if not len(rows):
-        return None
-    return strength[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return strength[find_bounds(inked)] if inked.any() else None
 
 
 def _fit(ink: np.ndarray, box: int) -> np.ndarray:
@@ -88,11 +81,9 @@ def _lay_centred(fine: np.ndarray) -> np.ndarray:
 
 
 def lift_ink(grey: np.ndarray) -> np.ndarray:
-    """uint8 (H, W), ink of either polarity on any paper -> float32 (h, w), 0 paper to 1 full ink.
-
-    Rules, frames, specks and the edges of a sheet are left out. h and w are H and W, or less of pictures of
-    more than 800 pixels.
-    """
+    """uint8 (H, W), ink of either polarity on any paper -> float32 (h, w), 0 paper to 1 full ink. Rules,
+    frames, specks and the edges of a sheet are left out. h and w are H and W, or less of pictures of more
+    than 800 pixels."""
     departure, labels, kept, _ = find_writing(grey)
     if not len(kept):
         return np.zeros(departure.levels.shape, np.float32)
@@ -103,14 +94,12 @@ def lift_ink(grey: np.ndarray) -> np.ndarray:
 
 
 def fit_picture(picture: Any, image_shape: tuple[int, int], *, background: Background) -> np.ndarray:
-    """Any picture -> uint8 (H, W) of the training images' size and polarity.
-
-    A picture of that size already is only turned round. Digits-like ones (light ink on a dark
-    ground, 28x28) of another size go through `normalize_ink`; others are resized.
-    """
+    """Any picture -> uint8 (H, W) of the training images' size and polarity. A picture of that size already
+    is only turned round. Digits-like ones (light ink on a dark ground, 28x28) of another size go through
+    `normalize_ink`; others are resized."""
     if background == "dark" and image_shape == (SIDE, SIDE):
         opened = open_picture(picture)
-        grey = to_grey(opened.pixels)
+        grey = opened.grey
         if opened.size != (SIDE, SIDE):
             return frame_ink(lift_ink(grey))
     else:
@@ -128,14 +117,14 @@ def normalize_ink(picture: Any) -> np.ndarray:
 
     All marks of the picture are taken for that digit: lifted from its paper, framed like MNIST's.
     """
-    return frame_ink(lift_ink(to_grey(open_picture(picture).pixels)))
+    return frame_ink(lift_ink(open_picture(picture).grey))
 
 
 def find_background(images: np.ndarray) -> Background:
     """What lies around the ink of uint8 (N, H, W): decided when 99 images of 100 agree, for a picture of
     the other kind is turned round, which must not happen to what was trained on as it is. Of many, some ten
     thousand are asked, one in so many."""
-    step = -(-len(images) // _ENOUGH)
+    step = -(-len(images) // 10_000)  # images that say what lies around the ink
     dark: list[np.ndarray] = []
     for piece in iterate_pieces(images):
         some = piece[::step]

@@ -14,7 +14,6 @@ import stat
 import warnings
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -22,18 +21,10 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from tenfold.errors import DataError, UsageError, printable
-from tenfold.limits import most_bytes, raise_limit, read_at_most, scale_limit
-from tenfold.pictures.formats import (
-    HEAD,
-    PdfPage,
-    check_array,
-    is_heic,
-    open_heic,
-    render_page,
-    to_eight_bits,
-)
+from tenfold.limits import MemoryLimit
+from tenfold.pictures.formats import PdfPage, check_array, is_heic, open_heic, render_page, to_eight_bits
 
-__all__ = ["Picture", "open_grey", "open_image", "open_picture", "to_grey"]
+__all__ = ["Picture", "open_grey", "open_image", "open_picture"]
 
 _FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF")  # no PostScript, which runs a program
 MAX_PIXELS = 64_000_000  # this and the next two unless TENFOLD_MAX_BYTES says otherwise
@@ -41,10 +32,8 @@ _FORMAT_PIXELS = dict.fromkeys(("WEBP", "HEIF"), 50_000_000)  # decoders that ta
 _MAX_BYTES = 512 * 2**20  # of a file: 64 megapixels of eight bytes each, uncompressed
 _KNOWN = "a picture (PNG, JPEG, HEIC, WebP, BMP, GIF or TIFF)"
 _AGAIN = "copy or save it again"
-_UPPER_TOPS = (3, 15, 63)  # 10, 12 and 14 bits, less the lower eight of 16
 _CARD_FILL = 0.6  # share of its own bounding box that an opaque card covers at least
 _CARD_SPREAD = 20.0  # grey levels: the least standard deviation of a card with ink on it
-_LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R 601
 _TURNS = {turn: Image.Transpose(code) for turn, code in zip(range(2, 9), (0, 3, 1, 5, 4, 6, 2), strict=True)}
 
 # PIL also logs what it finds odd, and without a handler Python prints that to stderr.
@@ -53,25 +42,26 @@ logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """A picture as a person sees it: turned upright, nothing transparent, at most so many pixels.
-
-    pixels: uint8 (H, W, 3), RGB. size: (width, height) in pixels of the upright original.
-    scale: original pixels per pixel of `pixels`, at least 1.
-    """
+    """A picture as a person sees it: turned upright, nothing transparent, at most so many pixels. pixels:
+    uint8 (H, W, 3), RGB. size: (width, height) in pixels of the upright original. scale: original pixels per
+    pixel of `pixels`, at least 1."""
 
     pixels: np.ndarray
     size: tuple[int, int]
     scale: float
 
+    @property
+    def grey(self) -> np.ndarray:
+        """uint8 (H, W), ITU-R 601 luma as Pillow rounds it."""
+        return np.asarray(Image.fromarray(self.pixels).convert("L"))
+
 
 def open_picture(picture: Any, *, longest: int = 1600) -> Picture:
     """A path, bytes, binary file, PIL image, array or PdfPage -> a Picture. Raises DataError, in one line.
-
-    Its longer side is reduced to `longest` pixels where it is longer, with anti-aliasing; a smaller
-    picture keeps its size. Of an animation the first frame is taken. An array is (H, W) or
-    (H, W, 1|3|4), of bools, integers or floats. What is transparent is laid over white where the
-    visible is dark, over black where it is light. At most 64 megapixels (WebP, HEIC: 50).
-    """
+    Its longer side is reduced to `longest` pixels where it is longer, with anti-aliasing; a smaller picture
+    keeps its size. Of an animation the first frame is taken. An array is (H, W) or (H, W, 1|3|4), of bools,
+    integers or floats. What is transparent is laid over white where the visible is dark, over black where it
+    is light. At most 64 megapixels (WebP, HEIC: 50)."""
     if longest < 1:
         raise UsageError(f"longest={longest}", expected="a number of pixels, at least 1")
     image, size = _open(picture, longest)
@@ -83,11 +73,6 @@ def open_grey(picture: Any) -> np.ndarray:
     return np.asarray(_to(_open(picture, None)[0], "L"))
 
 
-def to_grey(pixels: np.ndarray) -> np.ndarray:
-    """uint8 (H, W, 3) of a Picture -> uint8 (H, W), ITU-R 601 luma as Pillow rounds it."""
-    return np.asarray(Image.fromarray(pixels).convert("L"))
-
-
 def _open(picture: Any, longest: int | None) -> tuple[Image.Image, tuple[int, int]]:
     """Upright, L or RGB, and the size of the upright original."""
     name = _name(picture)
@@ -96,21 +81,18 @@ def _open(picture: Any, longest: int | None) -> tuple[Image.Image, tuple[int, in
             warnings.filterwarnings("ignore", module=r"PIL\b")  # of files; what matters is raised here
             if isinstance(picture, np.ndarray):
                 return _settle(_from_array(picture), longest, name)
-            if isinstance(picture, Image.Image):
-                return _settle(picture, longest, name)
-            if isinstance(picture, PdfPage):
-                return _settle(render_page(picture), longest, name)
+            if isinstance(picture, Image.Image | PdfPage):
+                image = render_page(picture) if isinstance(picture, PdfPage) else picture
+                return _settle(image, longest, name)
             with _open_file(picture, name) as stream:
                 return _decode(stream, longest, name)
     except DataError:
         raise
     except Exception as error:  # PIL's readers raise a dozen kinds on broken bytes
         reason = "it needs more memory than available" if isinstance(error, MemoryError) else str(error)
-        raise DataError(
-            f"{name} cannot be read ({reason or type(error).__name__})",
-            expected="a whole picture",
-            remedy="it may be damaged or cut short: copy or save it again",
-        ) from error
+        found = f"{name} cannot be read ({reason or type(error).__name__})"
+        remedy = f"it may be damaged or cut short: {_AGAIN}"
+        raise DataError(found, expected="a whole picture", remedy=remedy) from error
 
 
 def _name(picture: Any) -> str:
@@ -124,18 +106,15 @@ def _name(picture: Any) -> str:
 
 
 def _open_file(picture: Any, name: str) -> BinaryIO:
-    """A path, a binary file or bytes."""
     if isinstance(picture, str | Path):
         return _open_path(Path(picture), name)
     data = picture
     if hasattr(picture, "read"):
         with suppress(TypeError):  # of a text file, which is refused below
-            data = read_at_most(picture, scale_limit(_MAX_BYTES) + 1)
+            data = MemoryLimit.read(picture, MemoryLimit.scale(_MAX_BYTES) + 1)
     if not isinstance(data, bytes | bytearray | memoryview):
-        raise DataError(
-            f"{type(picture).__name__} is nothing that a picture can be read from",
-            expected="a path, bytes, a binary file, a PIL image or an array",
-        )
+        found = f"{type(picture).__name__} is nothing that a picture can be read from"
+        raise DataError(found, expected="a path, bytes, a binary file, a PIL image or an array")
     _check_bytes(memoryview(data).nbytes, name)
     return io.BytesIO(data)
 
@@ -164,20 +143,21 @@ def _open_path(path: Path, name: str) -> BinaryIO:
 def _check_bytes(count: int, name: str) -> None:
     if not count:
         raise DataError(f"{name} is empty (0 bytes)", expected=_KNOWN, remedy=_AGAIN)
-    most = scale_limit(_MAX_BYTES)
+    most = MemoryLimit.scale(_MAX_BYTES)
     if count > most:
-        remedy = f"make it smaller; {raise_limit(most_bytes() * count // most)}"
+        remedy = f"make it smaller; {MemoryLimit.remedy(MemoryLimit.most_bytes() * count // most)}"
         raise DataError(f"{name} has {count:,} bytes", expected=f"at most {most:,}", remedy=remedy)
 
 
 def _decode(stream: BinaryIO, longest: int | None, name: str) -> tuple[Image.Image, tuple[int, int]]:
-    most = scale_limit(MAX_PIXELS)
+    most = MemoryLimit.scale(MAX_PIXELS)
     if Image.MAX_IMAGE_PIXELS is not None and most > 2 * Image.MAX_IMAGE_PIXELS:
         Image.MAX_IMAGE_PIXELS = most  # PIL's own limit, of about 179 million
     try:
         with open_image(stream, name) as image:
-            if image.format == "TIFF":
-                _silence_libtiff()
+            if image.format == "TIFF":  # libtiff prints what is broken to stderr; PIL raises for it, too
+                with suppress(OSError, AttributeError):  # PIL built without it, or with its symbols hidden
+                    ctypes.CDLL(Image.core.__file__).TIFFSetErrorHandler(None)
             return _settle(image, longest, name, draft=image.format != "HEIF")
     except UnidentifiedImageError as error:
         stream.seek(0)
@@ -190,16 +170,9 @@ def _decode(stream: BinaryIO, longest: int | None, name: str) -> tuple[Image.Ima
 def open_image(stream: BinaryIO, name: str = "the picture's data") -> Image.Image:
     """A picture of a known format, not decoded yet. Raises PIL's errors, and DataError for a HEIC photo where
     pillow-heif is not installed."""
-    head = stream.read(HEAD)
+    head = stream.read(64)
     stream.seek(0)
     return open_heic(stream, name) if is_heic(head) else Image.open(stream, formats=_FORMATS)
-
-
-@cache
-def _silence_libtiff() -> None:
-    """libtiff prints what it finds broken straight to stderr; PIL raises for it too, and has no switch."""
-    with suppress(OSError, AttributeError):  # PIL built without it, or with its symbols hidden
-        ctypes.CDLL(Image.core.__file__).TIFFSetErrorHandler(None)
 
 
 def _describe(head: bytes) -> tuple[str, str]:
@@ -234,7 +207,9 @@ def _settle(
     if image.format == "HEIF" and image.size != size:
         found = "{} says {:,} x {:,} pixels, and has {:,} x {:,}".format(name, *size, *image.size)
         raise DataError(found, expected="a whole picture", remedy=_AGAIN)
-    orientation = _orientation(image)
+    orientation = 1
+    with suppress(Exception):  # PIL's readers raise a dozen kinds on a broken EXIF, too
+        orientation = image.getexif().get(0x0112, 1)
     image = _simplify(_stretch_deep(image) if deep_colours else image, name)
     if image.size != target:
         image = image.resize(target, Image.Resampling.BILINEAR, reducing_gap=2.0)
@@ -247,24 +222,16 @@ def _settle(
 
 def _check_pixels(size: tuple[int, int], name: str, most: int = MAX_PIXELS) -> None:
     width, height = size
-    if width * height > scale_limit(most):
+    if width * height > MemoryLimit.scale(most):
         raise _too_large(f"{name} has {width:,} x {height:,} pixels", width * height, most)
     if not width * height:
         raise DataError(f"{name} has {width} x {height} pixels", expected="at least one")
 
 
 def _too_large(found: str, pixels: int, most: int) -> DataError:
-    limit = scale_limit(most)
-    remedy = f"make it smaller; {raise_limit(most_bytes() * pixels // limit)}"
+    limit = MemoryLimit.scale(most)
+    remedy = f"make it smaller; {MemoryLimit.remedy(MemoryLimit.most_bytes() * pixels // limit)}"
     return DataError(found, expected=f"at most {limit:,} in all", remedy=remedy)
-
-
-def _orientation(image: Image.Image) -> Any:
-    """EXIF's 1 to 8. 1 where the EXIF is broken."""
-    try:
-        return image.getexif().get(0x0112, 1)
-    except Exception:  # PIL's readers again
-        return 1
 
 
 def _simplify(image: Image.Image, name: str) -> Image.Image:
@@ -303,8 +270,8 @@ def _stretch_deep(image: Image.Image) -> Image.Image:
     if image.mode not in ("RGB", "RGBA", "LA"):
         return image
     values = np.asarray(image)
-    top = next((top for top in _UPPER_TOPS if values.max() <= top), 255)
-    return Image.fromarray(np.rint(values * (255 / top)).astype(np.uint8)) if top < 255 else image
+    top = next((top for top in (3, 15, 63) if values.max() <= top), None)
+    return Image.fromarray(np.rint(values * (255 / top)).astype(np.uint8)) if top else image
 
 
 def _from_array(array: np.ndarray) -> Image.Image:
@@ -317,7 +284,7 @@ def _from_array(array: np.ndarray) -> Image.Image:
 def _lay_on_paper(layers: np.ndarray) -> Image.Image:
     """RGBA (H, W, 4), colours multiplied by alpha -> RGB. Where alpha is 0 there is only paper."""
     height, width = layers.shape[:2]
-    place = _bounds(layers[..., 3])
+    place = find_bounds(layers[..., 3])
     colour, alpha = layers[place][..., :3].astype(np.uint16), layers[place][..., 3]
     paper = _paper(colour, alpha)
     seen = ((255 - alpha.astype(np.uint16))[..., None] * paper + 127) // 255
@@ -327,7 +294,7 @@ def _lay_on_paper(layers: np.ndarray) -> Image.Image:
     return laid
 
 
-def _bounds(mask: np.ndarray) -> tuple[slice, slice]:
+def find_bounds(mask: np.ndarray) -> tuple[slice, slice]:
     """Rows and columns that hold all of what is not 0; all of them where nothing is."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if not len(rows):
@@ -336,17 +303,15 @@ def _bounds(mask: np.ndarray) -> tuple[slice, slice]:
 
 
 def _paper(colour: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """The colour, uint16 (3,), that belongs below what is transparent.
-
-    White under dark ink, black under light ink. Where the visible is no ink but a card with ink on it
-    (a window with round corners, paper cut out), the card's own colour.
-    """
+    """The colour, uint16 (3,), that belongs below what is transparent. White under dark ink, black under
+    light ink. Where the visible is no ink but a card with ink on it (a window with round corners, paper cut
+    out), the card's own colour."""
     weight = float(alpha.sum(dtype=np.int64))
     if not weight:
         return np.full(3, 255, dtype=np.uint16)
-    luma = colour.astype(np.float32) @ _LUMA
+    luma = colour.astype(np.float32) @ np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R 601
     opaque = alpha == 255
-    if float(opaque[_bounds(opaque)].mean()) > _CARD_FILL and float(luma[opaque].std()) > _CARD_SPREAD:
+    if float(opaque[find_bounds(opaque)].mean()) > _CARD_FILL and float(luma[opaque].std()) > _CARD_SPREAD:
         return np.median(colour[opaque], axis=0).astype(np.uint16)
     is_light = 255 * float(luma.sum(dtype=np.float64)) / weight > 127.5
     return np.full(3, 0 if is_light else 255, dtype=np.uint16)

@@ -20,18 +20,13 @@ from tenfold.pictures.lines import close_grey, slide
 _WINDOW = 17  # pixels: wider than a rule or a stroke, in a picture of at most 1000
 _AROUND = 41  # pixels: of the surroundings whose mean darkness a rule exceeds
 _BLOB = 9  # pixels: what is as thick as that is not a rule
-_DARKEST = 40  # levels of the paper at least, that darkness is a share of
 
 _POWERS = ((1, 0), (1, 1), (2, 0), (1, 2), (2, 1), (3, 0))  # of along and across
-_CALM = (1e-6, 1e-3, 1e-3, 1e-2, 1e-2, 1e-2)  # how strongly each is held to 0
 _TURNS, _COARSE, _FINE = 15, 0.05, 0.02  # of reweighting; slopes that count as near
-_FEWEST = 6  # pieces
 STEP = 8  # pixels between the places that are mapped; between them, linear
 _PATCH = 32  # pixels: the flat picture is made in squares of this side
-_BEYOND = 1.3  # of the picture's size, at most: the flat one
 _FOLDED, _TURNED = 0.3, 0.8  # least growth of u along y, most along x; v likewise
 _FAR = 2.0  # sizes from the centre: nothing is looked for beyond
-_INVERTED = 12  # steps of the fixed-point iteration
 
 _Both = tuple[np.ndarray, np.ndarray]
 
@@ -51,10 +46,8 @@ class Rules:
         its surroundings."""
         inked = self.darkness > np.maximum(0.06, 2 * self.around)
         thin = ~grow_square(shrink(shrink(inked, _BLOB, 0), _BLOB, 1), _BLOB)
-        along, down = (
-            open_runs(self._dark_along(axis, least, factor), self.length, axis) & thin for axis in (1, 0)
-        )
-        return along, down
+        runs = [open_runs(self._dark_along(axis, least, factor), self.length, axis) for axis in (1, 0)]
+        return runs[0] & thin, runs[1] & thin
 
     def weak(self, axis: int, run: int) -> np.ndarray:
         """bool (h, w): weaker runs, along the rows (axis 1) or down the columns (0), but of `run` pixels."""
@@ -72,7 +65,7 @@ class Rules:
 def measure_darkness(grey: np.ndarray) -> Rules:
     """uint8 (h, w), at most about 1000 pixels long."""
     paper = ndimage.uniform_filter(close_grey(grey, _WINDOW).astype(np.float32), _WINDOW)
-    darkness = np.clip((paper - grey) / np.maximum(paper, _DARKEST), 0, 1)
+    darkness = np.clip((paper - grey) / np.maximum(paper, 40), 0, 1)  # levels at least
     return Rules(darkness, ndimage.uniform_filter(darkness, _AROUND), max(15, max(grey.shape) // 50))
 
 
@@ -153,11 +146,11 @@ class Flattening:
         y, x = (y - self.centre[1]) / self.size, (x - self.centre[0]) / self.size
         spans = []
         for values, bend, most in zip((y, x), self._bends(y, x), shape, strict=True):
-            edge, flat = _BEYOND * most / 2 / self.size, values + bend
+            edge, flat = 1.3 * most / 2 / self.size, values + bend  # of the picture's size, at most
             low, high = max(flat.min(), -edge), min(flat.max(), edge)
             spans.append(np.arange(low, high + STEP / self.size, STEP / self.size))
         u, v = y, x = np.meshgrid(*spans, indexing="ij")
-        for _ in range(_INVERTED):
+        for _ in range(12):  # steps of the fixed-point iteration
             down, along = self._bends(y, x)
             y, x = np.clip(u - down, -_FAR, _FAR), np.clip(v - along, -_FAR, _FAR)
         return np.stack([y * self.size + self.centre[1], x * self.size + self.centre[0]]).astype(np.float32)
@@ -193,7 +186,7 @@ def interpolate(fields: np.ndarray, y: np.ndarray, x: np.ndarray) -> np.ndarray:
 def fit_flattening(along: np.ndarray, down: np.ndarray, shape: tuple[int, int]) -> Flattening | None:
     """along, down: pieces as `find_pieces` gives them, of a picture of this shape. None where they are few,
     or where they show no page."""
-    if min(len(along), len(down)) < _FEWEST:
+    if min(len(along), len(down)) < 6:  # pieces
         return None
     centre, size = (shape[1] / 2, shape[0] / 2), max(shape) / 2
     (x, y), (x_down, y_down) = ((each[:, :2] - centre).T / size for each in (along, down))
@@ -208,7 +201,7 @@ def _fit(along: np.ndarray, across: np.ndarray, slopes: np.ndarray, weights: np.
         i * along ** (i - 1) * across**j + slopes * j * along**i * across ** max(j - 1, 0) for i, j in _POWERS
     ]
     matrix = np.stack(terms, axis=1)
-    calm = np.diag(_CALM) * weights.sum() / 100
+    calm = np.diag((1e-6, 1e-3, 1e-3, 1e-2, 1e-2, 1e-2)) * weights.sum() / 100  # each is held to 0
     order = np.argsort(slopes)
     summed = np.cumsum(weights[order])
     found = np.zeros(len(_POWERS))

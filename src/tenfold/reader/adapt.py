@@ -23,29 +23,20 @@ import numpy as np
 from tenfold.arrays import Batch
 from tenfold.data.batches import fold_indices
 from tenfold.data.tables import natural_key
-from tenfold.engines.create import create_engine
+from tenfold.engines.create import Engines
 from tenfold.errors import DataError, DataNotFoundError, UsageError
 from tenfold.networks.engine import StepResult
 from tenfold.networks.shapes import Network
-from tenfold.numpy_engine.layers import EPSILON
+from tenfold.numpy_engine.layers import BatchNorm
 from tenfold.numpy_engine.runtime.answers import fold_network
 from tenfold.pictures.formats import find_pictures
 from tenfold.pictures.lines import find_views, make_strip
-from tenfold.pictures.open import open_picture, to_grey
-from tenfold.reader.adaptation import (
-    Adaptation,
-    Answer,
-    Forgetting,
-    Memory,
-    Strip,
-    gather_memory,
-    read_views,
-    score,
-)
-from tenfold.reader.decode import CHARACTERS, DIGITS, OTHER, encode_texts
+from tenfold.pictures.open import open_picture
+from tenfold.reader.adaptation import Adaptation, Answer, Forgetting, Memory, gather_memory, read_views, score
+from tenfold.reader.decode import CHARACTERS, DIGITS, OTHER, digits_of, encode_texts
 from tenfold.reader.line_reader import LineReader
-from tenfold.settings import OptimiserSettings, ScheduleSettings, learning_rate_at
-from tenfold.synthesis.paper import bend, vary
+from tenfold.settings import OptimiserSettings, ScheduleSettings
+from tenfold.synthesis.strips import StripMaker
 from tenfold.training.loop import run_steps
 
 __all__ = ["adapt_reader", "collect_examples", "label_pictures"]
@@ -56,7 +47,6 @@ NO_NUMBER = "not a digit"  # the label of a picture in which no number stands
 
 _LIST = re.compile(r"[\d.\-/:+×÷= ]+(,[\d.\-/:+×÷= ]+)*")
 _LABEL = re.compile(f"[{re.escape(CHARACTERS.replace(OTHER, ''))}]{{1,32}}")
-_BLANK = 8  # grey levels: a picture that spans no more shows nothing
 _FAULTS = (errno.EIO, errno.ENOMEM, errno.EMFILE, errno.ENFILE)  # of the machine, not of a picture
 FEWEST = 10  # labelled characters
 _SCHEDULE = ScheduleSettings(name="one-cycle", rise=0.2)
@@ -84,11 +74,9 @@ class Example:
 
 def label_pictures(given: Sequence[str | Path], labels: str | None) -> list[Labelled]:
     """Each picture with its label: what is written on it, one line of the label per line of the picture.
-
-    labels: "3,1049", one per picture in their order; the path of a CSV file with path and label in each
-    line, paths counted from its folder, whose pictures need not be named again; or None, where the name
-    of each picture's folder, 0 to 9, is its label. Raises UsageError and DataError.
-    """
+    labels: "3,1049", one per picture in their order; the path of a CSV file with path and label in each line,
+    paths counted from its folder, whose pictures need not be named again; or None, where the name of each
+    picture's folder, 0 to 9, is its label. Raises UsageError and DataError."""
     if labels is not None and (not _LIST.fullmatch(labels.strip()) or Path(labels).is_file()):
         rows = _read_table(Path(labels))
         known = {os.path.realpath(row.path): row.label for row in rows}
@@ -173,8 +161,8 @@ def _lines_of(path: str, label: str) -> list[Example]:
     if not all(map(_LABEL.fullmatch, texts)):
         found = f"label {label!r}" if label else "no label"
         raise DataError(found, expected="1 to 32 digits and separators per line")
-    grey = to_grey(open_picture(path).pixels)
-    blank = int(np.ptp(grey)) <= _BLANK
+    grey = open_picture(path).grey
+    blank = int(np.ptp(grey)) <= 8  # grey levels: a picture that spans no more shows nothing
     if blank and texts:
         raise DataError("the picture is blank")
     lines = find_views(grey)
@@ -182,20 +170,15 @@ def _lines_of(path: str, label: str) -> list[Example]:
     if len(lines) != len(texts):
         found = f"{len(lines)} line{'s' * (len(lines) != 1)} found"
         raise DataError(found, expected=f"{len(texts)}, for its label {label}", remedy="cut out one line")
-    return [
-        Example(path, text, tuple(make_strip(grey, box) for box in boxes))
-        for text, boxes in zip(texts, lines, strict=True)
-    ]
+    pairs = zip(texts, lines, strict=True)
+    return [Example(path, text, tuple(make_strip(grey, box) for box in boxes)) for text, boxes in pairs]
 
 
 @dataclass(frozen=True)
 class AdaptSettings:
-    """How a hand is learned.
-
-    steps: of each training. folds: trainings besides the last, each measured on lines that it did not
-    see. own: the share of each batch that is the person's. learning_rate: Adam's, at its peak. way: how far
-    the weights go from those before to those that were learned.
-    """
+    """How a hand is learned. steps: of each training. folds: trainings besides the last, each measured on
+    lines that it did not see. own: the share of each batch that is the person's. learning_rate: Adam's, at
+    its peak. way: how far the weights go from those before to those that were learned."""
 
     steps: int = 60
     batch_size: int = 16
@@ -215,13 +198,10 @@ def adapt_reader(
     settings: AdaptSettings | None = None,
     progress: Progress | None = None,
 ) -> Adaptation:
-    """A reader that has learned the hand of `examples`, of at least 10 characters together.
-
-    Temperature and threshold stay. What it brings is measured by cross-validation: each line whose digits
-    occur in others, too, is read by a reader that has not learned from it.
-    engine: what trains; the reader itself runs in the engine of `reader`. memory: what is rehearsed.
-    Raises DataError for too few examples.
-    """
+    """A reader that has learned the hand of `examples`, of at least 10 characters together. Temperature and
+    threshold stay. What it brings is measured by cross-validation: each line whose digits occur in others,
+    too, is read by a reader that has not learned from it. engine: what trains; the reader itself runs in the
+    engine of `reader`. memory: what is rehearsed. Raises DataError for too few examples."""
     count = sum(len(example.text.strip(OTHER)) for example in examples)
     if count < FEWEST:
         found, remedy = f"{count} labelled character{'s' * (count != 1)}", "write and label some more"
@@ -254,8 +234,6 @@ def adapt_reader(
 
 @dataclass(eq=False)
 class _Course:
-    """All that one training has in common with the next."""
-
     reader: LineReader
     memory: Memory
     settings: AdaptSettings
@@ -270,16 +248,12 @@ class _Course:
         """The reader as it was, trained on these examples."""
         settings, first = self.settings, self.reader
         network, weights = fold_network(first.network, first.engine.weights())
-        options = replace(
-            first.engine.options,
-            optimiser=OptimiserSettings(name="adam", epsilon=_EPSILON, clip_norm=2.0),
-            seed=self.seed,
-            average_decay=0.0,
-        )
-        learner = create_engine(self.engine, network, weights, options)
+        adam = OptimiserSettings(name="adam", epsilon=_EPSILON, clip_norm=2.0)
+        options = replace(first.engine.options, optimiser=adam, seed=self.seed, average_decay=0.0)
+        learner = Engines.create(self.engine, network, weights, options)
         rng = np.random.default_rng([self.seed, self.trainings, *b"adapt"])
         steps, rate = settings.steps, settings.learning_rate
-        rates = [learning_rate_at(step, steps, rate, _SCHEDULE) for step in range(steps)]
+        rates = [_SCHEDULE.learning_rate_at(step, steps, rate) for step in range(steps)]
         run_steps(learner, (self._draw_batch(examples, rng) for _ in rates), rates, self._after_step)
         self.trainings += 1
         for name, learned in learner.weights().items():
@@ -294,13 +268,14 @@ class _Course:
     def _draw_batch(self, examples: Sequence[Example], rng: np.random.Generator) -> Batch:
         size = self.settings.batch_size
         own = min(max(1, round(self.settings.own * size)), size)
-        strips: list[Strip] = []
+        strips: list[tuple[np.ndarray, str]] = []
         for i in rng.integers(len(examples), size=own):
             views = examples[i].views
-            strips.append((bend(views[rng.integers(len(views))], rng), examples[i].text))
+            strips.append((StripMaker.bend(views[rng.integers(len(views))], rng), examples[i].text))
         rehearsed = self.memory.rehearsed
         strips += [rehearsed[i] for i in rng.integers(len(rehearsed), size=size - own)]
-        return Batch(vary([strip for strip, _ in strips], rng), encode_texts([text for _, text in strips]))
+        images = StripMaker.vary([strip for strip, _ in strips], rng)
+        return Batch(images, encode_texts([text for _, text in strips]))
 
 
 def unfold_weights(network: Network, folded: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -318,7 +293,7 @@ def unfold_weights(network: Network, folded: Mapping[str, np.ndarray]) -> dict[s
         elif parameter.role == "shift" and bias not in names:
             values[name] = folded[bias]
         else:
-            level = {"scale": np.sqrt(1 + EPSILON), "running-variance": 1}.get(parameter.role, 0)
+            level = {"scale": np.sqrt(1 + BatchNorm.EPSILON), "running-variance": 1}.get(parameter.role, 0)
             values[name] = np.full(shape, level, np.float32)
     return values
 
@@ -326,20 +301,16 @@ def unfold_weights(network: Network, folded: Mapping[str, np.ndarray]) -> dict[s
 def _held_out(examples: Sequence[Example], folds: int, seed: int) -> list[np.ndarray]:
     """Which examples each training but the last does not see: lines whose characters are elsewhere, too."""
     lines = Counter(character for example in examples for character in set(example.text))
-    several = np.array(
-        [i for i, each in enumerate(examples) if all(lines[c] > 1 for c in each.text)], np.int64
-    )
+    several = np.flatnonzero([all(lines[character] > 1 for character in each.text) for each in examples])
     if len(several) < 2:
         return [several][: len(several)]
-    _, alike = np.unique([examples[i].text for i in several], return_inverse=True)
+    _, alike = np.unique([examples[i].text for i in several.tolist()], return_inverse=True)
     return [several[part] for part in fold_indices(alike, min(folds, len(several)), seed=seed)]
 
 
 def _measure_forgetting(before: LineReader, after: LineReader, memory: Memory) -> Forgetting:
-    numbers, others = (
-        [strip for strip in memory.held if any(character in DIGITS for character in strip[1]) == is_number]
-        for is_number in (True, False)
-    )
+    numbers = [strip for strip in memory.held if digits_of(strip[1])]
+    others = [strip for strip in memory.held if not digits_of(strip[1])]
     labels = [text for _, text in numbers]
     scores = [score([read_views(reader, [s]) for s, _ in numbers], labels) for reader in (before, after)]
     silent = [sum(not read_views(reader, [s]).text for s, _ in others) for reader in (before, after)]

@@ -11,21 +11,20 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from tenfold.errors import UsageError
-from tenfold.files import claim_place, fill_folder, is_taken, write_text
-from tenfold.numerics import edit_distance, wilson_interval
+from tenfold.files import Claim, fill_folder, write_text
+from tenfold.numerics import wilson_interval
 from tenfold.reader.decode import OTHER, digits_of
 from tenfold.reader.line_reader import LineReader
 from tenfold.reader.reading import read_line
 from tenfold.synthesis.strips import StripMaker
 
-__all__ = ["Adaptation", "check_free", "gather_memory"]
+__all__ = ["Adaptation", "gather_memory"]
 
 MOST_FORGOTTEN = 0.03  # of the digits of others: what a hand may cost
-_WIDEST = 192  # pixels of a strip: wider ones cost much time, and teach nothing else
 MOST_ANSWERED = 0.2  # of words and blanks: may be answered with a number that were not before
 
 Split = Literal["train", "held"]
-Strip = tuple[np.ndarray, str]  # uint8 (32, W), and the text that it spells; "?" stands for words
+SpeltStrip = tuple[np.ndarray, str]  # uint8 (32, W), and the text that it spells; "?" stands for words
 
 
 class Answer(NamedTuple):
@@ -70,10 +69,8 @@ class Score:
 
 @dataclass(frozen=True)
 class Forgetting:
-    """What the reader knows of other hands. data: which strips it was shown.
-
-    others: how many of them hold no number; others_before, others_after: of these, no digit was read.
-    """
+    """What the reader knows of other hands. data: which strips it was shown. others: how many of them hold no
+    number; others_before, others_after: of these, no digit was read."""
 
     data: str
     before: Score
@@ -98,12 +95,10 @@ class Forgetting:
 
 @dataclass(frozen=True, eq=False)
 class Adaptation:
-    """reader: learned from all examples. before, after: on lines that were held out, each once.
-
-    A line with a digit that no other line has is never held out: its shape cannot be learned from them.
-    folds: into how many parts the rest was divided; 0 where there was none. counts: of each digit in the
-    examples. doubtful: indices of held-out examples whose label neither reader can believe.
-    """
+    """reader: learned from all examples. before, after: on lines that were held out, each once. A line with a
+    digit that no other line has is never held out: its shape cannot be learned from them. folds: into how
+    many parts the rest was divided; 0 where there was none. counts: of each digit in the examples. doubtful:
+    indices of held-out examples whose label neither reader can believe."""
 
     reader: LineReader
     before: Score
@@ -144,33 +139,32 @@ class Adaptation:
         }
 
     def save(self, folder: str | Path, about: Mapping[str, Any] | None = None) -> Path:
-        """The reader, and its figures with what `about` adds as `adaptation.json`, in a new folder.
-
-        Raises UsageError where something lies there already, or nothing can be written.
-        """
-        place = check_free(folder)
+        """The reader, and its figures with what `about` adds as `adaptation.json`, in a new folder. Raises
+        UsageError where something lies there already, or nothing can be written."""
+        place = self.check_free(folder)
         try:
-            with claim_place(place), fill_folder(place) as beside:
+            with Claim.place(place), fill_folder(place) as beside:
                 figures = self.to_dict() | dict(about or {})
                 write_text(beside / "adaptation.json", json.dumps(figures, indent=2) + "\n")
                 self.reader.save(beside)
         except OSError as error:
-            check_free(place)  # another process was first
+            self.check_free(place)  # another process was first
             found = f"{place} cannot be written ({error.strerror})"
             raise UsageError(found, expected="a new folder") from error
         return place
 
-
-def check_free(folder: str | Path) -> Path:
-    """The folder, which is not there or empty. Raises UsageError: nothing is ever replaced."""
-    place = Path(folder)
-    try:
-        taken = is_taken(place)
-    except OSError as error:
-        raise UsageError(f"{place} cannot be read ({error.strerror})", expected="a new folder") from error
-    if taken:
-        raise UsageError(f"{place} is there already", expected="a new folder", remedy="choose another --out")
-    return place
+    @staticmethod
+    def check_free(folder: str | Path) -> Path:
+        """The folder, which is not there or empty. Raises UsageError: nothing is ever replaced."""
+        place = Path(folder)
+        try:
+            taken = Claim.is_taken(place)
+        except OSError as error:
+            raise UsageError(f"{place} cannot be read ({error.strerror})", expected="a new folder") from error
+        if taken:
+            found = f"{place} is there already"
+            raise UsageError(found, expected="a new folder", remedy="choose another --out")
+        return place
 
 
 def read_views(reader: LineReader, views: Sequence[np.ndarray]) -> Answer:
@@ -199,13 +193,11 @@ def _told(measured: Score) -> str:
 @dataclass(frozen=True, eq=False)
 class Memory:
     """What a reader must not forget while it learns one person's hand: numbers and words of others, drawn
-    from what the package has (see `package_sources`).
+    from what the package has (see `package_sources`). rehearsed: strips that are learned again. held: strips
+    of other glyphs and images, on which forgetting is measured; name: what these show."""
 
-    rehearsed: strips that are learned again. held: strips of other glyphs and images, on which forgetting
-    is measured; name: what these show."""
-
-    rehearsed: tuple[Strip, ...]
-    held: tuple[Strip, ...]
+    rehearsed: tuple[SpeltStrip, ...]
+    held: tuple[SpeltStrip, ...]
     name: str = "drawn numbers"
 
 
@@ -216,12 +208,22 @@ def gather_memory(
     return Memory(_draw("train", rehearsed, seed, data_dir), _draw("held", held, seed, data_dir))
 
 
-def _draw(split: Split, count: int, seed: int, data_dir: str | Path | None) -> tuple[Strip, ...]:
+def _draw(split: Split, count: int, seed: int, data_dir: str | Path | None) -> tuple[SpeltStrip, ...]:
     maker = StripMaker.from_package(split, data_dir=data_dir)
     rng = np.random.default_rng([seed, *b"memory", *split.encode()])
-    strips: list[Strip] = []
+    strips: list[SpeltStrip] = []
     while len(strips) < count:
         strip, text = maker.make(rng)
-        if strip.shape[1] <= _WIDEST:
+        if strip.shape[1] <= 192:  # pixels of a strip: wider ones cost much time, and teach nothing else
             strips.append((strip, text))
     return tuple(strips)
+
+
+def edit_distance(read: str, label: str) -> int:
+    """The fewest characters to insert, delete or replace (Levenshtein 1965)."""
+    row = list(range(len(label) + 1))
+    for i, character in enumerate(read, start=1):
+        above, row = row, [i]
+        for j, wanted in enumerate(label, start=1):
+            row.append(min(above[j] + 1, row[-1] + 1, above[j - 1] + (character != wanted)))
+    return row[-1]

@@ -17,11 +17,10 @@ from typing import Any, NamedTuple
 from tenfold.errors import UsageError
 from tenfold.reader.decode import CHARACTERS, DIGITS, OTHER
 
-__all__ = ["LONGEST_PATTERN", "Constraint", "make_constraint"]
+__all__ = ["Constraint"]
 
 State = Hashable
 
-LONGEST_PATTERN = 200  # characters
 _MOST_REPEATS = 64
 _MOST_PLACES = 256  # of a pattern whose repetitions are written out
 _MOST_NESTED = 20  # groups of a pattern inside each other
@@ -31,7 +30,32 @@ _WRITTEN = frozenset(CHARACTERS) - {OTHER}
 
 
 class Constraint:
+    LONGEST_PATTERN = 200  # characters
+
     start: State
+
+    @staticmethod
+    def make(
+        *,
+        pattern: str | None = None,
+        length: int | None = None,
+        least: str | float | None = None,
+        most: str | float | None = None,
+    ) -> Constraint | None:
+        """All constraints together; None where none is given. Raises UsageError. pattern: a regular
+        expression for the whole text (see `Pattern`). length: the number of digits, however they are
+        separated. least, most: of the number that the text spells, its last "," or "." being the decimal
+        mark."""
+        parts: list[Constraint] = []
+        if pattern is not None:
+            parts.append(Pattern(pattern))
+        if length is not None:
+            if not 1 <= length <= _MOST_REPEATS:
+                raise UsageError(f"length {length}", expected=f"a number of digits from 1 to {_MOST_REPEATS}")
+            parts.append(Length(length))
+        if least is not None or most is not None:
+            parts.append(Range(_number(least, "min"), _number(most, "max")))
+        return Both(parts) if len(parts) > 1 else parts[0] if parts else None
 
     def step(self, state: Any, character: str) -> State | None:
         raise NotImplementedError
@@ -51,31 +75,6 @@ class Constraint:
             if state is None:
                 return False
         return self.accepts(state)
-
-
-def make_constraint(
-    *,
-    pattern: str | None = None,
-    length: int | None = None,
-    least: str | float | None = None,
-    most: str | float | None = None,
-) -> Constraint | None:
-    """All constraints together; None where none is given. Raises UsageError.
-
-    pattern: a regular expression for the whole text (see `Pattern`). length: the number of digits, however
-    they are separated. least, most: of the number that the text spells, its last "," or "." being the
-    decimal mark.
-    """
-    parts: list[Constraint] = []
-    if pattern is not None:
-        parts.append(Pattern(pattern))
-    if length is not None:
-        if not 1 <= length <= _MOST_REPEATS:
-            raise UsageError(f"length {length}", expected=f"a number of digits from 1 to {_MOST_REPEATS}")
-        parts.append(Length(length))
-    if least is not None or most is not None:
-        parts.append(Range(_number(least, "min"), _number(most, "max")))
-    return Both(parts) if len(parts) > 1 else parts[0] if parts else None
 
 
 def _number(value: Any, name: str) -> Decimal | None:
@@ -182,9 +181,9 @@ class Pattern(Constraint):
     start: int
 
     def __init__(self, pattern: str) -> None:
-        if len(pattern) > LONGEST_PATTERN:
+        if len(pattern) > self.LONGEST_PATTERN:
             found = f"a pattern of {len(pattern):,} characters"
-            raise UsageError(found, expected=f"at most {LONGEST_PATTERN}")
+            raise UsageError(found, expected=f"at most {self.LONGEST_PATTERN}")
         machine = _Machine()
         piece, end = _Parser(pattern, machine).parse()(), machine.place(frozenset())
         self.pattern, self._end = pattern, end.first
@@ -301,7 +300,6 @@ class _Parser:
         return self.pattern[self.place - 1 : self.place]
 
     def _take(self, wanted: str) -> re.Match[str] | None:
-        """What matches this expression here."""
         found = re.compile(wanted, re.ASCII).match(self.pattern, self.place)
         self.place = found.end() if found else self.place
         return found
@@ -367,9 +365,8 @@ class _Parser:
             if not character or character.isalnum():
                 raise self._wrong(f"\\{character}")
         if character not in _WRITTEN:
-            raise self._wrong(
-                f"{character!r}, which the reader cannot read ({CHARACTERS.replace(OTHER, '')})"
-            )
+            known = CHARACTERS.replace(OTHER, "")
+            raise self._wrong(f"{character!r}, which the reader cannot read ({known})")
         return frozenset(character)
 
     def _class(self) -> frozenset[str]:

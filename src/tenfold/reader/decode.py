@@ -21,12 +21,9 @@ CHARACTERS = DIGITS + ".,-/:+×÷=" + OTHER
 BLANK = len(CHARACTERS)  # the output of a column in which no character ends
 OUTPUTS = BLANK + 1
 
-_BEAMS = 12
-_BEAMS_HELD = 40  # under a constraint, whose answers may be unlikely ones
+_BEAMS, _BEAMS_HELD = 12, 40  # the latter under a constraint, whose answers may be unlikely ones
 _LEAST = -7.0  # log-probability: characters less likely in a column are tried only where nothing else fits
-_STEPS = 8  # of a search under a constraint take as long as a pixel of a strip
 _TIE = 1e-3  # log-probability: of columns that differ by no more the first is a character's place
-_SURELY_BLANK = -1e-4  # log-probability: where the blank is likelier, no character ends
 
 
 @dataclass
@@ -40,7 +37,7 @@ class Effort:
 
     def search(self, steps: int, *, unlikely: bool) -> bool:
         """Takes so many steps; whether they were left."""
-        self.pixels -= steps // _STEPS
+        self.pixels -= steps // 8  # of a search under a constraint take as long as a pixel of a strip
         self.steps -= steps if unlikely else 0
         return self.pixels >= 0 and (self.steps >= 0 or not unlikely)
 
@@ -84,9 +81,7 @@ class _Beam:
 
 def decode(logs: np.ndarray, constraint: Constraint | None = None, effort: Effort | None = None) -> Decoded:
     """Log-probabilities (T, 21) of a strip's columns -> its text. Under a constraint no other is given.
-
-    effort: what a search under a constraint may take, and is taken from; None is without end.
-    """
+    effort: what a search under a constraint may take, and is taken from; None is without end."""
     rows = logs.tolist()
     ended = _search(rows, constraint, _LEAST, effort)
     if not ended and constraint:
@@ -110,7 +105,7 @@ def _search(
     """The likeliest texts, of characters that are at least so likely in their columns."""
     beams = [_Beam("", 0.0, -inf, constraint.start if constraint else None, ())]
     for column, row in enumerate(rows):
-        if row[BLANK] <= _SURELY_BLANK or least == -inf:
+        if row[BLANK] <= -1e-4 or least == -inf:  # else it is surely a blank
             if constraint and effort:
                 steps = len(beams) * sum(value > least for value in row[:BLANK])
                 if not effort.search(steps, unlikely=least == -inf):

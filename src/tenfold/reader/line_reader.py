@@ -12,26 +12,25 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load_file, save
 
-from tenfold.arguments import checked, make_folder
+from tenfold.arguments import checked
 from tenfold.classifier import Classifier, ModelCard
-from tenfold.engines.create import create_engine, refuse_infinite
+from tenfold.engines.create import Engines
 from tenfold.errors import ModelError, UsageError, nearest
-from tenfold.files import replace_together
-from tenfold.limits import check_need
+from tenfold.files import make_folder, replace_together
+from tenfold.limits import MemoryLimit
 from tenfold.networks.engine import Engine, EngineOptions
 from tenfold.networks.shapes import Network
-from tenfold.pictures.lines import HEIGHT
+from tenfold.pictures.lines import Strip
 from tenfold.reader.constraint import Constraint
 from tenfold.reader.decode import CHARACTERS, OUTPUTS, Decoded, Effort, decode
 from tenfold.reader.page import read_picture
 from tenfold.reader.reading import Reading, score_strip
 from tenfold.reader.table import make_form
-from tenfold.recipes.load import get_recipe, recipe_from_dict
+from tenfold.recipes.load import get_recipe
 from tenfold.recipes.schema import Recipe
 from tenfold.records import pick, read_json, reading
 
 __all__ = [
-    "READER_FOLDER",
     "AnyModel",
     "LineReader",
     "build_model",
@@ -49,11 +48,8 @@ _PLANNED_WIDTH = 128  # pixels: of the network as it is described; it takes stri
 
 @dataclass(frozen=True)
 class ReaderCard:
-    """Everything but the weights, saved as `model.json`.
-
-    temperature: logits are divided by it before the softmax. least_confidence: of a line; below it its
-    weakest character is "?".
-    """
+    """Everything but the weights, saved as `model.json`. temperature: logits are divided by it before the
+    softmax. least_confidence: of a line; below it its weakest character is "?"."""
 
     recipe: Recipe
     temperature: float = 1.0
@@ -64,7 +60,7 @@ class ReaderCard:
             "format": _FORMAT,
             "kind": _KIND,
             "characters": CHARACTERS,
-            "input": {"height": HEIGHT, "mean": self.recipe.input.mean, "std": self.recipe.input.std},
+            "input": {"height": Strip.HEIGHT, "mean": self.recipe.input.mean, "std": self.recipe.input.std},
             "temperature": self.temperature,
             "least_confidence": self.least_confidence,
             "recipe": self.recipe.model_dump(mode="json", exclude_none=True),
@@ -83,13 +79,15 @@ class ReaderCard:
             if (values["kind"], values["format"], values["characters"]) != (_KIND, _FORMAT, CHARACTERS):
                 raise ValueError(f"{values['kind']} of format {values['format']}")
             numbers = pick(values, {"temperature": "float", "least_confidence": "float"})
-            card = cls(recipe_from_dict(values["recipe"], where=where), **numbers)
+            card = cls(Recipe.from_dict(values["recipe"], where=where), **numbers)
             card.check()
         return card
 
 
 class LineReader:
     """Reads numbers in pictures: handwritten and printed digits, and the separators between them."""
+
+    FOLDER = Path(__file__).parent / "model"  # of the one that comes with the package
 
     @checked
     def __init__(self, engine: Engine, card: ReaderCard) -> None:
@@ -116,9 +114,9 @@ class LineReader:
             mean=recipe.input.mean, std=recipe.input.std, loss=recipe.loss, optimiser=recipe.optimiser,
             device=device, precision=precision,
         )  # fmt: skip
-        network = recipe.plan((HEIGHT, _PLANNED_WIDTH), OUTPUTS)
+        network = recipe.plan((Strip.HEIGHT, _PLANNED_WIDTH), OUTPUTS)
         floats = {name: value.astype(np.float32) for name, value in weights.items()}
-        return cls(create_engine(engine, network, floats, options), card)
+        return cls(Engines.create(engine, network, floats, options), card)
 
     @classmethod
     @checked
@@ -134,23 +132,20 @@ class LineReader:
         with reading(str(beside), **words):
             card = ReaderCard.from_dict(read_json(beside), str(beside))
         with reading(str(file), **words):
-            check_need(file.stat().st_size, file, kind=ModelError)
+            MemoryLimit.check(file.stat().st_size, file, kind=ModelError)
             weights = load_file(file)
-        refuse_infinite(weights, file)
+        Engines.refuse_infinite(weights, file)
         return cls.from_weights(card, weights, engine=engine, device=device, precision=precision)
 
     @checked
     def save(self, path: str | Path) -> None:
         """Writes `model.safetensors` (float16) and `model.json` into the folder `path`."""
         folder = make_folder(path)
-        halves = {
-            name: np.ascontiguousarray(value, np.float16) for name, value in self.engine.weights().items()
-        }
+        weights = self.engine.weights().items()
+        halves = {name: np.ascontiguousarray(value, np.float16) for name, value in weights}
         card = json.dumps(self.card.to_dict(), indent=2) + "\n"
-        replace_together(
-            (folder / "model.json", card.encode()),
-            (folder / "model.safetensors", save(halves, metadata={"format": "tenfold"})),
-        )
+        model = save(halves, metadata={"format": "tenfold"})
+        replace_together((folder / "model.json", card.encode()), (folder / "model.safetensors", model))
 
     @checked
     def with_weights(self, weights: Mapping[str, np.ndarray]) -> LineReader:
@@ -208,8 +203,6 @@ class LineReader:
         return decode(logs, constraint, effort), logs
 
 
-READER_FOLDER = Path(__file__).parent / "model"
-
 AnyModel = LineReader | Classifier
 """What reads lines in pictures, or classifies single images; "kind" in `model.json` says which."""
 
@@ -220,14 +213,12 @@ def load_reader(path: str | Path | None = None, *, engine: str = "numpy") -> Lin
 
     It needs neither a network connection nor torch. Raises ModelError.
     """
-    return LineReader.load(READER_FOLDER if path is None else path, engine=engine)
+    return LineReader.load(LineReader.FOLDER if path is None else path, engine=engine)
 
 
 def load_model(path: str | Path | None = None, *, engine: str = "numpy") -> AnyModel:
-    """A line reader or a classifier: a folder, or a model.safetensors with its model.json beside it.
-
-    None: the line reader that comes with the package. Raises ModelError.
-    """
+    """A line reader or a classifier: a folder, or a model.safetensors with its model.json beside it. None:
+    the line reader that comes with the package. Raises ModelError."""
     if path is None or is_line_reader(path):
         return load_reader(path, engine=engine)
     return Classifier.load(path, engine=engine)

@@ -12,7 +12,7 @@ from PIL import Image, PngImagePlugin
 from tenfold.arguments import checked
 from tenfold.errors import DataError, UsageError, printable
 from tenfold.files import replace_file
-from tenfold.helpers import NoAnswer, ask_helpers, count_cores, serve_questions
+from tenfold.helpers import Helper, count_cores
 from tenfold.pictures.formats import PdfPage
 from tenfold.reader.explain import explain_reading
 from tenfold.reader.line_reader import LineReader, build_reader
@@ -20,10 +20,9 @@ from tenfold.reader.page import read_picture
 from tenfold.reader.reading import Reading
 from tenfold.reader.table import make_form
 
-__all__ = ["SheetFolder", "read_all", "read_pictures", "write_sheet"]
+__all__ = ["SheetFolder", "read_all", "read_pictures"]
 
 MOST_SECONDS = 86_400  # of a timeout
-_MOST_WORKERS = 8  # where the number is not given
 WORTH_A_PROCESS = 25  # pictures; fewer are read before another process has started
 TIMEOUT = 60.0  # seconds for a picture, where processes read them and nothing else is said
 _MARK = "tenfold read --explain"  # written into each sheet, so that a later run may replace it
@@ -83,11 +82,8 @@ def read_all(
     worth: int,
 ) -> Generator[Result | DataError]:
     """What `read` makes of each, or its DataError, without pictures. Raises UsageError for fewer than one
-    worker, and for a timeout that cannot be kept.
-
-    helper: the module that processes run, which is given the reader's card and weights, and the options.
-    worth: so many pictures are worth a process.
-    """
+    worker, and for a timeout that cannot be kept. helper: the module that processes run, which is given the
+    reader's card and weights, and the options. worth: so many pictures are worth a process."""
     if workers is not None and workers < 1:
         raise UsageError(f"workers is {workers}", expected="at least 1, or None")
     if timeout is not None and not 0 < timeout <= MOST_SECONDS:
@@ -95,14 +91,14 @@ def read_all(
     if timeout is not None and reader.engine.name != "numpy":
         raise UsageError("a timeout with this engine", expected="the NumPy engine", remedy="leave one out")
     if workers is None:
-        workers = min(count_cores(), _MOST_WORKERS, len(paths) // worth)
+        workers = min(count_cores(), 8, len(paths) // worth)  # where the number is not given
     workers = min(max(workers, timeout is not None), len(paths))
     given = [str(path) if isinstance(path, Path) else path for path in paths]
     limit = TIMEOUT if timeout is None else timeout
     if workers <= (timeout is None) or reader.engine.name != "numpy":
-        return _answers(((each, NoAnswer.UNASKED) for each in given), read, limit)
+        return _answers(((each, Helper.NoAnswer.UNASKED) for each in given), read, limit)
     start = (reader.card.to_dict(), reader.engine.weights(), options)
-    return _answers(ask_helpers(helper, given, workers, start=start, timeout=limit), read, limit)
+    return _answers(Helper.ask_many(helper, given, workers, start=start, timeout=limit), read, limit)
 
 
 def _answers(
@@ -110,10 +106,10 @@ def _answers(
 ) -> Generator[Result | DataError]:
     for given, answer in asked:
         try:
-            if answer is NoAnswer.UNASKED:
+            if answer is Helper.NoAnswer.UNASKED:
                 answer = read(given).without_picture()
-            elif isinstance(answer, NoAnswer):
-                answer = _give_up(given, limit if answer is NoAnswer.LATE else None)
+            elif isinstance(answer, Helper.NoAnswer):
+                answer = _give_up(given, limit if answer is Helper.NoAnswer.LATE else None)
         except DataError as error:
             answer = error
         yield answer
@@ -136,7 +132,7 @@ def _prepare(
     card, weights, options = model
     form = make_form(**options["form"])
     read = partial(read_picture, build_reader(card, weights), form=form, printed=options["printed"])
-    return lambda given: next(_answers([(given, NoAnswer.UNASKED)], read, TIMEOUT))
+    return lambda given: next(_answers([(given, Helper.NoAnswer.UNASKED)], read, TIMEOUT))
 
 
 class SheetFolder:
@@ -159,8 +155,16 @@ class SheetFolder:
     def add_sheet(self, path: str, sheet: Image.Image) -> Path:
         """As `add`, of a sheet that is drawn already."""
         place = self._place("stdin" if path == "-" else Path(path).stem)
-        write_sheet(sheet, place)
+        self.write(sheet, place)
         return place
+
+    @staticmethod
+    def write(sheet: Image.Image, place: Path) -> None:
+        """As PNG, beside and renamed."""
+        info = PngImagePlugin.PngInfo()
+        info.add_text("Software", _MARK)
+        with replace_file(place) as beside:
+            sheet.save(beside, "PNG", pnginfo=info)
 
     def _place(self, stem: str) -> Path:
         """name.png, or name-2.png and so on where that is another picture's, or not a sheet."""
@@ -176,16 +180,7 @@ class SheetFolder:
                 return place
 
 
-def write_sheet(sheet: Image.Image, place: Path) -> None:
-    """As PNG, beside and renamed."""
-    info = PngImagePlugin.PngInfo()
-    info.add_text("Software", _MARK)
-    with replace_file(place) as beside:
-        sheet.save(beside, "PNG", pnginfo=info)
-
-
 def _may_be_written(place: Path) -> bool:
-    """Whether nothing is there, or a sheet of an earlier run."""
     if not place.is_symlink() and not place.exists():
         return True
     try:
@@ -196,4 +191,4 @@ def _may_be_written(place: Path) -> bool:
 
 
 if __name__ == "__main__":
-    serve_questions(_prepare)
+    Helper.serve(_prepare)

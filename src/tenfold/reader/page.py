@@ -8,19 +8,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from tenfold.pictures.lines import HEIGHT, Box, find_views, holds_frame, looks_ruled, make_strip
-from tenfold.pictures.open import open_picture, to_grey
+from tenfold.pictures.lines import Box, Strip, find_views, holds_frame, looks_ruled, make_strip
+from tenfold.pictures.open import open_picture
 from tenfold.reader.constraint import Constraint
 from tenfold.reader.decode import BLANK, CHARACTERS, DIGITS, OTHER, Decoded, Effort, decode
-from tenfold.reader.reading import (
-    TOO_MUCH,
-    Line,
-    Reading,
-    find_troubles,
-    read_line,
-    score_strip,
-    unturn_box,
-)
+from tenfold.reader.reading import TOO_MUCH, Line, Reading, find_troubles, read_line, score_strip, unturn_box
 from tenfold.reader.table import Columns, Table, find_turn, read_table
 
 if TYPE_CHECKING:
@@ -28,19 +20,14 @@ if TYPE_CHECKING:
 
 __all__ = ["read_picture"]
 
-_LEAST_SIDE = 100  # pixels: a smaller picture is not a page
 _SURE, _DOUBTED = 0.5, 0.8  # shares of lines read without doubt: of a page taken, of one tried otherwise
-_CLEARLY = 1.5  # times as much is read in another position
 _MOST_CELLS = 4000  # of a table; more, on a whole page, are squared paper or too small to read
-_POSITIONS = 4  # of a page, turned by quarters
-_SAMPLE = 8  # lines that are looked at in each but the first
 _MANY = 12  # lines: of so many, some say whether a page is text
 _FEWEST = 3  # lines: fewer are not a page of words
 _SHARE = 3  # a page of which less than one line in so many is a sure number may be text
 _UNSURE = 0.3  # least median confidence of numbers that are hard to read; words read as digits have less
 _DOUBT = -1.0  # log-probability per digit: where all columns together have less, no number is sure
 _LIKELY = 0.6  # least confidence of a number between words, which are read as numbers with less
-_LETTER = 4 * HEIGHT  # pixels of a strip: in a wider one a lone digit is part of a word
 _INK = 0.4  # of the span from paper to full ink
 _WIDE, _NARROW = 0.29, 0.22  # of a line's height, with its margins: gaps between words, of one width or not
 
@@ -52,14 +39,12 @@ def read_picture(
 ) -> Reading:
     """Whatever `open_picture` takes -> what is written there: cells of a table, row by row, where there is
     one; else lines from the top. A page that says little as it is, and much when it is turned, is turned by a
-    quarter or a half. Of a page of words only the lines that are surely numbers are given.
-
-    form: of each line, or of each column of a table, which says nothing about lines. printed: numbers between
-    words are read, too. Raises DataError for what is not a picture.
-    """
+    quarter or a half. Of a page of words only the lines that are surely numbers are given. form: of each
+    line, or of each column of a table, which says nothing about lines. printed: numbers between words are
+    read, too. Raises DataError for what is not a picture."""
     opened = open_picture(picture)
-    page = _Page(reader, to_grey(opened.pixels), opened.scale, form, Effort(), printed=printed)
-    views, large = find_views(page.grey), min(page.grey.shape) >= _LEAST_SIDE
+    page = _Page(reader, opened.grey, opened.scale, form, Effort(), printed=printed)
+    views, large = find_views(page.grey), min(page.grey.shape) >= 100  # pixels: less is not a page
     if large and len(views) >= _MANY and page.is_text():
         found = _WORDS
     else:
@@ -67,11 +52,8 @@ def read_picture(
         looked = large and (len(views) > 1 or (fills and looks_ruled(page.grey)))
         table = page.read_table() if looked else None
         found = table or page.read_lines(views)
-        if (
-            large
-            and table is None
-            and (found.words or _count_sure(found.lines) < _DOUBTED * max(1, len(found.lines)))
-        ):
+        doubted = found.words or _count_sure(found.lines) < _DOUBTED * max(1, len(found.lines))
+        if large and table is None and doubted:
             if len(views) < _MANY and page.is_text():
                 found = _WORDS
             else:
@@ -126,10 +108,10 @@ class _Page:
         if self.printed or holds_frame(self.grey):
             return False
         many = 0
-        for turns in range(_POSITIONS):
+        for turns in range(4):  # of a page, turned by quarters
             page = self.turn(turns)
             views = find_views(page.grey)
-            if not page.are_words(views, _SAMPLE if turns else _MANY):
+            if not page.are_words(views, 8 if turns else _MANY):  # fewer than in the first
                 return False
             many += len(views) >= _MANY
         return many > 0
@@ -184,14 +166,14 @@ class _Page:
         return decode(score_strip(self.reader, make_strip(self.grey, box), self.effort), None, self.effort)
 
     def read_table(self) -> _Found | None:
-        from tenfold.pictures.grid import find_grid  # imported lazily: SciPy takes long
+        from tenfold.pictures.grid import Grid  # imported lazily: SciPy takes long
 
-        grid = find_grid(self.grey)
+        grid = Grid.find(self.grey)
         if grid is None or np.prod(grid.shape) > _MOST_CELLS:
             return None
         turns = find_turn(self.reader, grid, self.effort)
         page = self.turn(turns)
-        grid = find_grid(page.grey) if turns else grid
+        grid = Grid.find(page.grey) if turns else grid
         found = read_table(self.reader, grid, self.form, self.scale, self.effort) if grid else None
         if found is None:
             return None
@@ -206,7 +188,7 @@ class _Page:
             page = self.turn(turns)
             views = find_views(page.grey)
             lines = page.read_lines(views).lines if len(views) >= fewest else ()
-            least = max(_CLEARLY * _amount(upright.lines), _amount(best.lines))
+            least = max(1.5 * _amount(upright.lines), _amount(best.lines))  # clearly more
             if _count_sure(lines) >= _SURE * len(lines) and _amount(lines) > least:
                 best = _Found(90 * turns, tuple(line.moved(page.unturn(turns)) for line in lines))
         return best
@@ -224,7 +206,7 @@ def is_sure(line: Line) -> bool:
 
 def is_letter(line: Line) -> bool:
     """Whether one character was read in what is as wide as a word."""
-    return len(line.characters) == 1 and line.strip.shape[1] > _LETTER
+    return len(line.characters) == 1 and line.strip.shape[1] > 4 * Strip.HEIGHT  # a word
 
 
 def are_words(lines: Sequence[Line]) -> bool:
@@ -239,9 +221,8 @@ def may_be_sure(logs: np.ndarray) -> bool:
     """float (T, 21), log-probabilities of a strip's columns -> whether their likeliest characters spell a
     number, and are likely: a look that costs little, where `decode` takes its time over words."""
     best = logs.argmax(axis=1)
-    spelt = "".join(
-        CHARACTERS[place] for place, before in zip(best, [BLANK, *best]) if place not in (BLANK, before)
-    )
+    pairs = zip(best, [BLANK, *best])
+    spelt = "".join(CHARACTERS[place] for place, before in pairs if place not in (BLANK, before))
     digits = sum(each in DIGITS for each in spelt)
     if not digits or OTHER in spelt.strip(OTHER):
         return False
@@ -275,7 +256,5 @@ def split_line(grey: np.ndarray, line: Box, gap: float = _WIDE) -> list[Box]:
     breaks = np.flatnonzero(np.diff(inked) > least)
     starts, ends = inked[np.r_[0, breaks + 1]], inked[np.r_[breaks, len(inked) - 1]] + 1
     margin = round(_NARROW * (y1 - y0)) // 2
-    return [
-        (max(x0, x0 + low - margin), y0, min(x1, x0 + high + margin), y1)
-        for low, high in zip(starts.tolist(), ends.tolist(), strict=True)
-    ]
+    spans = zip(starts.tolist(), ends.tolist(), strict=True)
+    return [(max(x0, x0 + low - margin), y0, min(x1, x0 + high + margin), y1) for low, high in spans]

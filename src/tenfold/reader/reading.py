@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tenfold.arrays import Prediction, Verdict
-from tenfold.classifier import check_answers
+from tenfold.classifier import Classifier
 from tenfold.errors import DataError
 from tenfold.numerics import log_softmax, softmax
-from tenfold.pictures.lines import HEIGHT, MARGIN, PAPER, Box
+from tenfold.pictures.lines import Box, Strip
 from tenfold.pictures.open import Picture
 from tenfold.reader.constraint import Constraint
 from tenfold.reader.decode import BLANK, CHARACTERS, DIGITS, OTHER, Decoded, Effort, decode
@@ -22,30 +22,14 @@ if TYPE_CHECKING:
     from tenfold.reader.line_reader import LineReader
     from tenfold.reader.table import Table
 
-__all__ = [
-    "COLUMN_WIDTH",
-    "UNFIT_TROUBLES",
-    "Line",
-    "Reading",
-    "explain_verdict",
-    "percent",
-    "read_line",
-    "window_of",
-]
+__all__ = ["Line", "Reading", "percent", "read_line"]
 
-COLUMN_WIDTH = 2  # pixels of a strip
 LEAD = 3  # pixels of a strip: a character is seen so far left of its middle (printed digits: 3.3 +- 1.1)
-UNFIT_TROUBLES = ("nothing found that fits the expected form", "a line does not fit the expected form")
 TOO_MUCH = "more is written here than is read: take pictures of parts of the page"
 _TEXT = "text, no handwritten numbers"
-_STARTING = 128  # pixels of a strip: what the network takes for one of any width besides
 _NAMES = tuple(CHARACTERS.replace(OTHER, ""))
 _DOUBT = 0.5  # a character less likely than this is doubtful in a doubtful line
 _REACH = 0.45  # of a line's height: a character reaches no farther to a side
-_ONE_COLOUR = 8  # levels of 0..255: a picture that spans no more shows nothing at all
-_FAINT = 33  # levels between paper and ink: a third of a grey pencil's
-_SMALL = 10  # pixels of the original: a line less high has too little shape left
-_BLUR = 0.25  # of a line's height: edges softer than this close loops
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +50,13 @@ class Line:
     unfit: bool = False
     reviewed: bool = False
     decoded: Decoded = field(default=Decoded("", (), {}), repr=False)
+
+    @staticmethod
+    def window(values: np.ndarray, place: int, beyond: int = 0) -> np.ndarray:
+        """(32, W) -> (32, 32): what lies around a character seen in this column; `beyond` outside."""
+        height, middle = Strip.HEIGHT, middle_of(place)
+        padding = ((0, 0), (height // 2, height))
+        return np.pad(values, padding, constant_values=beyond)[:, middle : middle + height]
 
     def only_digits(self) -> Line:
         """Without separators."""
@@ -90,6 +81,8 @@ class Reading:
     troubles: what makes the answer doubtful, in words. picture: the open picture, for explaining. table: the
     cells, where the picture shows a ruled table; each that was read is a line then. turned: degrees by which
     the page was turned counter-clockwise to be read."""
+
+    UNFIT_TROUBLES = ("nothing found that fits the expected form", "a line does not fit the expected form")
 
     seen: tuple[Line, ...]
     troubles: tuple[str, ...]
@@ -154,19 +147,15 @@ def is_digit(character: Prediction) -> bool:
 
 
 def score_strip(reader: LineReader, strip: np.ndarray, effort: Effort | None = None) -> np.ndarray:
-    """uint8 (32, W), as `make_strip` gives it -> float (T, 21), the log-probabilities of its columns.
-
-    effort: what the picture may still cost; this strip is taken from it. Raises DataError for an array
-    that is not a strip.
-    """
-    if strip.dtype != np.uint8 or strip.ndim != 2 or len(strip) != HEIGHT or not strip.size:
-        raise DataError(
-            f"a strip is {strip.dtype} of shape {strip.shape}",
-            expected=f"uint8 of shape ({HEIGHT}, W), as tenfold.pictures.lines.make_strip gives it",
-        )
+    """uint8 (32, W), as `make_strip` gives it -> float (T, 21), the log-probabilities of its columns. effort:
+    what the picture may still cost; this strip is taken from it. Raises DataError for an array that is not a
+    strip."""
+    if strip.dtype != np.uint8 or strip.ndim != 2 or len(strip) != Strip.HEIGHT or not strip.size:
+        expected = f"uint8 of shape ({Strip.HEIGHT}, W), as tenfold.pictures.lines.make_strip gives it"
+        raise DataError(f"a strip is {strip.dtype} of shape {strip.shape}", expected=expected)
     if effort:
-        effort.pixels -= strip.shape[1] + _STARTING
-    logits = check_answers(reader.engine.logits(strip[None])[0])
+        effort.pixels -= strip.shape[1] + 128  # pixels for which the network takes as long for any strip
+    logits = Classifier.check_answers(reader.engine.logits(strip[None])[0])
     return log_softmax(logits / np.float32(reader.card.temperature))
 
 
@@ -180,13 +169,10 @@ def read_line(
     scale: float = 1.0,
     row: int = 0,
 ) -> Line:
-    """Several strips of one line -> what is written in it, seen in one of them.
-
-    Probabilities of digits are averaged over the strips; the text is that of the likeliest digits. Where
-    the first two agree, no other is read. Raises DataError where there is none.
-    boxes: where the strips lie in the open picture, whose pixels are `scale` of the original's; none: the
-    strips are the picture.
-    """
+    """Several strips of one line -> what is written in it, seen in one of them. Probabilities of digits are
+    averaged over the strips; the text is that of the likeliest digits. Where the first two agree, no other is
+    read. Raises DataError where there is none. boxes: where the strips lie in the open picture, whose pixels
+    are `scale` of the original's; none: the strips are the picture."""
     if not strips:
         raise DataError("no strips", expected="at least one")
     logs: list[np.ndarray] = []
@@ -198,11 +184,9 @@ def read_line(
         read.append(decode(logs[-1], constraint, effort))
     known = dict.fromkeys(digits for each in read for digits in each.shares)
     shares = {digits: sum(each.shares.get(digits, 0.0) for each in read) / len(read) for digits in known}
-    best = max(
-        range(len(read)),
-        key=lambda i: (read[i].text is not None, shares.get(read[i].digits, 0.0), read[i].confidence),
-    )
-    box = boxes[best] if boxes else (0, 0, strips[best].shape[1], HEIGHT)
+    ranks = [(each.text is not None, shares.get(each.digits, 0.0), each.confidence) for each in read]
+    best = max(range(len(read)), key=ranks.__getitem__)
+    box = boxes[best] if boxes else (0, 0, strips[best].shape[1], Strip.HEIGHT)
     line = _describe(replace(read[best], shares=shares), logs[best], strips[best], box, scale, row)
     doubtful = line.characters and line.confidence < reader.card.least_confidence
     return _doubt(line) if doubtful else line
@@ -216,12 +200,8 @@ def _describe(
     text, places = decoded.text or "", decoded.places
     first, last = len(text) - len(text.lstrip(OTHER)), len(text.rstrip(OTHER))
     places = places[first:last]
-    characters = [
-        _character(logs[place], said, box, row, window_of(strip, place, PAPER))
-        for said, place, box in zip(
-            text[first:last], places, _character_boxes(places, box, scale), strict=True
-        )
-    ]
+    seen = zip(text[first:last], places, _character_boxes(places, box, scale), strict=True)
+    characters = [_character(*each, logs, strip, row) for each in seen]
     if not any(each.label in DIGITS for each in characters):
         characters, places = [], ()
     return Line(
@@ -230,14 +210,14 @@ def _describe(
     )  # fmt: skip
 
 
-def _character(logs: np.ndarray, said: str, box: Box, row: int, image: np.ndarray) -> Prediction:
+def _character(said: str, place: int, box: Box, logs: np.ndarray, strip: np.ndarray, row: int) -> Prediction:
     """none: the probability of "other", given that something stands here; probs: of the characters, given
     that it is one of them."""
-    probs = softmax(logs[: len(_NAMES)]).astype(np.float32)
-    none = float(softmax(logs[:BLANK])[len(_NAMES)])
+    probs = softmax(logs[place, : len(_NAMES)]).astype(np.float32)
+    none = float(softmax(logs[place, :BLANK])[len(_NAMES)])
     verdict: Verdict = "not a digit" if said == OTHER else "digit"
     label = _NAMES[int(probs.argmax())] if said == OTHER else said
-    confidence = float(probs[_NAMES.index(label)])
+    confidence, image = float(probs[_NAMES.index(label)]), Line.window(strip, place, Strip.PAPER)
     return Prediction(label, confidence, probs, _NAMES, box, row, none, verdict, image)
 
 
@@ -258,12 +238,12 @@ def _doubt(line: Line) -> Line:
 def _character_boxes(places: Sequence[int], box: Box, scale: float) -> list[Box]:
     """In the original's pixels: half-way to the neighbours, but no wider than digits are."""
     x0, y0, x1, y1 = box
-    ratio = (y1 - y0) / HEIGHT  # picture pixels per strip pixel
-    middles = [middle_of(place) - MARGIN for place in places]
+    ratio = (y1 - y0) / Strip.HEIGHT  # picture pixels per strip pixel
+    middles = [middle_of(place) - Strip.MARGIN for place in places]
     between = [-np.inf, *((one + other) / 2 for one, other in pairwise(middles)), np.inf]
     boxes = []
     for middle, (before, after) in zip(middles, pairwise(between)):
-        left, right = max(middle - _REACH * HEIGHT, before), min(middle + _REACH * HEIGHT, after)
+        left, right = max(middle - _REACH * Strip.HEIGHT, before), min(middle + _REACH * Strip.HEIGHT, after)
         edges = (max(0.0, x0 + left * ratio), y0, min(x1, x0 + right * ratio), y1)
         boxes.append(_scaled(edges, scale))
     return boxes
@@ -282,7 +262,7 @@ def unturn_box(box: Box, turns: int, size: tuple[int, int]) -> Box:
 
 def middle_of(place: int) -> int:
     """Pixels from the left of a strip: the middle of a character that was seen in this column."""
-    return int((place + 0.5) * COLUMN_WIDTH) + LEAD
+    return int((place + 0.5) * Strip.COLUMN_WIDTH) + LEAD
 
 
 def _scaled(edges: tuple[float, float, float, float], scale: float) -> Box:
@@ -290,20 +270,12 @@ def _scaled(edges: tuple[float, float, float, float], scale: float) -> Box:
     return x0, y0, x1, y1
 
 
-def window_of(values: np.ndarray, place: int, beyond: int = 0) -> np.ndarray:
-    """(32, W) -> (32, 32): what lies around a character that was seen in this column; `beyond` outside."""
-    half, middle = HEIGHT // 2, middle_of(place)
-    return np.pad(values, ((0, 0), (half, HEIGHT)), constant_values=beyond)[:, middle : middle + HEIGHT]
-
-
 def find_troubles(
     grey: np.ndarray, picture: Picture, lines: Sequence[Line], *, held: bool, words: bool = False
 ) -> tuple[str, ...]:
-    """What makes the answer on a whole picture doubtful, and its remedy; () for a good picture.
-
-    grey: uint8 (H, W) of the open picture. held: whether the answer had to have a form. words: whether the
-    page is one of words, of which `lines` are those with a sure number.
-    """
+    """What makes the answer on a whole picture doubtful, and its remedy; () for a good picture. grey: uint8
+    (H, W) of the open picture. held: whether the answer had to have a form. words: whether the page is one of
+    words, of which `lines` are those with a sure number."""
     written = [line for line in lines if line.characters]
     if words:
         return ("mostly text: only lines that are certainly numbers are given" if written else _TEXT,)
@@ -311,7 +283,7 @@ def find_troubles(
         return (_why_nothing(grey, lines, held),)
     found = [_contrast(grey, written, picture.scale), _small(picture, written)]
     if any(line.unfit for line in lines):
-        found.append(UNFIT_TROUBLES[1])
+        found.append(Reading.UNFIT_TROUBLES[1])
     return tuple(trouble for trouble in found if trouble)
 
 
@@ -320,22 +292,12 @@ def percent(share: float) -> str:
     return "over 99.9 %" if share >= 0.9995 else f"{100 * share:.1f} %"
 
 
-def explain_verdict(character: Prediction) -> str:
-    """ "4 or 9 (51 % / 47 %)" where it is unsure, "not a digit" where it is refused, else ""."""
-    if character.verdict == "digit":
-        return ""
-    if character.verdict == "not a digit":
-        return "not a digit"
-    (first, p), (second, q), *_ = character.alternatives(2)
-    return f"{first} or {second} ({100 * p:.0f} % / {100 * q:.0f} %)"
-
-
 def _why_nothing(grey: np.ndarray, lines: Sequence[Line], held: bool) -> str:
     if held and any(line.unfit for line in lines):
-        return UNFIT_TROUBLES[0]
+        return Reading.UNFIT_TROUBLES[0]
     if any(line.text_only for line in lines):
         return "no number: text or a drawing"
-    if int(grey.max()) - int(grey.min()) <= _ONE_COLOUR:
+    if int(grey.max()) - int(grey.min()) <= 8:  # grey levels: nothing is shown
         return "nothing found: the picture is blank"
     return "nothing found: no number stands here, or its ink is too pale"
 
@@ -345,20 +307,18 @@ def _contrast(grey: np.ndarray, lines: Sequence[Line], scale: float) -> str:
     boxes = [[round(edge / scale) for edge in line.box] for line in lines]
     crops = [grey[y0 : max(y1, y0 + 3), x0 : max(x1, x0 + 3)] for x0, y0, x1, y1 in boxes]
     spans, soft = zip(*map(_edges, crops), strict=True)
-    if float(np.median(soft)) > _BLUR:
+    if float(np.median(soft)) > 0.25:  # of a line's height: edges softer than this close loops
         return "blurred: hold the camera still and let it focus"
     span = float(np.median(spans))
-    if span >= _FAINT:
+    if span >= 33:  # levels between paper and ink: a third of a grey pencil's
         return ""
     return f"faint ink ({100 * span / 255:.0f} % of full contrast): use a darker pen or more light"
 
 
 def _edges(crop: np.ndarray) -> tuple[float, float]:
-    """Levels from paper to ink, and how wide the edges between them are, as a share of the height.
-
-    An edge that is climbed at its steepest from dark to light is span / gradient pixels wide. The gradient is
-    the one that as many pixels exceed as the line is high: those of one stroke.
-    """
+    """Levels from paper to ink, and how wide the edges between them are, as a share of the height. An edge
+    that is climbed at its steepest from dark to light is span / gradient pixels wide. The gradient is the one
+    that as many pixels exceed as the line is high: those of one stroke."""
     if min(crop.shape) < 3:
         return 255.0, 0.0
     values = crop.astype(np.float32)
@@ -371,7 +331,7 @@ def _edges(crop: np.ndarray) -> tuple[float, float]:
 
 def _small(picture: Picture, lines: Sequence[Line]) -> str:
     size = max(line.box[3] - line.box[1] for line in lines)
-    if size >= _SMALL:
+    if size >= 10:  # pixels of the original: a line less high has too little shape left
         return ""
     remedy = "take the picture from nearer" if max(picture.size) > 60 else "draw it larger"
     return f"very small writing ({size} pixels tall): {remedy}"

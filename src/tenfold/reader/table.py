@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tenfold.errors import UsageError
-from tenfold.pictures.lines import Box, find_regions, make_strip
-from tenfold.reader.constraint import Constraint, Length, Pattern, make_constraint
+from tenfold.pictures.lines import Box, make_strip
+from tenfold.reader.constraint import Constraint, Length, Pattern
 from tenfold.reader.decode import OTHER, Effort, decode
 from tenfold.reader.reading import Line, read_line, score_strip
 
@@ -32,9 +32,7 @@ _INSETS = (0.03, 0.0, 0.06)  # of a cell's sides: it is read with more and less 
 _EMPTY = 0.15  # of the table's ink: a cell of less contrast is empty
 _LEAST = 8  # grey levels, likewise
 _INK = 90  # per cent of the cells that have less contrast than the table's ink
-_SAMPLE = 24  # cells that say which way up the page lies
 _STEPS = 4  # in which these are read, until it is clear:
-_CLEAR = 3.0  # cells' worth of confidence, and twice as much as in another position
 _STROKE = 0.35  # of a cell's height: a stroke as high as that, free of the rules, is written
 _MANY = 220  # cells: of a larger table each is read once, without more and less of its rules
 _FEWEST = 3  # cells with a number: what has fewer is not a table, but paper with rules
@@ -67,13 +65,11 @@ class Columns:
 
 
 def make_form(*, columns: str | None = None, **form: Any) -> Constraint | Columns | None:
-    """As `make_constraint`, or for a table. Raises UsageError.
-
-    columns: instead of all these, a pattern for each column of a table, separated by commas; one that names
-    no digit, as `name`, is a column of text, which is not read, and an empty one any number.
-    """
+    """As `Constraint.make`, or for a table. Raises UsageError. columns: instead of all these, a pattern for
+    each column of a table, separated by commas; one that names no digit, as `name`, is a column of text,
+    which is not read, and an empty one any number."""
     if columns is None:
-        return make_constraint(**form)
+        return Constraint.make(**form)
     if any(value is not None for value in form.values()):
         raise UsageError("columns and another form are both asked for", expected="one of them")
     return Columns.parse(columns)
@@ -147,17 +143,14 @@ def read_table(
     reader: LineReader, grid: Grid, form: Constraint | Columns | None, scale: float, effort: Effort
 ) -> tuple[Table, tuple[Line, ...]] | None:
     """The table, and the lines of its cells in reading order; None where fewer than three hold a number.
-
     form: of every cell, or of each column. scale: original pixels per pixel of the picture in which the grid
-    was found. effort: cells for which nothing is left of it are "unread".
-    """
+    was found. effort: cells for which nothing is left of it are "unread"."""
     inked = _find_inked(grid)
     if inked.sum() < _FEWEST:
         return None
     read = _Cells(reader, grid, form, scale, effort, once=bool(inked.sum() > _MANY))
     found = [
-        [read.cell((row, column), inked=bool(inked[row, column])) for column in range(grid.shape[1])]
-        for row in range(grid.shape[0])
+        [read.cell((i, j), inked=bool(cell)) for j, cell in enumerate(row)] for i, row in enumerate(inked)
     ]
     if form is None:
         drop_words(found)
@@ -171,7 +164,7 @@ def read_table(
 def find_turn(reader: LineReader, grid: Grid, effort: Effort) -> int:
     """Quarter turns counter-clockwise after which up to two dozen cells are read with the most confidence."""
     places = np.argwhere(_find_inked(grid))
-    places = places[:: max(1, -(-len(places) // _SAMPLE))]
+    places = places[:: max(1, -(-len(places) // 24))]  # cells that say which way up the page lies
     sums = np.zeros(4)
     for start in range(_STEPS):  # each time cells from all over the table
         for row, column in places[start::_STEPS]:
@@ -181,16 +174,14 @@ def find_turn(reader: LineReader, grid: Grid, effort: Effort) -> int:
                 if decoded.digits and OTHER not in (decoded.text or ""):
                     sums[turn] += decoded.confidence**2
         other, best = np.sort(sums)[-2:]
-        if best >= max(_CLEAR, 2 * other):
+        if best >= max(3.0, 2 * other):  # cells' worth of confidence, and twice as much as otherwise
             break
     return int(np.argmax(sums))
 
 
 def _find_inked(grid: Grid) -> np.ndarray:
     """bool (R, C): cells whose contrast is more than what shines through the paper has."""
-    spans = np.array(
-        [[_span(_cut(grid, (i, j), 0.1)) for j in range(grid.shape[1])] for i in range(grid.shape[0])]
-    )
+    spans = np.reshape([_span(_cut(grid, (i, j), 0.1)) for i, j in np.ndindex(grid.shape)], grid.shape)
     return spans > max(_LEAST, _EMPTY * float(np.percentile(spans, _INK)), _EMPTY * float(spans.max()) / 2)
 
 
@@ -246,13 +237,16 @@ class _Cells:
         return line.moved(self._original)
 
     def _has_stroke(self, place: tuple[int, int]) -> bool:
+        from scipy import ndimage  # imported lazily, as all that finds a table
+
         cut = _cut(self.grid, place, _INSETS[0]).astype(np.float32)
         far = np.abs(cut - np.median(cut))
+        labels, _ = ndimage.label(far > _span(cut) / 2, np.ones((3, 3), bool))
         height, width = cut.shape
         return any(
             rows.stop - rows.start >= _STROKE * height
             and rows.start > 0 and rows.stop < height and columns.start > 0 and columns.stop < width
-            for rows, columns in find_regions(far > _span(cut) / 2)
+            for rows, columns in ndimage.find_objects(labels)
         )  # fmt: skip
 
     def _original(self, box: Box) -> Box:
@@ -268,10 +262,8 @@ class _Cells:
 
 
 def read_again(found: list[list[_Found]], read: Callable[[tuple[int, int], Constraint], _Found]) -> None:
-    """Doubtful cells as numbers of so many digits as nearly all that are sure in their column have.
-
-    found: rows of cells, changed in place. read: a place and what must stand there -> what is read.
-    """
+    """Doubtful cells as numbers of so many digits as nearly all that are sure in their column have. found:
+    rows of cells, changed in place. read: a place and what must stand there -> what is read."""
     for column in range(len(found[0])):
         sure = [len(cell.text) for cell in (row[column][0] for row in found) if cell.value]
         usual = max(set(sure), key=sure.count, default=0)
@@ -285,10 +277,7 @@ def read_again(found: list[list[_Found]], read: Callable[[tuple[int, int], Const
 
 def drop_words(found: list[list[_Found]]) -> None:
     """What seems a number in a column of words, and is not very sure; what is doubtful in a row of heads."""
-    columns = [[row[place] for row in found] for place in range(len(found[0]))]
-    words = [
-        _say_words(column, _FEW * sum(cell.reason != "empty" for cell, _ in column)) for column in columns
-    ]
+    words = [_say_words([row[place] for row in found], _FEW) for place in range(len(found[0]))]
     for row in found:
         heads = _say_words([each for each, word in zip(row, words, strict=True) if not word], 0)
         for place, (cell, line) in enumerate(row):
@@ -300,6 +289,6 @@ def drop_words(found: list[list[_Found]]) -> None:
 
 
 def _say_words(cells: Sequence[_Found], most: float) -> bool:
-    """Whether some of several cells hold words, and no more than `most` a number that is sure."""
+    """Whether some of several cells hold words, and at most this share of them a number that is sure."""
     reasons = [cell.reason for cell, _ in cells if cell.reason != "empty"]
-    return len(reasons) >= _SEVERAL and "text" in reasons and reasons.count("") <= most
+    return len(reasons) >= _SEVERAL and "text" in reasons and reasons.count("") <= most * len(reasons)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import tomllib
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal, Self, get_args
+from math import ceil
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import (
     BaseModel,
@@ -17,8 +20,8 @@ from pydantic import (
 
 from tenfold.arguments import checked
 from tenfold.errors import RecipeError, nearest
-from tenfold.networks.layers import parse_layers
-from tenfold.networks.shapes import Network, plan_network
+from tenfold.networks.layers import LayerSpec
+from tenfold.networks.shapes import Network
 from tenfold.settings import (
     AugmentationSettings,
     InputSettings,
@@ -29,13 +32,12 @@ from tenfold.settings import (
     Share,
 )
 
-__all__ = ["NOT_TRAINED", "EnsembleSettings", "PublishedEpoch", "Recipe", "SearchRange", "TrainingSettings"]
+__all__ = ["EnsembleSettings", "PublishedEpoch", "Recipe", "SearchRange", "toml_value"]
 
+IN_LAYERS = "network.layers."
 _LONGEST = 200  # characters of a wrong value that a message repeats
 
 Count = Annotated[int, Field(ge=0)]
-# What is written about a recipe or for `tenfold search`, and makes no difference to a training.
-NOT_TRAINED = frozenset({"title", "source", "description", "published", "search"})
 
 
 class DataSettings(Section):
@@ -85,6 +87,15 @@ class TrainingSettings(Section):
     average_decay: Annotated[float, Field(ge=0, lt=1)] = 0.0
     precision: Literal["float32", "float64", "bfloat16", "auto"] = "float32"
     engine: Literal["auto", "numpy", "torch"] = "auto"
+
+    def plan_steps(self, images: int) -> tuple[int, int, int]:
+        """(epochs, steps per epoch, steps in all) of one network over so many training images."""
+        size = min(self.batch_size, images) or images
+        each = images // size if self.drop_last else ceil(images / size)
+        epochs = max(self.epochs, ceil(self.min_steps / each))
+        if self.steps:
+            epochs = ceil(self.steps / each)
+        return epochs, each, self.steps or epochs * each
 
 
 class EnsembleSettings(Section):
@@ -167,6 +178,9 @@ class Recipe(Section):
     search: dotted key (as --set takes it, in quotes) -> where `tenfold search` looks for its value.
     """
 
+    # what is written about a recipe or for `tenfold search`, and makes no difference to a training
+    NOT_TRAINED: ClassVar = frozenset({"title", "source", "description", "published", "search"})
+
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
     title: str = ""
     source: str = ""
@@ -202,6 +216,50 @@ class Recipe(Section):
         except ValidationError as error:
             raise _say(error.errors(), value) from error
 
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any], *, where: str = "recipe") -> Recipe:
+        """A dictionary of the TOML's form -> Recipe. Raises RecipeError that names the key and the nearest
+        known one."""
+        _refuse_huge(values, where)
+        try:
+            recipe = cls.model_validate(values)
+            LayerSpec.parse(recipe.network.layers)
+        except RecipeError as error:
+            found = f"{where}: {error.found}"
+            raise RecipeError(found, expected=error.expected, remedy=error.remedy) from error
+        return recipe
+
+    def to_toml(self) -> str:
+        """The complete recipe, defaults written out; read as TOML it gives the same recipe."""
+        values = self.model_dump(exclude_none=True)
+        tables = {name: table for name, table in values.items() if isinstance(table, dict)}
+        lines = [f"{key} = {toml_value(value)}" for key, value in values.items() if key not in tables]
+        for name, table in tables.items():
+            if table or name != "search":
+                pairs = ((json.dumps(key) if "." in key else key, value) for key, value in table.items())
+                lines += ["", f"[{name}]", *(f"{key} = {toml_value(value)}" for key, value in pairs)]
+        return "\n".join(lines) + "\n"
+
+    def value_at(self, dotted: str) -> Any:
+        """What `change_recipe` would replace. Raises RecipeError."""
+        if not dotted.startswith(IN_LAYERS):
+            return look_up(self.model_dump(), dotted.split("."))
+        known, which = LayerSpec.numbers(self.network.layers), dotted.removeprefix(IN_LAYERS)
+        if which not in known:
+            raise RecipeError(f"no layer {which!r} has a number", remedy=nearest(which, known))
+        return known[which]
+
+    @staticmethod
+    def parse_change(text: str) -> tuple[str, Any]:
+        """ "training.epochs=3" -> ("training.epochs", 3); the value is TOML, or else a plain string."""
+        key, equals, value = text.partition("=")
+        if not equals or not key.strip():
+            raise RecipeError(f"{text!r} changes nothing", expected="KEY=VALUE, such as training.epochs=3")
+        try:
+            return key.strip(), tomllib.loads(f"value = {value}")["value"]
+        except (ValueError, RecursionError):
+            return key.strip(), value.strip()
+
     @property
     def convolutional(self) -> bool:
         """Whether there is a convolution among the layers, or inside one."""
@@ -210,7 +268,7 @@ class Recipe(Section):
     @property
     def kinds(self) -> list[str]:
         """Of all layers, those inside residuals too."""
-        specs = parse_layers(self.network.layers)
+        specs = LayerSpec.parse(self.network.layers)
         return [each.kind for spec in specs for each in spec.walk()]
 
     def without_dropout(self) -> Recipe:
@@ -223,7 +281,47 @@ class Recipe(Section):
         """The network, sized for images of (H, W) and a number of classes. Raises RecipeError."""
         if classes < 1 or min(image_shape) < 1:
             raise RecipeError(f"images of {image_shape}, {classes} classes", expected="numbers above 0")
-        return plan_network(parse_layers(self.network.layers), image_shape, classes)
+        return Network.plan(LayerSpec.parse(self.network.layers), image_shape, classes)
+
+
+def look_up(values: dict[str, Any], path: Sequence[str]) -> Any:
+    """What stands at this path in a recipe's values. Raises RecipeError."""
+    found: Any = values
+    for part in path:
+        if not isinstance(found, Mapping) or part not in found:
+            known = [
+                f"{table}.{key}" if isinstance(inner, Mapping) else table
+                for table, inner in values.items()
+                for key in (inner if isinstance(inner, Mapping) else [table])
+            ]
+            dotted = ".".join(path)
+            raise RecipeError(f"unknown key {dotted!r}", remedy=nearest(dotted, known))
+        found = found[part]
+    return found
+
+
+def toml_value(value: Any) -> str:
+    """A value of a recipe as TOML writes it."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        # JSON escapes as TOML does, but leaves alone what a terminal would obey or an editor hide.
+        text = json.dumps(value, ensure_ascii=False)
+        return "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in text)
+    if isinstance(value, Mapping):
+        inner = ", ".join(f"{key} = {toml_value(item)}" for key, item in value.items())
+        return f"{{ {inner} }}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(toml_value(item) for item in value) + "]"
+    return repr(value)
+
+
+def _refuse_huge(value: Any, where: str) -> None:
+    """Whole numbers that no engine can take, some of which Python does not even print."""
+    if isinstance(value, int) and abs(value) >= 2**63:
+        raise RecipeError(f"{where}: a whole number of {value.bit_length()} bits", expected="at most 63 bits")
+    for inner in value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ():
+        _refuse_huge(inner, where)
 
 
 def _drop(lines: Sequence[str | dict[str, Any]]) -> tuple[str | dict[str, Any], ...]:

@@ -17,7 +17,7 @@ from starlette.responses import Response
 from tenfold.arguments import checked
 from tenfold.errors import TenfoldError, UsageError, printable
 from tenfold.files import replace_file, write_text
-from tenfold.forms.template import Check, Field, write_form_text
+from tenfold.forms.template import Field, Form
 from tenfold.pictures.open import open_picture
 from tenfold.review.page import LocalPage
 
@@ -40,7 +40,7 @@ class Mistake(UsageError):
         self.part = part
 
 
-def parse_form(document: dict[str, Any]) -> tuple[list[Field], list[Check]]:
+def parse_form(document: dict[str, Any]) -> tuple[list[Field], list[str]]:
     """{"fields": [{"name", "box", "pattern"}], "sums": [...]} -> fields and sums. Raises Mistake."""
     given, sums = document.get("fields"), document.get("sums", [])
     if not isinstance(given, list) or not given:
@@ -60,7 +60,6 @@ def parse_form(document: dict[str, Any]) -> tuple[list[Field], list[Check]]:
 
 
 def _parse_field(given: Any, taken: Sequence[str]) -> Field:
-    """taken: names of fields before it."""
     if not isinstance(given, dict):
         raise Mistake("no field", expected='{"name": ..., "box": ...}')
     name, pattern = given.get("name"), given.get("pattern", "")
@@ -84,16 +83,16 @@ def _parse_field(given: Any, taken: Sequence[str]) -> Field:
         raise Mistake(error.found, expected=error.expected, part="pattern") from error
 
 
-def _parse_sum(given: str, names: Sequence[str]) -> Check:
+def _parse_sum(given: str, names: Sequence[str]) -> str:
     """ "total = a + b". Raises Mistake."""
     try:
-        check = Check.parse(given)
+        check = Form.parse_sum(given)
     except UsageError as error:
         raise Mistake(error.found, expected=error.expected, part="sums") from error
     if unknown := next((name for name in check.names if name not in names), None):
         found = f"sum '{check}': no field is named {unknown}"
         raise Mistake(found, expected="names of fields", part="sums")
-    return check
+    return str(check)
 
 
 @checked
@@ -142,9 +141,8 @@ class _Drawing:
         if self.output.is_dir() or not self.output.name:
             raise UsageError(f"{self.output} is a folder", expected="a file to write, as form.toml")
         if self.output.exists() and not self.replace:
-            raise UsageError(
-                f"{self.output} is there already", remedy="name another --output, or add --force"
-            )
+            found = f"{self.output} is there already"
+            raise UsageError(found, remedy="name another --output, or add --force")
 
     def tell(self, _: Any) -> dict[str, Any]:
         fields = [{"name": each.name, "box": each.box, "pattern": each.pattern or ""} for each in self.fields]
@@ -156,7 +154,7 @@ class _Drawing:
             fields, sums = parse_form(given)
             self.check_free()
             picture = self._lay_picture()
-            write_text(self.output, write_form_text(self.output.stem, picture, fields, sums))
+            write_text(self.output, Form.render_toml(self.output.stem, picture, fields, sums))
         except TenfoldError as error:
             where = {"field": getattr(error, "field", None), "part": getattr(error, "part", "")}
             return {"saved": False, "why": str(error)} | where
@@ -183,11 +181,8 @@ class _Drawing:
                 with replace_file(place) as beside:
                     shutil.copyfile(self.picture, beside)
                 return name
-        raise UsageError(
-            f"{' and '.join(dict.fromkeys(names))} are there already, beside {self.output.name}",
-            expected="a free name for the picture",
-            remedy="name another --output",
-        )
+        found = f"{' and '.join(dict.fromkeys(names))} are there already, beside {self.output.name}"
+        raise UsageError(found, expected="a free name for the picture", remedy="name another --output")
 
 
 def _check_text(name: str) -> str:

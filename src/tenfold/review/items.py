@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -14,14 +14,12 @@ from tenfold.arrays import Prediction
 from tenfold.errors import DataError
 from tenfold.forms.template import Form
 from tenfold.pictures.formats import PdfPage
-from tenfold.pictures.lines import Box, find_views
-from tenfold.pictures.open import open_grey, to_grey
+from tenfold.pictures.lines import Box, Strip, find_views
+from tenfold.pictures.open import open_grey
+from tenfold.reader.constraint import Constraint
 from tenfold.reader.decode import CHARACTERS, OTHER
-from tenfold.reader.reading import COLUMN_WIDTH, UNFIT_TROUBLES, Line, Reading
+from tenfold.reader.reading import Line, Reading
 from tenfold.reader.table import Cell, Columns, Table
-from tenfold.review.page import ReviewItem
-
-__all__ = ["items_of", "with_texts"]
 
 _MARGINS = (0.4, 0.2, 0.0)  # of a line's height, on each side: the first with which no neighbour is seen
 _INSETS = (0.03, 0.06, 0.1)  # of a cell's sides: likewise, for its rules
@@ -30,6 +28,19 @@ _NAMES = tuple(CHARACTERS.replace(OTHER, ""))
 _NOTHING = np.full((32, 32), 255, np.uint8)  # the crop where there is none
 
 Grey = tuple[np.ndarray, float]  # uint8 (H, W) to cut from, and the original's pixels for each of its own
+
+
+@dataclass(frozen=True, eq=False)
+class ReviewItem:
+    """A reading to be reviewed. source: the picture's path. name: of the line, cell or field in it. text:
+    what was read, "?" for each doubtful character. crop: uint8 (H, W), what is shown of the picture.
+    constraint: the expected form."""
+
+    source: str
+    name: str
+    text: str
+    crop: np.ndarray
+    constraint: Constraint | None = None
 
 
 class _Doubt(NamedTuple):
@@ -61,7 +72,7 @@ def items_of(reading: Any, source: str | PdfPage, form: Any = None) -> list[Revi
 def _open_grey(reading: Reading, source: str | PdfPage) -> Grey | None:
     """None where the picture cannot be opened again."""
     if reading.picture is not None:
-        return to_grey(reading.picture.pixels), reading.picture.scale
+        return reading.picture.grey, reading.picture.scale
     try:
         return open_grey(source), 1.0
     except DataError:
@@ -185,7 +196,7 @@ def _corrected(line: Line, text: str) -> Line:
     known = [character for character in text if character in _NAMES]
     same = len(known) == len(line.characters)
     boxes = [each.box for each in line.characters] if same else _spread(line.box, len(known))
-    columns, count = line.strip.shape[1] // COLUMN_WIDTH, len(known)
+    columns, count = line.strip.shape[1] // Strip.COLUMN_WIDTH, len(known)
     places = line.places if same else tuple(columns * (2 * i + 1) // (2 * count) for i in range(count))
     row = line.characters[0].row if line.characters else 0
     characters = tuple(_certain(*each, row) for each in zip(known, boxes, strict=True))
@@ -202,16 +213,14 @@ def _certain(character: str, box: Box | None, row: int) -> Prediction:
 
 
 def _spread(box: Box, count: int) -> list[Box]:
-    """Boxes side by side, over all of this one."""
     x0, y0, x1, y1 = box
     edges = [x0 + round(i * (x1 - x0) / count) for i in range(count + 1)] if count else []
     return [(left, y0, max(right, left + 1), y1) for left, right in pairwise(edges)]
 
 
 def _troubles(troubles: tuple[str, ...], seen: Sequence[Line]) -> tuple[str, ...]:
-    """Those that still hold."""
     if not any(line.unfit for line in seen):
-        troubles = tuple(each for each in troubles if each not in UNFIT_TROUBLES)
+        troubles = tuple(each for each in troubles if each not in Reading.UNFIT_TROUBLES)
     if not troubles and not any(line.characters for line in seen):
         return ("nothing that can be read, as its reviewer said",)
     return troubles

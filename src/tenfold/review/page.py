@@ -12,7 +12,6 @@ import threading
 import unicodedata
 import webbrowser
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,8 +23,8 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from tenfold.errors import TenfoldError, printable
-from tenfold.reader.constraint import Constraint
 from tenfold.reader.decode import CHARACTERS, OTHER
+from tenfold.review.items import ReviewItem, items_of, with_texts
 from tenfold.serve.app import open_socket
 from tenfold.serve.connections import Middleware
 from tenfold.serve.corrections import Corrections
@@ -170,22 +169,11 @@ def why_not_text(text: str) -> str:
 # A review
 
 
-@dataclass(frozen=True, eq=False)
-class ReviewItem:
-    """A reading to be reviewed. source: the picture's path. name: of the line, cell or field in it. text:
-    what was read, "?" for each doubtful character. crop: uint8 (H, W), what is shown of the picture.
-    constraint: the expected form."""
-
-    source: str
-    name: str
-    text: str
-    crop: np.ndarray
-    constraint: Constraint | None = None
-
-
 class Review:
     """keep: a folder in which each answer is kept at once, with its picture, for `tenfold adapt --labels
     FOLDER/labels.csv`. Raises DataError, before anything is asked, where it cannot be written."""
+
+    items_of, with_texts = staticmethod(items_of), staticmethod(with_texts)
 
     def __init__(self, keep: Path | None = None) -> None:
         self.keep = keep
@@ -275,7 +263,6 @@ class Review:
 
 
 def _png(crop: np.ndarray) -> bytes:
-    """uint8 (H, W) -> a grey PNG."""
     file = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(crop)).save(file, "PNG")
     return file.getvalue()

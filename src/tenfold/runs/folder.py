@@ -30,24 +30,23 @@ import numpy as np
 
 from tenfold.arguments import checked
 from tenfold.arrays import ImageDataset
-from tenfold.classifier import Classifier, ModelCard, read_model
+from tenfold.classifier import Classifier, ModelCard
 from tenfold.data.batches import DataSummary, split_indices
 from tenfold.data.load import DataRequest
-from tenfold.engines.create import describe_engine
+from tenfold.engines.create import Engines
 from tenfold.errors import DataError, MissingDependencyError, ModelError, UsageError
 from tenfold.evaluation.evaluate import Evaluation, evaluate
 from tenfold.evaluation.label_errors import LabelErrors
 from tenfold.evaluation.robustness import Robustness, measure_robustness
-from tenfold.files import claim_folder, write_text
+from tenfold.files import Claim, write_text
 from tenfold.helpers import count_cores
-from tenfold.numpy_engine.runtime.products import describe_blas
 from tenfold.recipes.load import get_recipe
 from tenfold.recipes.schema import Recipe
 from tenfold.records import pick, read_json, reading
-from tenfold.training.progress import EpochRecord, read_history
+from tenfold.training.progress import EpochRecord
 from tenfold.version import __version__
 
-__all__ = ["Run", "complete_run", "is_run", "list_runs", "open_run"]
+__all__ = ["Run", "list_runs"]
 
 _RECORD = {  # kinds of what the record of a run may hold, see `pick`
     "engine": "str", "device": "str", "precision": "str?", "status": "str", "command": "str", "seed": "int",
@@ -73,12 +72,23 @@ class Run:
     @checked
     def __init__(self, folder: str | Path) -> None:
         object.__setattr__(self, "folder", Path(folder))
-        if not is_run(self.folder):
+        if not Run.is_at(self.folder):
             raise ModelError(
                 f"{folder} is not a run's folder",
                 expected="a folder with recipe.toml and environment.json",
                 remedy="`tenfold runs` lists those there are",
             )
+
+    @classmethod
+    @checked
+    def is_at(cls, folder: Path) -> bool:
+        return (folder / "recipe.toml").is_file() and (folder / "environment.json").is_file()
+
+    @classmethod
+    @checked
+    def open(cls, run: str | Path | Run) -> Run:
+        """The run in a folder; a Run is given back. Raises ModelError where there is none."""
+        return run if isinstance(run, Run) else cls(run)
 
     @property
     def name(self) -> str:
@@ -123,12 +133,12 @@ class Run:
     @cached_property
     def history(self) -> list[EpochRecord]:
         """An entry per epoch."""
-        return read_history(self.folder / "history.jsonl")
+        return EpochRecord.read_history(self.folder / "history.jsonl")
 
     @cached_property
     def model(self) -> tuple[ModelCard, dict[str, np.ndarray]]:
         """The card and the weights."""
-        return read_model(self.folder)
+        return ModelCard.with_weights(self.folder)
 
     @checked
     def classifier(self, engine: str = "auto") -> Classifier:
@@ -193,24 +203,51 @@ class Run:
         """Accuracy on corrupted test images, where it was measured."""
         return self._part(Robustness, "robustness")
 
+    @checked
+    def complete(
+        self, request: DataRequest | None = None, *, announce: Callable[[str], None] = lambda _line: None
+    ) -> Run:
+        """Measures robustness where it is missing, and the test set again where an earlier version kept no
+        probabilities; on the run's own test images, where they are at hand. Nothing is downloaded.
+
+        announce: gets a line for each thing measured, and for why nothing is.
+        Raises ModelError where a part of the run is there but cannot be read.
+        """
+        robust = (self.folder / "robustness.json").is_file()
+        evaluation = self.evaluation
+        measured = evaluation is not None and evaluation.has_probs
+        if not (self.folder / "model.safetensors").is_file() or (robust and measured):
+            return self
+        try:
+            with Claim.folder(self.folder):
+                test_set = self.load_data(replace(request or DataRequest(), split="test", offline=True))
+                if evaluation is not None and evaluation.dataset_sha256 != test_set.sha256():
+                    raise DataError(
+                        f"{test_set.name} is not what {self.folder} was tested on",
+                        expected="the same images and labels",
+                    )
+                classifier = self.classifier()
+                if not measured:
+                    announce(f"measuring {len(test_set):,} test images")
+                    evaluate(classifier, test_set).save(self.folder)
+                if not robust:
+                    much = f"up to 1,000 test images{_expected(evaluation)} (kept in robustness.json)"
+                    announce(f"measuring robustness on {much}")
+                    measure_robustness(classifier, test_set).save(self.folder)
+                return Run(self.folder)
+        except (DataError, MissingDependencyError, UsageError) as error:
+            announce(f"nothing more is measured: {error}")
+            return self
+
     def _part(self, kind: Any, name: str) -> Any:
         return kind.load(self.folder) if (self.folder / f"{name}.json").is_file() else None
-
-
-def is_run(folder: Path) -> bool:
-    return (folder / "recipe.toml").is_file() and (folder / "environment.json").is_file()
-
-
-def open_run(run: str | Path | Run) -> Run:
-    """The run in a folder; a Run is given back. Raises ModelError where there is none."""
-    return run if isinstance(run, Run) else Run(run)
 
 
 @checked
 def list_runs(root: str | Path = "runs") -> list[Run]:
     """The runs in a folder of runs, oldest first."""
     folder = Path(root)
-    found = [path for path in folder.iterdir() if is_run(path)] if folder.is_dir() else []
+    found = [path for path in folder.iterdir() if Run.is_at(path)] if folder.is_dir() else []
     return [Run(path) for path in sorted(found, key=lambda path: (path / "environment.json").stat().st_mtime)]
 
 
@@ -221,14 +258,13 @@ def describe_environment(engine: str, device: str = "cpu") -> dict[str, Any]:
         "tenfold": __version__,
         "python": platform.python_version(),
         "numpy": np.__version__,
-        "blas": describe_blas(),
         "system": platform.system(),
         "machine": platform.machine(),
         "processor": _processor(),
         "cores": count_cores(),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "engine": engine,
-    } | describe_engine(engine, device)
+    } | Engines.describe(engine, device)
 
 
 def _processor() -> str:
@@ -251,50 +287,9 @@ def write_environment(folder: Path, values: dict[str, Any]) -> None:
     write_text(folder / "environment.json", json.dumps(values, indent=2) + "\n")
 
 
-# What a report shows and a run's folder does not hold yet, measured and kept there.
-
-_LONG = 20  # seconds
-
-
-def complete_run(
-    run: Run, request: DataRequest | None = None, *, announce: Callable[[str], None] = lambda _line: None
-) -> Run:
-    """Measures robustness where it is missing, and the test set again where an earlier version kept no
-    probabilities; on the run's own test images, where they are at hand. Nothing is downloaded.
-
-    announce: gets a line for each thing measured, and for why nothing is.
-    Raises ModelError where a part of the run is there but cannot be read.
-    """
-    robust = (run.folder / "robustness.json").is_file()
-    evaluation = run.evaluation
-    measured = evaluation is not None and evaluation.has_probs
-    if not (run.folder / "model.safetensors").is_file() or (robust and measured):
-        return run
-    try:
-        with claim_folder(run.folder):
-            test_set = run.load_data(replace(request or DataRequest(), split="test", offline=True))
-            if evaluation is not None and evaluation.dataset_sha256 != test_set.sha256():
-                raise DataError(
-                    f"{test_set.name} is not what {run.folder} was tested on",
-                    expected="the same images and labels",
-                )
-            classifier = run.classifier()
-            if not measured:
-                announce(f"measuring {len(test_set):,} test images")
-                evaluate(classifier, test_set).save(run.folder)
-            if not robust:
-                much = f"up to 1,000 test images{_expected(evaluation)} (kept in robustness.json)"
-                announce(f"measuring robustness on {much}")
-                measure_robustness(classifier, test_set).save(run.folder)
-            return Run(run.folder)
-    except (DataError, MissingDependencyError, UsageError) as error:
-        announce(f"nothing more is measured: {error}")
-        return run
-
-
 def _expected(evaluation: Evaluation | None) -> str:
     """How long fifteen corruptions of five severities may take, where one would wonder."""
     if evaluation is None:
         return ""
     seconds = 75 * min(evaluation.n, 1000) * evaluation.seconds / evaluation.n
-    return f", about {seconds:.0f} s" if seconds > _LONG else ""
+    return f", about {seconds:.0f} s" if seconds > 20 else ""

@@ -3,36 +3,27 @@
 
 from __future__ import annotations
 
-import itertools
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tenfold.arguments import checked, make_folder
+from tenfold.arguments import checked
 from tenfold.arrays import ImageDataset
 from tenfold.data.batches import DataSummary, hold_out
 from tenfold.data.catalogue import CATALOGUE
-from tenfold.data.load import DataRequest, find_dataset
-from tenfold.engines.create import check_engine, preload_engine
+from tenfold.data.load import DataRequest
+from tenfold.engines.create import Engines, preload_engine
 from tenfold.errors import DataError, TenfoldError, UsageError
 from tenfold.evaluation.evaluate import Evaluation, evaluate
-from tenfold.files import LOCK, claim_folder, claim_free, is_taken, write_text
-from tenfold.recipes.load import get_recipe, recipe_to_toml
+from tenfold.files import Claim, make_folder, write_text
+from tenfold.recipes.load import get_recipe
 from tenfold.recipes.schema import Recipe
-from tenfold.runs.folder import (
-    Run,
-    describe_environment,
-    is_run,
-    open_run,
-    peak_memory_mib,
-    write_environment,
-)
+from tenfold.runs.folder import Run, describe_environment, peak_memory_mib, write_environment
 from tenfold.training.loop import TrainResult, has_checkpoint
 from tenfold.training.loop import train as train_recipe
 from tenfold.training.progress import TrainingObserver, TrainingPlan, at_chance
@@ -41,9 +32,7 @@ __all__ = ["RunOutcome", "resume_run", "start_run", "train"]
 
 # What stands in a folder whose record is not written yet: a process that was killed there left no run.
 _BEFORE_RECORD = ("recipe.toml", "data_summary.json", "data_summary.npz")
-
-
-_SCORES = tuple(itertools.product(("train", "val"), ("loss", "accuracy")))
+_SCORES = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -61,21 +50,15 @@ class RunOutcome(TrainResult):
         kept = self.history[self.best_epoch - 1] if self.history else None
         test, environment = self.evaluation, self.run.environment
         return {
-            "run": str(self.run.folder),
-            "recipe": self.run.recipe.name,
-            "status": self.status,
-            **{key: environment[key] for key in ("engine", "seed", "data")},
-            "epochs": len(self.history),
-            "best_epoch": self.best_epoch,
-            "seconds": self.seconds,
-            "total_seconds": self.total_seconds,
-            **{f"{part}_{what}": getattr(kept, f"{part}_{what}", None) for part, what in _SCORES},
-            "test_loss": test.loss if test else None,
+            "run": str(self.run.folder), "recipe": self.run.recipe.name, "status": self.status,
+            **{key: environment[key] for key in ("engine", "seed", "data")}, "epochs": len(self.history),
+            "best_epoch": self.best_epoch, "seconds": self.seconds, "total_seconds": self.total_seconds,
+            **{key: getattr(kept, key, None) for key in _SCORES}, "test_loss": test.loss if test else None,
             "test_accuracy": test.accuracy if test else None,
             "test_accuracy_interval_95": list(test.interval) if test else None,
             "learned": None if self.status == "interrupted" else not self.problem,
             "problem": self.problem or None,
-        }
+        }  # fmt: skip
 
 
 def start_run(
@@ -100,7 +83,8 @@ def start_run(
     started = time.perf_counter()
     if run_dir is not None:
         _refuse_taken(run_dir)
-    chosen = _prepare_engine(recipe, engine, device)
+    chosen = Engines.check(recipe, engine, device)
+    preload_engine(recipe, engine, device)  # while the data are read
     if data.source is None and recipe.data.default != "mnist":
         data = replace(data, source=recipe.data.default)
     dataset = data.load()
@@ -115,14 +99,16 @@ def start_run(
     recipe.plan(dataset.image_shape, len(dataset.class_names))  # refuses a recipe that does not fit
     own = {"seed": seed, "command": command, "status": "running", "data": record}
     environment = describe_environment(chosen, device) | own
-    with _claim_new(run_dir, f"{recipe.name}-{seed}") as folder:
+    new = Path("runs", f"{recipe.name}-{seed}")
+    with Claim.folder(run_dir) if run_dir else Claim.free(new, _BEFORE_RECORD) as folder:
+        _refuse_taken(folder)
         try:
             run = _write_start(folder, recipe, environment, train_set)
             how, loading = _describe_training(run, callbacks), time.perf_counter() - started
             result = train_recipe(run.recipe, train_set, val_set, **how)
             return _finish(run, result, test_set, started, loading)
         except BaseException as error:
-            if not is_run(folder) or (isinstance(error, TenfoldError) and not has_checkpoint(folder)):
+            if not Run.is_at(folder) or (isinstance(error, TenfoldError) and not has_checkpoint(folder)):
                 _empty(folder)
             raise
 
@@ -134,12 +120,13 @@ def resume_run(
 
     Raises UsageError where another process trains there.
     """
-    with claim_folder(open_run(path).folder):
-        started, run, data = time.perf_counter(), open_run(path), data or DataRequest()
+    with Claim.folder(Run.open(path).folder):
+        started, run, data = time.perf_counter(), Run.open(path), data or DataRequest()
         record = run.record
         if record["engine"] == "numpy":
             record["device"] = "cpu"  # earlier versions wrote down what was asked for
-        _prepare_engine(run.recipe, record["engine"], record["device"])
+        Engines.check(run.recipe, record["engine"], record["device"])
+        preload_engine(run.recipe, record["engine"], record["device"])
         dataset = run.load_training_data(data, remedy="train again into another folder")
         share, stratified = run.recipe.data.validation, run.recipe.data.stratified
         train_set, val_set = hold_out(dataset, share, seed=record["seed"], stratified=stratified)
@@ -149,23 +136,10 @@ def resume_run(
         return _finish(run, result, test_set, started, loading)
 
 
-def _prepare_engine(recipe: Recipe, engine: str, device: str) -> str:
-    """The engine that will train the recipe; it begins to be imported while the data are read."""
-    chosen = check_engine(recipe, engine, device)
-    preload_engine(recipe, engine, device)
-    return chosen
-
-
-def _describe_training(run: Run, callbacks: Sequence[TrainingObserver]) -> dict[str, Any]:
-    """What `train` takes from a run's record."""
-    how = {name: run.environment[name] for name in ("seed", "engine", "device")}
-    return how | {"run_dir": run.folder, "callbacks": [_Recorder(run), *callbacks]}
-
-
 def _write_start(folder: Path, recipe: Recipe, environment: dict[str, Any], train_set: ImageDataset) -> Run:
     """What a run's folder holds before the first step; the record comes last and makes it a run."""
     _empty(folder)
-    write_text(folder / "recipe.toml", recipe_to_toml(recipe))
+    write_text(folder / "recipe.toml", recipe.to_toml())
     DataSummary.of(train_set, seed=environment["seed"]).save(folder)
     write_environment(folder, environment)
     return Run(folder)
@@ -181,24 +155,11 @@ def _check_test(test_set: ImageDataset, train_set: ImageDataset) -> ImageDataset
     return test_set
 
 
-@contextmanager
-def _claim_new(wanted: Path | None, name: str) -> Iterator[Path]:
-    """The folder asked for, which must be new or empty; else runs/NAME, or runs/NAME-2, ...: for this
-    process alone until the end of it."""
-    if wanted is None:
-        with claim_free(Path("runs", name), _BEFORE_RECORD) as folder:
-            yield folder
-    else:
-        with claim_folder(wanted):
-            _refuse_taken(wanted)
-            yield wanted
-
-
 def _empty(folder: Path) -> None:
     """Removes what a training that came to nothing left in the folder that this process holds; the record
     first, so that it is not a run meanwhile."""
     (folder / "environment.json").unlink(missing_ok=True)
-    for path in [path for path in folder.iterdir() if path.name != LOCK]:
+    for path in [path for path in folder.iterdir() if path.name != Claim.LOCK]:
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
         else:
@@ -206,8 +167,8 @@ def _empty(folder: Path) -> None:
 
 
 def _refuse_taken(folder: Path) -> None:
-    if is_taken(folder, _BEFORE_RECORD):
-        more = f", or continue the run there: tenfold train --resume {folder}" if is_run(folder) else ""
+    if Claim.is_taken(folder, _BEFORE_RECORD):
+        more = f", or continue the run there: tenfold train --resume {folder}" if Run.is_at(folder) else ""
         found, expected = f"{folder} holds something already", "a new or an empty folder"
         raise UsageError(found, expected=expected, remedy=f"name another{more}")
 
@@ -218,24 +179,13 @@ def _data_record(
     source = str(data.source or ("sample" if dataset.note else "mnist"))
     if source != "sample" and source not in CATALOGUE:  # a path, which was found
         source = str(Path(source).resolve())
+    found = DataRequest(source, data_dir=data.data_dir).find() if source in CATALOGUE else None
+    place = found.parent if found is not None and found.name == source else found  # where a resumed run looks
     return {
-        "name": dataset.name,
-        "source": source,
-        "data_dir": _found_in(source, data.data_dir),
-        "note": dataset.note,
-        "sha256": dataset.sha256(),
-        "train": len(train_set),
+        "name": dataset.name, "source": source, "data_dir": str(place.resolve()) if place else None,
+        "note": dataset.note, "sha256": dataset.sha256(), "train": len(train_set),
         "val": len(val_set) if val_set is not None else 0,
-    }
-
-
-def _found_in(source: str, data_dir: str | Path | None) -> str | None:
-    """The folder that holds a named set, however it was found: a resumed run looks there first."""
-    if source not in CATALOGUE:
-        return None
-    found = find_dataset(source, data_dir=data_dir)
-    folder = found.parent if found is not None and found.name == source else found
-    return str(folder.resolve()) if folder is not None else None
+    }  # fmt: skip
 
 
 class _Recorder(TrainingObserver):
@@ -248,6 +198,12 @@ class _Recorder(TrainingObserver):
         values = self.run.environment
         values |= {key: getattr(plan, key) for key in ("engine", "device", "precision")}
         write_environment(self.run.folder, values)
+
+
+def _describe_training(run: Run, callbacks: Sequence[TrainingObserver]) -> dict[str, Any]:
+    """What `train` takes from a run's record."""
+    how = {name: run.environment[name] for name in ("seed", "engine", "device")}
+    return how | {"run_dir": run.folder, "callbacks": [_Recorder(run), *callbacks]}
 
 
 def _finish(
@@ -270,11 +226,9 @@ def _finish(
 def _describe_end(result: TrainResult, problem: str) -> dict[str, Any]:
     told = {key: getattr(result, key) for key in ("status", "best_epoch", "seconds")}
     return told | {
-        "epochs": len(result.history),
-        "stopped_early": result.status == "stopped early",
-        "problem": problem,
+        "epochs": len(result.history), "stopped_early": result.status == "stopped early", "problem": problem,
         "peak_memory_mib": round(peak_memory_mib(), 1),
-    }
+    }  # fmt: skip
 
 
 @checked
@@ -337,8 +291,11 @@ class _Record(TrainingObserver):
     def on_start(self, plan: TrainingPlan) -> None:
         assert plan.run_dir is not None  # an observer of kept trainings only
         self.folder = plan.run_dir
-        if self.resume and is_run(self.folder) and (plan.first_epoch or self._is_the_same(Run(self.folder))):
-            self.environment = Run(self.folder).environment
+        run = Run(self.folder) if self.resume and Run.is_at(self.folder) else None
+        if run and (
+            plan.first_epoch or (run.recipe == self.recipe and run.environment.get("seed") == self.seed)
+        ):  # one without a checkpoint becomes what is trained now
+            self.environment = run.environment
             return
         self.environment = describe_environment(plan.engine, plan.device) | {
             "device": plan.device,
@@ -357,10 +314,6 @@ class _Record(TrainingObserver):
             },
         }
         _write_start(self.folder, self.recipe, self.environment, self.train_set)
-
-    def _is_the_same(self, run: Run) -> bool:
-        """Whether a run that has no checkpoint yet is to become what is trained now."""
-        return run.recipe == self.recipe and run.environment.get("seed") == self.seed
 
     def on_end(self, status: str) -> None:
         if status == "failed" and not has_checkpoint(self.folder):  # nothing to continue from

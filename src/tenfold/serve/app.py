@@ -29,8 +29,7 @@ from starlette.types import Scope
 from tenfold.arguments import checked
 from tenfold.classifier import Classifier
 from tenfold.errors import UsageError
-from tenfold.export.lab import lab_files
-from tenfold.export.web import web_model
+from tenfold.export.web import page_files
 from tenfold.reader.line_reader import AnyModel
 from tenfold.serve import requests, schema
 from tenfold.serve.bodies import Bodies, Guard, Reservation, media_type
@@ -121,8 +120,7 @@ class Server:
         folder, name = request.url.path.strip("/").split("/")
         async with self._making:
             if folder not in self._made:
-                make = lab_files if folder == "lab" else partial(web_model, self.model)
-                self._made[folder] = await asyncio.to_thread(make)
+                self._made[folder] = await asyncio.to_thread(page_files, folder, self.model)
         if name not in self._made[folder]:
             raise Refusal(404, "the sample of MNIST is not installed", remedy="pip install 'tenfold[sample]'")
         kind = "application/json" if name.endswith(".json") else "application/octet-stream"
@@ -175,7 +173,6 @@ class Server:
         return [task.result() for task in tasks]
 
     async def _read_one(self, picture: GivenPicture, asked: dict[str, Any], heavy: bool) -> Answer:
-        """The status, and the picture's entry in the answer."""
         async with self.pool.take(heavy=heavy) as worker:
             answer = await worker.ask("read", picture, asked, False)
         if answer is None:
@@ -299,15 +296,11 @@ def _add_routes(app: FastAPI, server: Server, settings: ServeSettings) -> None:
 
     def add(method: str, path: str, handler: Handler, answer: Any, codes: Any = (), docs: str = "") -> None:
         app.add_api_route(
-            path,
-            handler,
-            methods=[method],
-            response_model=answer,
-            response_class=JSONResponse if answer else Response,
-            responses=schema.errors(*codes),
+            path, handler, methods=[method], response_model=answer,
+            response_class=JSONResponse if answer else Response, responses=schema.errors(*codes),
             openapi_extra=schema.request_docs(docs, server.model, settings.max_images) if docs else None,
             summary=(handler.__doc__ or path).partition("\n")[0],
-        )
+        )  # fmt: skip
 
     add("POST", "/v1/read", server.read, schema.ReadAnswer, posted, "read")
     if isinstance(server.model, Classifier):
@@ -326,7 +319,6 @@ def _add_routes(app: FastAPI, server: Server, settings: ServeSettings) -> None:
 
 
 async def _explain(request: Request, error: Exception) -> Response:
-    """Every error in the same form."""
     if isinstance(error, HTTPException):
         found = f"{as_shown(request.method)} {as_shown(request.url.path)}: {str(error.detail).lower()}"
         remedy, headers = "GET /openapi.json lists the routes", dict(error.headers or {})

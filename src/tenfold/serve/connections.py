@@ -183,8 +183,6 @@ def _name_of(address: str) -> str | None:
 
 
 class _Passage:
-    """One request on its way in, and its answer on the way out."""
-
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.scope, self._receive, self._send = scope, receive, send
         self.started = time.perf_counter()

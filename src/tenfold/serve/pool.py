@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
 
-from tenfold.helpers import Helper, NoAnswer
+from tenfold.helpers import Helper
 from tenfold.reader.line_reader import AnyModel
 from tenfold.serve.settings import Refusal, ServeSettings, busy
 
@@ -57,7 +57,7 @@ class Worker:
         except BaseException:  # out of time, or given up: its answer would be taken for the next one's
             self.helper.kill()
             raise
-        if answer is NoAnswer.ENDED:
+        if answer is Helper.NoAnswer.ENDED:
             remedy = "send a smaller picture, or try again after a second"
             raise busy("the worker that read this ended unexpectedly", remedy)
         if isinstance(answer, Refusal):

@@ -17,10 +17,10 @@ from pydantic_core import from_json
 from starlette.datastructures import Headers, QueryParams, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
-from tenfold.data.ranges import FULL
+from tenfold.data.ranges import PixelRange
 from tenfold.data.tables import to_pixels
 from tenfold.errors import DataError, UsageError, nearest, printable
-from tenfold.reader.constraint import make_constraint
+from tenfold.reader.constraint import Constraint
 from tenfold.reader.line_reader import AnyModel, LineReader
 from tenfold.serve.settings import CLOSE, Refusal
 
@@ -75,7 +75,7 @@ def parse_query(query: QueryParams, model: AnyModel) -> dict[str, Any]:
     if "length" in form:
         form["length"] = int(length)
     try:
-        make_constraint(**form)
+        Constraint.make(**form)
     except UsageError as error:
         remedy = "write + as %2B in an address" if " " in query.get("pattern", "") else error.remedy
         raise Refusal(422, error.found, expected=error.expected, remedy=remedy) from error
@@ -214,7 +214,7 @@ def _from_json(body: bytes, most: int) -> list[GivenPicture]:
 
 
 def parse_images(
-    kind: str, body: bytes, shape: Shape, max_images: int, value_range: tuple[float, float] = FULL
+    kind: str, body: bytes, shape: Shape, max_images: int, value_range: tuple[float, float] = PixelRange()
 ) -> np.ndarray:
     """kind: "json", "npy" or "raw" (N*H*W bytes) -> uint8 (N, H, W), N >= 1. Raises Refusal.
 
@@ -223,7 +223,7 @@ def parse_images(
     """
     if kind == "json":
         document = parse_json(body, predict_marks(shape, max_images))
-        images = _images_from_json(document, body, shape, value_range == FULL)
+        images = _images_from_json(document, body, shape, value_range == PixelRange())
     else:
         images = {"npy": _from_npy, "raw": _from_raw}[kind](body, shape)
     if images.shape[1:] != shape or images.ndim != 3 or not len(images):
@@ -231,7 +231,7 @@ def parse_images(
         raise Refusal(422, found, expected=f"(N, {shape[0]}, {shape[1]}), N at least 1")
     if len(images) > max_images:
         raise Refusal(413, f"{len(images):,} images", expected=f"at most {max_images:,}", remedy=SEVERAL)
-    if value_range == FULL:
+    if value_range == PixelRange():
         return images
     try:
         return to_pixels(images, "the body", value_range=value_range)
@@ -269,7 +269,6 @@ def _from_npy(body: bytes, shape: Shape) -> np.ndarray:
 
 
 def _images_from_json(document: Any, body: bytes, shape: Shape, whole: bool) -> np.ndarray:
-    """whole: whether its numbers must be uint8."""
     if not isinstance(document, dict) or "images" not in document:
         raise Refusal(422, "no images", expected='{"images": [[[0, ...], ...], ...]}')
     check_keys(document, required=("images",))

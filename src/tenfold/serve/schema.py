@@ -15,9 +15,9 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from tenfold.classifier import Classifier
-from tenfold.data.ranges import FULL
-from tenfold.pictures.lines import HEIGHT, MARGIN, WIDEST
-from tenfold.reader.constraint import LONGEST_PATTERN
+from tenfold.data.ranges import PixelRange
+from tenfold.pictures.lines import Strip
+from tenfold.reader.constraint import Constraint
 from tenfold.reader.decode import CHARACTERS, OTHER
 from tenfold.reader.line_reader import AnyModel, LineReader
 from tenfold.serve.corrections import LINE_LENGTH, LINES, NOT_A_DIGIT
@@ -150,7 +150,7 @@ def request_docs(route: str, model: AnyModel, max_images: int) -> dict[str, Any]
     """What openapi.json says of a route: its body and parameters, which FastAPI cannot see."""
     values: dict[str, Any] = {"png": _PNG, "includes": list(includes_of(model)), "max_images": max_images}
     values |= {"example": "7", "label": {"type": "string", "pattern": f"^({LINES}|{NOT_A_DIGIT})$"}}
-    values["longest_pattern"] = LONGEST_PATTERN
+    values["longest_pattern"] = Constraint.LONGEST_PATTERN
     if isinstance(model, Classifier):
         height, width = model.card.image_shape
         values |= {"height": height, "width": width, "blank": [[0] * width for _ in range(height)]}
@@ -195,7 +195,7 @@ def describe_model(model: AnyModel, settings: ServeSettings) -> dict[str, Any]:
             "pictures": settings.max_pictures,
             "images": settings.max_images,
             "seconds": settings.timeout,
-            "pattern": LONGEST_PATTERN,
+            "pattern": Constraint.LONGEST_PATTERN,
             "label": LINE_LENGTH,
         },
         "collects": settings.collect is not None,
@@ -212,8 +212,8 @@ def _describe_reader(reader: LineReader) -> dict[str, Any]:
         "rejects": True,
         "preprocessing": {
             "picture": _LINES,
-            "image_shape": [HEIGHT, HEIGHT],
-            "strip": {"height": HEIGHT, "most_width": WIDEST + 2 * MARGIN},
+            "image_shape": [Strip.HEIGHT, Strip.HEIGHT],
+            "strip": {"height": Strip.HEIGHT, "most_width": Strip.WIDEST + 2 * Strip.MARGIN},
             **_arithmetic(card.recipe.input, card.temperature),
             "least_confidence": card.least_confidence,
         },
@@ -231,7 +231,7 @@ def _describe_classifier(classifier: Classifier) -> dict[str, Any]:
             "picture": _INK if card.reads_ink else "the whole picture, grey, resized",
             "image_shape": list(card.image_shape),
             "background": card.background,
-            **({} if card.value_range == FULL else {"value_range": list(card.value_range)}),
+            **({} if card.value_range == PixelRange() else {"value_range": list(card.value_range)}),
             **_arithmetic(card, card.temperature),
         },
     }

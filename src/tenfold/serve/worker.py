@@ -25,13 +25,13 @@ from pydantic_core import to_json
 
 from tenfold.classifier import Classifier
 from tenfold.errors import DataError
-from tenfold.helpers import serve_questions
-from tenfold.pictures.lines import HEIGHT, MARGIN, WIDEST
+from tenfold.helpers import Helper
+from tenfold.pictures.lines import Strip
 from tenfold.pictures.open import open_image, open_picture
-from tenfold.reader.constraint import make_constraint
+from tenfold.reader.constraint import Constraint
 from tenfold.reader.line_reader import AnyModel, LineReader, build_model
 from tenfold.reader.page import read_picture
-from tenfold.reader.reading import Line, Reading, window_of
+from tenfold.reader.reading import Line, Reading
 from tenfold.serve import requests
 from tenfold.serve.corrections import NOT_A_DIGIT, Corrections
 from tenfold.serve.requests import GivenPicture
@@ -48,7 +48,7 @@ _LONGEST_READ = 200  # characters of what was read instead of a label
 _CORRECTION_MARKS = requests.brackets_and_quotes(32, 32)
 _LONGEST_ERROR = 4000  # characters of an error in the log
 
-_constraint = lru_cache(maxsize=16)(make_constraint)  # with the steps that it has worked out
+_constraint = lru_cache(maxsize=16)(Constraint.make)  # with the steps that it has worked out
 
 
 class Answerer:
@@ -122,7 +122,6 @@ class Answerer:
         return label, requests.as_shown(read), _png_of(self.model, document, self.settings.max_pixels)
 
     def _is_known(self, label: str) -> bool:
-        """Whether it is a class name, or for a line reader the lines of a picture."""
         if isinstance(self.model, Classifier):
             return label in self.model.class_names
         return Corrections.takes_lines(label)
@@ -151,14 +150,14 @@ def _png_of(model: AnyModel, document: dict[str, Any], max_pixels: int) -> bytes
         data = requests.decode_base64(document["picture"], "picture")
         is_large(data, max_pixels)
         return to_png(open_picture(data).pixels)
-    data, widest = requests.decode_base64(document["image"], "image"), WIDEST + 2 * MARGIN
+    data, widest = requests.decode_base64(document["image"], "image"), Strip.WIDEST + 2 * Strip.MARGIN
     if isinstance(model, Classifier):
         shape = model.card.image_shape
-    elif len(data) % HEIGHT or not HEIGHT <= len(data) <= HEIGHT * widest:
-        expected = f"{HEIGHT} x W bytes, W from 1 to {widest:,}"
+    elif len(data) % Strip.HEIGHT or not Strip.HEIGHT <= len(data) <= Strip.HEIGHT * widest:
+        expected = f"{Strip.HEIGHT} x W bytes, W from 1 to {widest:,}"
         raise Refusal(422, f"an image of {len(data):,} bytes", expected=expected)
     else:
-        shape = HEIGHT, len(data) // HEIGHT
+        shape = Strip.HEIGHT, len(data) // Strip.HEIGHT
     return to_png(requests.parse_images("raw", data, shape, 1)[0])
 
 
@@ -194,7 +193,7 @@ def read_body(
 ) -> dict[str, Any]:
     """A picture's bytes -> its entry in the answer; one that cannot be read has an "error".
 
-    include: see `includes_of`. digits: without separators. form: what `make_constraint` takes. The last
+    include: see `includes_of`. digits: without separators. form: what `Constraint.make` takes. The last
     two are of a line reader.
     """
     started = time.perf_counter()
@@ -248,7 +247,7 @@ def _saliency(reader: LineReader, line: Line) -> list[list[float]]:
 
     _, logs = reader.read_strip(line.strip)
     shares = decisive_pixels(reader, line, logs) / (_FULL * reader.card.recipe.input.std)
-    return [_rounded(window_of(each, place)) for each, place in zip(shares, line.places, strict=True)]
+    return [_rounded(line.window(each, place)) for each, place in zip(shares, line.places, strict=True)]
 
 
 def _rounded(shares: np.ndarray) -> list[float]:
@@ -290,4 +289,4 @@ def _prepare(start: tuple[Any, Any, dict[str, Any], ServeSettings]) -> Callable[
 
 if __name__ == "__main__":
     with collect_rarely():
-        serve_questions(_prepare)
+        Helper.serve(_prepare)

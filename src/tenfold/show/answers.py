@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tenfold.reader.reading import Reading
     from tenfold.reader.table import Table
 
-__all__ = ["Answer", "Answers", "open_answers"]
+__all__ = ["Answer", "Answers"]
 
 
 _MOST_DOUBTS = 3  # characters that an answer names
@@ -80,6 +80,17 @@ class Answers:
         if isinstance(sys.stdout, io.TextIOWrapper):  # names that are not text must not stop the rest
             errors = "surrogateescape" if self.encoding else "backslashreplace"
             sys.stdout.reconfigure(encoding=self.encoding, errors=errors)
+
+    @staticmethod
+    def of(what: str | Form, *, as_json: bool, as_csv: bool, as_table: bool = False) -> Answers:
+        """what: "reading", "prediction", or the form whose fields are read. Raises UsageError when more than
+        one is asked for."""
+        asked = {"--json": (as_json, _Json), "--csv": (as_csv, _Csv), "--table": (as_table, _Table)}
+        given = {name: way for name, (wanted, way) in asked.items() if wanted}
+        if len(given) > 1:
+            raise UsageError(f"{' and '.join(given)} exclude each other", remedy="ask for one of them")
+        kind = _KINDS[what] if isinstance(what, str) else _form_kind(what)
+        return next(iter(given.values()), Answers)(kind)
 
     def add(self, answer: Answer) -> None:
         if answer.reading is None:
@@ -218,13 +229,11 @@ def _tell_table(table: Table, troubles: Sequence[str]) -> str:
 
 def _doubts(reading: Reading) -> list[str]:
     """The first doubtful characters with their two likeliest, and how many more there are."""
-    from tenfold.reader.reading import explain_verdict
-
     told = [
         (_place(reading, row, number), why)
         for row, line in enumerate(reading.lines, 1)
         for number, character in enumerate(line.characters, 1)
-        if (why := explain_verdict(character))
+        if (why := character.explain_verdict())
     ]
     if len(reading.characters) == 1:
         return [why for _, why in told]
@@ -260,14 +269,3 @@ _KINDS = {
         line_end="\r\n",
     ),
 }
-
-
-def open_answers(of: str | Form, *, as_json: bool, as_csv: bool, as_table: bool = False) -> Answers:
-    """of: "reading", "prediction", or the form whose fields are read. Raises UsageError when more than one is
-    asked for."""
-    asked = {"--json": (as_json, _Json), "--csv": (as_csv, _Csv), "--table": (as_table, _Table)}
-    given = {name: way for name, (wanted, way) in asked.items() if wanted}
-    if len(given) > 1:
-        raise UsageError(f"{' and '.join(given)} exclude each other", remedy="ask for one of them")
-    kind = _KINDS[of] if isinstance(of, str) else _form_kind(of)
-    return next(iter(given.values()), Answers)(kind)

@@ -32,12 +32,9 @@ def render_page(template: str, context: Mapping[str, Any]) -> str:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
-        loader=PackageLoader("tenfold.show", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+        loader=PackageLoader("tenfold.show", "templates"), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
     filters = (
         count, count_of, percent, probability, interval, points, decimal, difference, short, duration, times,
         figure, shorten, math.prod, grey_picture, picture_row, stretch,

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from tenfold.explore.look import Exploration, Record
 
-__all__ = ["write_page", "write_poster"]
+__all__ = ["write_poster"]
 
 _PICTURES = 3_000  # of examples, so that it does with many classes too
 _GROUPS, _MEMBERS = 30, 6  # of duplicates that are shown

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from tenfold.explore.look import Exploration, Record
 
-__all__ = ["print_exploration", "print_record"]
 
 # What an Exploration says in words, the same on the terminal and on the page.
 

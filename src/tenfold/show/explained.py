@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 from tenfold.classifier import Classifier
-from tenfold.explain.explanation import Subject, explain_predictions
+from tenfold.explain.explanation import Subject
 from tenfold.reader.explain import explain_reading
 from tenfold.reader.line_reader import LineReader
-from tenfold.reader.many import write_sheet
+from tenfold.reader.many import SheetFolder
 from tenfold.reader.reading import Reading
 from tenfold.show.answers import tell_reading
-from tenfold.show.explanation import print_explanations, write_explanation
-from tenfold.show.terminal import say, stdout
+from tenfold.show.explanation import check_target, print_explanations, write_explanation
+from tenfold.show.terminal import stdout
 
 __all__ = ["Explained"]
 
@@ -31,20 +31,26 @@ class Explained(NamedTuple):
     save: Callable[[Path], Any]
     tell: Callable[[], None]
 
+    @staticmethod
+    def check_target(path: Path) -> None:
+        """Raises UsageError where the name is neither that of a page nor of a picture."""
+        check_target(path)
+
     @classmethod
     def reading(cls, reader: LineReader, reading: Reading, name: str, only: int | None) -> Self:
         """Of a picture's reading, or one character of it, from 1. Saved as a PNG, as by `read --explain`."""
-        save = partial(write_sheet, explain_reading(reading, reader, name=name, only=only))
-        tell = partial(say, tell_reading(reading), style="bold")
+        save = partial(SheetFolder.write, explain_reading(reading, reader, name=name, only=only))
+        tell = partial(stdout.say, tell_reading(reading), style="bold")
         return cls(name, {"reading": reading.to_dict()}, [], save, tell)
 
     @classmethod
     def predictions(
         cls, classifier: Classifier, subject: Subject, model: str, notes: list[str], **how: Any
     ) -> Self:
-        """Of a classifier. model: its name. how: see `explain_predictions`."""
-        found = explain_predictions(classifier, list(subject.predictions), truth=subject.truth, **how)
+        """Of a classifier. model: its name. how: see `Subject.explain`."""
+        found = subject.explain(classifier, **how)
         document = {"explanations": [each.to_dict() for each in found]}
         subject = replace(subject, model=model, notes=tuple(notes))
         save = partial(write_explanation, explanations=found, subject=subject)
-        return cls(subject.name, document, notes, save, partial(print_explanations, found, subject, stdout()))
+        tell = partial(print_explanations, found, subject, stdout.console)
+        return cls(subject.name, document, notes, save, tell)

@@ -13,8 +13,7 @@ from PIL import Image, ImageDraw
 
 from tenfold.errors import UsageError
 from tenfold.files import replace_file, write_text
-from tenfold.pictures import drawing
-from tenfold.pictures.drawing import GAP, MARGIN, WIDTH, Palette
+from tenfold.pictures.drawing import Palette, Sheet
 from tenfold.show.components import colour_blocks, png_uri, probability, render_page
 
 if TYPE_CHECKING:
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 
     from tenfold.explain.explanation import Explanation, Subject
 
-__all__ = ["check_target"]
 
 # In words: the answer, what comes next, which ink supports it, and what is like it.
 
@@ -175,7 +173,7 @@ _MOST_BARS = 12
 
 def _overlay(explanation: Explanation, name: str, side: int) -> Image.Image:
     each = explanation.map(name)
-    return drawing.lay_over(explanation.ink, each.values, side, least=each.least, everywhere=each.everywhere)
+    return Sheet.lay_over(explanation.ink, each.values, side, least=each.least, everywhere=each.everywhere)
 
 
 def mark_boxes(subject: Subject, longest: int) -> Image.Image:
@@ -194,7 +192,7 @@ def mark_boxes(subject: Subject, longest: int) -> Image.Image:
         box = (max(0, x0 - 3), max(0, y0 - 3), min(image.width - 1, x1 + 3), min(image.height - 1, y1 + 3))
         draw.rectangle(box, outline=Palette.VERDICTS[digit.verdict], width=2)
         if len(subject.predictions) > 1:
-            image.paste(drawing.number_tag(number, Palette.VERDICTS[digit.verdict], 16), (box[0], box[1]))
+            image.paste(Sheet.number_tag(number, Palette.VERDICTS[digit.verdict], 16), (box[0], box[1]))
     return image
 
 
@@ -243,8 +241,7 @@ def _digit(explanation: Explanation) -> dict[str, Any]:
     if parts is not None:  # each class: its weights times the ink, all on one scale
         largest = float(np.abs(parts.pixels).max(initial=0))
         linear = [
-            png_uri(drawing.lay_over(explanation.ink, pixels, _SMALL, least=largest))
-            for pixels in parts.pixels
+            png_uri(Sheet.lay_over(explanation.ink, pixels, _SMALL, least=largest)) for pixels in parts.pixels
         ]
     neighbours = explanation.neighbours
     return {
@@ -261,10 +258,10 @@ def _digit(explanation: Explanation) -> dict[str, Any]:
     }
 
 
-_INNER = WIDTH - 2 * MARGIN
+_INNER = Sheet.WIDTH - 2 * Sheet.MARGIN
 _PADDING = 14
 _CONTENT = _INNER - 2 * _PADDING  # inside a card
-_TILE = (_CONTENT - 2 * GAP) // 3
+_TILE = (_CONTENT - 2 * Sheet.GAP) // 3
 _MOST = 12  # digits that fit into one picture
 
 
@@ -273,32 +270,32 @@ def _draw_sheet(explanations: Sequence[Explanation], subject: Subject) -> Image.
     outside: dict[str, Any] = {"width": _INNER, "ground": Palette.PAPER}
     blocks = [_words(f"{subject.name} · model {subject.model}", Palette.GREY, **outside)]
     if subject.picture is not None:
-        blocks.append(drawing.enlarge(mark_boxes(subject, _INNER), _INNER, 360))
+        blocks.append(Sheet.enlarge(mark_boxes(subject, _INNER), _INNER, 360))
     if not explanations:
-        blocks.append(drawing.paragraph("Nothing found", 48, _INNER))
+        blocks.append(Sheet.paragraph("Nothing found", 48, _INNER))
     blocks += [_words(note, Palette.VERDICTS["unsure"], **outside) for note in subject.notes]
     for each in explanations[:_MOST]:
         content = _drawn_digit(each)
-        blocks.append(drawing.card(content, _INNER, content.height + 2 * _PADDING, padding=_PADDING))
+        blocks.append(Sheet.card(content, _INNER, content.height + 2 * _PADDING, padding=_PADDING))
     if len(explanations) > _MOST:
         blocks.append(_words(f"… and {len(explanations) - _MOST} more, not shown", Palette.GREY, **outside))
     if explanations:
         key = "Orange ink supports the answer, blue ink contradicts it; each map has its own scale."
         blocks.append(_words(key, Palette.GREY, **outside))
-    return drawing.sheet(blocks)
+    return Sheet.compose(blocks)
 
 
 def _words(
     text: str,
-    colour: drawing.Colour,
+    colour: tuple[int, int, int],
     *,
     size: int = 20,
     width: int = _CONTENT,
-    ground: drawing.Colour = Palette.CARD,
+    ground: tuple[int, int, int] = Palette.CARD,
 ) -> Image.Image:
     """In the letters that Pillow's own font has."""
     plain = text.replace("−", "-").replace("–", "-")
-    return drawing.paragraph(plain, size, width, colour=colour, ground=ground)
+    return Sheet.paragraph(plain, size, width, colour=colour, ground=ground)
 
 
 def _drawn_digit(explanation: Explanation) -> Image.Image:
@@ -315,25 +312,25 @@ def _drawn_digit(explanation: Explanation) -> Image.Image:
     for each in explanation.maps:
         title = _words(each.title, Palette.GREY, width=_TILE)
         tiles.append(
-            drawing.stack([title, _overlay(explanation, each.name, _TILE)], gap=2, ground=Palette.CARD)
+            Sheet.stack([title, _overlay(explanation, each.name, _TILE)], gap=2, ground=Palette.CARD)
         )
-    parts += [drawing.row(tiles[first : first + 3], ground=Palette.CARD) for first in range(0, len(tiles), 3)]
+    parts += [Sheet.row(tiles[first : first + 3], ground=Palette.CARD) for first in range(0, len(tiles), 3)]
     parts += [_words(sentence, Palette.INK) for sentence in tell_neighbours(explanation)]
     found = explanation.neighbours
     if found is not None and len(found.labels):
-        side, tiles = (_CONTENT - 7 * GAP) // 8, []
+        side, tiles = (_CONTENT - 7 * Sheet.GAP) // 8, []
         for image, label in zip(found.images[:8], found.labels, strict=False):
             name = found.class_names[label]
-            picture = drawing.enlarge(Image.fromarray(image).convert("RGB"), side, side)
+            picture = Sheet.enlarge(Image.fromarray(image).convert("RGB"), side, side)
             caption = _words(name, Palette.INK if name == answer else Palette.VERDICTS["unsure"], width=side)
-            tiles.append(drawing.stack([picture, caption], gap=2, ground=Palette.CARD))
-        parts.append(drawing.row(tiles, ground=Palette.CARD))
-    return drawing.stack(parts, gap=12, ground=Palette.CARD)
+            tiles.append(Sheet.stack([picture, caption], gap=2, ground=Palette.CARD))
+        parts.append(Sheet.row(tiles, ground=Palette.CARD))
+    return Sheet.stack(parts, gap=12, ground=Palette.CARD)
 
 
 def _seen_and_bars(explanation: Explanation) -> Image.Image:
     """What the network saw, beside the probabilities of at most a dozen outputs."""
-    seen = drawing.enlarge(Image.fromarray(explanation.ink).convert("RGB"), _TILE, _TILE)
+    seen = Sheet.enlarge(Image.fromarray(explanation.ink).convert("RGB"), _TILE, _TILE)
     order = np.sort(np.argsort(-explanation.probs, kind="stable")[:12])
     roles = {
         explanation.winner: Palette.VERDICTS[explanation.prediction.verdict],
@@ -343,5 +340,5 @@ def _seen_and_bars(explanation: Explanation) -> Image.Image:
     short = [name if len(name) <= 4 else name[:4] for name in names]
     colours = [roles.get(int(column), Palette.GREY) for column in order]
     values = [float(explanation.probs[column]) for column in order]
-    chart = drawing.bars(values, short, colours, _CONTENT - seen.width - GAP, seen.height)
-    return drawing.row([seen, chart], ground=Palette.CARD)
+    chart = Sheet.bars(values, short, colours, _CONTENT - seen.width - Sheet.GAP, seen.height)
+    return Sheet.row([seen, chart], ground=Palette.CARD)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +12,9 @@ import numpy as np
 from tenfold.arguments import checked
 from tenfold.errors import UsageError
 from tenfold.files import write_text
-from tenfold.recipes.load import recipe_to_toml, toml_value, value_at
-from tenfold.runs.folder import Run, open_run
-from tenfold.show import plots
+from tenfold.recipes.schema import Recipe, toml_value
+from tenfold.runs.folder import Run
+from tenfold.show import data_page, plots
 from tenfold.show.charts import draw_chart, figure_to_svg
 from tenfold.show.components import figure, render_page
 from tenfold.show.runs import HISTORY_NAMES, PairedTest, RunComparison, history_of
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from tenfold.doctor.diagnosis import Diagnosis, LayerReading
     from tenfold.doctor.examine import Comparison
     from tenfold.evaluation.label_errors import LabelErrors
-    from tenfold.search.result import SearchResult
     from tenfold.training.progress import EpochRecord
+    from tenfold.training.search_result import SearchResult
 
-__all__ = ["write_comparison", "write_diagnosis_page", "write_label_errors_page", "write_search_page"]
+__all__ = ["write_comparison", "write_page"]
 
 # Runs side by side.
 
@@ -46,7 +46,7 @@ def write_comparison(runs: Sequence[Run | str | Path], path: str | Path) -> Path
     if target.is_dir() or not runs:
         found = f"{target} is a folder" if runs else "no runs"
         raise UsageError(found, expected="runs, and a file's name such as compare.html")
-    compared = RunComparison([open_run(run) for run in runs])
+    compared = RunComparison([Run.open(run) for run in runs])
     opened = dict(zip(compared.names, compared.runs, strict=True))
     context = {
         "compared": compared,
@@ -99,6 +99,18 @@ def _sides(test: PairedTest, runs: Mapping[str, Run]) -> list[dict[str, Any]]:
     return shown
 
 
+def write_page(result: Any, **how: Any) -> Path:
+    """The page of a diagnosis, an exploration, likely label errors or a search, with its `path` and what else
+    belongs to it; returns its path."""
+    writers: dict[str, Callable[..., Path]] = {
+        "Diagnosis": write_diagnosis_page,
+        "Exploration": data_page.write_page,
+        "LabelErrors": write_label_errors_page,
+        "SearchResult": write_search_page,
+    }
+    return writers[type(result).__name__](result, **how)
+
+
 # Labels that are likely wrong, with their pictures.
 
 _MOST_SUSPECTS = 1000  # a page of about 1 MB
@@ -107,7 +119,7 @@ _LISTED = 10  # trials in the table
 _MOST_PARAMETERS = 40  # in a chart
 
 
-def write_label_errors_page(found: LabelErrors, dataset: ImageDataset, path: Path) -> None:
+def write_label_errors_page(found: LabelErrors, dataset: ImageDataset, path: Path) -> Path:
     """found: of that data set. The page opens without network."""
     names = dataset.class_names
     pictures = {index: dataset.images[index] for index in found.index[:_MOST_SUSPECTS].tolist()}
@@ -120,13 +132,14 @@ def write_label_errors_page(found: LabelErrors, dataset: ImageDataset, path: Pat
         "pairs": [(*pair, records) for pair, records in pairs.most_common(_MOST_PAIRS)],
     }
     write_text(path, render_page("label_errors.html.j2", context))
+    return path
 
 
 # A search: what it found, how it got there, and which numbers mattered.
 
 
 def write_search_page(result: SearchResult, path: Path) -> Path:
-    """Writes the page, which opens without network; returns its path. Raises TenfoldError without a trial."""
+    """The page opens without network. Raises TenfoldError without a trial."""
     shares, told = result.importances, [f"{share:.0%}" for share in result.importances.values()]
     importances = shares and figure_to_svg(
         plots.plot_bars(list(shares), np.array(list(shares.values())), told),
@@ -136,12 +149,12 @@ def write_search_page(result: SearchResult, path: Path) -> Path:
     context = {
         "result": result,
         "score": figure(result.best.score(result.metric), result.metric),
-        "value_at": value_at,
+        "value_at": Recipe.value_at,
         "importances": importances,
         "history": _history(result),
         "slices": [_slice(result, key) for key in result.recipe.search],
         "ranked": result.ranked[:_LISTED],
-        "recipe": recipe_to_toml(result.best_recipe),
+        "recipe": result.best_recipe.to_toml(),
         "toml": toml_value,
     }
     write_text(path, render_page("search.html.j2", context))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from tenfold.recipes.load import toml_value
+from tenfold.recipes.schema import toml_value
 from tenfold.show.charts import ACCENT, BAD, GOOD, INK, MUTED, SECOND, chart_style
 from tenfold.show.components import shorten
 
@@ -18,19 +19,21 @@ if TYPE_CHECKING:
 
     from tenfold.doctor.diagnosis import LayerReading
     from tenfold.recipes.schema import PublishedEpoch
-    from tenfold.search.result import SearchResult
     from tenfold.training.progress import EpochRecord
+    from tenfold.training.search_result import SearchResult
 
 _WIDTH, _HEIGHT = 4.6, 3.0  # inches; two charts stand side by side on a wide page
 _LOG_RATIO = 30  # a loss that falls by more than this is drawn on a logarithmic scale
 
 
-def new_axes(width: float = _WIDTH, height: float = _HEIGHT) -> tuple[Figure, Axes]:
-    """Within `chart_style`. width, height: inches."""
+@contextmanager
+def new_axes(width: float = _WIDTH, height: float = _HEIGHT) -> Iterator[tuple[Figure, Axes]]:
+    """In `chart_style`. width, height: inches."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), layout="constrained")
-    return figure, figure.subplots()
+    with chart_style():
+        figure = Figure(figsize=(width, height), layout="constrained")
+        yield figure, figure.subplots()
 
 
 def _whole_numbers(axes: Axes, title: str) -> None:
@@ -55,8 +58,7 @@ def plot_curves(
     published: Sequence[PublishedEpoch] = (),
 ) -> Figure:
     """Training against validation, an epoch a point; published epochs as open circles."""
-    with chart_style():
-        figure, axes = new_axes()
+    with new_axes() as (figure, axes):
         for part, name, colour in (("train", "training", ACCENT), ("val", "validation", SECOND)):
             key = f"{part}_{quantity}"
             _draw_curve(axes, history, key, label=name, color=colour)
@@ -69,8 +71,7 @@ def plot_curves(
 def plot_overlaid(histories: Mapping[str, Sequence[EpochRecord]], key: str) -> Figure:
     """The same curve of several runs, by name. key: of the history, such as val_loss."""
     colours, dashes = (ACCENT, SECOND, GOOD, BAD, MUTED), ("-", (0, (5, 2)), (0, (1.5, 1.5)))
-    with chart_style():
-        figure, axes = new_axes()
+    with new_axes() as (figure, axes):
         for place, (name, history) in enumerate(histories.items()):
             turn, which = divmod(place, len(colours))
             style = {"color": colours[which], "linestyle": dashes[turn % len(dashes)]}
@@ -81,8 +82,7 @@ def plot_overlaid(histories: Mapping[str, Sequence[EpochRecord]], key: str) -> F
 
 def plot_learning_rate(history: Sequence[EpochRecord]) -> Figure:
     """The learning rate of each epoch's last step."""
-    with chart_style():
-        figure, axes = new_axes()
+    with new_axes() as (figure, axes):
         _draw_curve(axes, history, "learning_rate", color=ACCENT)
         axes.set(ylim=(0, None), ylabel="learning rate")
         axes.grid(axis="y", linewidth=0.7)
@@ -125,8 +125,7 @@ def plot_coverage_risk(coverage: np.ndarray, risk: np.ndarray) -> Figure:
     """The share of wrong answers among the surest ones, over how many are answered: float64 (T,) each."""
     from matplotlib.ticker import PercentFormatter
 
-    with chart_style():
-        figure, axes = new_axes()
+    with new_axes() as (figure, axes):
         axes.plot(coverage, risk, color=ACCENT, linewidth=1.7, label="wrong among those answered")
         axes.fill_between(coverage, risk, color=ACCENT, alpha=0.1, linewidth=0)
         faultless = float(np.max(coverage[risk == 0], initial=0.0))
@@ -144,8 +143,7 @@ def plot_reliability(bins: np.ndarray) -> Figure:
 
     bins: float (B, 3), count, mean confidence and accuracy of equal bins of (0, 1].
     """
-    with chart_style():
-        figure, axes = new_axes(_WIDTH, 3.6)
+    with new_axes(_WIDTH, 3.6) as (figure, axes):
         axes.remove()
         top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
         number, _, accuracy = bins.T
@@ -169,8 +167,7 @@ def plot_reliability(bins: np.ndarray) -> Figure:
 
 def plot_bars(names: Sequence[str], lengths: np.ndarray, texts: Sequence[str]) -> Figure:
     """A bar per name, the first above, its text written at the end. lengths: (N,)."""
-    with chart_style():
-        figure, axes = new_axes(height=0.6 + 0.24 * len(names))
+    with new_axes(height=0.6 + 0.24 * len(names)) as (figure, axes):
         draw_bars(axes, names, {"": lengths}, texts)
         return figure
 
@@ -192,8 +189,7 @@ def draw_bars(
 
 def plot_pixel_histogram(histogram: np.ndarray) -> Figure:
     """How often each pixel value occurs: int64 (256,)."""
-    with chart_style():
-        figure, axes = new_axes(height=2.0)
+    with new_axes(height=2.0) as (figure, axes):
         draw_pixel_histogram(axes, histogram)
         return figure
 
@@ -216,8 +212,7 @@ _REACH = 5.0  # how far below the best the axis goes, in distances of the median
 
 def plot_trials(result: SearchResult) -> Figure:
     """Score over trial: a dot each, the best so far as steps, and ticks below for those given up."""
-    with chart_style():
-        figure, axes = new_axes(1.5 * _WIDTH, 3.2)
+    with new_axes(1.5 * _WIDTH, 3.2) as (figure, axes):
         complete = sorted(result.ranked, key=lambda trial: trial.number)
         numbers = [trial.number for trial in complete]
         better = np.maximum if result.metric == "accuracy" else np.minimum
@@ -239,8 +234,7 @@ def plot_slice(result: SearchResult, key: str) -> Figure:
     """Score over the value of one key, whatever the others were; the best trial stands out."""
     from matplotlib.ticker import MaxNLocator
 
-    with chart_style():
-        figure, axes = new_axes(height=2.9)
+    with new_axes(height=2.9) as (figure, axes):
         place, across = result.recipe.search[key], slice_places(result, key)
         low, high = _scale_scores(axes, result)
         scores = [trial.score(result.metric) for trial in result.ranked]
@@ -306,8 +300,7 @@ def plot_losses(
 
     marks: places of x with a dashed line and a name, the first bad and the second good.
     """
-    with chart_style():
-        figure, axes = new_axes(height=2.4)
+    with new_axes(height=2.4) as (figure, axes):
         kept = np.isfinite(losses)
         x, losses = x[kept], losses[kept]
         top = 1.04 * min(float(losses.max()), 2.5 * float(losses[0]) if losses[0] > 0 else np.inf)
@@ -329,8 +322,7 @@ def plot_losses(
 
 def plot_updates(updates: Mapping[str, float]) -> Figure:
     """How far a step moves each parameter against its size, on a logarithmic scale; the band is sound."""
-    with chart_style():
-        figure, axes = new_axes(height=0.6 + 0.24 * len(updates))
+    with new_axes(height=0.6 + 0.24 * len(updates)) as (figure, axes):
         axes.axvspan(*_SOUND, color=GOOD, alpha=0.13, linewidth=0)
         for row, (name, value) in enumerate(updates.items()):
             colour = GOOD if _SOUND[0] <= value <= _SOUND[1] else BAD
@@ -346,8 +338,7 @@ def plot_updates(updates: Mapping[str, float]) -> Figure:
 
 def plot_outputs(reading: LayerReading) -> Figure:
     """The outputs of a layer, a bar per bin; the dashed line is 0."""
-    with chart_style():
-        figure, axes = new_axes(3.4, 1.0)
+    with new_axes(3.4, 1.0) as (figure, axes):
         low, high = float(reading.edges[0]), float(reading.edges[-1])
         axes.bar(
             reading.edges[:-1], reading.histogram, np.diff(reading.edges) * 0.9, align="edge", color=ACCENT

@@ -10,17 +10,16 @@ from typing import Any
 import numpy as np
 
 from tenfold.arguments import checked
-from tenfold.engines.create import split_members
 from tenfold.errors import UsageError
-from tenfold.files import shown_command, shown_path, write_text
+from tenfold.files import shown_path, write_text
+from tenfold.networks.engine import EnsembleEngine
 from tenfold.networks.shapes import Layer
 from tenfold.records import reading
-from tenfold.runs.folder import Run, open_run
+from tenfold.runs.folder import Run
 from tenfold.show import charts, plots, runs
 from tenfold.show.components import NOTHING, count, difference, duration, figure, points, render_page, short
 from tenfold.show.scores import evaluation_section, suspects_section
 from tenfold.show.weights import weights_section
-from tenfold.training.prepare import plan_steps
 from tenfold.training.progress import EpochRecord
 
 __all__ = ["write_report"]
@@ -38,7 +37,7 @@ def write_report(run: Run | str | Path, path: str | Path | None = None) -> Path:
     Raises UsageError where `path` is a folder, ModelError or DataError where a part is there but cannot
     be read.
     """
-    run = open_run(run)
+    run = Run.open(run)
     target = run.folder / "report.html" if path is None else Path(path)
     if target.is_dir():
         raise UsageError(f"{target} is a folder", expected="a file's name, such as report.html")
@@ -94,7 +93,7 @@ def _facts(run: Run) -> list[tuple[str, Any]]:
 def _ensemble(run: Run) -> str:
     """Empty for one network that looks once; where some are still to be trained, how many there are."""
     wanted, model = run.recipe.ensemble, runs.model_of(run)
-    whole = wanted.members if model is None else len(split_members(model[1]))
+    whole = wanted.members if model is None else len(EnsembleEngine.split(model[1]))
     networks = f"{whole} of {wanted.members}" if whole < wanted.members else f"{wanted.members}"
     parts = [f"{networks} networks"] * (wanted.members > 1) + [f"{wanted.views} views"] * (wanted.views > 1)
     return ", ".join(parts)
@@ -105,7 +104,7 @@ def progress_facts(run: Run) -> list[tuple[str, Any]]:
     history, training = runs.history_of(run), run.recipe.training
     images = (run.environment.get("data") or {}).get("train")
     over = run.environment.get("status") not in ("running", "interrupted")
-    planned, _, all_steps = plan_steps(training, images) if images else (0, 0, 0)
+    planned, _, all_steps = training.plan_steps(images) if images else (0, 0, 0)
     at_most = " at most" if training.patience else ""
 
     def so_far(done: int, of: int) -> str:
@@ -295,3 +294,16 @@ def _at_epoch(record: EpochRecord, quantity: str, published: Sequence[Any]) -> s
             also = f" (published {figure(other, key)})" if other is not None else ""
             parts.append(f"{name} {figure(value, key)}{also}")
     return f"Epoch {record.epoch}: {', '.join(parts)}"
+
+
+def shown_command(command: str) -> str:
+    """A command line with its absolute paths as `shown_path`, also behind KEY= and --option=; a call in
+    Python stays as it is."""
+    if "(" in command.partition(" ")[0]:
+        return command
+    try:
+        words = shlex.split(command)
+    except ValueError:  # quotes that do not close
+        words = command.split()
+    parts = [word.rpartition("=") for word in words]
+    return shlex.join(f"{before}{equals}{shown_path(value)}" for before, equals, value in parts)

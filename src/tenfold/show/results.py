@@ -7,7 +7,9 @@ from operator import itemgetter
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from tenfold.show.terminal import percent, print_rows, print_table, remark, say, stdout
+from tenfold.show import data_terminal
+from tenfold.show.components import half_blocks
+from tenfold.show.terminal import percent, stderr, stdout
 
 if TYPE_CHECKING:
     from tenfold.arrays import ImageDataset
@@ -31,11 +33,11 @@ def print_result(result: Any, *, written: Mapping[str, Any] | None = None, **mor
     belongs to the result, such as its data set; quiet: whether to print figures only."""
     one = result[0] if isinstance(result, list) else result
     _PRINTERS[type(one).__name__](result, **more)
-    say(*(f"{what}: {path}" for what, path in (written or {}).items() if path))
+    stdout.say(*(f"{what}: {path}" for what, path in (written or {}).items() if path))
 
 
 def _evaluation(result: Evaluation, *, quiet: bool) -> None:
-    stdout().print(
+    stdout.console.print(
         f"[bold]accuracy {percent(result.accuracy)}[/bold] ({_interval(result)}), loss {result.loss:.4f}, "
         f"calibration error {result.calibration_error:.4f}; {result.misses} of {result.n:,} missed "
         f"({result.dataset})"
@@ -47,18 +49,18 @@ def _evaluation(result: Evaluation, *, quiet: bool) -> None:
         for row in result.per_class()
     ]
     columns = ("class", "precision", "recall", "F1", "images")
-    print_table(columns, rows, right=columns[1:])
+    stdout.table(columns, rows, right=columns[1:])
     names = result.class_names
     if len(names) <= _MOST_CLASSES:
-        say("\nconfusion: rows are what it is, columns what it was read as")
+        stdout.say("\nconfusion: rows are what it is, columns what it was read as")
         counts = [[str(count) if count else "." for count in row] for row in result.confusion]
-        print_table(("", *names), [(name, *row) for name, row in zip(names, counts)], right=names)
+        stdout.table(("", *names), [(name, *row) for name, row in zip(names, counts)], right=names)
     if result.misses:
-        say("\nthe most confident misses")
+        stdout.say("\nthe most confident misses")
         named = "file" if result.files else "index"
         worst = result.to_dict()["most_confident_misses"][:_MISSES]
         misses = [(w[named], w["label"], w["predicted"], percent(w["confidence"], 1)) for w in worst]
-        print_table((named, "is", "read as", "confidence"), misses, right=("index", "confidence"))
+        stdout.table((named, "is", "read as", "confidence"), misses, right=("index", "confidence"))
 
 
 def _interval(result: Evaluation) -> str:
@@ -67,30 +69,28 @@ def _interval(result: Evaluation) -> str:
 
 
 def _robustness(result: Robustness) -> None:
-    stdout().print(
+    stdout.console.print(
         f"[bold]accuracy {percent(result.mean_accuracy)}[/bold] on corrupted pictures, "
         f"{percent(result.accuracy)} on the same {result.n:,} as they are ({result.dataset})"
     )
     columns = ("corruption", "severity 1", *map(str, range(2, result.accuracies.shape[1] + 1)), "mean")
     worst_first = sorted(zip(result.corruptions, result.accuracies), key=lambda pair: pair[1].mean())
     rows = [(name, *(percent(share, 1) for share in (*row, row.mean()))) for name, row in worst_first]
-    print_table(columns, rows, right=columns[1:])
+    stdout.table(columns, rows, right=columns[1:])
 
 
 def _label_errors(result: LabelErrors, *, quiet: bool, dataset: ImageDataset) -> None:
-    from tenfold.training.folds import suspect_rows
-
-    console, share = stdout(), percent(len(result) / result.n)
+    console, share = stdout.console, percent(len(result) / result.n)
     console.print(f"[bold]{len(result):,} of {result.n:,} labels ({share}) are likely wrong[/bold]")
-    say(f"{dataset.name}: {result.note}")
+    stdout.say(f"{dataset.name}: {result.note}")
     if not len(result):
         return
-    rows = suspect_rows(result, dataset.class_names, _SUSPECTS)
+    rows = result.rows(dataset.class_names, _SUSPECTS)
     named = "file" if result.files else "index"
     cells = [(row[named], row["given"], row["suggested"], f"{row['quality']:.4f}") for row in rows]
-    print_table((named, "given", "suggested", "quality"), cells, right=("index", "quality"))
+    stdout.table((named, "given", "suggested", "quality"), cells, right=("index", "quality"))
     if len(result) > len(rows):
-        say(f"and {len(result) - len(rows):,} more: see --out")
+        stdout.say(f"and {len(result) - len(rows):,} more: see --out")
     if console.is_terminal and console.encoding.startswith("utf") and not quiet:
         _print_suspects(result, dataset)
 
@@ -100,9 +100,7 @@ def _print_suspects(result: LabelErrors, dataset: ImageDataset) -> None:
     from rich.columns import Columns
     from rich.text import Text
 
-    from tenfold.show.components import half_blocks
-
-    console, names, cells = stdout(), dataset.class_names, []
+    console, names, cells = stdout.console, dataset.class_names, []
     grey = console.color_system in ("truecolor", "256")
     for index, given, suggested in list(zip(result.index, result.given, result.suggested))[:_PICTURED]:
         lines = half_blocks(dataset.images[index], grey=grey, side=_SIDE)
@@ -113,7 +111,7 @@ def _print_suspects(result: LabelErrors, dataset: ImageDataset) -> None:
 
 def _folds(results: list[Any], *, quiet: bool, comparisons: Sequence[Any]) -> None:
     first = results[0]
-    say(f"{first.dataset}: {len(first.fold):,} images in {len(first.scores)} folds")
+    stdout.say(f"{first.dataset}: {len(first.fold):,} images in {len(first.scores)} folds")
     columns: _Columns = {
         "recipe": lambda result: result.recipe.name,
         "accuracy": lambda result: percent(result.mean),
@@ -124,36 +122,37 @@ def _folds(results: list[Any], *, quiet: bool, comparisons: Sequence[Any]) -> No
         "loss": lambda result: f"{result.loss:.4f}",
         "seconds per fold": lambda result: f"{fmean(score.seconds for score in result.scores):.2f}",
     }
-    print_rows(results, columns)
+    stdout.rows(results, columns)
     for result in results:
         _say_problem(result.recipe.name, result.problem)
     if quiet:
         return
-    say("accuracy: mean of the folds; deviation: from fold to fold, in points")
-    say(*(comparison.in_words() for comparison in comparisons))
+    stdout.say("accuracy: mean of the folds; deviation: from fold to fold, in points")
+    stdout.say(*(comparison.in_words() for comparison in comparisons))
     if comparisons:
         several = ", with Bonferroni's correction for several pairs" if len(comparisons) > 1 else ""
-        say(f"by the corrected resampled t-test of Nadeau and Bengio (2003) over the same folds{several}")
+        test = "the corrected resampled t-test of Nadeau and Bengio (2003)"
+        stdout.say(f"by {test} over the same folds{several}")
 
 
 def _say_problem(name: str, problem: str | None) -> None:
     from tenfold.training.progress import POINTER
 
     if problem:
-        say(f"{name} did not learn: {problem}; {POINTER}")
+        stdout.say(f"{name} did not learn: {problem}; {POINTER}")
 
 
 def _trial(result: Any, *, best: Any) -> None:
     """A line per trial of a search, as it ends."""
     values = "  ".join(f"{key} {value}" for key, value in result.values.items())
     score = result.status if result.loss is None else f"{percent(result.accuracy)}  loss {result.loss:.4f}"
-    remark(f"trial {result.number}  {score}  {values}{'  best so far' if best is result else ''}")
+    stderr.say(f"trial {result.number}  {score}  {values}{'  best so far' if best is result else ''}")
 
 
 def _search(result: Any, *, files: Mapping[str, str]) -> None:
     how = f"{result.folds} folds" if result.folds else "one share held out"
     pruned, failed = result.count("pruned"), result.count("failed")
-    say(
+    stdout.say(
         f"{result.recipe.name} on {result.dataset}: {len(result.ranked) + pruned + failed} trials, {pruned} "
         f"given up early, {failed} failed; judged by {result.metric} on {how}"
     )
@@ -165,50 +164,50 @@ def _search(result: Any, *, files: Mapping[str, str]) -> None:
     columns |= {key: lambda trial, key=key: trial.values[key] for key in result.recipe.search}
     columns |= {"seconds": lambda trial: f"{trial.seconds:.1f}"}
     if result.ranked:
-        print_rows(result.ranked[:_TRIALS], columns, left=())
-    say(*(f"{what}: {path}" for what, path in files.items()))
+        stdout.rows(result.ranked[:_TRIALS], columns, left=())
+    stdout.say(*(f"{what}: {path}" for what, path in files.items()))
     if files:
-        say(f"train it with: tenfold train {files['best']}")
+        stdout.say(f"train it with: tenfold train {files['best']}")
     _say_problem(result.recipe.name, result.problem)
 
 
 def _outcome(result: Any) -> None:
     if test := result.evaluation:
-        stdout().print(
+        stdout.console.print(
             f"test accuracy [bold]{percent(test.accuracy)}[/bold] ({_interval(test)}, {test.misses} of "
             f"{test.n:,} missed), loss {test.loss:.4f}, trained in {result.seconds:.1f} s"
         )
 
 
 def _diagnosis(result: Any, *, checks: bool, comparison: Any, fix: Any) -> None:
-    say(
+    stdout.say(
         f"{result.recipe.name} on {result.images:,} images of {result.data}, {result.engine} engine: "
         f"{result.summary}"
     )
-    say(*(f"reference: {reference}" for reference in result.references))
+    stdout.say(*(f"reference: {reference}" for reference in result.references))
     for finding in result.findings:
         _print_finding(finding)
     if checks:
-        say("")
+        stdout.say("")
         rows = [("ok" if c.passed else "look", c.name, c.seen, c.expected) for c in result.checks]
-        print_table(("", "check", "measured", "expected"), rows)
+        stdout.table(("", "check", "measured", "expected"), rows)
     if comparison is not None:
-        stdout().print(
+        stdout.console.print(
             f"\nread after {comparison.steps} steps on {comparison.images:,} images, of {comparison.held:,} "
             f"others: [bold]{percent(comparison.before)}[/] as it was, [bold]{percent(comparison.after)}[/] "
             "fixed"
         )
-        say(f"fixed recipe: {fix}  (tenfold train {fix})")
+        stdout.say(f"fixed recipe: {fix}  (tenfold train {fix})")
     elif fix is not None:
-        say("\nthere is nothing in the recipe to fix, so none was written")
+        stdout.say("\nthere is nothing in the recipe to fix, so none was written")
     elif result.changes:
-        say("\nwrite the fixed recipe, and see before and after, with --fix fixed.toml")
+        stdout.say("\nwrite the fixed recipe, and see before and after, with --fix fixed.toml")
 
 
 def _print_finding(finding: Any) -> None:
     from rich.markup import escape
 
-    console, colour = stdout(), _COLOURS[finding.severity]
+    console, colour = stdout.console, _COLOURS[finding.severity]
     console.print(f"\n[bold {colour}]{finding.severity}[/]  [bold]{escape(finding.title)}[/]")
     pairs = [("seen", finding.seen), ("why", finding.why), ("fix", finding.remedy)]
     pairs += [("set", f"{key} = {value}") for key, value in finding.settings()]
@@ -225,14 +224,14 @@ def _runs(rows: list[dict[str, Any]]) -> None:
         "val accuracy": lambda row: percent(row["val_accuracy"]),
         "test accuracy": lambda row: percent(row["test_accuracy"]),
     }
-    print_rows(rows, columns, left=("run", "recipe", "engine"))
+    stdout.rows(rows, columns, left=("run", "recipe", "engine"))
 
 
 def _run(result: Any, *, document: dict[str, Any]) -> None:
     """document: what `tenfold runs show --json` writes."""
     recorded = dict(document["environment"])
     data = {f"data {key}": value for key, value in (recorded.pop("data", None) or {}).items() if value}
-    print_table(("recorded", "value"), [*recorded.items(), *data.items()])
+    stdout.table(("recorded", "value"), [*recorded.items(), *data.items()])
     columns: _Columns = {
         "epoch": itemgetter("epoch"),
         "train loss": lambda row: f"{row['train_loss']:.4f}",
@@ -241,22 +240,23 @@ def _run(result: Any, *, document: dict[str, Any]) -> None:
         "val accuracy": lambda row: percent(row["val_accuracy"]),
         "seconds": lambda row: f"{row['seconds']:.2f}",
     }
-    say("")
-    print_rows(document["history"], columns, left=())
+    stdout.say("")
+    stdout.rows(document["history"], columns, left=())
     if scores := result.evaluation:
         low, high = scores.interval
-        say(f"\ntest accuracy {percent(scores.accuracy)} ({percent(low)} to {percent(high)})")
+        stdout.say(f"\ntest accuracy {percent(scores.accuracy)} ({percent(low)} to {percent(high)})")
 
 
 def _adaptation(result: Any, *, quiet: bool, examples: Sequence[Any], left_out: Sequence[Any]) -> None:
     if not quiet:
         count = len({example.path for example in examples})
-        say(f"{len(examples)} lines with {sum(result.counts)} digits from {count} pictures")
+        stdout.say(f"{len(examples)} lines with {sum(result.counts)} digits from {count} pictures")
         if missing := [str(digit) for digit, number in enumerate(result.counts) if not number]:
-            say(f"no example of {', '.join(missing)}")
+            stdout.say(f"no example of {', '.join(missing)}")
         doubtful = [examples[index] for index in result.doubtful]
-        _name_some([f"is this label right? {each.path}: {each.text}" for each in doubtful], say)
-    _name_some([f"left out: {path}: {reason}" for path, reason in left_out], remark if quiet else say)
+        _name_some([f"is this label right? {each.path}: {each.text}" for each in doubtful], stdout.say)
+    skipped = [f"left out: {path}: {reason}" for path, reason in left_out]
+    _name_some(skipped, (stderr if quiet else stdout).say)
     forgetting, rows = result.forgetting, []
     if result.folds:
         own = f"this hand, held out ({result.folds} parts), before"
@@ -269,8 +269,8 @@ def _adaptation(result: Any, *, quiet: bool, examples: Sequence[Any], left_out: 
         "refused": lambda row: f"{row[1].refused:,}",
         "digits right": lambda row: percent(row[1].digit_accuracy, 1),
     }
-    print_rows(rows, columns)
-    say(
+    stdout.rows(rows, columns)
+    stdout.say(
         f"words and blanks without an answer: {forgetting.others_before} of {forgetting.others} before, "
         f"{forgetting.others_after} after"
     )
@@ -284,34 +284,26 @@ def _name_some(lines: list[str], tell: Callable[[str], None]) -> None:
 
 def _explained(result: Any) -> None:
     result.tell()
-    say(*result.notes)
+    stdout.say(*result.notes)
 
 
 def _exported(result: Any) -> None:
     size, several = sum(result.files.values()), f", {len(result.files)} files" * (len(result.files) > 1)
     shown = f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{max(1, round(size / 1e3))} KB"
-    say(f"{result.form}: {result.path} ({shown}{several})")
+    stdout.say(f"{result.form}: {result.path} ({shown}{several})")
     if checked := result.agreement:
-        say(
+        stdout.say(
             f"checked on {checked.images:,} {checked.kind}: the same answers, probabilities within "
             f"{checked.difference:.1g}"
         )
     if result.form == "web":
-        say(f"try it: python -m http.server --directory {result.path}")
+        stdout.say(f"try it: python -m http.server --directory {result.path}")
 
 
 _PRINTERS: dict[str, Callable[..., None]] = {
-    "Adaptation": _adaptation,
-    "CrossValidation": _folds,
-    "Diagnosis": _diagnosis,
-    "Evaluation": _evaluation,
-    "Explained": _explained,
-    "Exported": _exported,
-    "LabelErrors": _label_errors,
-    "Robustness": _robustness,
-    "Run": _run,
-    "RunOutcome": _outcome,
-    "SearchResult": _search,
-    "SearchTrial": _trial,
-    "dict": _runs,
-}
+    "Adaptation": _adaptation, "CrossValidation": _folds, "Diagnosis": _diagnosis, "Evaluation": _evaluation,
+    "Explained": _explained, "Exported": _exported, "LabelErrors": _label_errors, "Robustness": _robustness,
+    "Run": _run, "RunOutcome": _outcome, "SearchResult": _search, "SearchTrial": _trial, "dict": _runs,
+    "Exploration": lambda result: data_terminal.print_exploration(result, stdout.console),
+    "Record": lambda result: data_terminal.print_record(result, stdout.console),
+}  # fmt: skip

@@ -14,8 +14,7 @@ import numpy as np
 from tenfold.classifier import ModelCard
 from tenfold.evaluation.evaluate import Evaluation
 from tenfold.networks.shapes import Network
-from tenfold.numerics import holm_adjust, mcnemar_p
-from tenfold.recipes.schema import NOT_TRAINED, Recipe
+from tenfold.recipes.schema import Recipe
 from tenfold.records import reading
 from tenfold.runs.folder import Run
 from tenfold.show.components import count_of
@@ -138,6 +137,29 @@ def _p_value(p: float) -> str:
     return f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"
 
 
+def mcnemar_p(only_one: int, only_other: int) -> float:
+    """The chance of a split at least as uneven, were both equally good: McNemar's test, exact.
+
+    only_one, only_other: images that the one gets right and the other wrong, and the reverse. The
+    two-sided binomial test of a fair coin (McNemar 1947), summed in whole numbers.
+    """
+    total, fewer = only_one + only_other, min(only_one, only_other)
+    ways, below = 1, 0
+    for k in range(fewer + 1):
+        below += ways
+        ways = ways * (total - k) // (k + 1)
+    return min(1.0, 2 * below / 2**total)
+
+
+def holm_adjust(p_values: Sequence[float]) -> list[float]:
+    """Each p as it counts among so many tests (Holm 1979): the chance of any false alarm is kept."""
+    values = np.array(p_values, dtype=float)
+    order = np.argsort(values, kind="stable")
+    scaled = np.minimum(1.0, values[order] * np.arange(len(values), 0, -1))
+    values[order] = np.maximum.accumulate(scaled)
+    return values.tolist()
+
+
 class RunComparison:
     """Runs side by side: plain figures, paired tests, and the keys in which their recipes differ."""
 
@@ -222,10 +244,8 @@ def _row(run: Run) -> dict[str, Any]:
         "epochs": len(history_of(run)),
         "parameters": parameters_of(run),
         "seconds": environment.get("seconds"),
-        "val_loss": record.val_loss if record else None,
-        "val_accuracy": record.val_accuracy if record else None,
-        "test_loss": evaluation.loss if evaluation else None,
-        "test_accuracy": evaluation.accuracy if evaluation else None,
+        **{key: getattr(record, key, None) for key in ("val_loss", "val_accuracy")},
+        **{f"test_{key}": getattr(evaluation, key, None) for key in ("loss", "accuracy")},
         "test_interval": list(evaluation.interval) if evaluation else None,
         "data": data.get("name") or (run.summary.name if run.summary else None),
     }
@@ -233,7 +253,7 @@ def _row(run: Run) -> dict[str, Any]:
 
 def _flatten(recipe: Recipe) -> dict[str, Any]:
     flat: dict[str, Any] = {}
-    for key, value in recipe.model_dump(mode="json", exclude=set(NOT_TRAINED)).items():
+    for key, value in recipe.model_dump(mode="json", exclude=set(Recipe.NOT_TRAINED)).items():
         inner = value if isinstance(value, Mapping) else None
         flat |= {key: value} if inner is None else {f"{key}.{name}": each for name, each in inner.items()}
     return flat

@@ -14,7 +14,6 @@ import numpy as np
 
 from tenfold.evaluation.evaluate import Evaluation
 from tenfold.evaluation.label_errors import LabelErrors, find_label_errors
-from tenfold.numerics import coverage_risk
 from tenfold.runs.folder import Run
 from tenfold.show import charts, plots
 from tenfold.show.components import count, percent, picture_items
@@ -81,9 +80,10 @@ def image_items(evaluation: Evaluation, kind: Literal["miss", "hit"]) -> list[Se
 
 def risk_section(evaluation: Evaluation) -> Section:
     """The curve, and a row for each risk that one may want to stay below."""
-    confidence = evaluation.probs.max(axis=1).astype(np.float64)
-    coverage, risk = coverage_risk(confidence, evaluation.right)
-    sure = -np.unique(-confidence)  # the confidence from which on so many are answered
+    coverage, risk = evaluation.coverage_risk()
+    sure = -np.unique(
+        -evaluation.probs.max(axis=1).astype(np.float64)
+    )  # the confidence from which on so many are answered
     # Even places from where the first wrong answer comes, and the first of all.
     first = max(int(np.argmax(risk > 0)) - 1, 0) if risk.any() else 0
     chosen = np.unique(np.append(np.linspace(first, len(risk) - 1, _PLACES).round().astype(int), 0))

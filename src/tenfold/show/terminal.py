@@ -8,6 +8,7 @@ import math
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,7 +17,7 @@ from tenfold.errors import printable
 if TYPE_CHECKING:  # rich takes 25 ms, which JSON and a line of help need not wait for
     from rich.console import Console
 
-__all__ = ["emit_json", "print_rows", "print_table", "progress_bar", "remark", "say", "stdout"]
+__all__ = ["stderr", "stdout"]
 
 
 _PLAIN_WIDTH = 240  # columns where there is no terminal: nothing is folded in a pipe or a file
@@ -37,27 +38,81 @@ def _console_class() -> type[Console]:
     return PlainConsole
 
 
-def stdout(*, stderr: bool = False) -> Console:
-    """The console of results, or else that of remarks."""
-    terminal = (sys.stderr if stderr else sys.stdout).isatty()
-    width = None if terminal else _PLAIN_WIDTH
-    return _console_class()(stderr=stderr, highlight=False, soft_wrap=True, width=width)
+@dataclass(frozen=True)
+class Stream:
+    """What results are written to, or what remarks are."""
+
+    stderr: bool = False
+
+    @property
+    def console(self) -> Console:
+        terminal = (sys.stderr if self.stderr else sys.stdout).isatty()
+        width = None if terminal else _PLAIN_WIDTH
+        return _console_class()(stderr=self.stderr, highlight=False, soft_wrap=True, width=width)
+
+    def say(self, *lines: str, style: str | None = None) -> None:
+        """Lines, as they are."""
+        for line in lines:
+            self.console.print(line, markup=False, style=style)
+
+    def json(self, document: Any) -> None:
+        """One document; what JSON cannot say (NaN, infinity) is null."""
+        text = json.dumps(_finite(document), indent=2, allow_nan=False, default=str)
+        (sys.stderr if self.stderr else sys.stdout).write(f"{text}\n")
+
+    def table(
+        self, columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[str] = ()
+    ) -> None:
+        """A table without lines; columns named in `right` are flush right. They are never folded, nor is the
+        first column, unless it holds files, whose names have any length."""
+        from rich.markup import escape
+        from rich.table import Table
+
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for column in columns:
+            justify: Literal["left", "right"] = "right" if column in right else "left"
+            whole = column in right or (column == columns[0] and column != "file")
+            table.add_column(escape(printable(column)), justify=justify, overflow="fold", no_wrap=whole)
+        for row in rows:
+            table.add_row(*(escape(printable(str(cell))) for cell in row))
+        self.console.print(table)
+
+    def rows(
+        self,
+        items: Iterable[Any],
+        columns: Mapping[str, Callable[[Any], object]],
+        *,
+        left: Sequence[str] | None = None,
+    ) -> None:
+        """A table. columns: title -> what it shows of an item. left: those flush left, None for the first."""
+        flush_left = [*columns][:1] if left is None else left
+        rows = [[show(item) for show in columns.values()] for item in items]
+        self.table([*columns], rows, right=[title for title in columns if title not in flush_left])
+
+    @contextmanager
+    def progress_bar(self, *, quiet: bool) -> Iterator[Callable[[str, int, int], None] | None]:
+        """Yields progress(what, done, total): a bar where this is a terminal, else nothing."""
+        if quiet or not (console := self.console).is_terminal:
+            yield None
+            return
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        piped = not sys.stdout.isatty()  # results for a file or a program must not be drawn above the bar
+        with Progress(*columns, console=console, transient=True, redirect_stdout=not piped) as bar:
+            tasks: dict[str, Any] = {}
+
+            def show(what: str, done: int, total: int) -> None:
+                if what not in tasks:
+                    tasks[what] = bar.add_task(what, total=total or None)
+                bar.update(tasks[what], completed=done, total=total or None)
+                if total and done >= total:  # what comes next may have a bar of its own
+                    bar.remove_task(tasks.pop(what))
+
+            yield show
 
 
-def say(*lines: str, style: str | None = None) -> None:
-    """Lines of a result, as they are."""
-    for line in lines:
-        stdout().print(line, markup=False, style=style)
-
-
-def remark(line: str) -> None:
-    """A line on stderr, as it is."""
-    stdout(stderr=True).print(line, markup=False)
-
-
-def emit_json(document: Any) -> None:
-    """One document on stdout; what JSON cannot say (NaN, infinity) is null."""
-    sys.stdout.write(json.dumps(_finite(document), indent=2, allow_nan=False, default=str) + "\n")
+stdout, stderr = Stream(), Stream(stderr=True)
 
 
 def _finite(value: Any) -> Any:
@@ -70,53 +125,3 @@ def _finite(value: Any) -> Any:
 
 def percent(share: float | None, digits: int = 2) -> str:
     return "-" if share is None else f"{100 * share:.{digits}f} %"
-
-
-def print_table(
-    columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[str] = ()
-) -> None:
-    """A table without lines; columns named in `right` are flush right. They are never folded, nor is the
-    first column, unless it holds files, whose names have any length."""
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        justify: Literal["left", "right"] = "right" if column in right else "left"
-        whole = column in right or (column == columns[0] and column != "file")
-        table.add_column(escape(printable(column)), justify=justify, overflow="fold", no_wrap=whole)
-    for row in rows:
-        table.add_row(*(escape(printable(str(cell))) for cell in row))
-    stdout().print(table)
-
-
-def print_rows(
-    items: Iterable[Any], columns: Mapping[str, Callable[[Any], object]], *, left: Sequence[str] | None = None
-) -> None:
-    """A table. columns: title -> what it shows of an item. left: those flush left, None for the first."""
-    flush_left = [*columns][:1] if left is None else left
-    rows = [[show(item) for show in columns.values()] for item in items]
-    print_table([*columns], rows, right=[title for title in columns if title not in flush_left])
-
-
-@contextmanager
-def progress_bar(*, quiet: bool) -> Iterator[Callable[[str, int, int], None] | None]:
-    """Yields progress(what, done, total): a bar on stderr where that is a terminal, else nothing."""
-    if quiet or not (console := stdout(stderr=True)).is_terminal:
-        yield None
-        return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    piped = not sys.stdout.isatty()  # results for a file or a program must not be drawn above the bar
-    with Progress(*columns, console=console, transient=True, redirect_stdout=not piped) as bar:
-        tasks: dict[str, Any] = {}
-
-        def show(what: str, done: int, total: int) -> None:
-            if what not in tasks:
-                tasks[what] = bar.add_task(what, total=total or None)
-            bar.update(tasks[what], completed=done, total=total or None)
-            if total and done >= total:  # what comes next may have a bar of its own
-                bar.remove_task(tasks.pop(what))
-
-        yield show

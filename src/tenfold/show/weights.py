@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tenfold.engines.create import split_members
+from tenfold.networks.engine import EnsembleEngine
 from tenfold.networks.shapes import Layer, Network
 from tenfold.runs.folder import Run
 from tenfold.show.components import signed_picture
@@ -28,7 +28,7 @@ def weights_section(run: Run) -> Section | None:
     model, network = model_of(run), network_of(run)
     if model is None or network is None:
         return None
-    members, names = split_members(model[1]), list(model[0].class_names)
+    members, names = EnsembleEngine.split(model[1]), list(model[0].class_names)
     layer = _first_with_weight(network)
     weights = None if layer is None else members[0][f"{layer.spec.name}.weight"].astype(np.float64)
     if layer is None or weights is None or (weights.ndim == 2 and not _sees_pixels(network, layer)):

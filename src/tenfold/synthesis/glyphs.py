@@ -169,12 +169,8 @@ def _arc(start: np.ndarray, stop: np.ndarray, leave: np.ndarray, arrive: np.ndar
     length = float(np.linalg.norm(chord))
     first, last = (2 * length / (1 + max(0.5, float(chord @ way) / length)) * way for way in (leave, arrive))
     t = np.linspace(0, 1, _STEPS + 1)[:, None]
-    return (
-        (2 * t**3 - 3 * t**2 + 1) * start
-        + (t**3 - 2 * t**2 + t) * first
-        + (3 * t**2 - 2 * t**3) * stop
-        + (t**3 - t**2) * last
-    )
+    left = (2 * t**3 - 3 * t**2 + 1) * start + (t**3 - 2 * t**2 + t) * first
+    return left + (3 * t**2 - 2 * t**3) * stop + (t**3 - t**2) * last
 
 
 def _lengths(points: np.ndarray) -> np.ndarray:

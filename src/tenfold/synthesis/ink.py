@@ -107,8 +107,7 @@ def draw_text(
 ) -> tuple[np.ndarray, float]:
     """Digits and signs by hand -> uint8 (h, w) of ink, and the pixels from its top to the digits' top."""
     placed: list[tuple[np.ndarray, float, float]] = []
-    x, drift = 0.0, rng.normal(0, 0.02)
-    place = 0
+    place, x, drift = 0, 0.0, rng.normal(0, 0.02)
     while place < len(text):
         char = text[place]
         zeros = len(text[place:]) - len(text[place:].lstrip("0"))
@@ -125,8 +124,7 @@ def draw_text(
                 ink = _slash_through(ink, pen, rng)
             if char == "7" and rng.random() < _CROSSED:
                 ink = _cross(ink, pen, rng)
-            top = (height - ink.shape[0]) * rng.uniform(0.3, 0.8)
-            advance = 0.0
+            top, advance = (height - ink.shape[0]) * rng.uniform(0.3, 0.8), 0.0
         else:
             ink, top, advance = _draw_sign(char, height, pen, rng, last=place == len(text) - 1)
         placed.append((ink, x + advance, top + drift * x + rng.normal(0, 0.03) * height))

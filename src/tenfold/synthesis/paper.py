@@ -8,10 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from tenfold.pictures.lines import COLUMN, HEIGHT, PAPER
 from tenfold.synthesis.sources import Strokes
-
-__all__ = ["bend", "vary"]
 
 _FLAT = 0.25  # share of papers of one level: drawings on a screen, scans with the ground removed
 
@@ -114,8 +111,7 @@ def photograph(picture: np.ndarray, rng: np.random.Generator, *, clean: bool = F
     """float32 (H, W) -> uint8 (H, W): uneven light, blur, few pixels, grain, JPEG, or black and white.
     clean: a drawing on a screen, which has none of these."""
     if clean:
-        picture = 1 - picture if rng.random() < 0.3 else picture
-        return _bytes(picture)
+        return _bytes(1 - picture if rng.random() < 0.3 else picture)
     if rng.random() < 0.3:
         picture = picture * _light(picture.shape, rng)
     image = Image.fromarray(_bytes(picture))
@@ -254,36 +250,3 @@ def sign_strokes(sign: str, rng: np.random.Generator) -> tuple[list[np.ndarray],
             apart, (end, start, turn) = draw(0.1, 0.28), near(0, 0.06, 3)
             lower = polyline(start, apart, 1 + turn, apart + end)
             return [polyline(0, 0, 1, end), lower], draw(0.4, 0.75)
-
-
-# Strips as a batch takes them: each changed a little, anew every time that it is learned from.
-
-
-def vary(strips: Sequence[np.ndarray], rng: np.random.Generator) -> np.ndarray:
-    """Strips uint8 (32, W) -> uint8 (N, 32, W): side by side in frames of one width, moved, with another
-    contrast and grain."""
-    count, widest = len(strips), max(strip.shape[1] for strip in strips) + COLUMN
-    images = np.full((count, HEIGHT, widest), PAPER, np.float32)
-    for image, strip, down in zip(images, strips, rng.integers(-2, 3, count), strict=True):
-        left = rng.integers(0, widest - strip.shape[1] + 1)
-        target = image[max(0, down) : HEIGHT + min(0, down), left : left + strip.shape[1]]
-        target[:] = strip[max(0, -down) : HEIGHT - max(0, down)]
-    images -= PAPER
-    images *= rng.uniform(0.75, 1.2, (count, 1, 1)).astype(np.float32)
-    images[rng.random(count) < 0.05] *= -1
-    noisy = np.flatnonzero(rng.random(count) < 0.2)
-    images[noisy] += rng.standard_normal((len(noisy), HEIGHT, widest), dtype=np.float32) * rng.uniform(0, 14)
-    return np.clip(np.rint(images) + PAPER, 0, 255).astype(np.uint8)
-
-
-def bend(strip: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """uint8 (32, W) -> uint8 (32, W'): a little wider or narrower, higher or lower, and slanted."""
-    stretch, height = np.exp(rng.normal(0, (0.06, 0.04)))
-    slant = rng.normal(0, 0.06)
-    wide = -(-round(strip.shape[1] * float(stretch)) // COLUMN) * COLUMN
-    middle = HEIGHT / 2
-    change = (1 / stretch, slant, -slant * middle, 0, 1 / height, middle - middle / height)
-    image = Image.fromarray(strip).transform(
-        (wide, HEIGHT), Image.Transform.AFFINE, change, Image.Resampling.BILINEAR, fillcolor=PAPER
-    )
-    return np.asarray(image)

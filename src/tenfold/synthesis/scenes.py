@@ -217,10 +217,8 @@ def _photograph(page: Page, ink: np.ndarray, unit: float, rng: np.random.Generat
     pixels = pixels + ink[..., None] * (colour.astype(np.float32) - pixels)
     if mask is not None:
         pixels = page.around + mask[..., None] * (pixels - page.around)
-    pixels = pixels * (light[..., None] * tint)
-    pixels += noise[..., None]
-    bytes_of = np.clip(pixels, 0, 255, out=pixels).astype(np.uint8)
-    return compress(Image.fromarray(bytes_of), int(rng.integers(30, 96)))
+    pixels = np.clip(pixels * (light[..., None] * tint) + noise[..., None], 0, 255)
+    return compress(Image.fromarray(pixels.astype(np.uint8)), int(rng.integers(30, 96)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -249,12 +247,9 @@ class Page:
         back = (back / back[2, 2]).astype(np.float32)
         x = np.arange(self.size[1], dtype=np.float32) + np.float32(0.5)
         y = np.arange(self.size[0], dtype=np.float32)[:, None] + np.float32(0.5)
-        depth = back[2, 0] * x + (back[2, 1] * y + np.float32(1))
-        np.reciprocal(depth, out=depth)
-        return (
-            (back[0, 0] * x + (back[0, 1] * y + back[0, 2])) * depth,
-            (back[1, 0] * x + (back[1, 1] * y + back[1, 2])) * depth,
-        )
+        depth = np.reciprocal(back[2, 0] * x + (back[2, 1] * y + np.float32(1)))
+        across, down = ((row[0] * x + (row[1] * y + row[2])) * depth for row in back[:2])
+        return across, down
 
 
 def lay_page(size: tuple[int, int], rng: np.random.Generator) -> Page:
@@ -285,17 +280,14 @@ def sheet_mask(page: Page, x: np.ndarray, y: np.ndarray) -> np.ndarray | None:
         return None
     across = np.minimum(x - left, (page.size[1] - right) - x)
     down = np.minimum(y - top, (page.size[0] - bottom) - y)
-    inside = np.minimum(across, down)
-    inside += np.float32(0.5)
-    return np.clip(inside, 0, 1, out=inside)
+    return np.clip(np.minimum(across, down) + np.float32(0.5), 0, 1)
 
 
 def rule_page(
     page: Page, x: np.ndarray, y: np.ndarray, kind: str, pitch: float, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """The ruling's strength float32 (H, W) in 0..1 and its colour (3,); `kind` is "lines" or "grid",
-    `pitch` the distance of lines in pixels.
-    """
+    `pitch` the distance of lines in pixels."""
     thickness = rng.uniform(0.8, 1.2 + 0.004 * min(page.size))
     strength = rng.uniform(0.1, 0.65) if rng.random() < 0.8 else rng.uniform(0.65, 1.0)
     lines = _lines(y, pitch, thickness, rng)
@@ -311,17 +303,13 @@ def rule_page(
 
 def _lines(along: np.ndarray, pitch: float, thickness: float, rng: np.random.Generator) -> np.ndarray:
     turns = along * np.float32(1 / pitch) + np.float32(rng.uniform(0, 1))
-    turns -= np.rint(turns)
-    np.abs(turns, out=turns)
-    turns *= np.float32(-pitch)
-    turns += np.float32(thickness / 2 + 0.5)
-    return np.clip(turns, 0, min(1.0, thickness), out=turns)
+    near = np.abs(turns - np.rint(turns)) * np.float32(-pitch) + np.float32(thickness / 2 + 0.5)
+    return np.clip(near, 0, min(1.0, thickness))
 
 
 def light_on(size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
     """How much light falls on each pixel, float32 (H, W), about 0.2..1.15: brightness, a gradient,
-    a vignette, creases, and shadows with soft and hard edges.
-    """
+    a vignette, creases, and shadows with soft and hard edges."""
     light = _smooth_light(size, rng)
     for _ in range(int(rng.choice([0, 1, 2], p=[0.52, 0.4, 0.08]))):
         light *= _shadow(size, rng)
@@ -339,9 +327,8 @@ def _smooth_light(size: tuple[int, int], rng: np.random.Generator) -> np.ndarray
         light = light * (1 - rng.uniform(0.05, 0.35) * (x**2 + y**2) / 2)
     if rng.random() < 0.25:  # a sheet that is not flat
         light = light + rng.uniform(0.02, 0.1) * np.sin(rng.uniform(2, 7) * slope + rng.uniform(0, 6))
-    light = light / light.max() * np.clip(rng.normal(0.95, 0.13), 0.5, 1.2)
-    enlarged = Image.fromarray(light.astype(np.float32)).resize(size[::-1], Image.Resampling.BILINEAR)
-    return np.array(enlarged)
+    light = (light / light.max() * np.clip(rng.normal(0.95, 0.13), 0.5, 1.2)).astype(np.float32)
+    return np.array(Image.fromarray(light).resize(size[::-1], Image.Resampling.BILINEAR))
 
 
 def _shadow(size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
@@ -349,20 +336,14 @@ def _shadow(size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
     heading = rng.uniform(0, 2 * np.pi)
     x = np.arange(size[1], dtype=np.float32) * np.float32(np.cos(heading))
     y = np.arange(size[0], dtype=np.float32)[:, None] * np.float32(np.sin(heading))
-    across = x + y
     inside = rng.uniform(0.1, 0.9, 2) * size[::-1]
-    across -= np.float32(inside @ [np.cos(heading), np.sin(heading)])
+    across = (x + y) - np.float32(inside @ [np.cos(heading), np.sin(heading)])
     if rng.random() < 0.3:
-        np.abs(across, out=across)
-        across -= np.float32(rng.uniform(0.08, 0.3) * min(size))
+        across = np.abs(across) - np.float32(rng.uniform(0.08, 0.3) * min(size))
     edge = rng.uniform(1.0, 6.0) if rng.random() < 0.3 else rng.uniform(0.02, 0.35) * min(size)
-    across *= np.float32(1 / edge)
-    np.clip(across, -0.5, 0.5, out=across)
-    across += np.float32(0.5)
+    lit = np.clip(across * np.float32(1 / edge), -0.5, 0.5) + np.float32(0.5)
     depth = rng.uniform(0.1, 0.55)
-    across *= np.float32(depth)
-    across += np.float32(1 - depth)
-    return across
+    return lit * np.float32(depth) + np.float32(1 - depth)
 
 
 def grain(size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
@@ -370,20 +351,15 @@ def grain(size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
     cell = int(rng.choice([1, 2, 3], p=[0.6, 0.25, 0.15]))
     small = (-(-size[0] // cell), -(-size[1] // cell))
     raw = np.frombuffer(rng.bytes(2 * small[0] * small[1]), dtype=np.uint8).reshape(2, *small)
-    noise = raw[0].astype(np.float32)
-    noise += raw[1]
-    noise -= np.float32(255)
-    noise *= np.float32(1 / 104.5)
-    if cell > 1:
-        noise = np.array(Image.fromarray(noise).resize(size[::-1], Image.Resampling.BILINEAR))
-        noise *= np.float32(1.5)
-    return noise
+    noise = (raw[0].astype(np.float32) + raw[1] - np.float32(255)) * np.float32(1 / 104.5)
+    if cell == 1:
+        return noise
+    return np.asarray(Image.fromarray(noise).resize(size[::-1], Image.Resampling.BILINEAR)) * np.float32(1.5)
 
 
 def soften(planes: list[np.ndarray], radius: float, motion: tuple[int, int]) -> list[np.ndarray]:
     """Planes float32 (H, W) in 0..1, out of focus by a Gaussian of `radius` pixels and moved by
-    `motion` (rows, columns) while the shutter was open.
-    """
+    `motion` (rows, columns) while the shutter was open."""
     if motion != (0, 0):
         planes = [
             (plane + np.roll(plane, motion, (0, 1)) + np.roll(plane, (-motion[0], -motion[1]), (0, 1)))
@@ -392,6 +368,6 @@ def soften(planes: list[np.ndarray], radius: float, motion: tuple[int, int]) -> 
         ]
     if radius < 0.2:
         return planes
-    scaled = [Image.fromarray((plane * 255).astype(np.uint8)) for plane in planes]
-    blurred = [image.filter(ImageFilter.GaussianBlur(radius)) for image in scaled]
+    blur, scaled = ImageFilter.GaussianBlur(radius), ((plane * 255).astype(np.uint8) for plane in planes)
+    blurred = (Image.fromarray(plane).filter(blur) for plane in scaled)
     return [np.asarray(image, dtype=np.float32) * np.float32(1 / 255) for image in blurred]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import zipfile
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -18,7 +18,7 @@ import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from tenfold.data.load import find_dataset, load_dataset
+from tenfold.data.load import DataRequest, load_dataset
 from tenfold.errors import DataError, DataNotFoundError
 from tenfold.synthesis.glyphs import DIGITS, Drawing, load_glyphs
 
@@ -86,7 +86,7 @@ def load_sources(
             expected="the folder of real handwriting that the reader is trained on",
             remedy="name the folder that holds mnist/, handwriting-strokes/ and real-train/",
         )
-    hands = [_mnist_hand(root, split)]
+    hands = _mnist_hand(root, split)
     hands += _scanned_hands(real / "numbers_cc0" / "numbers_cc0.npz", split)
     hands += _stroke_hands(root / "handwriting-strokes" / "strokes.npz", split, "strokes_per_digit")
     for name in ("pendigits", "uji_v2_digits"):
@@ -110,20 +110,26 @@ def _is_held(source: str, writer: str, writers: Sequence[str]) -> bool:
     return sorted(set(writers)).index(writer) % _HELD_EVERY == _HELD_EVERY - 1
 
 
-def _mnist_hand(root: Path, split: Split) -> Hand:
+def _gather(drawn: Iterable[tuple[str, str, Glyph]]) -> list[Hand]:
+    """Names of hands, characters and glyphs -> the hands."""
+    hands: dict[str, dict[str, list[Glyph]]] = defaultdict(lambda: defaultdict(list))
+    for name, character, glyph in drawn:
+        hands[name][character].append(glyph)
+    return [Hand(name, dict(glyphs)) for name, glyphs in hands.items()]
+
+
+def _mnist_hand(root: Path, split: Split) -> list[Hand]:
     digits = load_dataset("mnist", data_dir=root)
     part = slice(-_MNIST_HELD, None) if split == "held" else slice(None, -_MNIST_HELD)
-    glyphs: dict[str, list[Glyph]] = defaultdict(list)
-    for image, label in zip(digits.images[part], digits.labels[part], strict=True):
-        glyphs[str(label)].append(cut_out(image, 20))
-    return Hand("mnist", dict(glyphs))
+    pairs = zip(digits.images[part], digits.labels[part], strict=True)
+    return _gather(("mnist", str(label), cut_out(image, 20)) for image, label in pairs)
 
 
 def _scanned_hands(path: Path, split: Split) -> list[Hand]:
     """Scans of single digits, pen on paper: the paper becomes 0, the ink 255."""
     with np.load(path, allow_pickle=False) as data:
         images, labels, writers = (data[key] for key in ("images", "labels", "writers"))
-    hands: dict[str, dict[str, list[Glyph]]] = defaultdict(lambda: defaultdict(list))
+    drawn: list[tuple[str, str, Glyph]] = []
     for image, label, writer in zip(images, labels.tolist(), writers.tolist(), strict=True):
         if _is_held("numbers_cc0", writer, ()) != (split == "held"):
             continue
@@ -131,8 +137,8 @@ def _scanned_hands(path: Path, split: Split) -> list[Hand]:
         paper = np.median(ink) + 12
         ink = np.clip((ink - paper) * (255 / max(25.0, float(ink.max()) - paper)), 0, 255).astype(np.uint8)
         if np.count_nonzero(ink > 80) >= 8:
-            hands[writer][str(label)].append(cut_out(ink, 60))
-    return [Hand(f"numbers_cc0/{writer}", dict(glyphs)) for writer, glyphs in hands.items()]
+            drawn.append((f"numbers_cc0/{writer}", str(label), cut_out(ink, 60)))
+    return _gather(drawn)
 
 
 def cut_out(ink: np.ndarray, least: int) -> np.ndarray:
@@ -205,11 +211,8 @@ def _stroke_hands(path: Path, split: Split, counts: str = "strokes_per_item") ->
     drawings = load_strokes(path, counts)
     writers = [drawing.writer for drawing in drawings]
     kept = {w for w in set(writers) if _is_held(path.stem, w, writers) == (split == "held")}
-    hands: dict[str, dict[str, list[Glyph]]] = defaultdict(lambda: defaultdict(list))
-    for drawing in drawings:
-        if drawing.writer in kept and drawing.label.isdigit():
-            hands[drawing.writer][drawing.label].append(drawing.strokes)
-    return [Hand(f"{path.stem}/{writer}", dict(glyphs)) for writer, glyphs in hands.items()]
+    own = (each for each in drawings if each.writer in kept and each.label.isdigit())
+    return _gather((f"{path.stem}/{each.writer}", each.label, each.strokes) for each in own)
 
 
 def font_hands(paths: Sequence[Path], split: Split) -> list[Hand]:
@@ -233,11 +236,9 @@ def _font_glyph(face: ImageFont.FreeTypeFont, character: str) -> np.ndarray | No
 
 
 def _sign_hand(path: Path) -> list[Hand]:
-    glyphs: dict[str, list[Glyph]] = defaultdict(list)
-    for drawing in load_strokes(path, "strokes_per_item"):
-        if drawing.label.isdigit() or drawing.label in _SIGNS:
-            glyphs[_SIGNS.get(drawing.label, drawing.label)].append(drawing.strokes)
-    return [Hand("numberpad", dict(glyphs))]
+    drawings = load_strokes(path, "strokes_per_item")
+    known = (each for each in drawings if each.label.isdigit() or each.label in _SIGNS)
+    return _gather(("numberpad", _SIGNS.get(each.label, each.label), each.strokes) for each in known)
 
 
 def _letters(real: Path, split: Split) -> list[Glyph]:
@@ -316,10 +317,7 @@ def package_sources(split: Split, *, data_dir: str | Path | None = None) -> Sour
         glyphs[drawing.label].append(drawing.strokes)
     fonts = Path(matplotlib.get_data_path(), "fonts", "ttf").glob("DejaVuSans*.ttf")
     return Sources(
-        hands=[
-            Hand("glyphs", {digit: _part(glyphs[digit], split) for digit in DIGITS}),
-            *_mnist(split, data_dir),
-        ],
+        hands=[Hand("glyphs", {d: _part(glyphs[d], split) for d in DIGITS}), *_mnist(split, data_dir)],
         letters=[glyph for letter in _part(_LETTERS, split) for glyph in glyphs[letter]],
         fonts=sorted(path for path in fonts if "Display" not in path.name),
     )
@@ -332,13 +330,11 @@ def _part(items: Sequence[Any], split: Split) -> list[Any]:
 
 def _mnist(split: Split, data_dir: str | Path | None) -> list[Hand]:
     """All of its writers as one hand."""
-    name = next((name for name in ("mnist", "sample") if find_dataset(name, data_dir=data_dir)), None)
+    name = next((name for name in ("mnist", "sample") if DataRequest(name, data_dir=data_dir).find()), None)
     if name is None:
         return []
     images = load_dataset(name, data_dir=data_dir, offline=True)
     count = _MOST_MNIST * _HELD_OUT_HANDS // (_HELD_OUT_HANDS - 1)
     chosen = np.random.default_rng(0).permutation(len(images))[:count]
-    glyphs: dict[str, list[Glyph]] = defaultdict(list)
-    for i in _part(chosen.tolist(), split):
-        glyphs[str(images.labels[i])].append(cut_out(images.images[i], 20))
-    return [Hand("mnist", dict(glyphs))]
+    own = _part(chosen.tolist(), split)
+    return _gather(("mnist", str(images.labels[i]), cut_out(images.images[i], 20)) for i in own)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tenfold.pictures.lines import make_strip
+from tenfold.pictures.lines import Strip, make_strip
 from tenfold.synthesis.ink import (
     Pen,
     draw_glyph,
@@ -112,6 +113,42 @@ class StripMaker:
             if strip.shape[1] <= _WIDEST:
                 return strip, text
 
+    @staticmethod
+    def vary(strips: Sequence[np.ndarray], rng: np.random.Generator) -> np.ndarray:
+        """Strips uint8 (32, W) -> uint8 (N, 32, W): side by side in frames of one width, moved, with another
+        contrast and grain."""
+        count, widest = len(strips), max(strip.shape[1] for strip in strips) + Strip.MULTIPLE
+        images = np.full((count, Strip.HEIGHT, widest), Strip.PAPER, np.float32)
+        for image, strip, down in zip(images, strips, rng.integers(-2, 3, count), strict=True):
+            left = rng.integers(0, widest - strip.shape[1] + 1)
+            target = image[max(0, down) : Strip.HEIGHT + min(0, down), left : left + strip.shape[1]]
+            target[:] = strip[max(0, -down) : Strip.HEIGHT - max(0, down)]
+        images -= Strip.PAPER
+        images *= rng.uniform(0.75, 1.2, (count, 1, 1)).astype(np.float32)
+        images[rng.random(count) < 0.05] *= -1
+        noisy = np.flatnonzero(rng.random(count) < 0.2)
+        images[noisy] += rng.standard_normal(
+            (len(noisy), Strip.HEIGHT, widest), dtype=np.float32
+        ) * rng.uniform(0, 14)
+        return np.clip(np.rint(images) + Strip.PAPER, 0, 255).astype(np.uint8)
+
+    @staticmethod
+    def bend(strip: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """uint8 (32, W) -> uint8 (32, W'): a little wider or narrower, higher or lower, and slanted."""
+        stretch, height = np.exp(rng.normal(0, (0.06, 0.04)))
+        slant = rng.normal(0, 0.06)
+        wide = -(-round(strip.shape[1] * float(stretch)) // Strip.MULTIPLE) * Strip.MULTIPLE
+        middle = Strip.HEIGHT / 2
+        change = (1 / stretch, slant, -slant * middle, 0, 1 / height, middle - middle / height)
+        image = Image.fromarray(strip).transform(
+            (wide, Strip.HEIGHT),
+            Image.Transform.AFFINE,
+            change,
+            Image.Resampling.BILINEAR,
+            fillcolor=Strip.PAPER,
+        )
+        return np.asarray(image)
+
     def _draw(self, rng: np.random.Generator) -> tuple[np.ndarray, str]:
         """uint8 (h, w), of any size, and its text."""
         mixture, kind = self.mixture, rng.random()
@@ -179,8 +216,7 @@ class StripMaker:
         return self._picture(layer, rng, height, pen.slant, tight=tight), text
 
     def _choose_hand(self, rng: np.random.Generator) -> Hand:
-        hands = self.sources.hands
-        return hands[rng.choice(len(hands), p=self._weights)]
+        return self.sources.hands[rng.choice(len(self.sources.hands), p=self._weights)]
 
     def _draw_words(self, rng: np.random.Generator) -> tuple[np.ndarray, str]:
         """What is not a number: letters, a scribble, or a sign by itself."""
@@ -207,14 +243,9 @@ class StripMaker:
         return reduce(lambda layer, ink: _beside(layer, ink, height * 0.3, rng), drawn)
 
     def _picture(
-        self,
-        layer: np.ndarray,
-        rng: np.random.Generator,
-        height: float,
-        slant: float = 0.0,
-        *,
+        self, layer: np.ndarray, rng: np.random.Generator, height: float, slant: float = 0.0, *,
         tight: bool = False,
-    ) -> np.ndarray:
+    ) -> np.ndarray:  # fmt: skip
         """Ink on paper, with what lies around it, as a camera or a scanner sees it: uint8 (H, W)."""
         for _ in range(_TRIES):
             picture, ink = self._draw_picture(layer, rng, height, slant, tight=tight)

@@ -66,10 +66,8 @@ class TorchEngine:
         """Loss and right answers are tensors on the device: nothing waits for them here."""
         shapes = (each.input_shape for each in self.network.walk() if each.spec.kind == "batch-norm")
         if len(batch) == 1 and any(len(shape) == 1 for shape in shapes):
-            raise UsageError(
-                "batch-norm behind flatten met a batch of one image, which has no variance",
-                remedy="set training.drop_last = true or another batch_size",
-            )
+            found = "batch-norm behind flatten met a batch of one image, which has no variance"
+            raise UsageError(found, remedy="set training.drop_last = true or another batch_size")
         self._sized(batch.images)  # refuses a width that does not fit
         inputs = self._inputs(batch.images, batch.augmentation)
         labels = torch.tensor(batch.labels, device=self.device)
@@ -129,7 +127,6 @@ class TorchEngine:
         return state | {"optimiser/steps": steps, "random/generator": generator}
 
     def _tensors(self) -> dict[str, torch.Tensor]:
-        """Those of the state, by key."""
         parts = {
             "weights": self._module.state_dict(),
             "optimiser": self._optimiser.buffers,
@@ -144,11 +141,10 @@ class TorchEngine:
         odd = sorted(own.keys() ^ state.keys())
         odd += [name for name in own if name in state and own[name].shape != np.shape(state[name])]
         if odd:
-            raise ModelError(
-                f"the state of training does not fit: {odd[0]!r} is missing, unknown or of another shape",
-                expected="the state of a PyTorch engine with the same network and options",
-                remedy="resume with the recipe and the engine the run was started with",
-            )
+            found = f"the state of training does not fit: {odd[0]!r} is missing, unknown or of another shape"
+            expected = "the state of a PyTorch engine with the same network and options"
+            remedy = "resume with the recipe and the engine the run was started with"
+            raise ModelError(found, expected=expected, remedy=remedy)
         for name, tensor in self._tensors().items():
             tensor.copy_(torch.tensor(state[name]))
         self._optimiser.steps = int(state["optimiser/steps"])

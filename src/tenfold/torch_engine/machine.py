@@ -68,10 +68,8 @@ def choose_device(wanted: str) -> torch.device:
     if wanted == "auto":
         return torch.device(next(kind for kind in ("cuda", "mps", "cpu") if _present(kind)))
     if not _present(wanted):
-        raise UsageError(
-            f"the device {wanted!r} is not there, or this build of torch cannot use it",
-            remedy="take --device cpu or --device auto",
-        )
+        found = f"the device {wanted!r} is not there, or this build of torch cannot use it"
+        raise UsageError(found, remedy="take --device cpu or --device auto")
     return torch.device(wanted)
 
 

@@ -140,9 +140,8 @@ def load_weights(module: nn.Module, weights: Mapping[str, np.ndarray]) -> None:
         raise ModelError(f"the weights and the network differ in: {odd}", expected="the same parameters")
     for name, tensor in own.items():
         if tuple(tensor.shape) != np.shape(weights[name]):
-            raise ModelError(
-                f"the weight {name} has shape {np.shape(weights[name])}", expected=f"{tuple(tensor.shape)}"
-            )
+            found = f"the weight {name} has shape {np.shape(weights[name])}"
+            raise ModelError(found, expected=f"{tuple(tensor.shape)}")
         tensor.copy_(torch.tensor(weights[name]))
 
 

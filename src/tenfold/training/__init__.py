@@ -1,1 +1,1 @@
-"""The loop, early stopping, checkpoints and the run's folder."""
+"""The loop, early stopping, checkpoints; recipes compared over folds, and their numbers searched."""

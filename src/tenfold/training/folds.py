@@ -3,7 +3,6 @@ so, and labels that are likely wrong found."""
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -16,29 +15,20 @@ import numpy as np
 
 from tenfold import numerics
 from tenfold.arguments import checked
-from tenfold.arrays import ImageDataset, image_place
+from tenfold.arrays import ImageDataset
 from tenfold.data.batches import fold_indices, hold_out
-from tenfold.engines.create import check_engine
+from tenfold.engines.create import Engines
 from tenfold.errors import RecipeError, UsageError
 from tenfold.evaluation.label_errors import LabelErrors, find_label_errors
-from tenfold.files import csv_line, replace_file, write_text
 from tenfold.numerics import softmax
-from tenfold.numpy_engine.losses import measure_loss
+from tenfold.numpy_engine.losses import Loss
 from tenfold.recipes.load import change_recipe, get_recipe
 from tenfold.recipes.schema import Recipe
 from tenfold.training.loop import train
 from tenfold.training.prepare import suitable_temperature
 from tenfold.training.progress import TrainingObserver, at_chance
 
-__all__ = [
-    "CrossValidation",
-    "FoldScore",
-    "compare_folds",
-    "cross_validate",
-    "search_labels",
-    "suspect_rows",
-    "write_suspects",
-]
+__all__ = ["CrossValidation", "compare_folds", "cross_validate", "search_labels"]
 
 
 @dataclass(frozen=True)
@@ -100,18 +90,12 @@ class CrossValidation:
     def to_dict(self) -> dict[str, Any]:
         """The figures without the probabilities, as JSON takes them."""
         return {
-            "recipe": self.recipe.name,
-            "dataset": self.dataset,
-            "images": len(self.fold),
-            "accuracy": self.mean,
-            "deviation": self.deviation,
-            "standard_error": self.standard_error,
-            "loss": self.loss,
-            "seconds": sum(score.seconds for score in self.scores),
-            "folds": [vars(score) for score in self.scores],
-            "learned": not self.problem,
+            "recipe": self.recipe.name, "dataset": self.dataset, "images": len(self.fold),
+            "accuracy": self.mean, "deviation": self.deviation, "standard_error": self.standard_error,
+            "loss": self.loss, "seconds": sum(score.seconds for score in self.scores),
+            "folds": [vars(score) for score in self.scores], "learned": not self.problem,
             "problem": self.problem or None,
-        }
+        }  # fmt: skip
 
 
 @checked
@@ -138,7 +122,7 @@ def cross_validate(
     than images, and what `train` raises.
     """
     recipe = get_recipe(recipe)
-    check_engine(recipe, engine, device)
+    Engines.check(recipe, engine, device)
     groups = dataset.labels if stratified else np.zeros(len(dataset), np.int64)
     held_out = fold_indices(groups, folds, seed=seed)
     fold = np.empty(len(dataset), np.int64)
@@ -156,7 +140,7 @@ def cross_validate(
             raise KeyboardInterrupt
         logits[held] = result.classifier.logits(dataset.images[held])
         accuracy = numerics.accuracy(logits[held].argmax(axis=1), dataset.labels[held])
-        loss = measure_loss(logits[held].astype(np.float64), dataset.labels[held], recipe.loss)
+        loss = Loss.measure(logits[held].astype(np.float64), dataset.labels[held], recipe.loss)
         scores.append(FoldScore(len(dataset) - len(held), len(held), accuracy, loss, result.seconds))
         after_fold(scores[-1])
     temperature = suitable_temperature(recipe, logits, dataset.labels)
@@ -164,8 +148,6 @@ def cross_validate(
     found = CrossValidation(recipe, dataset.name, tuple(scores), fold, probs, temperature)
     return replace(found, problem=at_chance(found.mean, dataset.labels, "cross-validated"))
 
-
-# Whether one recipe is better than another, or only luckier: a paired test over the same folds.
 
 _LEVEL = 0.05  # of the test, and of what lies outside of the interval
 
@@ -235,9 +217,6 @@ def _compare(first: CrossValidation, second: CrossValidation, pairs: int) -> Fol
     return FoldComparison(first.recipe.name, second.recipe.name, mean, interval, min(1.0, p * pairs))
 
 
-# Labels of a data set that are likely wrong: a recipe over folds, then confident learning.
-
-_SMALL = "mlp-small"
 _LEAST_STEPS = 600  # of the small network
 
 
@@ -250,7 +229,7 @@ def quick_recipe(dataset: ImageDataset) -> Recipe:
         steps = max(fast.training.steps, fast.training.steps * classes // 10)  # as many per class as MNIST's
         return change_recipe(fast, {"input.scaling": "standardise", "training.steps": steps})
     changes = {"input.scaling": "standardise", "training.min_steps": _LEAST_STEPS}
-    return change_recipe(get_recipe(_SMALL), changes)
+    return change_recipe(get_recipe("mlp-small"), changes)
 
 
 def search_labels(
@@ -270,29 +249,3 @@ def search_labels(
         f"which answers {100 * result.mean:.2f} % as labelled."
     )
     return find_label_errors(result.probs, dataset.labels, note=note, files=dataset.files)
-
-
-def suspect_rows(
-    found: LabelErrors, class_names: Sequence[str], count: int | None = None
-) -> list[dict[str, Any]]:
-    """A row a suspect, the most suspect first: index, file (where there are), given, suggested, quality."""
-    columns = zip(found.index, found.given, found.suggested, found.quality, strict=True)
-    return [
-        image_place(index, found.files)
-        | {"given": class_names[given], "suggested": class_names[suggested], "quality": round(float(q), 6)}
-        for index, given, suggested, q in list(columns)[:count]
-    ]
-
-
-def write_suspects(found: LabelErrors, class_names: Sequence[str], path: Path) -> None:
-    """All suspects as CSV or, where the name ends in .json, as JSON."""
-    rows = suspect_rows(found, class_names)
-    if path.suffix == ".json":
-        document = {"n": found.n, "suspects": rows, "note": found.note}
-        write_text(path, json.dumps(document, indent=2) + "\n")
-        return
-    with replace_file(path) as beside, beside.open("w", encoding="utf-8", newline="") as file:
-        named = ("index", "file") if found.files else ("index",)
-        columns = (*named, "given", "suggested", "quality")
-        file.write(csv_line(columns, "\r\n"))
-        file.writelines(csv_line([row[column] for column in columns], "\r\n") for row in rows)

@@ -15,12 +15,10 @@ import numpy as np
 from tenfold.arrays import Batch, ImageDataset
 from tenfold.classifier import Classifier
 from tenfold.data.batches import iterate_batches
-from tenfold.engines.create import combine_engines, split_members
 from tenfold.errors import RecipeError, UsageError
-from tenfold.files import claim_folder, remove_parts
-from tenfold.networks.engine import Engine, StepResult
-from tenfold.recipes.schema import NOT_TRAINED, EnsembleSettings, Recipe
-from tenfold.settings import learning_rate_at
+from tenfold.files import Claim
+from tenfold.networks.engine import Engine, EnsembleEngine, StepResult
+from tenfold.recipes.schema import EnsembleSettings, Recipe
 from tenfold.training.prepare import Setup, calibrate, prepare_training, prepare_validation, validate
 from tenfold.training.progress import (
     Checkpoint,
@@ -29,10 +27,8 @@ from tenfold.training.progress import (
     TrainingObserver,
     TrainingPlan,
     find_failure,
-    read_checkpoint,
     refuse_diverged,
     stop_on_interrupt,
-    write_checkpoint,
     write_history,
 )
 
@@ -74,7 +70,7 @@ def train(
     """One network, or those of an ensemble one after another: `tenfold.train`, which says what it takes and
     raises, without the record that makes run_dir a run."""
     folder = None if run_dir is None else Path(run_dir)
-    with claim_folder(folder) if folder else nullcontext(), stop_on_interrupt() as stop, _quiet():
+    with Claim.folder(folder) if folder else nullcontext(), stop_on_interrupt() as stop, _quiet():
         job = _Job(recipe, train_set, val_set, seed, engine, device, folder, callbacks, weights, stop)
         job.read_saved(resume)
         try:
@@ -183,9 +179,9 @@ class _Job:
             remedy = "name another, or continue that training: resume=True"
             raise UsageError(f"a training is kept in {self.folder}", expected="a new folder", remedy=remedy)
         if resume:
-            remove_parts(self.folder)
+            Claim.remove_parts(self.folder)
             paths = {number: Path(self.place(number) or "", CHECKPOINT) for number in range(self.members)}
-            self.saved = {number: read_checkpoint(path) for number, path in paths.items() if path.is_file()}
+            self.saved = {number: Checkpoint.read(path) for number, path in paths.items() if path.is_file()}
 
     def networks(self) -> Iterator[_Network]:
         """Each when the one before it has ended; none after a stop, but the first."""
@@ -193,7 +189,7 @@ class _Job:
         starts: Sequence[dict[str, np.ndarray] | None] = [self.weights] * self.members
         if self.members > 1:
             single = self.recipe.model_copy(update={"ensemble": EnsembleSettings()})
-            starts = split_members(self.weights) if self.weights is not None else starts
+            starts = EnsembleEngine.split(self.weights) if self.weights is not None else starts
         for number in range(self.members):
             if self.stop and self.results:
                 return
@@ -205,20 +201,13 @@ class _Job:
 
     def _announce(self, setup: Setup) -> None:
         plan = TrainingPlan(
-            recipe=self.recipe.name,
-            engine=setup.engine.name,
-            parameters=setup.engine.network.parameter_count,
-            train_images=len(self.train_set),
-            val_images=0 if self.val_set is None else len(self.val_set),
-            epochs=setup.epochs * self.members,
-            steps_per_epoch=setup.steps_per_epoch,
-            total_steps=setup.total_steps * self.members,
-            first_epoch=sum(len(saved.history) for saved in self.saved.values()),
-            run_dir=self.folder,
-            members=self.members,
-            device=setup.engine.options.device,
-            precision=setup.engine.precision,
-        )
+            recipe=self.recipe.name, engine=setup.engine.name,
+            parameters=setup.engine.network.parameter_count, train_images=len(self.train_set),
+            val_images=0 if self.val_set is None else len(self.val_set), epochs=setup.epochs * self.members,
+            steps_per_epoch=setup.steps_per_epoch, total_steps=setup.total_steps * self.members,
+            first_epoch=sum(len(saved.history) for saved in self.saved.values()), run_dir=self.folder,
+            members=self.members, device=setup.engine.options.device, precision=setup.engine.precision,
+        )  # fmt: skip
         for callback in self.callbacks:
             callback.on_start(plan)
         self.announced = True
@@ -250,7 +239,9 @@ class _Job:
         whole = [result for result in self.results if result.status != "interrupted"]
         status = "finished" if len(whole) == self.members else "interrupted"
         kept = whole or self.results
-        engine = combine_engines([result.classifier.engine for result in kept], self.recipe.ensemble.views)
+        engine = EnsembleEngine.combine(
+            [result.classifier.engine for result in kept], self.recipe.ensemble.views
+        )
         classifier = Classifier(engine, replace(kept[0].classifier.card, recipe=self.recipe, temperature=1.0))
         if status == "finished":
             val_set = prepare_validation(self.recipe, self.val_set, seed=self.seed)
@@ -284,12 +275,10 @@ class _Network:
             fresh=saved is None, weights=weights,
         )  # fmt: skip
         identity = {
-            "recipe": recipe.model_dump_json(exclude=set(NOT_TRAINED)),
-            "engine": setup.engine.name,
-            "precision": setup.engine.precision,
-            "seed": str(seed),
+            "recipe": recipe.model_dump_json(exclude=set(Recipe.NOT_TRAINED)), "engine": setup.engine.name,
+            "precision": setup.engine.precision, "seed": str(seed),
             "training images": job.train_set.sha256() if job.folder else "",
-        }
+        }  # fmt: skip
         if saved is not None:
             differing = [key for key in identity if saved.identity.get(key) != identity[key]]
             if differing:
@@ -308,9 +297,7 @@ class _Network:
         optimiser, total = self.recipe.optimiser, self.setup.total_steps
         first = self.progress.next_epoch * self.setup.steps_per_epoch
         steps = range(first, min(first + self.setup.steps_per_epoch, total))
-        return [
-            learning_rate_at(step, total, optimiser.learning_rate, self.recipe.schedule) for step in steps
-        ]
+        return [self.recipe.schedule.learning_rate_at(step, total, optimiser.learning_rate) for step in steps]
 
     def batches(self) -> Iterator[Batch]:
         """Of the epoch, until a stop is asked for."""
@@ -331,22 +318,18 @@ class _Network:
         val_loss, val_accuracy = validate(self.setup.engine, self.recipe, self.val_set)
         progress = self.progress
         record = EpochRecord(
-            epoch=progress.next_epoch + 1,
-            train_loss=float(done.loss) / done.images,
-            train_accuracy=float(done.correct) / done.images,
-            val_loss=val_loss,
-            val_accuracy=val_accuracy,
-            learning_rate=done.rate,
-            seconds=time.perf_counter() - done.started,
+            epoch=progress.next_epoch + 1, train_loss=float(done.loss) / done.images,
+            train_accuracy=float(done.correct) / done.images, val_loss=val_loss, val_accuracy=val_accuracy,
+            learning_rate=done.rate, seconds=time.perf_counter() - done.started,
             steps=progress.next_epoch * self.setup.steps_per_epoch + done.steps,
             first_loss=float(done.first_loss),
-        )
+        )  # fmt: skip
         refuse_diverged(self.recipe.name, record, self.setup.engine)
         progress.add(record, self.setup.engine, self.recipe.training.patience, self.setup.epochs)
         history = self.job.history(*progress.history)
         if self.folder is not None and self.job.folder is not None:
             progress.engine_state = self.setup.engine.state()
-            write_checkpoint(self.folder / CHECKPOINT, progress)
+            progress.write(self.folder / CHECKPOINT)
             if self.folder != self.job.folder:
                 write_history(self.folder / "history.jsonl", progress.history)
             write_history(self.job.folder / "history.jsonl", history)
@@ -356,7 +339,7 @@ class _Network:
     def finish(self) -> TrainResult:
         """The classifier of the last weights, or of early stopping's best."""
         progress, problem = self.progress, ""
-        engine = combine_engines([self.setup.engine], self.recipe.ensemble.views)
+        engine = EnsembleEngine.combine([self.setup.engine], self.recipe.ensemble.views)
         classifier = Classifier(engine, self.setup.card)
         status = "interrupted" if progress.status == "running" else progress.status
         if status != "interrupted":

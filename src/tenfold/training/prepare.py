@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from math import ceil
 
 import numpy as np
 
 from tenfold.arrays import ImageDataset
-from tenfold.augmentation import draw_augmentation
-from tenfold.classifier import Classifier, ModelCard, read_model
-from tenfold.data.batches import count_batches
-from tenfold.engines.create import create_engine, preferred_engine, split_members
+from tenfold.augmentation import AugmentationDraws
+from tenfold.classifier import Classifier, ModelCard
+from tenfold.engines.create import Engines
 from tenfold.errors import DataError, RecipeError
-from tenfold.networks.engine import Engine, EngineOptions
-from tenfold.networks.shapes import Network, initial_weights
-from tenfold.numerics import accuracy, cross_entropy, log_softmax
+from tenfold.networks.engine import Engine, EngineOptions, EnsembleEngine
+from tenfold.networks.shapes import Network
+from tenfold.numerics import accuracy, log_softmax
 from tenfold.pictures.normalize import find_background
-from tenfold.recipes.schema import Recipe, TrainingSettings
+from tenfold.recipes.schema import Recipe
 
-__all__ = ["Setup", "plan_steps", "prepare_training", "prepare_validation", "validate"]
+__all__ = ["Setup", "prepare_training"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,37 +52,17 @@ def prepare_training(
     network = recipe.plan(train_set.image_shape, len(train_set.class_names))
     mean, std = input_scaling(recipe, train_set)
     options = EngineOptions(
-        mean=mean,
-        std=std,
-        loss=recipe.loss,
-        optimiser=recipe.optimiser,
-        average_decay=recipe.training.average_decay,
-        seed=seed,
-        precision=precision,
-        device=device,
-    )
+        mean=mean, std=std, loss=recipe.loss, optimiser=recipe.optimiser,
+        average_decay=recipe.training.average_decay, seed=seed, precision=precision, device=device,
+    )  # fmt: skip
     card = ModelCard(
-        recipe=recipe,
-        class_names=train_set.class_names,
-        image_shape=train_set.image_shape,
-        mean=mean,
-        std=std,
-        background=find_background(train_set.images),
-        value_range=train_set.value_range,
-    )
+        recipe=recipe, class_names=train_set.class_names, image_shape=train_set.image_shape, mean=mean,
+        std=std, background=find_background(train_set.images), value_range=train_set.value_range,
+    )  # fmt: skip
     if weights is None:
         weights = _first_weights(recipe, network, seed, transfer=fresh)
-    created = create_engine(preferred_engine(engine, recipe, device), network, weights, options)
-    return Setup(created, card, *plan_steps(recipe.training, len(train_set)))
-
-
-def plan_steps(training: TrainingSettings, images: int) -> tuple[int, int, int]:
-    """(epochs, steps per epoch, steps in all) of one network over so many training images."""
-    each = count_batches(images, training.batch_size, drop_last=training.drop_last)
-    epochs = max(training.epochs, ceil(training.min_steps / each))
-    if training.steps:
-        epochs = ceil(training.steps / each)
-    return epochs, each, training.steps or epochs * each
+    created = Engines.create(Engines.prefer(engine, recipe, device), network, weights, options)
+    return Setup(created, card, *recipe.training.plan_steps(len(train_set)))
 
 
 def _check(recipe: Recipe, train_set: ImageDataset, val_set: ImageDataset | None) -> None:
@@ -112,11 +90,11 @@ def input_scaling(recipe: Recipe, train_set: ImageDataset) -> tuple[float, float
 
 
 def _first_weights(recipe: Recipe, network: Network, seed: int, *, transfer: bool) -> dict[str, np.ndarray]:
-    weights = initial_weights(network, recipe.network.initialise, seed=seed)
+    weights = network.initial_weights(recipe.network.initialise, seed=seed)
     if not (transfer and recipe.network.start_from):
         return weights
-    _, learned = read_model(recipe.network.start_from)
-    learned = split_members(learned)[0]
+    _, learned = ModelCard.with_weights(recipe.network.start_from)
+    learned = EnsembleEngine.split(learned)[0]
     fits = {name: value.shape for name, value in weights.items()}
     taken = {name: value for name, value in learned.items() if fits.get(name) == value.shape}
     if not taken:
@@ -128,7 +106,6 @@ def _first_weights(recipe: Recipe, network: Network, seed: int, *, transfer: boo
 
 
 LEAST_IMAGES = 500  # validation images below which chance, not the network, would be fitted
-_LOG_RANGE = (-1.0, 3.0)
 
 
 def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
@@ -142,9 +119,10 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     exact = logits.astype(np.float64)
 
     def loss(log_temperature: float) -> float:
-        return cross_entropy(log_softmax(exact / np.exp(log_temperature)), labels)
+        log_probs = log_softmax(exact / np.exp(log_temperature))
+        return float(-np.mean(log_probs[np.arange(len(labels)), labels]))
 
-    return float(np.exp(minimize_scalar(loss, bounds=_LOG_RANGE, method="bounded").x))
+    return float(np.exp(minimize_scalar(loss, bounds=(-1.0, 3.0), method="bounded").x))
 
 
 def calibrate(classifier: Classifier, val_set: ImageDataset | None) -> Classifier:
@@ -169,7 +147,7 @@ def prepare_validation(recipe: Recipe, val_set: ImageDataset | None, *, seed: in
     if val_set is None or not recipe.data.augment:
         return val_set
     rng = np.random.default_rng([seed, *b"validation"])
-    draws = draw_augmentation(recipe.augmentation, len(val_set), val_set.image_shape, rng)
+    draws = AugmentationDraws.draw(recipe.augmentation, len(val_set), val_set.image_shape, rng)
     if draws is None:
         return val_set
     from tenfold.numpy_engine.runtime.batches import augment
@@ -183,8 +161,8 @@ def validate(
     """The recipe's loss, without label smoothing, and the accuracy."""
     if val_set is None:
         return None, None
-    from tenfold.numpy_engine.losses import measure_loss  # who validates nothing need not wait for it
+    from tenfold.numpy_engine.losses import Loss  # who validates nothing need not wait for it
 
     logits = engine.logits(val_set.images)
-    loss = measure_loss(logits, val_set.labels, recipe.loss)
+    loss = Loss.measure(logits, val_set.labels, recipe.loss)
     return loss, accuracy(logits.argmax(axis=1), val_set.labels)

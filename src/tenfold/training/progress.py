@@ -17,21 +17,14 @@ import numpy as np
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
+from tenfold.arguments import checked
 from tenfold.arrays import ImageDataset
 from tenfold.errors import DivergedError
 from tenfold.files import replace_file, write_text
 from tenfold.networks.engine import Engine
 from tenfold.records import pick, reading
 
-__all__ = [
-    "POINTER",
-    "EpochRecord",
-    "TrainingObserver",
-    "TrainingPlan",
-    "at_chance",
-    "read_history",
-    "stop_on_interrupt",
-]
+__all__ = ["POINTER", "EpochRecord", "TrainingObserver", "TrainingPlan", "at_chance"]
 
 
 @dataclass(frozen=True)
@@ -53,6 +46,20 @@ class EpochRecord:
     steps: int
     first_loss: float | None = None
 
+    @classmethod
+    @checked
+    def read_history(cls, path: Path) -> list[EpochRecord]:
+        """What `write_history` wrote. Raises ModelError."""
+        remedy = f"delete it, then: tenfold train --resume {path.parent}"
+        with reading(str(path), expected="a run's history.jsonl", remedy=remedy):
+            lines = path.read_text(encoding="utf-8").splitlines()
+            return [cls.from_dict(json.loads(line)) for line in lines if line.strip()]
+
+    @classmethod
+    def from_dict(cls, values: Any) -> EpochRecord:
+        """Raises ValueError, KeyError or TypeError for what is not the record of an epoch."""
+        return cls(**pick({"first_loss": None} | values, _KINDS))
+
 
 def write_history(path: Path, records: Iterable[EpochRecord]) -> None:
     write_text(path, "".join(json.dumps(asdict(record)) + "\n" for record in records))
@@ -63,19 +70,6 @@ _KINDS = {
     "val_accuracy": "float?", "learning_rate": "float", "seconds": "float", "steps": "int",
     "first_loss": "number?",
 }  # fmt: skip
-
-
-def read_history(path: Path) -> list[EpochRecord]:
-    """What `write_history` wrote. Raises ModelError."""
-    remedy = f"delete it, then: tenfold train --resume {path.parent}"
-    with reading(str(path), expected="a run's history.jsonl", remedy=remedy):
-        lines = path.read_text(encoding="utf-8").splitlines()
-        return [record_from_dict(json.loads(line)) for line in lines if line.strip()]
-
-
-def record_from_dict(values: Any) -> EpochRecord:
-    """Raises ValueError, KeyError or TypeError for what is not the record of an epoch."""
-    return EpochRecord(**pick({"first_loss": None} | values, _KINDS))
 
 
 @dataclass(frozen=True)
@@ -189,35 +183,32 @@ class Checkpoint:
         if self.next_epoch >= epochs:
             self.status = "finished"
 
+    def write(self, path: Path) -> None:
+        """One safetensors file; the small parts are JSON in its metadata."""
+        arrays = {_ENGINE + name: value for name, value in self.engine_state.items()}
+        arrays |= {_BEST + name: value for name, value in self.best_weights.items()}
+        small = ("identity", "next_epoch", "best_epoch", "best_loss", "status")
+        metadata = {key: getattr(self, key) for key in small}
+        metadata["history"] = [asdict(record) for record in self.history]
+        packed = {name: np.ascontiguousarray(value).reshape(value.shape) for name, value in arrays.items()}
+        with replace_file(path) as beside:
+            save_file(packed, beside, metadata={"tenfold": json.dumps(metadata)})
 
-def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """One safetensors file; the small parts are JSON in its metadata."""
-    arrays = {_ENGINE + name: value for name, value in checkpoint.engine_state.items()}
-    arrays |= {_BEST + name: value for name, value in checkpoint.best_weights.items()}
-    small = ("identity", "next_epoch", "best_epoch", "best_loss", "status")
-    metadata = {key: getattr(checkpoint, key) for key in small}
-    metadata["history"] = [asdict(record) for record in checkpoint.history]
-    packed = {name: np.ascontiguousarray(value).reshape(value.shape) for name, value in arrays.items()}
-    with replace_file(path) as beside:
-        save_file(packed, beside, metadata={"tenfold": json.dumps(metadata)})
-
-
-def read_checkpoint(path: Path) -> Checkpoint:
-    """What `write_checkpoint` wrote. Raises ModelError."""
-    expected, remedy = "a checkpoint of this version of tenfold", "train again without --resume"
-    with reading(str(path), expected=expected, remedy=remedy), safe_open(path, framework="numpy") as file:
-        metadata = json.loads(file.metadata()["tenfold"])
-        arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        metadata["history"] = [record_from_dict(row) for row in metadata["history"]]
-        pick(metadata, {"identity": "dict", "next_epoch": "int", "best_epoch": "int", "status": "str"})
-        return Checkpoint(engine_state=_part(arrays, _ENGINE), best_weights=_part(arrays, _BEST), **metadata)
+    @classmethod
+    def read(cls, path: Path) -> Checkpoint:
+        """What `write` wrote. Raises ModelError."""
+        expected, remedy = "a checkpoint of this version of tenfold", "train again without --resume"
+        with reading(str(path), expected=expected, remedy=remedy), safe_open(path, framework="numpy") as file:
+            metadata = json.loads(file.metadata()["tenfold"])
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            metadata["history"] = [EpochRecord.from_dict(row) for row in metadata["history"]]
+            pick(metadata, {"identity": "dict", "next_epoch": "int", "best_epoch": "int", "status": "str"})
+            return cls(engine_state=_part(arrays, _ENGINE), best_weights=_part(arrays, _BEST), **metadata)
 
 
 def _part(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
     return {name.removeprefix(prefix): value for name, value in arrays.items() if name.startswith(prefix)}
 
-
-# Whether a training has learned anything: its accuracy beside chance, its loss beside the start.
 
 POINTER = "`tenfold doctor` says why"
 

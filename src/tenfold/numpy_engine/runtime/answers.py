@@ -25,7 +25,7 @@ from numpy.typing import DTypeLike
 from tenfold.networks.engine import EngineOptions
 from tenfold.networks.shapes import Layer as LayerPlan
 from tenfold.networks.shapes import Network, Parameter
-from tenfold.numpy_engine.layers import Layer, scale_and_shift, walk
+from tenfold.numpy_engine.layers import BatchNorm, Layer, walk
 from tenfold.numpy_engine.network import LAYERS, Convolution, RunningNetwork, scale_pixels
 from tenfold.numpy_engine.runtime.memory import ParameterStore, Space
 from tenfold.numpy_engine.runtime.products import (
@@ -39,15 +39,11 @@ from tenfold.numpy_engine.runtime.products import (
 __all__ = ["fold_network"]
 
 Values = dict[str, np.ndarray]
-# By the name of a convolution: in the order of its products.
-Kernels = dict[str, np.ndarray]
+Kernels = dict[str, np.ndarray]  # by the name of a convolution: in the order of its products
 
-# Numbers in the largest array between two layers: 512 Ki of float32 are 2 MiB.
-CHUNK_NUMBERS = 1 << 19
-# With fewer channels than this, the transforms cost what the products save.
-_LEAST_CHANNELS = 16
-# Sizes of pictures that a convolution keeps the arrays for.
-_KEPT = 8
+CHUNK_NUMBERS = 1 << 19  # in the largest array between two layers: 512 Ki of float32 are 2 MiB
+_LEAST_CHANNELS = 16  # with fewer, the transforms cost what the products save
+_KEPT = 8  # sizes of pictures that a convolution keeps the arrays for
 TILE = (4, 2)  # outputs of Winograd: rows, columns
 
 
@@ -82,7 +78,9 @@ def _merge(layer: LayerPlan, norm: LayerPlan, values: Values) -> LayerPlan:
     weight = layer.parameters[0]
     bias = Parameter(f"{layer.spec.name}.bias", weight.shape[:1], "bias")
     names = ("weight", "bias", "running_mean", "running_var")
-    scale, shift = scale_and_shift(*(values[f"{norm.spec.name}.{name}"].astype(np.float64) for name in names))
+    scale, shift = BatchNorm.affine(
+        *(values[f"{norm.spec.name}.{name}"].astype(np.float64) for name in names)
+    )
     values[weight.name] = values[weight.name] * scale.reshape(-1, *[1] * (len(weight.shape) - 1))
     values[bias.name] = shift + (values[bias.name] * scale if layer.spec.bias else 0)
     return replace(layer, spec=replace(layer.spec, bias=True), parameters=(weight, bias))
@@ -98,12 +96,9 @@ class AnsweringNetwork:
     """
 
     def __init__(
-        self,
-        network: Network,
-        values: Mapping[str, np.ndarray],
-        options: EngineOptions,
+        self, network: Network, values: Mapping[str, np.ndarray], options: EngineOptions,
         dtype: DTypeLike = np.float32,
-    ) -> None:
+    ) -> None:  # fmt: skip
         self.network, weights = fold_network(network, values)
         self.options = options
         self.store = ParameterStore.of(self.network, weights, dtype)

@@ -16,7 +16,7 @@ from tenfold.networks.engine import EngineOptions
 from tenfold.networks.shapes import Layer as LayerPlan
 from tenfold.networks.shapes import Network
 from tenfold.numpy_engine.layers import Flatten, Linear, walk
-from tenfold.numpy_engine.losses import LOSSES
+from tenfold.numpy_engine.losses import Loss
 from tenfold.numpy_engine.network import RunningNetwork, scale_pixels
 from tenfold.numpy_engine.runtime.answers import widest_layer
 from tenfold.numpy_engine.runtime.memory import ParameterStore, Space
@@ -79,7 +79,7 @@ class _Worker:
     def __init__(self, network: Network, store: ParameterStore, options: EngineOptions) -> None:
         self.store, self.options = store, options
         self.layers = RunningNetwork(network, store)
-        self.loss = LOSSES[options.loss.name](options.loss)
+        self.loss = Loss.of(options.loss)
         self.space = Space(store.dtype)
         self.total = np.zeros_like(store.gradients)
         layers = self.layers.layers
@@ -143,7 +143,6 @@ def augment(images: np.ndarray, draws: AugmentationDraws, *, space: Space | None
     results = np.empty(images.shape, np.float32) if space is None else _take(space, "out", images.shape)
     step = max(1, PIECE_PIXELS // (images.shape[1] * images.shape[2]))
     parts = [slice(start, start + step) for start in range(0, len(images), step)]
-
     kept = space or Space(np.float32)
 
     def change(worker: int, part: slice) -> None:

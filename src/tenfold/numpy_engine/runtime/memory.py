@@ -182,11 +182,8 @@ def cut_pieces(parameters: list[Parameter], settings: OptimiserSettings) -> list
             start = stretches.pop().place.start
         stretches.append(Piece(slice(start, stop), factor, decay))
         start = stop
-    return [
-        Piece(slice(begin, min(begin + PIECE, s.place.stop)), s.factor, s.decay)
-        for s in stretches
-        for begin in range(s.place.start, s.place.stop, PIECE)
-    ]
+    begun = ((s, begin) for s in stretches for begin in range(s.place.start, s.place.stop, PIECE))
+    return [Piece(slice(at, min(at + PIECE, s.place.stop)), s.factor, s.decay) for s, at in begun]
 
 
 def pack_random_state(rng: np.random.Generator) -> np.ndarray:

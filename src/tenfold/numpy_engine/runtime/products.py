@@ -32,26 +32,21 @@ from tenfold.numpy_engine.runtime.memory import Space
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
-__all__ = ["describe_blas"]
 
 # what OpenBLAS calls its functions in NumPy's wheels, in older ones, and in distributions
 _NAMES = ("scipy_openblas_{}64_", "openblas_{}64_", "openblas_{}")
 # kernels of OpenBLAS (by AVX-512) that multiply small matrices without copying them first
 _IN_PLACE = ("SkylakeX", "Cooperlake", "SapphireRapids")
 MOST_WORKERS = 4
-# Multiplications that a worker should have at least: to begin takes time, too.
-LEAST_WORK = 6_000_000
+LEAST_WORK = 6_000_000  # multiplications that a worker should have at least: to begin takes time, too
 # OpenBLAS first copies both matrices into an order of its own; where one of them is narrow, as in a layer
 # of few units, that costs as much as the product. On processors with AVX-512 it leaves the copy out for
 # products below 100^3 multiplications (and right below that bound it is uneven), and one call of NumPy does
 # a stack of those. On several of OpenBLAS's own threads the whole product is shared out instead.
 PIECE = 900_000  # multiplications
-# Fewer rows in a piece than this: summing the pieces would cost more than it saves.
-LEAST_SUMMED = 48
-# Numbers in a matrix of windows: 512 Ki of float32 are 2 MiB, which stay in the processor's cache.
-WINDOW_NUMBERS = 1 << 19
-# With fewer channels than this, the windows' matrix is laid out column by column.
-FEW_CHANNELS = 4
+LEAST_SUMMED = 48  # rows in a piece: to sum the pieces of fewer would cost more than it saves
+WINDOW_NUMBERS = 1 << 19  # in a matrix of windows: 512 Ki of float32 are 2 MiB, which stay in the cache
+FEW_CHANNELS = 4  # with fewer than this, the windows' matrix is laid out column by column
 
 
 class _Blas(NamedTuple):
@@ -64,7 +59,6 @@ class _Blas(NamedTuple):
 
 @cache
 def _blas() -> _Blas:
-    """OpenBLAS's functions."""
     try:
         library = ctypes.CDLL(_umath_linalg.__file__)
     except OSError:

@@ -11,10 +11,10 @@ from typing import Any
 from tenfold.arguments import checked
 from tenfold.errors import TenfoldError
 from tenfold.files import write_text
-from tenfold.recipes.load import change_recipe, recipe_to_toml
+from tenfold.recipes.load import change_recipe
 from tenfold.recipes.schema import Recipe
 
-__all__ = ["SearchResult", "write_best"]
+__all__ = ["SearchResult"]
 
 HIGHER_IS_BETTER = {"accuracy": True, "loss": False}  # what trials are judged by
 
@@ -95,28 +95,21 @@ class SearchResult:
     def to_dict(self) -> dict[str, Any]:
         """As JSON takes it; best: the number of a trial, None where none is complete."""
         return {
-            "recipe": self.recipe.name,
-            "data": self.dataset,
-            "images": self.images,
-            "folds": self.folds,
-            "metric": self.metric,
-            "seed": self.seed,
-            "best": self.ranked[0].number if self.ranked else None,
-            "trials": [asdict(trial) for trial in self.trials],
-            "importances": dict(self.importances),
-            "interrupted": self.interrupted,
-            "learned": not self.problem if self.ranked else None,
+            "recipe": self.recipe.name, "data": self.dataset, "images": self.images, "folds": self.folds,
+            "metric": self.metric, "seed": self.seed, "best": self.ranked[0].number if self.ranked else None,
+            "trials": [asdict(trial) for trial in self.trials], "importances": dict(self.importances),
+            "interrupted": self.interrupted, "learned": not self.problem if self.ranked else None,
             "problem": self.problem or None,
-        }
+        }  # fmt: skip
 
-
-def write_best(result: SearchResult, path: Path) -> Path:
-    """The best recipe, with the score that it had in comments at its head. Raises TenfoldError."""
-    best, where = result.best, f"{result.folds} folds" if result.folds else "validation images"
-    lines = [
-        f"# {result.recipe.name} with the best of {len(result.trials)} settings tried by tenfold search:",
-        f"# trial {best.number}, accuracy {best.accuracy:.6f} and loss {best.loss:.6f} on {where} of "
-        f"{result.dataset}, seed {result.seed}",
-    ]
-    write_text(path, "\n".join(lines) + "\n" + recipe_to_toml(result.best_recipe))
-    return path
+    @checked
+    def write_best(self, path: Path) -> Path:
+        """The best recipe, with the score that it had in comments at its head. Raises TenfoldError."""
+        best, where = self.best, f"{self.folds} folds" if self.folds else "validation images"
+        lines = [
+            f"# {self.recipe.name} with the best of {len(self.trials)} settings tried by tenfold search:",
+            f"# trial {best.number}, accuracy {best.accuracy:.6f} and loss {best.loss:.6f} on {where} of "
+            f"{self.dataset}, seed {self.seed}",
+        ]
+        write_text(path, "\n".join(lines) + "\n" + self.best_recipe.to_toml())
+        return path

@@ -24,16 +24,15 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from tenfold.arguments import checked
 from tenfold.arrays import ImageDataset
-from tenfold.engines.create import check_engine
+from tenfold.engines.create import Engines
 from tenfold.errors import DivergedError, MissingDependencyError, RecipeError, TenfoldError, UsageError
-from tenfold.files import make_folder
 from tenfold.helpers import ProcessName
 from tenfold.recipes.load import change_recipe, get_recipe
-from tenfold.recipes.schema import NOT_TRAINED, Recipe
+from tenfold.recipes.schema import Recipe
 from tenfold.records import pick, reading
-from tenfold.search.result import HIGHER_IS_BETTER, SearchResult, SearchTrial
-from tenfold.search.space import MARKS, Bench, TrialSampler, check_space, distribution, own_picks, values_of
 from tenfold.training.progress import TrainingObserver, at_chance, stop_on_interrupt
+from tenfold.training.search_result import HIGHER_IS_BETTER, SearchResult, SearchTrial
+from tenfold.training.search_space import MARKS, Bench, TrialSampler, check_space, distribution, values_of
 
 __all__ = ["check_plan", "search_recipe"]
 
@@ -52,11 +51,9 @@ _PROCESS = "process"  # the attribute of a trial that names who runs it
 _FEWEST = 10  # complete trials from which importances are told
 _SCORE = {"accuracy": "float", "loss": "float", "seconds": "float"}
 _OVER = (TrialState.COMPLETE, TrialState.PRUNED)
-_NAMES = {
-    TrialState.COMPLETE: "complete",
-    TrialState.PRUNED: "pruned",
-    TrialState.FAIL: "interrupted",
-}  # else running
+_NAMES = dict(
+    zip((*_OVER, TrialState.FAIL), ("complete", "pruned", "interrupted"), strict=True)
+)  # else running
 
 
 def open_study(recipe: Recipe, bench: Bench, journal: Path | None) -> Study:
@@ -72,7 +69,7 @@ def open_study(recipe: Recipe, bench: Bench, journal: Path | None) -> Study:
             study_name="tenfold",
             load_if_exists=True,
             direction="maximize" if HIGHER_IS_BETTER[bench.metric] else "minimize",
-            sampler=TrialSampler(bench.seed, own_picks(recipe)),
+            sampler=TrialSampler(bench.seed, recipe),
             pruner=MedianPruner(_STARTUP, 0 if bench.folds else _WARM_UP),
         )
         if not any(key.startswith(_IDENTITY) for key in study.user_attrs):
@@ -88,7 +85,7 @@ def open_study(recipe: Recipe, bench: Bench, journal: Path | None) -> Study:
 def _storage(journal: Path | None) -> BaseStorage:
     if journal is None:
         return InMemoryStorage()
-    make_folder(journal.parent)
+    journal.parent.mkdir(parents=True, exist_ok=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # early versions of Optuna 4 call it experimental
         if journal.is_file():
@@ -126,14 +123,11 @@ class _JournalLock(JournalFileOpenLock):
 def _identity(recipe: Recipe, bench: Bench) -> dict[str, Any]:
     """What trials of one study must have in common."""
     return {
-        "recipe": recipe.model_dump_json(exclude=set(NOT_TRAINED) | {"name"}),
+        "recipe": recipe.model_dump_json(exclude=set(Recipe.NOT_TRAINED) | {"name"}),
         "table [search]": json.dumps({key: place.model_dump() for key, place in recipe.search.items()}),
-        "data set": bench.dataset.sha256(),
-        "number of folds": bench.folds,
-        "metric": bench.metric,
-        "seed": bench.seed,
-        "engine": bench.engine,
-    }
+        "data set": bench.dataset.sha256(), "number of folds": bench.folds, "metric": bench.metric,
+        "seed": bench.seed, "engine": bench.engine,
+    }  # fmt: skip
 
 
 def _next_trial(study: Study, places: Mapping[str, BaseDistribution]) -> Trial:
@@ -257,7 +251,7 @@ def search_recipe(
     recipe = get_recipe(recipe)
     if seconds is not None and seconds <= 0:
         raise UsageError(f"{seconds:g} seconds", expected="more than 0")
-    check_engine(recipe, engine, device)
+    Engines.check(recipe, engine, device)
     check_plan(recipe, trials, folds, metric)
     check_space(recipe, dataset.image_shape, len(dataset.class_names))
     bench = Bench(dataset, folds, metric, seed, engine, device, callbacks)

@@ -18,8 +18,8 @@ from optuna.trial import FrozenTrial
 from tenfold.arrays import ImageDataset
 from tenfold.data.batches import hold_out
 from tenfold.errors import RecipeError, UsageError
-from tenfold.recipes.load import change_recipe, toml_value, value_at
-from tenfold.recipes.schema import NOT_TRAINED, Recipe, SearchRange
+from tenfold.recipes.load import change_recipe
+from tenfold.recipes.schema import Recipe, SearchRange, toml_value
 from tenfold.training.folds import FoldScore, cross_validate
 from tenfold.training.loop import train
 from tenfold.training.prepare import prepare_validation, validate
@@ -27,7 +27,7 @@ from tenfold.training.progress import EpochRecord, TrainingObserver, TrainingPla
 
 Pick = str | int | float
 # Of these nothing can be found out on validation images: they make no difference, or choose the images.
-_NOT_SEARCHED = NOT_TRAINED | {"name", "data"}
+_NOT_SEARCHED = Recipe.NOT_TRAINED | {"name", "data"}
 _DIGITS = 3  # significant ones of a value: a recipe is read by people
 
 
@@ -42,7 +42,7 @@ def check_space(recipe: Recipe, image_shape: tuple[int, int], classes: int) -> N
     for key, place in recipe.search.items():
         if key.partition(".")[0] in _NOT_SEARCHED:
             raise RecipeError(f"{recipe.name}: [search] names {key!r}", expected="what a training depends on")
-        value_at(recipe, key)
+        recipe.value_at(key)
         for value in place.choices or _probes(place):
             try:
                 change_recipe(recipe, {key: value}).plan(image_shape, classes)
@@ -81,7 +81,7 @@ def own_picks(recipe: Recipe) -> dict[str, Pick]:
     """The recipe's own values as Optuna would have picked them, of the keys whose range holds them."""
     own: dict[str, Pick] = {}
     for key, place in recipe.search.items():
-        value = value_at(recipe, key)
+        value = recipe.value_at(key)
         if place.choices and toml_value(value) in map(toml_value, place.choices):
             own[key] = toml_value(value)
         elif not place.choices and isinstance(value, int | float):
@@ -105,11 +105,11 @@ class TrialSampler(BaseSampler):
     """TPE (Bergstra et al. 2011), seeded anew for each trial from the search's seed and the trial's number.
 
     A search that was stopped and goes on tries what it would have tried, and processes that share a study
-    never try the same. own: what the first trial takes, so that the recipe as it is takes part.
+    never try the same. The first trial takes the recipe as it is.
     """
 
-    def __init__(self, seed: int, own: Mapping[str, Pick]) -> None:
-        self.own = own
+    def __init__(self, seed: int, recipe: Recipe) -> None:
+        self.own = own_picks(recipe)
         self._sampler = lru_cache(maxsize=1)(lambda number: _tpe(seed, number))
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
