@@ -19,11 +19,15 @@ PICTURE_LAYERS = [
     "conv 3 3x3 padding same no-bias", "conv 4 5x5 padding same", "conv 2 2x2 padding 1", "conv 2 1x1",
     "conv 3 1x5 padding same", "conv 2 2x3 padding 1x2", "max-pool 1x2 stride 1", "average-pool 2x1 stride 1",
     "conv 3 3x3 stride 2 padding 1", "conv 3 3x3 padding 2", "batch-norm", "relu", "sigmoid", "tanh",
+    "gelu", "silu", "scale 0.3", "layer-norm", "depthwise 3x3 padding same",
+    "depthwise 2x3 stride 2 padding 1 no-bias",
     "dropout 0.4", "max-pool 2 stride 1", "max-pool 2", "average-pool 3 stride 1", "average-pool 2",
-    "pixel-unshuffle 1", {"residual": ["batch-norm", "relu"]}, {"residual": ["dropout 0.2"]},
+    "pixel-unshuffle 1", "pixel-unshuffle 3 fit", {"residual": ["batch-norm", "relu"]},
+    {"residual": ["dropout 0.2"]},
     {"residual": ["tanh", {"residual": ["batch-norm"]}, "batch-norm"]},
 ]  # fmt: skip
-ROW_LAYERS = ["linear 5", "batch-norm", "relu", "sigmoid", "tanh", "dropout 0.1",
+ROW_LAYERS = ["linear 5", "batch-norm", "relu", "sigmoid", "tanh", "gelu", "silu", "scale 2",
+              "layer-norm", "dropout 0.1",
               {"residual": ["batch-norm", "tanh"]}]  # fmt: skip
 
 
@@ -77,6 +81,7 @@ def random_layers(draw: st.DrawFn) -> list:
         st.sampled_from([[], ["pixel-unshuffle 2"], ["conv 4 3x3", "pixel-unshuffle 2", "conv 2 1x1"]])
     )
     pictures = draw(st.lists(st.sampled_from(PICTURE_LAYERS), max_size=4))
-    end = ["conv 2 1x1", {"residual": ["conv 2 3x3 padding same no-bias", "batch-norm", "relu"]}, "flatten"]
+    end = ["conv 2 1x1", {"residual": ["conv 2 3x3 padding same no-bias", "batch-norm", "relu"]}]
+    end.append(draw(st.sampled_from(["flatten", "global-average-pool"])))
     rows = draw(st.lists(st.sampled_from(ROW_LAYERS), max_size=3))
     return [*start, *pictures, *end, *rows, "linear classes", *draw(st.sampled_from([[], ["batch-norm"]]))]

@@ -15,6 +15,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; the same names stand in
     from tenfold.arrays import Prediction as Prediction
     from tenfold.classifier import Classifier as Classifier
     from tenfold.data.batches import split_dataset as split_dataset
+    from tenfold.data.convert import convert_dataset as convert_dataset
     from tenfold.data.load import load_dataset as load_dataset
     from tenfold.doctor.checks_step import check_own_code as check_own_code
     from tenfold.doctor.examine import diagnose as diagnose
@@ -40,9 +41,11 @@ if TYPE_CHECKING:  # what type checkers and editors see; the same names stand in
     from tenfold.forms.template import Form as Form
     from tenfold.forms.template import load_form as load_form
     from tenfold.numpy_engine.gradcheck import check_gradients as check_gradients
+    from tenfold.numpy_engine.gradcheck import check_layer as check_layer
     from tenfold.pictures.normalize import normalize_ink as normalize_ink
     from tenfold.reader.line_reader import LineReader as LineReader
     from tenfold.reader.line_reader import load_reader as load_reader
+    from tenfold.reader.many import read_many as read_many
     from tenfold.reader.many import read_pictures as read_pictures
     from tenfold.reader.reading import Reading as Reading
     from tenfold.recipes.load import change_recipe as change_recipe
@@ -51,7 +54,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; the same names stand in
     from tenfold.recipes.schema import Recipe as Recipe
     from tenfold.runs.folder import Run as Run
     from tenfold.runs.folder import list_runs as list_runs
-    from tenfold.runs.run import train as train
+    from tenfold.runs.training import train as train
     from tenfold.serve.app import create_app as create_app
     from tenfold.serve.settings import ServeSettings as ServeSettings
     from tenfold.show.pages import write_comparison as write_comparison
@@ -59,6 +62,8 @@ if TYPE_CHECKING:  # what type checkers and editors see; the same names stand in
     from tenfold.training.folds import CrossValidation as CrossValidation
     from tenfold.training.folds import compare_folds as compare_folds
     from tenfold.training.folds import cross_validate as cross_validate
+    from tenfold.training.loggers import MLflowLogger as MLflowLogger
+    from tenfold.training.loggers import TensorBoardLogger as TensorBoardLogger
     from tenfold.training.loop import TrainResult as TrainResult
     from tenfold.training.progress import EpochRecord as EpochRecord
     from tenfold.training.progress import TrainingObserver as TrainingObserver
@@ -79,6 +84,7 @@ _EXPORTS = {
     "ImageDataset": "tenfold.arrays",
     "LabelErrors": "tenfold.evaluation.label_errors",
     "LineReader": "tenfold.reader.line_reader",
+    "MLflowLogger": "tenfold.training.loggers",
     "Prediction": "tenfold.arrays",
     "Reading": "tenfold.reader.reading",
     "Recipe": "tenfold.recipes.schema",
@@ -87,13 +93,16 @@ _EXPORTS = {
     "SearchResult": "tenfold.training.search_result",
     "ServeSettings": "tenfold.serve.settings",
     "TenfoldError": "tenfold.errors",
+    "TensorBoardLogger": "tenfold.training.loggers",
     "TrainResult": "tenfold.training.loop",
     "TrainingObserver": "tenfold.training.progress",
     "TrainingPlan": "tenfold.training.progress",
     "change_recipe": "tenfold.recipes.load",
     "check_gradients": "tenfold.numpy_engine.gradcheck",
+    "check_layer": "tenfold.numpy_engine.gradcheck",
     "check_own_code": "tenfold.doctor.checks_step",
     "compare_folds": "tenfold.training.folds",
+    "convert_dataset": "tenfold.data.convert",
     "corrupt": "tenfold.evaluation.robustness",
     "create_app": "tenfold.serve.app",
     "cross_validate": "tenfold.training.folds",
@@ -117,10 +126,11 @@ _EXPORTS = {
     "propose_form": "tenfold.forms.fields",
     "read_form": "tenfold.forms.read",
     "read_forms": "tenfold.forms.read",
+    "read_many": "tenfold.reader.many",
     "read_pictures": "tenfold.reader.many",
     "search_recipe": "tenfold.training.search_study",
     "split_dataset": "tenfold.data.batches",
-    "train": "tenfold.runs.run",
+    "train": "tenfold.runs.training",
     "write_comparison": "tenfold.show.pages",
     "write_report": "tenfold.show.report",
 }

@@ -145,11 +145,12 @@ def _describe_kind(kind: Any) -> str:
 
 
 def check_images(images: np.ndarray, name: str = "images") -> None:
-    """Raises DataError unless they are uint8 (N, H, W), at least one, of at least one pixel."""
-    if images.dtype != np.uint8 or images.ndim != 3 or not images.size:
+    """Raises DataError unless they are uint8 (N, H, W) or (N, H, W, 3), of at least one pixel."""
+    shaped = images.ndim == 3 or (images.ndim == 4 and images.shape[3] == 3)
+    if images.dtype != np.uint8 or not shaped or not images.size:
         raise DataError(
             f"{name} are {images.dtype} of shape {images.shape}",
-            expected="uint8 of shape (N, height, width), at least one image",
+            expected="uint8 of shape (N, height, width) or (N, height, width, 3), at least one image",
         )
 
 

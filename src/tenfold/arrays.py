@@ -18,25 +18,30 @@ if TYPE_CHECKING:
     from tenfold.augmentation import AugmentationDraws
 
 __all__ = [
+    "COLOURS",
     "Batch",
     "ImageDataset",
+    "ImageRows",
     "Prediction",
     "Verdict",
     "WeightedDataset",
+    "grey_pixels",
     "image_place",
     "iterate_pieces",
 ]
 
 Verdict = Literal["digit", "unsure", "not a digit"]
 
+ImageShape = tuple[int, ...]  # (H, W) of a grey image, (H, W, 3) of one in colour
+COLOURS = 3  # red, green, blue
 _PIECE_BYTES = 1 << 18  # of images that are walked through: they and what is made of them fit a cache
 
 
 class ImageRows(NDArrayOperatorsMixin):
     """Some images of a memory-mapped array, in some order, read from the file when they are asked for.
 
-    base: uint8 (M, H, W); rows: int64 (N,). Stands where an array (N, H, W) is expected: an index on
-    the first axis reads those images, and everything else first reads them all.
+    base: uint8 (M, H, W) or (M, H, W, 3); rows: int64 (N,). Stands where an array (N, ...) is
+    expected: an index on the first axis reads those images, and everything else first reads them all.
     """
 
     def __init__(self, base: np.ndarray, rows: np.ndarray) -> None:
@@ -75,9 +80,10 @@ class ImageRows(NDArrayOperatorsMixin):
 
 @dataclass(frozen=True, eq=False)
 class ImageDataset:
-    """Grey images and their classes.
+    """Images, grey or in colour, and their classes.
 
-    images: uint8 (N, H, W), 0 is black; an array, a memory map of a file, or ImageRows of one.
+    images: uint8 (N, H, W), or (N, H, W, 3) red, green, blue; 0 is black; an array, a memory map of a
+    file, or ImageRows of one.
     labels: int64 (N,), indices into class_names.
     note: one line on where the data came from when that is not what was asked for.
     files: of each image the file that it came from, within the folder of its part, such as
@@ -101,9 +107,12 @@ class ImageDataset:
         _check_types(self)
         images, labels, names, files = self.images, self.labels, self.class_names, self.files
         found = expected = ""
-        if images.ndim != 3 or images.dtype not in self.pixel_types:
+        if images.dtype not in self.pixel_types or not (
+            images.ndim == 3 or (images.ndim == 4 and images.shape[3] == COLOURS)
+        ):
             found = f"images are {images.dtype} of shape {images.shape}"
-            expected = f"{' or '.join(t.__name__ for t in self.pixel_types)} of shape (N, height, width)"
+            types = " or ".join(t.__name__ for t in self.pixel_types)
+            expected = f"{types} of shape (N, height, width) or (N, height, width, 3)"
         elif labels.shape != images.shape[:1] or not np.issubdtype(labels.dtype, np.integer):
             found = f"{len(images)} images but labels of shape {labels.shape}, {labels.dtype}"
             expected = "one integer label per image"
@@ -144,8 +153,28 @@ class ImageDataset:
         return self.labels
 
     @property
-    def image_shape(self) -> tuple[int, int]:
-        return self.images.shape[1], self.images.shape[2]
+    def image_shape(self) -> ImageShape:
+        """(H, W) of grey images, (H, W, 3) of those in colour."""
+        return tuple(self.images.shape[1:])
+
+    def to_grey(self) -> Self:
+        """The same images without colour: luma of ITU-R BT.601, as Pillow's "L" has it."""
+        if self.images.ndim == 3:
+            return self
+        grey = np.empty(self.images.shape[:3], self.images.dtype)
+        at = 0
+        for piece in iterate_pieces(self.images):
+            grey[at : at + len(piece)] = grey_pixels(piece)
+            at += len(piece)
+        return replace(self, images=grey)
+
+    def to_colour(self) -> Self:
+        """The same images as (N, H, W, 3): three times the grey."""
+        return (
+            self
+            if self.images.ndim == 4
+            else replace(self, images=np.repeat(self.images[..., None], 3, axis=3))
+        )
 
     def class_counts(self) -> np.ndarray:
         """int64 (K,): images per class."""
@@ -178,7 +207,7 @@ class ImageDataset:
     @classmethod
     @checked
     def count_pixels(cls, images: np.ndarray) -> np.ndarray:
-        """int64 (256,): how often each value occurs in uint8 (N, H, W)."""
+        """int64 (256,): how often each value occurs in uint8 (N, ...)."""
         counts = np.zeros(256, np.int64)
         for piece in iterate_pieces(images):
             values = piece.reshape(-1)
@@ -202,7 +231,8 @@ class ImageDataset:
 class WeightedDataset(ImageDataset):
     """Images that do not all count alike, and whose pixels need not be whole numbers.
 
-    images: pixels from 0 to 255 (N, H, W), uint8 or float32. image_weights: float (N,), see Batch; None is 1
+    images: pixels from 0 to 255 (N, H, W) or (N, H, W, 3), uint8 or float32.
+    image_weights: float (N,), see Batch; None is 1
     for each. Raises DataError as ImageDataset does, and for weights that are negative or not finite.
     """
 
@@ -223,10 +253,8 @@ class WeightedDataset(ImageDataset):
 
     def pixel_moments(self) -> tuple[float, float]:
         """As ImageDataset has it; an image of weight 2 counts twice."""
-        sums = [
-            (piece.sum(axis=(1, 2)), np.square(piece).sum(axis=(1, 2)))
-            for piece in (piece.astype(np.float64) for piece in iterate_pieces(self.images))
-        ]
+        rows = (piece.reshape(len(piece), -1).astype(np.float64) for piece in iterate_pieces(self.images))
+        sums = [(piece.sum(axis=1), np.square(piece).sum(axis=1)) for piece in rows]
         pixels = self.images[0].size
         mean, square = (
             float(np.average(np.concatenate(part), weights=self.image_weights)) / pixels
@@ -239,7 +267,8 @@ class WeightedDataset(ImageDataset):
 class Batch:
     """What one training step takes.
 
-    images: pixels from 0 to 255 (N, H, W), uint8 or float32; labels: int64 (N,), or for line networks
+    images: pixels from 0 to 255 (N, H, W) or (N, H, W, 3), uint8 or float32.
+    labels: int64 (N,), or for line networks
     (N, L), each row the classes of a sequence and then -1 up to its end.
     augmentation: how to change each image, or None. image_weights: float (N,), the factor of each image's
     loss in the mean (or sum) over the batch; None is 1 for each.
@@ -252,6 +281,13 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    @checked
+    def part(self, rows: slice) -> Batch:
+        """Some of its images."""
+        draws = self.augmentation.part(rows) if self.augmentation else None
+        weights = None if self.image_weights is None else self.image_weights[rows]
+        return Batch(self.images[rows], self.labels[rows], draws, weights)
 
 
 @dataclass(frozen=True, eq=False)
@@ -305,8 +341,16 @@ def image_place(index: int, files: Sequence[str] = ()) -> dict[str, Any]:
     return {"index": int(index)} | ({"file": files[index]} if files else {})
 
 
+def grey_pixels(images: np.ndarray) -> np.ndarray:
+    """(..., 3) red, green, blue -> (...): luma of ITU-R BT.601, rounded as Pillow's convert("L") does."""
+    if images.dtype == np.uint8:
+        red, green, blue = (images[..., channel].astype(np.uint32) for channel in range(COLOURS))
+        return ((red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16).astype(np.uint8)
+    return images @ np.array([0.299, 0.587, 0.114], images.dtype)
+
+
 def iterate_pieces(images: np.ndarray) -> Iterator[np.ndarray]:
-    """(N, H, W) a few images at a time, contiguous: memory does not grow with N."""
+    """(N, ...) a few images at a time, contiguous: memory does not grow with N."""
     step = max(1, _PIECE_BYTES // (images.itemsize * images[0].size)) if len(images) else 1
     for start in range(0, len(images), step):
         yield np.ascontiguousarray(images[start : start + step])

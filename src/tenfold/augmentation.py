@@ -16,12 +16,13 @@ __all__ = ["AugmentationDraws", "Sources"]
 # AugmentationSettings + a random generator -> the numbers that say how to change each image.
 #
 # The engines apply them in this order, on pixels as float32 0..255 (outside the image is black):
-# stroke width, affine map + displacement in one bilinear resampling, crop, erasing.
+# stroke width, affine map + displacement in one bilinear resampling, crop, flip, colour, erasing. The first
+# four treat each channel alike.
 
 
 @dataclass(frozen=True, eq=False)
 class AugmentationDraws:
-    """For N images of (H, W); a field is None where that change is off.
+    """For N images of (H, W) or (H, W, 3); a field is None where that change is off.
 
     affine: float32 (N, 2, 3), output pixel (x, y, 1), counted from the image's centre, to the
     input pixel (x, y) from which its value comes.
@@ -29,6 +30,9 @@ class AugmentationDraws:
     stroke: float32 (N,), pixels by which strokes grow (> 0) or shrink (< 0).
     crop: int64 (N, 2), rows and columns (dy, dx): output[y, x] = input[y + dy, x + dx].
     erase: int64 (N, 4), rectangle y0, x0, y1, x1 (half open) to make black; empty where y0 == y1.
+    flip: bool (N,), images to mirror from left to right.
+    colour: float32 (N, C, C + 1) for C channels: a pixel's new values are the first C columns times its
+    values, plus the last column, clipped to 0..255.
     """
 
     affine: np.ndarray | None = None
@@ -36,26 +40,31 @@ class AugmentationDraws:
     stroke: np.ndarray | None = None
     crop: np.ndarray | None = None
     erase: np.ndarray | None = None
+    flip: np.ndarray | None = None
+    colour: np.ndarray | None = None
 
     @classmethod
     def draw(
         cls,
         settings: AugmentationSettings,
         count: int,
-        image_shape: tuple[int, int],
+        image_shape: tuple[int, ...],
         rng: np.random.Generator,
     ) -> AugmentationDraws | None:
-        """Draws for `count` images, or None where nothing is on."""
+        """Draws for `count` images of (H, W) or (H, W, 3), or None where nothing is on."""
         if not settings.active:
             return None
-        s = settings
+        s, size, channels = settings, image_shape[:2], (*image_shape, 1)[2]
+        tinted = s.brightness or s.contrast or (channels > 1 and (s.saturation or s.hue))
         moved = s.rotation or s.shear or s.shift or s.scale
         draws = cls(
             affine=_affine(s, count, rng) if moved else None,
-            displacement=_displacement(s, count, image_shape, rng) if s.elastic else None,
+            displacement=_displacement(s, count, size, rng) if s.elastic else None,
             stroke=_uniform(rng, s.stroke_width, count) if s.stroke_width else None,
             crop=rng.integers(-s.crop_padding, s.crop_padding + 1, (count, 2)) if s.crop_padding else None,
-            erase=_erase(s, count, image_shape, rng) if s.erasing else None,
+            erase=_erase(s, count, size, rng) if s.erasing else None,
+            flip=rng.random(count) < s.flip if s.flip else None,
+            colour=_colour(s, count, channels, rng) if tinted else None,
         )
         if s.untouched:
             _leave(draws, rng.random(count) < s.untouched)
@@ -67,11 +76,11 @@ class AugmentationDraws:
         return AugmentationDraws(**{k: None if v is None else v[chosen] for k, v in arrays.items()})
 
     def find_sources(self, shape: tuple[int, ...]) -> Sources | None:
-        """Where the pixels of pictures come from, of shape (N, H, W); None where nothing moves."""
+        """Where the pixels of pictures come from, of shape (N, H, W, ...); None where nothing moves."""
         affine, displacement, crop = self.affine, self.displacement, self.crop
         if affine is None and displacement is None and crop is None:
             return None
-        count, height, width = shape
+        count, height, width = shape[:3]
         reach = (0, 0) if crop is None else tuple(int(far) for far in np.abs(crop).max(axis=0, initial=0))
         borders = min(reach[0], height), min(reach[1], width)
         grid = _grid(height, width, *borders)
@@ -90,7 +99,9 @@ class AugmentationDraws:
 def _leave(draws: AugmentationDraws, chosen: np.ndarray) -> None:
     if draws.affine is not None:
         draws.affine[chosen] = np.eye(2, 3, dtype=np.float32)
-    for field in (draws.displacement, draws.stroke, draws.crop, draws.erase):
+    if draws.colour is not None:
+        draws.colour[chosen] = np.eye(*draws.colour.shape[1:], dtype=np.float32)
+    for field in (draws.displacement, draws.stroke, draws.crop, draws.erase, draws.flip):
         if field is not None:
             field[chosen] = 0
 
@@ -114,7 +125,7 @@ def _affine(s: AugmentationSettings, count: int, rng: np.random.Generator) -> np
 
 
 def _displacement(
-    s: AugmentationSettings, count: int, image_shape: tuple[int, int], rng: np.random.Generator
+    s: AugmentationSettings, count: int, image_shape: tuple[int, ...], rng: np.random.Generator
 ) -> np.ndarray:
     """White noise, smoothed round the edges by a Gaussian, with a standard deviation of `elastic`.
 
@@ -143,14 +154,37 @@ def _long_waves(size: int, smoothness: float) -> np.ndarray:
 
 
 def _erase(
-    s: AugmentationSettings, count: int, image_shape: tuple[int, int], rng: np.random.Generator
+    s: AugmentationSettings, count: int, size: tuple[int, ...], rng: np.random.Generator
 ) -> np.ndarray:
-    height, width = image_shape
+    height, width = size
     chosen = rng.random(count) < s.erasing
     sides = rng.uniform(1 / 8, 1 / 3, (count, 2)) * [height, width]
     sides = np.maximum(np.rint(sides), 1).astype(np.int64)
     corner = np.floor(rng.random((count, 2)) * (np.array([height, width]) - sides + 1)).astype(np.int64)
     return np.concatenate([corner, corner + sides * chosen[:, None]], axis=1)
+
+
+_LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
+# red, green, blue -> luma and the two differences of colour of the YIQ system, whose plane a hue turns in
+_YIQ = np.array([_LUMA, [0.595716, -0.274453, -0.321263], [0.211456, -0.522591, 0.311135]])
+
+
+def _colour(s: AugmentationSettings, count: int, channels: int, rng: np.random.Generator) -> np.ndarray:
+    """Hue, then saturation, brightness and contrast, as one affine map of a pixel's channels."""
+    brightness, contrast, saturation = (
+        1 + rng.uniform(-bound, bound, (count, 1, 1)) for bound in (s.brightness, s.contrast, s.saturation)
+    )
+    angle = np.deg2rad(rng.uniform(-s.hue, s.hue, count))
+    maps = np.tile(np.eye(channels, channels + 1), (count, 1, 1))
+    if channels > 1:
+        turn = np.tile(np.eye(3), (count, 1, 1))
+        turn[:, 1, 1] = turn[:, 2, 2] = np.cos(angle)
+        turn[:, 1, 2], turn[:, 2, 1] = -np.sin(angle), np.sin(angle)
+        grey = np.tile(_LUMA, (3, 1))
+        maps[:, :, :3] = (grey + saturation * (np.eye(3) - grey)) @ np.linalg.inv(_YIQ) @ turn @ _YIQ
+    maps *= brightness * contrast
+    maps[:, :, -1:] = 127.5 * (1 - contrast)
+    return maps.astype(np.float32)
 
 
 # Draws -> where in the picture each pixel of the result comes from: one matrix product for both engines.

@@ -13,12 +13,13 @@ import numpy as np
 from safetensors.numpy import load_file, save
 
 from tenfold.arguments import checked
-from tenfold.arrays import Prediction, Verdict
+from tenfold.arrays import COLOURS, Prediction, Verdict
 from tenfold.engines.create import Engines
 from tenfold.errors import DataError, ModelError, UsageError
 from tenfold.files import make_folder, replace_together
 from tenfold.limits import MemoryLimit
 from tenfold.networks.engine import Engine, EngineOptions
+from tenfold.networks.own import OwnParts
 from tenfold.networks.shapes import Network
 from tenfold.numerics import softmax
 from tenfold.pictures.normalize import Background
@@ -36,9 +37,10 @@ _VERDICT = {"temperature": "float", "rejects": "bool", "least_confidence": "floa
 class ModelCard:
     """Everything but the weights that a classifier needs, saved as `model.json`.
 
-    image_shape: (H, W). mean, std: the input is (pixel / 255 - mean) / std. temperature: logits
-    are divided by it before the softmax. background: what lies around the ink in the training
-    images, so that a picture of the other polarity can be turned round; "any" is never turned.
+    image_shape: (H, W), or (H, W, 3) for colour. mean, std: the input is (pixel / 255 - mean) / std.
+    temperature: logits are divided by it before the softmax.
+    background: what lies around the ink in the training images, so that a picture of the other polarity can
+    be turned round; "any" is never turned.
     rejects: the network has one output more than there are classes, "none of them".
     value_range: the numbers of the training data that became the pixels 0 and 255.
     least_confidence, most_none: a verdict is "unsure" below the one, "not a digit" above the other.
@@ -46,7 +48,7 @@ class ModelCard:
 
     recipe: Recipe
     class_names: tuple[str, ...]
-    image_shape: tuple[int, int]
+    image_shape: tuple[int, ...]
     mean: float
     std: float
     temperature: float = 1.0
@@ -122,12 +124,14 @@ class ModelCard:
                     remedy="save it with this version of tenfold",
                 )
             entry = pick(values["input"], {"image_shape": "ints", "mean": "float", "std": "float"})
-            height, width = entry["image_shape"]
+            shape = entry["image_shape"]
+            if len(shape) != 2 and shape[2:] != (COLOURS,):
+                raise ValueError(f"image_shape {shape}")
             given = {"temperature": values["temperature"]} | values.get("verdict", {})
             verdict = pick(given, {key: _VERDICT[key] for key in given})
             card = cls(
                 recipe=Recipe.from_dict(values["recipe"], where=where),
-                class_names=pick(values, {"class_names": "strs"})["class_names"], image_shape=(height, width),
+                class_names=pick(values, {"class_names": "strs"})["class_names"], image_shape=shape,
                 mean=float(entry["mean"]), std=float(entry["std"]), background=values["input"]["background"],
                 value_range=_read_range(values["input"].get("value_range", (0.0, 255.0))), **verdict,
             )  # fmt: skip
@@ -182,9 +186,11 @@ class Classifier:
         engine: str = "auto",
         device: str = "cpu",
         precision: str = "float32",
+        own: OwnParts | None = None,
     ) -> Classifier:
-        """A classifier that runs these weights in an engine. Raises ModelError."""
-        network = card.recipe.plan(card.image_shape, card.outputs)
+        """A classifier that runs these weights in an engine. own: parts of the network that were written in
+        Python. Raises ModelError; RecipeError where such a part is missing."""
+        network = card.recipe.plan(card.image_shape, card.outputs, own)
         options = EngineOptions(
             mean=card.mean, std=card.std, loss=card.recipe.loss, device=device, precision=precision
         )
@@ -194,18 +200,24 @@ class Classifier:
     @classmethod
     @checked
     def load(
-        cls, path: str | Path, *, engine: str = "auto", device: str = "cpu", precision: str = "float32"
-    ) -> Classifier:
-        """From a run's folder, or a `model.safetensors` with its `model.json` beside it."""
+        cls, path: str | Path, *, engine: str = "auto", device: str = "cpu", precision: str = "float32",
+        network: Any = None, layers: Mapping[str, type] | None = None,
+    ) -> Classifier:  # fmt: skip
+        """From a run's folder, or a `model.safetensors` with its `model.json` beside it.
+
+        network, layers: what `tenfold.train` was given; its weights come from the file. Raises ModelError,
+        and RecipeError where one of them is needed and missing.
+        """
         card, weights = ModelCard.with_weights(path)
-        return cls.from_weights(card, weights, engine=engine, device=device, precision=precision)
+        own = OwnParts(network, layers or {})
+        return cls.from_weights(card, weights, engine=engine, device=device, precision=precision, own=own)
 
     @checked
     def save(self, path: str | Path) -> None:
         """Writes `model.safetensors` and `model.json` into the folder `path`; whenever the weights are there,
         so is the card that belongs to them."""
         folder = make_folder(path)
-        weights = {name: np.ascontiguousarray(value) for name, value in self.engine.weights().items()}
+        weights = {name: np.array(value, order="C") for name, value in self.engine.weights().items()}
         card = json.dumps(self.card.to_dict(), indent=2) + "\n"
         # One key only: safetensors writes several in a random order, and equal models in unequal files.
         packed = save(weights, metadata={"format": "tenfold"})  # save_file lets only its owner read
@@ -227,17 +239,14 @@ class Classifier:
 
     @checked
     def logits(self, images: np.ndarray) -> np.ndarray:
-        """uint8 (N, H, W) -> float32 (N, K). Raises DataError for another size."""
+        """uint8 (N, H, W) or (N, H, W, 3) -> float32 (N, K). Raises DataError for another shape."""
         return self._outputs(images)[:, : len(self.class_names)]
 
     def _outputs(self, images: np.ndarray) -> np.ndarray:
         """uint8 (N, H, W) -> float32 (N, K or K + 1)."""
         if images.dtype != np.uint8 or images.shape[1:] != self.card.image_shape:
-            height, width = self.card.image_shape
-            raise DataError(
-                f"images are {images.dtype} of shape {images.shape}",
-                expected=f"uint8 of shape (N, {height}, {width})",
-            )
+            expected = f"uint8 of shape (N, {', '.join(map(str, self.card.image_shape))})"
+            raise DataError(f"images are {images.dtype} of shape {images.shape}", expected=expected)
         return self.check_answers(self.engine.logits(images))
 
     @classmethod
@@ -289,7 +298,7 @@ class Classifier:
         """
         from tenfold.pictures.normalize import fit_picture
 
-        image = fit_picture(picture, self.card.image_shape, background=self.card.background)
+        image = fit_picture(picture, self.card.image_shape, self.card.background, self.card.recipe.input.fit)
         return self.predictions(image[None])[0]
 
     def _prediction(self, image: np.ndarray, probs: np.ndarray, none: float) -> Prediction:

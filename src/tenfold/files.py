@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import count
 from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import BinaryIO
 
 from tenfold.errors import UsageError
 
@@ -20,6 +21,7 @@ __all__ = [
     "Claim",
     "csv_line",
     "fill_folder",
+    "grow_file",
     "is_special",
     "make_folder",
     "replace_file",
@@ -73,6 +75,21 @@ def fill_folder(folder: Path, *, add: bool = False) -> Iterator[Path]:
         _sync_folder(folder.parent)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
+
+
+@contextmanager
+def grow_file(path: Path) -> Iterator[BinaryIO]:
+    """Yields the file `path`.unfinished, at its start: what is written goes behind what it holds. On success
+    it is flushed and renamed to `path`; else, and where the process is killed, it stays to be continued."""
+    _make_folder(path.parent)
+    unfinished = path.with_name(f"{path.name}.unfinished")
+    with unfinished.open("a+b") as file:
+        file.seek(0)
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+    unfinished.replace(path)
+    _sync_folder(path.parent)
 
 
 def replace_together(first: tuple[Path, bytes], last: tuple[Path, bytes]) -> None:
@@ -275,11 +292,9 @@ def _lock(path: Path, what: Path, wait: bool) -> int:
                 return number
         except BlockingIOError:
             os.close(number)
-            raise UsageError(
-                f"another process writes into {what}",
-                expected="a separate path for each",
-                remedy="name another, or wait for the end of that process",
-            ) from None
+            found = f"another process writes into {what}"
+            remedy = "name another, or wait for the end of that process"
+            raise UsageError(found, expected="a separate path for each", remedy=remedy) from None
         os.close(number)  # its file was removed meanwhile: by the process that held it
 
 

@@ -15,19 +15,19 @@ import socket
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import ExitStack, suppress
 from enum import Enum
 from itertools import islice
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Lock, Timer
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-__all__ = ["Helper", "ProcessName", "count_cores", "wait_without_spinning"]
+__all__ = ["Helper", "ProcessName", "Ranks", "count_cores", "wait_without_spinning"]
 
 # The environment of a process that is to compute on one core.
 ONE_CORE = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
@@ -38,6 +38,42 @@ def count_cores() -> int:
     """Those that a container or taskset leaves this process."""
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+T = TypeVar("T")
+
+
+class Ranks:
+    """The processes that train one network together, each on its rows of every batch: here this one alone;
+    `tenfold.torch_engine.ranks` has those that torchrun starts. All of them call the same methods in the same
+    order.
+
+    number: of this process, from 0; count: of all. total: images in the batch that `share` shared last.
+    """
+
+    number, count, total = 0, 1, 0
+
+    @staticmethod
+    def started() -> int:
+        """How many processes torchrun, or whatever sets WORLD_SIZE, started."""
+        size = os.environ.get("WORLD_SIZE", "")
+        return int(size) if size.isdigit() else 1
+
+    def share(self, total: int) -> slice:
+        """This process's rows of a batch of so many images."""
+        self.total = total
+        return slice(total * self.number // self.count, total * (self.number + 1) // self.count)
+
+    def sum(self, tensors: Sequence[Any]) -> None:
+        """Each tensor of the engine, in place, over all processes."""
+
+    def first(self, make: Callable[[], T]) -> T:
+        """What `make` gives in process 0, which alone calls it."""
+        return make()
+
+    def any(self, flag: bool) -> bool:
+        """Whether it is true in one of them."""
+        return flag
 
 
 class ProcessName(str):

@@ -31,9 +31,8 @@ class MemoryLimit:
             return DEFAULT_BYTES
         found = _FORM.fullmatch(text)
         if found is None or not int(found[1]):
-            raise UsageError(
-                f"{VARIABLE} is {text[:40]!r}", expected="a number of bytes above 0, such as 500M or 8G"
-            )
+            problem = f"{VARIABLE} is {text[:40]!r}"
+            raise UsageError(problem, expected="a number of bytes above 0, such as 500M or 8G")
         return int(found[1]) * 1024 ** " KMGT".index(found[2].upper() or " ")
 
     @staticmethod
@@ -51,11 +50,8 @@ class MemoryLimit:
         """Raises `kind` where `name` needs more bytes than the limit. share: copies that exist at a time."""
         most = MemoryLimit.most_bytes() // share
         if need > most:
-            raise kind(
-                f"{name} would take {_size(need)} of memory",
-                expected=f"at most {_size(most)}",
-                remedy=MemoryLimit.remedy(need * share),
-            )
+            found = f"{name} would take {_size(need)} of memory"
+            raise kind(found, expected=f"at most {_size(most)}", remedy=MemoryLimit.remedy(need * share))
 
     @staticmethod
     def read(file: BinaryIO, most: int) -> bytes:

@@ -6,10 +6,19 @@ These are the only ones: engines, classifier and evaluation call them, or are te
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
-__all__ = ["accuracy", "log_softmax", "one_hot", "shifted_columns", "softmax", "wilson_interval"]
+__all__ = [
+    "accuracy",
+    "log_softmax",
+    "one_hot",
+    "orthogonalise",
+    "shifted_columns",
+    "softmax",
+    "wilson_interval",
+]
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
@@ -60,3 +69,15 @@ def wilson_interval(right: int, total: int, z: float = 1.959963984540054) -> tup
     spread = z * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
     scale = 1 + z * z / total
     return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
+
+
+def orthogonalise(matrix: Any) -> Any:
+    """U V^T, about, of a matrix U S V^T: five steps of Newton and Schulz bring its singular values near 1, to
+    0.7 to 1.2 (Jordan 2024, "Muon"). Of NumPy or of torch, float (M, N)."""
+    a, b, c = 3.4445, -4.775, 2.0315
+    wide = matrix.T if matrix.shape[0] > matrix.shape[1] else matrix
+    wide = wide / ((wide * wide).sum() ** 0.5 + 1e-7)
+    for _ in range(5):
+        squares = wide @ wide.T
+        wide = a * wide + (b * squares + c * squares @ squares) @ wide
+    return wide.T if matrix.shape[0] > matrix.shape[1] else wide

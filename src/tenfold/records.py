@@ -6,7 +6,7 @@ import io
 import json
 import sys
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,18 +22,24 @@ __all__ = ["Record", "pick", "read_json", "reading"]
 
 @contextmanager
 def reading(
-    what: str, *, expected: str = "", remedy: str = "", kind: type[TenfoldError] = ModelError
+    what: str,
+    *,
+    expected: str = "",
+    remedy: str = "",
+    kind: type[TenfoldError] = ModelError,
+    hide: Callable[[str], str] = str,
 ) -> Iterator[None]:
     """Whatever goes wrong within, but for a TenfoldError, is an error of this kind: `what` cannot be read.
 
-    json, zipfile, NumPy, pydantic and safetensors raise a dozen kinds on broken bytes.
+    json, zipfile, NumPy, pydantic and safetensors raise a dozen kinds on broken bytes. hide: takes out of the
+    words what is not to be told.
     """
     try:
         yield
     except TenfoldError:
         raise
     except Exception as error:
-        found = f"{what} cannot be read ({_in_words(error)})"
+        found = f"{what} cannot be read ({hide(_in_words(error))})"
         raise kind(found, expected=expected, remedy=remedy) from error
 
 
@@ -111,14 +117,16 @@ class Record(NamedTuple):
         """The arrays of these names. Raises KeyError for one that is missing, ValueError for one of another
         kind, shape or range.
 
-        forms: "i<K N" is an integer array of shape (N,) whose values lie from 0 to below K, "f K 3" a
-        float one of shape (K, 3), "u M H W" bytes. A letter is the same number everywhere; sizes: of letters
-        known before.
+        forms: "i<K N" is an integer array of shape (N,) whose values lie from 0 to below K, "f K 3" a float
+        one of shape (K, 3), "u M H W" bytes of images, (M, H, W) or in colour (M, H, W, 3). A letter is the
+        same number everywhere; sizes: of letters known before.
         """
         known = dict(sizes)
         for name, form in forms.items():
             array, (kind, *dims) = arrays[name], form.split()
             kind, _, most = kind.partition("<")
+            if dims[-2:] == ["H", "W"] and array.ndim == len(dims) + 1:
+                dims.append("3")
             fits = array.dtype.kind == kind and array.ndim == len(dims)
             for dim, size in zip(dims, array.shape, strict=False):
                 fits = fits and (int(dim) if dim.isdigit() else known.setdefault(dim, size)) == size

@@ -8,7 +8,10 @@ from __future__ import annotations
 import math
 from typing import Annotated, Literal, Self
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from tenfold.errors import RecipeError
 
 __all__ = [
     "AugmentationSettings",
@@ -36,11 +39,16 @@ class InputSettings(Section):
 
     scaling: unit is 0..1; with none pixels stay 0..255; standardise takes mean and std of the training
     images; fixed takes those given here. mean, std: in units of 0..1, for fixed.
+    size: (height, width) in pixels that pictures are brought to; without it they keep theirs.
+    fit: pictures of another shape keep their aspect; pad shows all of them on a ground of their border's
+    colour, crop cuts out the middle.
     """
 
     scaling: Literal["unit", "none", "standardise", "fixed"] = "unit"
     mean: float = 0.5
     std: Positive = 0.5
+    size: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] | None = None
+    fit: Literal["pad", "crop"] = "pad"
 
 
 class LossSettings(Section):
@@ -56,21 +64,36 @@ class LossSettings(Section):
     regression tutorial); the gradient stays that of the unclipped loss.
     label_shift: the class c is put into column (c + shift) mod K (-1 in the softmax regression
     tutorial); logits are shifted back, so that it is invisible outside the engine.
+    class_weights: what each image of a class counts for in training, one number per class; or balanced,
+    which is N / (K n) for a class with n of the N images of K classes, as in scikit-learn. The mean is that
+    over the images; validation counts all images alike.
     reduction: what the gradient does over the batch; the loss reported is always the mean.
     """
 
     name: Literal["cross-entropy", "sigmoid-distance", "mean-squared-error", "ctc"] = "cross-entropy"
     label_smoothing: Share = 0.0
+    class_weights: Literal["balanced"] | tuple[NotNegative, ...] = ()
     reduction: Literal["mean", "sum"] = "mean"
     probability_floor: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
     label_shift: int = 0
 
     @model_validator(mode="after")
     def _refuse_with_ctc(self) -> Self:
-        for key in ("label_smoothing", "label_shift", "probability_floor"):
+        for key in ("label_smoothing", "label_shift", "probability_floor", "class_weights"):
             if self.name == "ctc" and getattr(self, key):
                 raise ValueError(f"{key} is not available with name = 'ctc'; leave it out")
         return self
+
+    def weights_of(self, counts: np.ndarray) -> np.ndarray | None:
+        """float (K,), what an image of each class counts for; None: all alike. counts: int (K,), the training
+        images of each class; one without any has weight 0. Raises RecipeError."""
+        if self.class_weights == "balanced":
+            filled = max(int((counts > 0).sum()), 1)
+            return np.where(counts > 0, counts.sum() / (filled * np.maximum(counts, 1)), 0.0)
+        if self.class_weights and len(self.class_weights) != len(counts):
+            found = f"loss.class_weights has {len(self.class_weights)} numbers"
+            raise RecipeError(found, expected=f"one for each of the {len(counts)} classes, or 'balanced'")
+        return np.array(self.class_weights) if self.class_weights else None
 
 
 class ParameterGroup(Section):
@@ -86,15 +109,18 @@ class ParameterGroup(Section):
 class OptimiserSettings(Section):
     """How the weights move along their gradients, as in PyTorch.
 
-    name: sgd, adam or adamw. learning_rate: its largest value; the schedule multiplies it.
-    momentum, nesterov: of sgd. betas, epsilon: of adam and adamw. groups: parameters that learn at
+    name: sgd, adam, adamw or muon. Muon (Jordan 2024) makes the steps of the weights of all layers but the
+    last orthogonal, as long as those of adamw (Liu et al. 2025), which moves the other parameters.
+    learning_rate: its largest value; the schedule multiplies it.
+    momentum, nesterov: of sgd. betas, epsilon: of adam, adamw and muon, whose momentum is the first
+    beta, Nesterov's way. groups: parameters that learn at
     another rate; the first group that matches a parameter counts. weight_decay: L2 added to the gradient
-    (sgd, adam) or decoupled (adamw); only for weights of linear and convolution layers.
+    (sgd, adam) or decoupled (adamw, muon); only for weights of linear and convolution layers.
     decay_all: for all parameters.
     clip_norm: gradients are scaled down to this global Euclidean norm; 0 is off.
     """
 
-    name: Literal["sgd", "adam", "adamw"] = "sgd"
+    name: Literal["sgd", "adam", "adamw", "muon"] = "sgd"
     learning_rate: Positive = 0.1
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
     nesterov: bool = False
@@ -174,6 +200,9 @@ class AugmentationSettings(Section):
     or shrink, uniform in +-value. erasing: probability of blacking out a random rectangle, whose
     sides are uniform between 1/8 and 1/3 of the image's. untouched: share of the images that stay as
     they are: resampling smooths, and a network that has never seen a crisp image does worse on it.
+    flip: probability of the mirror image, left to right. brightness, contrast, saturation: factors, uniform
+    in 1 +- value; contrast is the distance from middle grey, saturation that from the pixel's own grey.
+    hue: degrees by which colours turn, uniform in +-value. Both leave grey images as they are.
     """
 
     rotation: Annotated[float, Field(ge=0, le=180)] = 0.0
@@ -186,6 +215,11 @@ class AugmentationSettings(Section):
     stroke_width: Annotated[float, Field(ge=0, le=2)] = 0.0
     erasing: Share = 0.0
     untouched: Share = 0.0
+    flip: Share = 0.0
+    brightness: Share = 0.0
+    contrast: Share = 0.0
+    saturation: Share = 0.0
+    hue: Annotated[float, Field(ge=0, le=180)] = 0.0
 
     @property
     def active(self) -> bool:

@@ -102,7 +102,7 @@ def test_version_and_exit_codes_are_told(tenfold: Command) -> None:
         (["recipes", "show"], ["Missing argument"]),
         (["recipes", "show", "cmn"], ["did you mean 'cnn'"]),
         (["gradcheck", "cnn", "--size", "3"], ["--size"]),
-        (["gradcheck", "cnn", "--size", "8"], ["does not fit"]),
+        (["gradcheck", "fast", "--size", "8"], ["does not fit"]),
         (["data", "info", "sample", "--split", "tset"], ["split 'tset'", "test"]),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
@@ -536,9 +536,9 @@ def test_interrupted_before_the_first_epoch_was_done(
     tenfold: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Exit code 130, the model kept, every command copes with such a run, and it can go on."""
-    from tenfold.training import loop
+    from tenfold.training import steps
 
-    iterate = loop.iterate_batches
+    iterate = steps.iterate_batches
 
     def iterate_batches(*arguments: Any, **options: Any) -> Any:
         for number, batch in enumerate(iterate(*arguments, **options)):
@@ -546,12 +546,12 @@ def test_interrupted_before_the_first_epoch_was_done(
                 os.kill(os.getpid(), signal.SIGINT)
             yield batch
 
-    monkeypatch.setattr(loop, "iterate_batches", iterate_batches)
+    monkeypatch.setattr(steps, "iterate_batches", iterate_batches)
     done = train_tiny(tenfold, "--json", "--no-report")
     assert done.code == 130 and "continue with: tenfold train --resume runs/tiny-0" in done.err
     document = done.json
     assert document["status"] == "interrupted" and document["val_loss"] is document["test_loss"] is None
-    monkeypatch.setattr(loop, "iterate_batches", iterate)
+    monkeypatch.setattr(steps, "iterate_batches", iterate)
     for arguments in (["runs"], ["runs", "show", "runs/tiny-0"], ["report"], ["evaluate"]):
         assert tenfold(*arguments).code == tenfold(*arguments, "--json").code == 0
     resumed = tenfold("train", "--resume", "runs/tiny-0", "--json", "--no-report").json

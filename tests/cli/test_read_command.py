@@ -447,7 +447,7 @@ def test_usage(tenfold: Command) -> None:
     picture = save("a.png", "7")
     tenfold("read", picture, "--json", "--csv").complaint(2, "--json and --csv exclude each other")
     tenfold("read", picture, "--model", "nowhere").complaint(1, "nowhere", "a line reader's folder")
-    tenfold("read").complaint(2, "Missing argument")
+    tenfold("read").complaint(2, "no pictures are named")
     tenfold("read", "").complaint(1, "'' is an empty name")
 
 

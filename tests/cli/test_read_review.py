@@ -200,7 +200,8 @@ def test_mistakes_are_told_before_anything_is_read(tenfold: Command) -> None:
 def test_ctrl_c_while_reading_tells_what_was_read(tenfold: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     from tenfold.reader import many
 
-    def stopped(*_: object, **__: object) -> Any:
+    def stopped(_reader: object, paths: Any, **_: object) -> Any:
+        next(paths)
         yield template_reader().read(Image.open("a.png"))
         raise KeyboardInterrupt
 

@@ -12,7 +12,7 @@ from tenfold.recipes.load import get_recipe, list_recipes, parse_recipe
 
 FOLDER = Path(tenfold.recipes.__file__).parent
 # Batch norm's many layers of 2x2 windows do not fit into every small picture.
-NEEDS_EVEN_SIDES = {"cnn", "fast"}
+NEEDS_EVEN_SIDES = {"fast"}
 
 
 def test_those_that_the_issue_and_tutorials_name_are_there() -> None:
@@ -44,7 +44,7 @@ def test_contract(name: str) -> None:
 
 @pytest.mark.parametrize("name", list_recipes())
 def test_sized_from_the_data(name: str) -> None:
-    """Twelve by ten pixels in three classes; the CNN's windows need more, and say so."""
+    """Twelve by ten pixels in three classes; the windows of some need more, and say so."""
     recipe = get_recipe(name)
     if name in NEEDS_EVEN_SIDES:
         with pytest.raises(RecipeError, match="does not fit"):

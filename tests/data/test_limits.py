@@ -23,7 +23,8 @@ from tenfold.classifier import ModelCard
 from tenfold.data.folders import read_image_folder
 from tenfold.data.idx import parse_idx, read_payload
 from tenfold.data.load import load_dataset
-from tenfold.data.tables import read_csv, read_npz
+from tenfold.data.npz import read_npz
+from tenfold.data.tables import read_csv
 from tenfold.errors import ModelError, TenfoldError, UsageError
 from tenfold.pictures.open import open_grey
 from tenfold.recipes.load import change_recipe, get_recipe

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tenfold.arrays import ImageDataset, ImageRows, iterate_pieces
+from tenfold.data import batches
 from tenfold.data.batches import DataSummary, iterate_batches, split_dataset
 from tenfold.data.catalogue import CATALOGUE, local_file
 from tenfold.data.idx import parse_idx, read_idx, read_payload, write_idx
@@ -266,3 +267,57 @@ def test_copies_of_mnist_are_written_in_pieces(tmp_path, monkeypatch):
     np.testing.assert_array_equal(copies.labels, np.tile(plain.labels, 3))
     first, second = (copies.images[k * len(plain) : (k + 1) * len(plain)] for k in (1, 2))
     assert (first != plain.images).any() and (first != second).any()
+
+
+def test_a_large_map_is_shuffled_in_blocks(both, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every image once, a pure function of seed and epoch; what fits into memory keeps its order."""
+    mapped, plain = both
+    part = mapped.subset(np.random.default_rng(0).permutation(700)[:601])
+
+    def order(dataset: ImageDataset, epoch: int = 0) -> np.ndarray:
+        found, _ = batches._order(dataset.images, np.random.default_rng([3, epoch, 1]))
+        assert sorted(found.tolist()) == list(range(len(dataset)))
+        return found
+
+    usual = np.random.default_rng([3, 0, 1]).permutation(700)
+    np.testing.assert_array_equal(order(mapped), usual)
+    monkeypatch.setenv("TENFOLD_MAX_BYTES", "10000")
+    monkeypatch.setattr(batches, "_BLOCK_BYTES", 10 * 81)
+    monkeypatch.setattr(batches, "_WINDOW", 4)
+    np.testing.assert_array_equal(order(plain), usual)
+    for dataset, rows in ((mapped, np.arange(700)), (part, part.images.rows)):
+        found = order(dataset)
+        np.testing.assert_array_equal(found, order(dataset))
+        assert (found != order(dataset, 1)).any()
+        rank = np.argsort(np.argsort(rows))[found]  # of each image's place in the file
+        windows = [rank[start : start + 40] // 10 for start in range(0, len(rank), 40)]
+        assert all(len(np.unique(window)) <= 5 for window in windows)  # blocks, one of them cut
+        assert all((np.diff(rank[start : start + 40]) < 0).any() for start in range(0, len(rank) - 40, 40))
+        steps = (rank[:-1] // 10 != rank[1:] // 10).mean()
+        assert steps > 0.6  # 3 of 4 neighbours come from another block of the window
+
+
+@pytest.mark.parametrize("batch_size", [7, 40, 100])
+def test_windows_of_a_large_map_give_the_images_of_its_order(
+    both, batch_size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Batches that straddle windows, the cut last window, and a subset whose rows are in no order."""
+    mapped, plain = both
+    monkeypatch.setenv("TENFOLD_MAX_BYTES", "10000")
+    monkeypatch.setattr(batches, "_BLOCK_BYTES", 10 * 81)
+    monkeypatch.setattr(batches, "_WINDOW", 4)
+    rows = np.random.default_rng(0).permutation(700)[:601]
+    for dataset, reference in ((mapped, plain), (mapped.subset(rows), plain.subset(rows))):
+        order, _ = batches._order(dataset.images, np.random.default_rng([3, 2, 1]))
+        found = list(
+            batches.iterate_batches(
+                dataset, batch_size=batch_size, shuffle=True, drop_last=False,
+                augmentation=AugmentationSettings(), seed=3, epoch=2,
+            )
+        )  # fmt: skip
+        np.testing.assert_array_equal(
+            np.concatenate([batch.images for batch in found]), reference.images[order]
+        )
+        np.testing.assert_array_equal(
+            np.concatenate([batch.labels for batch in found]), reference.labels[order]
+        )

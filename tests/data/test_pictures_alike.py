@@ -16,7 +16,7 @@ from PIL import Image
 
 from tenfold.arrays import ImageDataset
 from tenfold.classifier import Classifier
-from tenfold.data.folders import decode_pictures
+from tenfold.data.decode import Pictures
 from tenfold.data.load import load_dataset
 from tenfold.errors import DataError
 from tenfold.estimator.classifier import DigitClassifier
@@ -185,7 +185,7 @@ def test_pipes_and_sockets_are_passed_over(tmp_path: Path) -> None:
 def test_no_picture(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x.png").write_bytes(content)
     with pytest.raises(DataError) as error:
-        decode_pictures([str(tmp_path / "x.png")])
+        Pictures.decode([str(tmp_path / "x.png")], ["x.png"])
     assert "x.png" in str(error.value) and "\n" not in str(error.value)
 
 

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tenfold.data import tables
-from tenfold.data.tables import class_labels, natural_key, parse_numbers, read_csv, read_npz
+from tenfold.data.npz import read_npz
+from tenfold.data.tables import class_labels, natural_key, parse_numbers, read_csv
 from tenfold.errors import DataError, DataNotFoundError
 
 HEADER = "label," + ",".join(f"pixel{k}" for k in range(4))
@@ -177,7 +178,7 @@ def test_npz_with_words_for_labels(tmp_path):
         ({"images": IMAGES, "labels": np.array([0, 1])}, ["3 images"]),
         ({"images": IMAGES.astype(float) * np.nan, "labels": np.arange(3)}, ["row 0, column 1", "nan"]),
         ({"images": IMAGES.astype(int) - 1, "labels": np.arange(3)}, ["row 0, column 1", "-1"]),
-        ({"images": np.zeros((3, 2, 2, 3)), "labels": np.arange(3)}, ["(3, 2, 2, 3)", "grey"]),
+        ({"images": np.zeros((3, 2, 2, 4)), "labels": np.arange(3)}, ["(3, 2, 2, 4)", "1 or 3"]),
         ({"images": np.zeros((3, 5)), "labels": np.arange(3)}, ["5 pixels"]),
         ({"images": np.array(["a", "b"]).reshape(2, 1, 1), "labels": np.arange(2)}, ["numbers"]),
         (

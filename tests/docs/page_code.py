@@ -13,6 +13,7 @@ import contextlib
 import io
 import re
 import shlex
+import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,6 +76,9 @@ def _run_line(line: str, options: tuple[str, ...]) -> None:
     command, _, comment = line.partition("#")
     words = shlex.split(command)
     if not words:
+        return
+    if words[0] == "torchrun":
+        subprocess.run([sys.executable, "-m", "torch.distributed.run", *words[1:]], check=True)
         return
     assert words[0] == "tenfold", f"mark the block as not run: {line}"
     told = _EXIT_CODE.search(comment)

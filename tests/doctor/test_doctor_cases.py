@@ -22,7 +22,10 @@ from some_slants import (
 )
 
 from tenfold.arrays import ImageDataset
+from tenfold.doctor.checks_learning import check_changed_classes
+from tenfold.doctor.diagnosis import Examination, prepare_recipe
 from tenfold.recipes.load import get_recipe
+from tenfold.settings import AugmentationSettings
 
 DEEP = ("linear 32", "sigmoid") * 6
 
@@ -127,6 +130,27 @@ def test_each_broken_case_gets_its_diagnosis(name: str) -> None:
     assert diagnosis.codes and diagnosis.codes[0] == code, diagnosis.codes
     found = diagnosis.findings[0]
     assert found.title and any(letter.isdigit() for letter in found.seen) and found.why and found.remedy
+
+
+def test_classes_that_augmentation_turns_into_others_are_named() -> None:
+    """A slant of 36 degrees more is the next class of five, one of the other way that of a mirror."""
+    diagnosis = examine((recipe("linear 64", "relu", augmentation__rotation=45.0), TRAIN, TEST))
+    found = next(finding for finding in diagnosis.findings if finding.code == "augmentation-class")
+    assert "slant 0 as slant 1 (turned by 30 degrees)" in found.seen or "slant 1 as slant 2" in found.seen
+    assert "augmentation.rotation" in found.remedy
+
+
+def test_classes_that_a_mirror_turns_into_others_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    mirrored = {}
+    if "flip" in AugmentationSettings.model_fields:
+        mirrored["augmentation__flip"] = 0.5
+    else:
+        monkeypatch.setattr(AugmentationSettings, "flip", 0.5, raising=False)
+    made = recipe("linear 64", "relu", **mirrored)
+    examination = Examination(prepare_recipe(made, TRAIN, TEST, engine="numpy", seed=0))
+    check_changed_classes(examination)
+    (found,) = examination.findings
+    assert "slant 1 as slant 4 (mirrored)" in found.seen and "slant 0" not in found.seen
 
 
 CONV = (

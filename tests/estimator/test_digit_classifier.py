@@ -16,7 +16,7 @@ from tenfold.errors import RecipeError, TenfoldError
 from tenfold.estimator import classifier
 from tenfold.estimator.classifier import EpochLines
 from tenfold.recipes.load import change_recipe
-from tenfold.training.loop import Steps
+from tenfold.training.progress import Steps
 
 ENGINES = ["numpy", "torch"]
 Pair = tuple[ImageDataset, ImageDataset]

@@ -44,8 +44,11 @@ def content_of(place: Path) -> dict[str, bytes]:
     return {path.relative_to(place.parent).as_posix(): path.read_bytes() for path in files}
 
 
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("kind", ["source", "reader_source"])
+CASES = [(kind, form) for form in FORMS for kind in ("source", "reader_source")]
+CASES = [case for case in CASES if case not in {("reader_source", form) for form in ("torch", "huggingface")}]
+
+
+@pytest.mark.parametrize(("kind", "form"), CASES)
 def test_contract(form: str, kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     """It is written, again over itself with the same bytes, and tells its files."""
     source: Source = request.getfixturevalue(kind)
@@ -62,9 +65,7 @@ def test_contract(form: str, kind: str, request: pytest.FixtureRequest, tmp_path
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("kind", ["text", "folder"])
-def test_what_no_export_made_is_left_alone(
-    form: str, kind: str, reader_source: Source, tmp_path: Path
-) -> None:
+def test_what_no_export_made_is_left_alone(form: str, kind: str, source: Source, tmp_path: Path) -> None:
     place = tmp_path / "thesis"
     inside = place / "model.json" if kind == "folder" else place
     inside.parent.mkdir(exist_ok=True)
@@ -73,7 +74,7 @@ def test_what_no_export_made_is_left_alone(
         (place / "recipe.toml").write_text("a run's")
     before = content_of(tmp_path)
     with pytest.raises(UsageError, match=r"thesis is there already.*name another with --out"):
-        reader_source.export(form, place)
+        source.export(form, place)
     assert content_of(tmp_path) == before
 
 

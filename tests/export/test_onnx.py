@@ -84,8 +84,11 @@ def test_every_recipe(name: str, tmp_path: Path) -> None:
 
 
 def test_the_random_networks_are_of_every_kind() -> None:
-    lines = [*PICTURE_LAYERS, *ROW_LAYERS, "flatten"]
-    assert {spec.kind for line in lines for spec in LayerSpec.parse([line])} == set(LAYER_KINDS) - {"columns"}
+    lines = [*PICTURE_LAYERS, *ROW_LAYERS, "flatten", "global-average-pool"]
+    assert {spec.kind for line in lines for spec in LayerSpec.parse([line])} == set(LAYER_KINDS) - {
+        "columns",
+        "own",
+    }
 
 
 @settings(max_examples=40, deadline=None, derandomize=True)

@@ -17,6 +17,8 @@ ONE_OF_EACH = [
     {"residual": ["conv 8 3x3 padding same no-bias", "sigmoid", "dropout 0.2"]},
     "max-pool 2 stride 1", "average-pool 2", "flatten", "linear 12", "tanh", "linear classes",
 ]  # fmt: skip
+OTHERS = ["conv 6 3x3", "layer-norm", "gelu", "depthwise 3x3 padding same", "silu", "global-average-pool",
+          "linear classes", "scale 0.11"]  # fmt: skip
 LINES = ["conv 4 3x5 padding same", "max-pool 2", "conv 5 8x3 padding 0x1", "conv classes 1x1", "columns"]
 
 
@@ -44,6 +46,14 @@ LINES = ["conv 4 3x5 padding same", "max-pool 2", "conv 5 8x3 padding 0x1", "con
         ("columns 2", LayerSpec("columns", "columns1", units=2)),
         ("batch-norm", LayerSpec("batch-norm", "norm1")),
         ("relu", LayerSpec("relu", "relu1")),
+        ("max-pool 2 fit", LayerSpec("max-pool", "maxpool1", kernel=(2, 2), stride=(2, 2), fit=True)),
+        ("scale 0.11", LayerSpec("scale", "scale1", rate=0.11)),
+        ("layer-norm", LayerSpec("layer-norm", "layernorm1")),
+        ("global-average-pool", LayerSpec("global-average-pool", "globalpool1")),
+        (
+            "depthwise 5x3 stride 2 padding 2x1 no-bias",
+            LayerSpec("depthwise", "depthwise1", kernel=(5, 3), stride=(2, 2), padding=(2, 1), bias=False),
+        ),
     ],
 )
 def test_good_lines(line: str, expected: LayerSpec) -> None:
@@ -75,6 +85,10 @@ def test_names_are_counted_by_kind_and_nested_by_dots() -> None:
         ("dropout 1.0", "0 <= P < 1"),
         ("dropout -0.1", "0 <= P < 1"),
         ("dropout nan", "0 <= P < 1"),
+        ("scale 0", "above 0"),
+        ("scale -1", "above 0"),
+        ("depthwise 8 3x3", "depthwise KxL"),
+        ("depthwise 2x2 padding same", "odd kernel"),
         ("conv 8", "conv CHANNELS KxL"),
         ("conv 8 3", "conv CHANNELS KxL"),
         ("conv many 3x3", "conv CHANNELS KxL"),
@@ -121,6 +135,8 @@ def test_bad_lines_name_the_line_and_the_remedy(line: Any, remedy: str) -> None:
         (["linear classes"], "put 'flatten' before it"),
         (["flatten", "linear 7"], "expected (3,)"),
         (["flatten", "conv 8 3x3", "linear classes"], "put it before 'flatten'"),
+        (["flatten", "global-average-pool"], "put it before 'flatten'"),
+        (["depthwise 13x3", "flatten", "linear classes"], "does not fit into 12 pixels"),
         (["flatten", "max-pool 2"], "put it before 'flatten'"),
         (["conv 8 13x13", "flatten", "linear classes"], "does not fit into 12 pixels"),
         (["conv 8 11x11", "flatten", "linear classes"], "does not fit into 10 pixels"),
@@ -143,11 +159,29 @@ def test_layers_that_do_not_fit(lines: list[Any], words: str) -> None:
     assert words in str(error.value) and "\n" not in str(error.value)
 
 
+def test_layers_that_fit_any_picture() -> None:
+    lines = ["pixel-unshuffle 2 fit", "conv 5 3x5 no-bias fit", "max-pool 2 fit", "average-pool 3x2 fit"]
+    specs = LayerSpec.parse([*lines, "flatten", "linear classes"])
+    plans = {shape: Network.plan(specs, shape, 3) for shape in [(28, 28), (9, 9), (2, 3), (5, 40)]}
+    shapes = {shape: [layer.output_shape for layer in plan.layers[:4]] for shape, plan in plans.items()}
+    assert shapes == {
+        (28, 28): [(4, 14, 14), (5, 12, 10), (5, 6, 5), (5, 2, 2)],
+        (9, 9): [(4, 4, 4), (5, 4, 4), (5, 2, 2), (5, 1, 1)],
+        (2, 3): [(4, 1, 1), (5, 1, 1), (5, 1, 1), (5, 1, 1)],
+        (5, 40): [(4, 2, 20), (5, 2, 20), (5, 1, 10), (5, 1, 5)],
+    }
+    plain = Network.plan(LayerSpec.parse([*(line.removesuffix(" fit") for line in lines), "flatten",
+                                          "linear classes"]), (28, 28), 3)  # fmt: skip
+    assert plans[28, 28].parameters() == plain.parameters()
+    with pytest.raises(RecipeError, match="meets"):
+        Network.plan(specs, (1, 9), 3)
+
+
 def test_every_kind_is_planned() -> None:
-    networks = [Network.plan(LayerSpec.parse(lines), (16, 20), 5) for lines in (ONE_OF_EACH, LINES)]
+    networks = [Network.plan(LayerSpec.parse(lines), (16, 20), 5) for lines in (ONE_OF_EACH, OTHERS, LINES)]
     kinds = {layer.spec.kind for network in networks for layer in network.layers}
     kinds |= {inner.spec.kind for network in networks for layer in network.layers for inner in layer.inner}
-    assert kinds == set(LAYER_KINDS)
+    assert kinds == set(LAYER_KINDS) - {"own"}
 
 
 def test_a_line_network_at_other_widths() -> None:

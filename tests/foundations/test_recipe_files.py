@@ -47,7 +47,10 @@ def test_the_smallest_recipe_takes_defaults() -> None:
         (MINIMAL + "[training]\naverage_decay = 1", ["average_decay", "less than 1"]),
         (MINIMAL + '[training]\nprecision = "float16"', ["training.precision = 'float16'", "'float32'"]),
         (MINIMAL + "[data]\nvalidation = 1", ["data.validation", "less than 1"]),
-        (MINIMAL + '[optimiser]\nname = "adm"', ["optimiser.name = 'adm'", "'sgd', 'adam' or 'adamw'"]),
+        (
+            MINIMAL + '[optimiser]\nname = "adm"',
+            ["optimiser.name = 'adm'", "'adamw' or 'muon'"],
+        ),
         (MINIMAL + "[optimiser]\nlearning_rate = 0", ["optimiser.learning_rate", "greater than 0"]),
         (MINIMAL + "[optimiser]\nlearning_rate = nan", ["optimiser.learning_rate"]),
         (MINIMAL + "[optimiser]\nlearning_rate = inf", ["optimiser.learning_rate", "finite"]),

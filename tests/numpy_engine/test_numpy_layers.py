@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -21,6 +23,9 @@ CASES = [
     ("relu", (1, 1, 9)),
     ("sigmoid", (1, 6, 5)),
     ("tanh", (1, 6, 5)),
+    ("gelu", (1, 6, 5)),
+    ("silu", (2, 6, 5)),
+    ("scale 0.125", (2, 3, 4)),
     ("flatten", (1, 4, 3)),
     ("flatten", (3, 4, 5)),
     ("dropout 0", (2, 3, 3)),
@@ -37,6 +42,12 @@ CASES = [
     ("conv 3 2x3 padding 0x1", (2, 2, 6)),
     ("conv 3 1x4 stride 2 padding 1x3", (2, 5, 9)),
     ("conv classes 1x5 padding 2x0", (3, 3, 8)),
+    ("depthwise 3x3 padding same", (4, 6, 5)),
+    ("depthwise 5x3 stride 2 padding 2x1 no-bias", (3, 9, 8)),
+    ("depthwise 2x2 stride 3", (2, 8, 7)),
+    ("layer-norm", (3, 4, 5)),
+    ("layer-norm", (1, 1, 6)),
+    ("global-average-pool", (3, 4, 5)),
     ("batch-norm", (3, 4, 5)),
     ("batch-norm", (1, 1, 6)),
     ("max-pool 2", (3, 6, 8)),
@@ -54,6 +65,9 @@ CASES = [
     ("average-pool 3 stride 1", (2, 6, 5)),
     ("pixel-unshuffle 2", (3, 6, 4)),
     ("pixel-unshuffle 3", (1, 6, 9)),
+    ("pixel-unshuffle 2 fit", (2, 7, 5)),
+    ("conv 4 5x3 fit", (3, 2, 6)),
+    ("max-pool 3x2 fit", (2, 2, 6)),
     ({"residual": ["conv 3 3x3 padding same", "batch-norm", "tanh", "conv 3 3x3 padding 1"]}, (3, 5, 4)),
     ({"residual": ["tanh", {"residual": ["batch-norm", "sigmoid"]}]}, (2, 4, 4)),
 ]
@@ -65,7 +79,7 @@ def build(line: object, shape: tuple[int, int, int], rng: np.random.Generator) -
     """The layer of a recipe's line on pictures of (C, H, W), or on rows of W where C = H = 1."""
     channels, height, width = shape
     before = ["flatten"] if (channels, height) == (1, 1) else [f"conv {channels} 1x1"]
-    vector = before == ["flatten"] or line == "flatten"
+    vector = before == ["flatten"] or line in ("flatten", "global-average-pool")
     behind = [] if line == "columns" else [*([] if vector else ["flatten"]), "linear classes"]
     network = Network.plan(LayerSpec.parse([*before, line, *behind]), (height, width), 2)
     plan = network.layers[1]
@@ -88,10 +102,19 @@ def reference(spec: LayerSpec, layer: Layer) -> nn.Module:
         "flatten": nn.Flatten,
         "dropout": lambda: nn.Dropout(spec.rate),
         "conv": lambda: nn.Conv2d(shape[0], spec.units, k, s, p, bias=spec.bias),
+        "gelu": nn.GELU,
+        "silu": nn.SiLU,
+        "scale": lambda: _Call(lambda x: spec.rate * x),
+        "depthwise": lambda: nn.Conv2d(shape[0], shape[0], k, s, p, groups=shape[0], bias=spec.bias),
+        "layer-norm": lambda: _ChannelNorm(shape[0]),
+        "global-average-pool": lambda: _Call(lambda x: x.mean((2, 3))),
         "batch-norm": lambda: (nn.BatchNorm2d if len(shape) == 3 else nn.BatchNorm1d)(shape[0]),
         "max-pool": lambda: nn.MaxPool2d(k, s),
         "average-pool": lambda: nn.AvgPool2d(k, s),
-        "pixel-unshuffle": lambda: nn.PixelUnshuffle(k[0]),
+        "pixel-unshuffle": lambda: nn.Sequential(
+            _Call(lambda x: x[:, :, : shape[1] // k[0] * k[0], : shape[2] // k[0] * k[0]]),
+            nn.PixelUnshuffle(k[0]),
+        ),
         "columns": lambda: nn.Flatten(2),  # (N, K, T); the test turns the channels to the end
         "residual": lambda: _Residual([reference(one.spec, one) for one in layer.inner]),
     }
@@ -100,6 +123,20 @@ def reference(spec: LayerSpec, layer: Layer) -> nn.Module:
         for name, value in layer.values.items():
             getattr(module, name).copy_(torch.tensor(value))
     return module
+
+
+class _Call(nn.Module):
+    def __init__(self, function: Callable[[torch.Tensor], torch.Tensor]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        return self.function(inputs)
+
+
+class _ChannelNorm(nn.LayerNorm):
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        return torch.movedim(super().forward(torch.movedim(inputs, 1, -1)), -1, 1)
 
 
 class _Residual(nn.Module):
@@ -125,7 +162,7 @@ def gradients_of(layer: Layer) -> list[np.ndarray]:
 
 def test_every_kind_is_there_and_tested() -> None:
     kinds = {line.split()[0] if isinstance(line, str) else "residual" for line, _ in CASES}
-    assert set(LAYERS) == set(LAYER_KINDS) == kinds
+    assert set(LAYERS) == set(LAYER_KINDS) == kinds | {"own"}
 
 
 @pytest.mark.parametrize(("line", "shape"), CASES, ids=IDS)

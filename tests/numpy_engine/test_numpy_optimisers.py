@@ -8,10 +8,13 @@ import torch
 
 from tenfold.errors import RecipeError
 from tenfold.networks.shapes import Parameter
+from tenfold.numerics import orthogonalise
 from tenfold.numpy_engine import optimisers
 from tenfold.numpy_engine.optimisers import OPTIMISERS
 from tenfold.numpy_engine.runtime import memory
+from tenfold.numpy_engine.runtime.memory import ParameterStore
 from tenfold.settings import OptimiserSettings, ParameterGroup
+from tenfold.torch_engine.engine import Optimiser as TorchOptimiser
 
 PARAMETERS = [
     Parameter("conv1.weight", (4, 3, 2, 2), "weight"),
@@ -85,7 +88,65 @@ def test_equals_torch(variant: str, extra: dict, piece: int, monkeypatch: pytest
 
 
 def test_every_optimiser_is_tested() -> None:
-    assert {variant.partition(",")[0] for variant in VARIANTS} == set(OPTIMISERS)
+    assert {variant.partition(",")[0] for variant in VARIANTS} | {"muon"} == set(OPTIMISERS)
+
+
+@pytest.mark.parametrize("engine", ["numpy", "torch"])
+def test_muon_equals_torch(engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """torch.optim.Muon moves matrices and computes in bfloat16: here it is kept from that. Its matrices are
+    the weights of all layers but the last, one of which lies in memory by columns; the rest is AdamW's."""
+    monkeypatch.setattr(torch.Tensor, "bfloat16", torch.Tensor.clone)
+    settings = OptimiserSettings(name="muon", betas=(0.8, 0.95), weight_decay=0.1)
+    parameters = [*PARAMETERS[:-2], Parameter("linear0.weight", (40, 5), "weight"), *PARAMETERS[-2:]]
+    rng = np.random.default_rng(5)
+    tensors = {p.name: torch.tensor(rng.standard_normal(p.shape)).requires_grad_() for p in parameters}
+    turned = [tensors["conv1.weight"].detach().flatten(1).clone(), tensors["linear0.weight"].detach().clone()]
+    muon = torch.optim.Muon(turned, lr=0.01, weight_decay=0.1, momentum=0.8, adjust_lr_fn="match_rms_adamw")
+    rest = {
+        name: tensors[name].detach().clone()
+        for name in tensors
+        if name not in ("conv1.weight", "linear0.weight")
+    }
+    groups = [
+        {"params": [value], "weight_decay": 0.1 * name.startswith("linear1.w")}
+        for name, value in rest.items()
+    ]
+    adamw = torch.optim.AdamW(groups, lr=0.01, betas=(0.8, 0.95))
+    store = ParameterStore(parameters, np.float64)
+    for name, value in tensors.items():
+        store.values[name][...] = value.detach().numpy()
+    ours = OPTIMISERS["muon"](settings, parameters, np.float64)
+    theirs = TorchOptimiser(parameters, tensors, settings)
+    for _ in range(4):
+        for p in parameters:
+            gradient = torch.tensor(rng.standard_normal(p.shape))
+            tensors[p.name].grad = gradient.clone()
+            store.named_gradients[p.name][...] = gradient.numpy()
+            (rest[p.name] if p.name in rest else turned[p.name == "linear0.weight"]).grad = (
+                gradient.flatten(1) if p.name == "conv1.weight" else gradient.clone()
+            )
+        muon.step()
+        adamw.step()
+        theirs.step(0.01) if engine == "torch" else ours.step(store.learned, store.gradients, 0.01)
+    found = tensors if engine == "torch" else store.values
+    expected = rest | {"conv1.weight": turned[0].reshape(4, 3, 2, 2), "linear0.weight": turned[1]}
+    for name, value in expected.items():
+        np.testing.assert_allclose(
+            np.asarray(found[name].detach() if engine == "torch" else found[name]),
+            value,
+            rtol=1e-6,
+            atol=1e-9,
+        )
+
+
+def test_orthogonal_steps_have_singular_values_near_1() -> None:
+    rng = np.random.default_rng(6)
+    for shape in ((20, 5), (5, 20), (8, 8)):
+        matrix = rng.standard_normal(shape)
+        values = np.linalg.svd(orthogonalise(matrix), compute_uv=False)
+        assert values.max() < 1.25 and np.median(values) > 0.6
+        np.testing.assert_allclose(orthogonalise(matrix.T), orthogonalise(matrix).T, rtol=1e-12)
+    assert not orthogonalise(np.zeros((3, 4))).any()
 
 
 def test_float32_stays_close_to_torch_over_many_steps() -> None:

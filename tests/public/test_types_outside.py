@@ -43,9 +43,9 @@ DigitClassifier("mlp-small", epochs=3)
 
 tenfold.trian()  # attr-defined
 tenfold.train(sed=4)  # call-arg
-tenfold.train("mlp-small", (images, images))  # arg-type
+tenfold.train("mlp-small", train_set, seed="4")  # arg-type
 tenfold.train(None, train_set)  # arg-type
-tenfold.load_dataset(3)  # arg-type
+tenfold.load_dataset("sample", split=3)  # arg-type
 tenfold.load_reader().raed("seven.png")  # attr-defined
 wrong: str = result.seconds  # assignment
 recall.accuracy  # union-attr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import textwrap
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 from template_reader import write
 
+import tenfold
 from tenfold import LineReader, Reading, load_reader, read_pictures
 from tenfold.errors import DataError, UsageError
 from tenfold.pictures.formats import find_pages
@@ -174,3 +176,21 @@ def test_a_wrong_form_is_refused_before_a_picture_is_opened(
     monkeypatch.setattr(page, "open_picture", refuse)
     with pytest.raises(UsageError, match=words):
         read_pictures(reader, paths, **form)  # type: ignore[arg-type]
+
+
+def test_rows_for_other_engines(reader: LineReader, paths: list[Path]) -> None:
+    read_many = pickle.loads(pickle.dumps(tenfold.read_many))  # noqa: S301
+    given = np.array(list(map(str, paths)))  # as Ray Data and pandas have a column
+    rows = read_many(given, length=2)
+    for path, row, found in zip(paths, rows, read_pictures(reader, iter(paths), length=2), strict=True):
+        assert list(row) == ["path", "page", "text", "confidence", "verdicts", "error"]
+        assert row["path"] == str(path) and row["page"] is None
+        if isinstance(found, Reading):
+            assert (row["text"], row["confidence"], row["error"]) == (found.text, found.confidence, None)
+            assert row["verdicts"] == ";".join(digit.verdict for digit in found.digits)
+        else:
+            assert (row["text"], row["confidence"], row["error"]) == (None, None, str(found))
+    with pytest.raises(UsageError, match="a list of paths"):
+        read_many("seven.png")
+    with pytest.raises(UsageError, match="pattern"):
+        read_many([], pattern="(12")

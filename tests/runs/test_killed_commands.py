@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from killing import Ended, Killer
 
-from tenfold.training.search_study import _FIRST
+from tenfold.training.search_storage import _FIRST
 
 RECIPE = """name = "tiny"
 [network]

@@ -28,16 +28,31 @@ CASES = {
     "relu": ([], "relu", nn.ReLU()),
     "sigmoid": ([], "sigmoid", nn.Sigmoid()),
     "tanh": ([], "tanh", nn.Tanh()),
+    "gelu": ([], "gelu", nn.GELU()),
+    "silu": ([], "silu", nn.SiLU()),
+    "depthwise": (["conv 4 1x1"], "depthwise 3x3 padding same", nn.Conv2d(4, 4, 3, padding=1, groups=4)),
+    "layer-norm": (["flatten"], "layer-norm", nn.LayerNorm(64)),
     "conv": ([], "conv 4 3x3 stride 2 padding 1", nn.Conv2d(1, 4, 3, stride=2, padding=1)),
     "batch-norm": ([], "batch-norm", nn.BatchNorm2d(1)),
     "max-pool": ([], "max-pool 3 stride 2", nn.MaxPool2d(3, 2)),
     "average-pool": ([], "average-pool 2", nn.AvgPool2d(2)),
+    "global-average-pool": ([], "global-average-pool", nn.Sequential(nn.AvgPool2d(8), nn.Flatten())),
     "pixel-unshuffle": ([], "pixel-unshuffle 2", nn.PixelUnshuffle(2)),
 }
 
 
 def test_every_kind_is_covered() -> None:
-    assert set(LAYER_KINDS) == set(CASES) | {"dropout", "residual", "columns"}
+    assert set(LAYER_KINDS) == set(CASES) | {"dropout", "residual", "columns", "scale", "own"}
+
+
+def test_layer_norm_of_pictures_is_over_the_channels_of_each_pixel() -> None:
+    _, module = _built(["conv 4 1x1", "layer-norm", "scale 0.5"])
+    inputs = torch.randn(5, 1, 8, 8, generator=torch.Generator().manual_seed(2))
+    before = module[0](inputs)
+    mean, variance = before.mean(1, keepdim=True), before.var(1, keepdim=True, unbiased=False)
+    expected = (before - mean) / torch.sqrt(variance + 1e-5)
+    torch.testing.assert_close(module[:2](inputs), expected)
+    torch.testing.assert_close(module[:3](inputs), expected / 2)
 
 
 def test_parts_of_columns_stand_side_by_side() -> None:
@@ -71,7 +86,8 @@ def test_layer_equals_torch_nn(kind: str) -> None:
     before, line, reference = CASES[kind]
     lines = [*before, line]
     specs = LayerSpec.parse(lines)
-    tail = [] if before or kind == "flatten" else ["flatten"]
+    rows = before == ["flatten"]
+    tail = [] if rows or kind in ("flatten", "global-average-pool") else ["flatten"]
     network = Network.plan(LayerSpec.parse([*lines, *tail, "linear classes"]), (8, 8), 3)
     module = build_module(network, torch.Generator())
     load_weights(module, network.initial_weights("normal", seed=3))
@@ -80,7 +96,11 @@ def test_layer_equals_torch_nn(kind: str) -> None:
         own = {name.split(".")[-1]: tensor for name, tensor in layer.state_dict().items()}
         reference.load_state_dict(own, strict=kind != "batch-norm")
     inputs = torch.randn(6, 1, 8, 8, generator=torch.Generator().manual_seed(2))
-    inputs = inputs.flatten(1) if before else inputs
+    if kind == "depthwise":
+        inputs = (
+            inputs.reshape(6, 1, 8, 8).expand(-1, 4, -1, -1) * torch.tensor([1.0, -2, 3, 0.5])[:, None, None]
+        )
+    inputs = inputs.flatten(1) if rows else inputs
     assert specs[-1].kind == kind
     torch.testing.assert_close(layer(inputs), reference(inputs))
     for name, tensor in layer.named_buffers():

@@ -27,6 +27,7 @@ CASES = {
     "clipped": (OptimiserSettings(name="sgd", momentum=0.9, clip_norm=0.3, groups=GROUPS), 0.05, {}),
     "adam": (OptimiserSettings(name="adam", weight_decay=1e-3), 2e-3, {"label_smoothing": 0.1}),
     "adamw": (OptimiserSettings(name="adamw", weight_decay=0.1, groups=GROUPS), 2e-3, {"label_shift": -1}),
+    "muon": (OptimiserSettings(name="muon", weight_decay=0.1, groups=GROUPS), 2e-3, {}),
     "softmax-regression": (
         OptimiserSettings(name="sgd"),
         1e-3,

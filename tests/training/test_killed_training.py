@@ -56,9 +56,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 WITH_SIGNAL = """
 import os, signal, sys
 from tenfold.cli import main
-from tenfold.training import loop, progress
+from tenfold.training import progress, steps
 moment, number, name = sys.argv.pop(1), int(sys.argv.pop(1)), sys.argv.pop(1)
-iterate, save, count = loop.iterate_batches, progress.save_file, 0
+iterate, save, count = steps.iterate_batches, progress.save_file, 0
 
 def reach(here):
     global count
@@ -75,7 +75,7 @@ def save_file(*arguments, **options):
     save(*arguments, **options)
     reach("checkpoint")
 
-loop.iterate_batches, progress.save_file = iterate_batches, save_file
+steps.iterate_batches, progress.save_file = iterate_batches, save_file
 main()
 """
 

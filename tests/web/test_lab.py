@@ -19,7 +19,7 @@ from tenfold.networks.engine import EngineOptions
 from tenfold.networks.layers import LayerSpec
 from tenfold.networks.shapes import Network
 from tenfold.recipes.load import change_recipe, get_recipe
-from tenfold.runs.run import train
+from tenfold.runs.training import train
 from tenfold.settings import LossSettings, OptimiserSettings
 
 STEPS, RATE, TOLERANCE = 4, 0.01, 1e-5

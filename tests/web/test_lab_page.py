@@ -21,7 +21,7 @@ from web_host import host
 from tenfold.data.load import load_dataset
 from tenfold.export.lab import PRESETS, lab_files
 from tenfold.recipes.load import change_recipe, get_recipe
-from tenfold.runs.run import train
+from tenfold.runs.training import train
 
 AXE = (Path(axe_core_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
 PATIENCE = 30  # seconds

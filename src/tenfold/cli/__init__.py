@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
@@ -102,5 +103,7 @@ def _was_interrupted(error: BaseException | None) -> bool:
 def _complain(message: str, code: int) -> int:
     from tenfold.errors import printable
 
-    sys.stderr.write(f"tenfold: {printable(' '.join(message.split()))}\n")
+    rank = os.environ.get("RANK", "0")  # of the processes that torchrun starts
+    who = "tenfold" if rank == "0" else f"tenfold, process {rank}"
+    sys.stderr.write(f"{who}: {printable(' '.join(message.split()))}\n")
     return code

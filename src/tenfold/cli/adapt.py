@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 LeftOut = list[tuple[str, str]]  # pictures that gave no example, each with the reason
 _OUT = "my-reader"
+_LABELS = (
+    "3,1049,07/11: what is written on each picture, in order; or a CSV file with path,label lines. Without "
+    "it, folders named 0 to 9 are the labels."
+)
 
 
 @takes_common("engine", "data_dir", "seed", "as_json", "quiet")
@@ -25,13 +29,7 @@ def adapt_command(
         list[str] | None,
         Argument(help="Pictures of one person's numbers, one line each, or folders of pictures."),
     ] = None,
-    labels: Annotated[
-        str | None,
-        Option(
-            help="3,1049,07/11: what is written on each picture, in order; or a CSV file with path,label "
-            "lines. Without it, folders named 0 to 9 are the labels."
-        ),
-    ] = None,
+    labels: Annotated[str | None, Option(help=_LABELS)] = None,
     out: Annotated[
         Path | None, Option("--out", "-o", help=f"The new folder (default: {_OUT}, {_OUT}-2, ...).")
     ] = None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
@@ -27,13 +28,14 @@ from tenfold.cli.runs import compare_command, report_command
 from tenfold.cli.search import search_command
 from tenfold.cli.serve import serve_command
 from tenfold.cli.train import train_command
+from tenfold.errors import UsageError
+from tenfold.helpers import Ranks
 from tenfold.version import __version__
 
 app = typer.Typer(
     name="tenfold",
     help="Train, explain and ship classifiers of small images, handwritten digits first.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 ok, 1 failure, 2 usage, 3 a required figure was not met or the doctor "
@@ -49,11 +51,16 @@ def _show_version(value: bool) -> None:
 
 @app.callback()
 def _root(
-    version: Annotated[
+    context: typer.Context,
+    _version: Annotated[
         bool, Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    pass
+    if Ranks.started() > 1 and context.invoked_subcommand not in (None, "train"):
+        if os.environ.get("RANK", "0") != "0":
+            raise typer.Exit(2)
+        found = f"WORLD_SIZE={Ranks.started()}, but `tenfold {context.invoked_subcommand}` is one process"
+        raise UsageError(found, remedy="start it without torchrun, or unset WORLD_SIZE")
 
 
 for _command in (

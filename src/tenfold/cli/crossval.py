@@ -6,10 +6,10 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from tenfold.cli.options import Changes, Common, DataSource, TrainSplit, choose_recipe, takes_common
+from tenfold.cli.options import DATA, Changes, Common, DataSource, TrainSplit, choose_recipe, takes_common
 
 
-@takes_common("data_dir", "offline", "engine", "device", "seed", "as_json", "quiet")
+@takes_common(*DATA, "engine", "device", "seed", "as_json", "quiet")
 def crossval_command(
     recipes: Annotated[list[str], Argument(help="Recipes by name or file.", metavar="RECIPE...")],
     data: DataSource = None,

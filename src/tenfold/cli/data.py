@@ -9,13 +9,15 @@ from typing import Annotated, Any
 import typer
 from typer import Argument, Option
 
-from tenfold.cli.options import Common, DataDir, Json, Seed, takes_common
-from tenfold.show.terminal import stdout
+from tenfold.cli.options import DATA, Common, DataDir, Json, Seed, takes_common
+from tenfold.show.terminal import stderr, stdout
 
 app = typer.Typer(help="List the named data sets, inspect one, or download one.", invoke_without_command=True)
 
-Source = Annotated[str, Argument(help="A data set's name, or a path: IDX, image folder, CSV, npz.")]
-AnySplit = Annotated[str, Option(help="train, test or all.")]
+Source = Annotated[
+    str, Argument(help="A data set's name, or a path: picture folder, CSV, npz, parquet, IDX.")
+]
+AnySplit = Annotated[str, Option(help="train, val, test or all.")]
 
 
 @app.callback()
@@ -38,21 +40,21 @@ def list_command(context: typer.Context, data_dir: DataDir = None, as_json: Json
 
 
 @app.command("info")
-@takes_common("data_dir", "offline", "as_json", "quiet")
+@takes_common(*DATA, "as_json", "quiet")
 def info_command(source: Source, split: AnySplit = "all", *, common: Common) -> None:
     """Check a data set and summarise it."""
     with common.loading(source, split) as request:
         dataset = request.load()
     mean, std = dataset.pixel_moments()
     counts = dict(zip(dataset.class_names, dataset.class_counts().tolist(), strict=True))
-    height, width = dataset.image_shape
+    height, width, *colours = dataset.image_shape
     if common.as_json:
         stdout.json(
             {
                 "name": dataset.name,
                 "split": split,
                 "images": len(dataset),
-                "image_shape": [height, width],
+                "image_shape": list(dataset.image_shape),
                 "classes": counts,
                 "pixel_mean": mean,
                 "pixel_std": std,
@@ -61,14 +63,15 @@ def info_command(source: Source, split: AnySplit = "all", *, common: Common) -> 
             }
         )
         return
-    stdout.say(f"{dataset.name} ({split}): {len(dataset):,} images of {height} x {width} pixels")
+    kind = " in colour" * bool(colours)
+    stdout.say(f"{dataset.name} ({split}): {len(dataset):,} images of {height} x {width} pixels{kind}")
     if dataset.note:
         stdout.say(dataset.note)
     stdout.table(("class", "images"), counts.items(), right=("images",))
 
 
 @app.command("show")
-@takes_common("data_dir", "offline", "as_json", "quiet")
+@takes_common(*DATA, "as_json", "quiet")
 def show_command(
     source: Source,
     split: AnySplit = "all",
@@ -123,6 +126,31 @@ def _write_pages(exploration: Any, record: Any, html: Path | None, png: Path | N
     if png is not None:
         written["picture"] = str(write_poster(exploration, png))
     return written
+
+
+@app.command("convert")
+@takes_common("as_json", "quiet")
+def convert_command(
+    source: Annotated[
+        str, Argument(help="CSV, parquet or WebDataset tar, a folder of them, or a folder of pictures.")
+    ],
+    out: Annotated[Path, Argument(help="The new folder.")],
+    *,
+    common: Common,
+) -> None:
+    """Write a data set as files that are mapped, not loaded: it may be larger than memory.
+
+    Then use the folder as --data.
+    """
+    from tenfold.data.convert import convert_dataset
+
+    with stderr.progress_bar(quiet=common.quiet) as progress:
+        counts = convert_dataset(source, out, progress=progress)
+    if common.as_json:
+        stdout.json({"path": str(out), "images": counts})
+    else:
+        told = " and ".join(f"{count:,} {part} images" for part, count in counts.items())
+        stdout.say(f"{out}: {told}")
 
 
 @app.command("fetch")

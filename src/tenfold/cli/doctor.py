@@ -8,13 +8,13 @@ from typing import Annotated, Any
 import typer
 from typer import Argument, Option
 
-from tenfold.cli.options import Common, DataSource, takes_common
+from tenfold.cli.options import DATA, Common, DataSource, takes_common
 from tenfold.show.terminal import stderr
 
 _FAULT_FOUND = 3  # exit code
 
 
-@takes_common("data_dir", "offline", "engine", "seed", "as_json", "quiet")
+@takes_common(*DATA, "engine", "seed", "as_json", "quiet")
 def doctor_command(
     target: Annotated[str, Argument(metavar="RECIPE|RUN", help="A recipe's name or file, or a run.")],
     data: DataSource = None,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Option
 
 from tenfold.cli.options import (
+    DATA,
     Common,
     DataSource,
     ModelArgument,
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from tenfold.evaluation.evaluate import Evaluation
 
 
-@takes_common("data_dir", "offline", "engine", "as_json", "quiet")
+@takes_common(*DATA, "engine", "as_json", "quiet")
 def evaluate_command(
     model: ModelArgument = None,
     data: DataSource = None,

@@ -20,30 +20,23 @@ if TYPE_CHECKING:
     from tenfold.runs.folder import Run
     from tenfold.show.explained import Explained
 
+_MODELS = "A run's folder or a model.safetensors (default: the newest run, else the built-in reader)."
+_OUT = "Output file: .html for a page, .png for a picture (line reader: .png only)."
+
 
 @takes_common("engine", "data_dir", "offline", "as_json", "quiet")
 def explain_command(
     picture: Annotated[
         Path | None, Argument(help="A picture; or use --index for an image of a data set.")
     ] = None,
-    model: Annotated[
-        Path | None,
-        Option(
-            "--model",
-            "-m",
-            help="A run's folder or a model.safetensors (default: the newest run, else the built-in reader).",
-        ),
-    ] = None,
+    model: Annotated[Path | None, Option("--model", "-m", help=_MODELS)] = None,
     index: Annotated[int | None, Option(min=0, help="Index of an image in the data set, from 0.")] = None,
     data: DataSource = None,
     split: Annotated[str, Option(help="Part of the data for --index: train, test or all.")] = "test",
     digit: Annotated[
         int | None, Option(min=1, help="Explain only this character of the picture, from 1.")
     ] = None,
-    out: Annotated[
-        Path | None,
-        Option(help="Output file: .html for a page, .png for a picture (line reader: .png only)."),
-    ] = None,
+    out: Annotated[Path | None, Option(help=_OUT)] = None,
     *,
     common: Common,
 ) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from typer import Argument, Option
+from typer import Argument, BadParameter, Option
 
 from tenfold.cli.options import Common, built_in_reader, find_model, takes_common
 
@@ -19,10 +19,13 @@ def export_command(
         Path | None,
         Argument(help="A run's folder, a model.safetensors, or reader (built-in); default: the newest run."),
     ] = None,
-    to: Annotated[str, Option(help="onnx, safetensors, web or card.")] = "onnx",
+    to: Annotated[str, Option(help="onnx, safetensors, web, card, torch or huggingface.")] = "onnx",
     out: Annotated[
         Path | None, Option(help="The file or folder to write (default: one here, named after the model).")
     ] = None,
+    int8: Annotated[
+        bool, Option("--int8", help="With --to onnx: weights of 8 bits, and the accuracy they cost.")
+    ] = False,
     *,
     common: Common,
 ) -> None:
@@ -32,10 +35,32 @@ def export_command(
     reader's takes strips of one line, of any width. safetensors: weights and model
     card, as tenfold loads them. web: a folder for any static host, with a page that
     reads in the browser, also offline. card: the model card (training, scores,
-    limits), in Markdown. An existing --out is replaced only if an export wrote it.
+    limits), in Markdown. torch: one file
+    for torch.load(weights_only=True), and the lines that load it. huggingface: the
+    folder of a model repository. An existing --out is replaced only if an export wrote it.
     """
-    done = _source(find_model(model, quiet=common.as_json)).export(to, out)
-    common.tell(done.to_dict(), done)
+    if int8 and to != "onnx":
+        raise BadParameter("--int8 is for --to onnx")
+    source, accuracy = _source(find_model(model, quiet=common.as_json)), None
+    if int8:
+        done, accuracy = source.export_int8(out)
+    else:
+        done = source.export(to, out)
+    common.tell(done.to_dict() | ({"accuracy": accuracy} if int8 else {}), done)
+    if int8 and not common.as_json:
+        from tenfold.show.terminal import stdout
+
+        told = "not measured: the run's test images are not at hand"
+        if accuracy:
+            told = "{float32:.2%} in float32, {int8:.2%} in int8, on {images:,} test images".format(
+                **accuracy
+            )
+        stdout.say(f"accuracy: {told}")
+    if to == "torch" and not common.as_json:
+        from tenfold.show.terminal import stdout
+        from tenfold.torch_engine.export import LOADING
+
+        stdout.say(LOADING.replace("{path!r}", repr(str(done.path))))
 
 
 def _source(path: Path) -> Source:
@@ -67,4 +92,5 @@ def _test_images(run: Any) -> dict[str, Any]:
         dataset = run.load_data(DataRequest(split="test", offline=True))
     except TenfoldError:
         return {}
-    return {"images": dataset.images, "kind": f"test images of {dataset.name}"}
+    kind = f"test images of {dataset.name}"
+    return {"images": dataset.images, "labels": dataset.labels, "kind": kind}

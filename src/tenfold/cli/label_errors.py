@@ -9,6 +9,7 @@ import typer
 from typer import Argument, Option
 
 from tenfold.cli.options import (
+    DATA,
     Changes,
     Common,
     TrainSplit,
@@ -20,7 +21,7 @@ from tenfold.cli.options import (
 )
 
 
-@takes_common("data_dir", "offline", "engine", "seed", "as_json", "quiet")
+@takes_common(*DATA, "engine", "seed", "as_json", "quiet")
 def label_errors_command(
     context: typer.Context,
     source: Annotated[str, Argument(help="A data set's name or path, or a run's folder.")],

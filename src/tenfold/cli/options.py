@@ -45,7 +45,7 @@ EngineName = Annotated[str, Option("--engine", help=_ENGINES, callback=_check_en
 ReaderEngineName = Annotated[str, Option("--engine", help="numpy, torch, or auto.", callback=_check_engine)]
 _DEVICES = "cpu, cuda, mps or auto (PyTorch engine)."
 DeviceName = Annotated[str, Option("--device", help=_DEVICES, callback=_check_device)]
-_SOURCES = "A data set by name (see `tenfold data`), or a path: IDX, image folder, CSV, npz."
+_SOURCES = "A data set by name (see `tenfold data`), or a path: picture folder, CSV, npz, parquet, IDX."
 DataSource = Annotated[str | None, Option("--data", help=_SOURCES)]
 TrainSplit = Annotated[str, Option(help="train, test or all.")]
 TestSplit = Annotated[str, Option(help="test, train or all.")]
@@ -56,6 +56,28 @@ DataDir = Annotated[
     Path | None, Option("--data-dir", help="Folder of named data sets (default: TENFOLD_DATA_DIR).")
 ]
 Offline = Annotated[bool, Option("--offline", help="Do not use the network.")]
+Colour = Annotated[
+    bool | None, Option("--colour/--grey", help="Keep colours, or do not (default: if pictures have them).")
+]
+
+
+def _parse_size(text: str) -> tuple[int, int]:
+    """(height, width) of "64x48", 64 wide and 48 high."""
+    sides = text.lower().split("x")
+    if len(sides) != 2 or not all(side.isdecimal() and 1 <= int(side) <= 4096 for side in sides):
+        raise typer.BadParameter(f"{text!r} is not WIDTHxHEIGHT in pixels, such as 64x48")
+    return int(sides[1]), int(sides[0])
+
+
+Size = Annotated[
+    Any, Option("--size", metavar="WxH", parser=_parse_size, help="Resize to WIDTHxHEIGHT pixels.")
+]
+SkipBroken = Annotated[bool, Option("--skip-broken", help="Leave out files that are not pictures.")]
+ClassPattern = Annotated[
+    str | None,
+    Option(metavar="REGEX", help="Class in the file's name: a regular expression with a group."),
+]
+DATA = ("data_dir", "offline", "colour", "size", "skip_broken", "class_pattern")  # of who loads data
 _MODELS = "A run's folder or a model.safetensors (default: the newest run)."
 ModelPath = Annotated[Path | None, Option("--model", "-m", help=_MODELS)]
 ModelArgument = Annotated[Path | None, Argument(help=_MODELS)]
@@ -67,6 +89,10 @@ class Common:
 
     data_dir: DataDir = None
     offline: Offline = False
+    colour: Colour = None
+    size: Size = None
+    skip_broken: SkipBroken = False
+    class_pattern: ClassPattern = None
     engine: EngineName = "auto"
     device: DeviceName = "cpu"
     seed: Seed = 0
@@ -79,7 +105,10 @@ class Common:
         from tenfold.data.load import DataRequest
 
         with stderr.progress_bar(quiet=self.quiet) as progress:
-            yield DataRequest(source, split, self.data_dir, self.offline, progress)
+            yield DataRequest(
+                source, split, self.data_dir, self.offline, progress, colour=self.colour, size=self.size,
+                skip_broken=self.skip_broken, class_pattern=self.class_pattern,
+            )  # fmt: skip
 
     def load_to_train(self, recipes: Sequence[Recipe], request: DataRequest) -> ImageDataset:
         """The data, when the engine can train the recipes; says what was loaded in the place of what was
@@ -199,7 +228,17 @@ def load_data_for(path: Path, request: DataRequest) -> ImageDataset:
 
     if request.source is None and Run.is_at(path):
         return Run(path).load_data(request)
+    shape: tuple[int, ...] = ()
+    with suppress(ModelError):  # who needs the model says what is wrong with it
+        card = ModelCard.load(path)
+        shape, request = card.image_shape, replace(request, fit=card.recipe.input.fit)
+    if request.source is not None and request.colour is None and shape:
+        request = replace(request, colour=len(shape) == 3)
     dataset = request.load()
+    if dataset.files and shape and request.size is None and dataset.image_shape[:2] != shape[:2]:
+        dataset = replace(request, size=(shape[0], shape[1])).load()
+    if dataset.note and shape:
+        stderr.say(dataset.note)
     if dataset.value_range == PixelRange():
         return dataset
     with suppress(ModelError):  # who needs the model says what is wrong with it

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
@@ -14,6 +16,7 @@ from typer import Argument, Option
 
 from tenfold.cli.options import Quiet, ReaderEngineName, built_in_reader, find_model
 from tenfold.cli.predict import to_the_end
+from tenfold.cli.shards import check_sources, read_shard
 from tenfold.errors import DataError, TenfoldError, UsageError, printable
 from tenfold.show.answers import Answer, Answers
 from tenfold.show.terminal import stderr
@@ -31,8 +34,8 @@ _OPTIONS = {"least": "min", "most": "max"}  # what they are called on the comman
 
 def read_command(
     pictures: Annotated[
-        list[str], Argument(help="Pictures of writing, PDFs, folders of them, or - for stdin.")
-    ],
+        list[str] | None, Argument(help="Pictures of writing, PDFs, folders of them, or - for stdin.")
+    ] = None,
     model: Annotated[
         Path | None,
         Option(
@@ -80,6 +83,13 @@ def read_command(
     printed: Annotated[
         bool, Option("--print", help="Also read numbers between printed words, each separately.")
     ] = False,
+    listed: Annotated[
+        Path | None, Option("--list", help="With --out: a file with one path per line, or - for stdin.")
+    ] = None,
+    shard: Annotated[str, Option(help="With --out: share i of n, counted from 0, such as 3/8.")] = "0/1",
+    out: Annotated[
+        Path | None, Option(help="Write JSON lines to a file in this folder; repeated, it is continued.")
+    ] = None,
     timeout: Annotated[
         float | None, Option(help="Seconds per picture (default: 60 with several processes, else no limit).")
     ] = None,
@@ -93,8 +103,9 @@ def read_command(
     of words is reported as text; --print reads the numbers in it. Folders are read
     recursively, PDFs page by page. A picture that cannot be opened or takes longer
     than --timeout is reported, the others are still read, and the exit code is 1.
+    With --out, a command that was stopped continues when it is repeated; a picture that
+    cannot be read has its error in the file, and the exit code is 0.
     """
-    from tenfold.pictures.formats import find_with_pages
     from tenfold.reader.table import make_form
 
     form: Any = {"pattern": pattern, "length": length, "least": least, "most": most, "columns": columns}
@@ -102,26 +113,49 @@ def read_command(
     template = _open_template(form_file, form, others) if form_file else None
     answers = Answers.of(template or "reading", as_json=as_json, as_csv=as_csv, as_table=as_table)
     expected = template or make_form(**form)
+    excluded = {"--json": as_json, "--csv": as_csv, "--table": as_table, "--explain": explain}
+    check_sources(pictures, listed, shard, out, excluded | {"--review": review, "--collect": collect})
     person = _open_review(collect, wanted=review)
     if timeout is not None and explain:
         raise UsageError("--timeout and --explain exclude each other", remedy="leave one out")
-    reader = _load(model, engine)
-    sheets = _open_sheets(explain) if explain else None
+    options = form | {"printed": printed}
+    answer = partial(
+        _answer_all, _load(model, engine), template, workers=workers, timeout=timeout, options=options
+    )
+    if out is not None:
+        same = options | {"model": model, "form": form_file, "digits": only_digits}
+        read_shard(shard, out, pictures, listed, same, template, answer, quiet=quiet)
+        return
+    answer = partial(answer, sheets=_open_sheets(explain) if explain else None)
+    _read_named(pictures or (), answers, answer, person, expected, only_digits=only_digits, quiet=quiet)
+
+
+def _read_named(
+    pictures: Sequence[str],
+    answers: Answers,
+    answer: Callable[..., Generator[Answer]],
+    person: Review | None,
+    expected: Any,
+    *,
+    only_digits: bool,
+    quiet: bool,
+) -> None:
+    """expected: as the pictures are read with."""
+    from tenfold.pictures.formats import find_with_pages
+
     paths = [found for given in pictures for found in find_with_pages(given)]
     answers.several, failed = len(paths) > 1, 0
-    found = _answer_all(reader, template, paths, sheets, workers, timeout, form | {"printed": printed})
+    found = answer(paths)
     with (
         to_the_end(answers, opened=person is None),
         stderr.progress_bar(quiet=quiet or len(paths) < 20) as progress,
         closing(found),
     ):
         answered = _review(found, answers, person, expected, progress, len(paths)) if person else found
-        for number, answer in enumerate(answered, start=1):
-            answer = answers.check(answer)
-            failed += bool(answer.error)
-            if only_digits and answer.reading:
-                answer = answer._replace(reading=answer.reading.only_digits())
-            answers.add(answer)
+        for number, told in enumerate(answered, start=1):
+            told = answers.check(told)
+            failed += bool(told.error)
+            answers.add(told.only_digits() if only_digits else told)
             if progress:
                 progress("reading", number, len(paths))
     _count(failed, len(paths), quiet=quiet)
@@ -166,46 +200,55 @@ def _load(model: Path | None, engine: str) -> LineReader:
 def _answer_all(
     reader: LineReader,
     template: Form | None,
-    paths: Sequence[tuple[str | PdfPage, str]],
-    sheets: SheetFolder | None,
+    paths: Iterable[tuple[str | PdfPage, str]],
+    *,
+    sheets: SheetFolder | None = None,
     workers: int | None,
     timeout: float | None,
     options: dict[str, Any],
 ) -> Generator[Answer]:
-    """paths: as `find_with_pages` gives them. Sheets are drawn one after another, in this process. options:
-    of a reading without a template."""
-    here = [bool(sheets) or (path == "-" and (timeout is None or template is not None)) for path, _ in paths]
-    others: list[Any] = [
-        standard_input().read() if path == "-" else path
-        for (path, error), own in zip(paths, here, strict=True)
-        if not error and not own
-    ]
+    """paths: as `find_with_pages` gives them; a few are taken ahead. Sheets are drawn one after another, in
+    this process. options: of a reading without a template."""
+    asked: deque[tuple[str | PdfPage, str, bool]] = deque()  # with whether it is read here
+
+    def others() -> Iterator[Any]:
+        for path, error in paths:
+            own = bool(sheets) or (path == "-" and (timeout is None or template is not None))
+            asked.append((path, error, own))
+            if not error and not own:
+                yield standard_input().read() if path == "-" else path
+
     read: Any  # what stands in one picture
     readings: Generator[Any]
     if template is not None:
         from tenfold.forms.read import read_form, read_forms
 
         read = partial(read_form, reader, form=template)
-        readings = read_forms(reader, others, template, workers=workers, timeout=timeout)
+        readings = read_forms(reader, others(), template, workers=workers, timeout=timeout)
     else:
         from tenfold.reader.many import read_pictures
 
-        read = lambda picture: reader.read(picture, **options)  # noqa: E731
-        readings = read_pictures(reader, others, workers=workers, timeout=timeout, **options)
+        read = partial(reader.read, **options)
+        readings = read_pictures(reader, others(), workers=workers, timeout=timeout, **options)
     with closing(readings):
-        for (path, error), own in zip(paths, here, strict=True):
-            answer = Answer.about(path, error)
-            found: Any = None
-            try:
-                if not error:
-                    found = read(standard_input() if path == "-" else path) if own else next(readings)
-            except DataError as wrong:
-                found = wrong
-            if isinstance(found, DataError):
-                answer, found = answer._replace(error=str(found)), None
-            if sheets and found:
-                _add_sheet(sheets, str(path), found, reader)
-            yield answer._replace(reading=found)
+        for reading in chain(readings, [None]):  # None: for what stands behind the last of them
+            left = True
+            while asked and left:
+                path, error, own = asked.popleft()
+                left = own or bool(error)
+                found = _read_here(read, path) if own and not error else reading if not left else None
+                answer = Answer.about(path, error or (str(found) if isinstance(found, DataError) else ""))
+                answer = answer if answer.error else answer._replace(reading=found)
+                if sheets and answer.reading:
+                    _add_sheet(sheets, str(path), answer.reading, reader)
+                yield answer
+
+
+def _read_here(read: Callable[[Any], Any], path: str | PdfPage) -> Any:
+    try:
+        return read(standard_input() if path == "-" else path)
+    except DataError as wrong:
+        return wrong
 
 
 def _add_sheet(sheets: SheetFolder, path: str, found: Any, reader: LineReader) -> None:

@@ -8,6 +8,7 @@ import typer
 from typer import Option
 
 from tenfold.cli.options import (
+    DATA,
     Common,
     DataSource,
     ModelArgument,
@@ -21,7 +22,7 @@ from tenfold.cli.options import (
 )
 
 
-@takes_common("data_dir", "offline", "engine", "seed", "as_json", "quiet")
+@takes_common(*DATA, "engine", "seed", "as_json", "quiet")
 def robustness_command(
     context: typer.Context,
     model: ModelArgument = None,

@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 from typer import Argument, Option
 
-from tenfold.cli.options import Changes, Common, DataSource, choose_recipe, hold_folder, takes_common
+from tenfold.cli.options import DATA, Changes, Common, DataSource, choose_recipe, hold_folder, takes_common
 
 
-@takes_common("data_dir", "offline", "engine", "device", "seed", "as_json", "quiet")
+@takes_common(*DATA, "engine", "device", "seed", "as_json", "quiet")
 def search_command(
     context: typer.Context,
     recipe: Annotated[str, Argument(help="A recipe with a table \\[search], by name or file.")],
@@ -26,7 +26,11 @@ def search_command(
         Path | None, Option(help="Folder for best.toml and search.html (default: searches/RECIPE).")
     ] = None,
     storage: Annotated[
-        Path | None, Option(help="The study's file, which processes may share (default: OUT/study.journal).")
+        str | None,
+        Option(
+            help="The study, which processes may share: a file, or a database's URL, postgresql://, mysql:// "
+            "or sqlite:/// (default: OUT/study.journal)."
+        ),
     ] = None,
     changes: Changes = None,
     *,
@@ -37,9 +41,11 @@ def search_command(
     from tenfold.show.pages import write_page
     from tenfold.show.progress import BarProgress
     from tenfold.show.results import print_result
+    from tenfold.training.search_storage import Place
     from tenfold.training.search_study import check_plan, search_recipe
 
     chosen = choose_recipe(recipe, changes)
+    Place(storage)  # refused before the data are read
     check_plan(chosen, trials, folds, metric)
     folder = out or Path("searches") / chosen.name
     with common.loading(data) as request:

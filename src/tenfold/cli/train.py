@@ -6,14 +6,17 @@ import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer import Argument, Option
 
 from tenfold.cli.options import (
     Changes,
+    ClassPattern,
+    Colour,
     DataDir,
     DataSource,
     DeviceName,
@@ -22,6 +25,8 @@ from tenfold.cli.options import (
     Offline,
     Quiet,
     Seed,
+    Size,
+    SkipBroken,
     choose_recipe,
 )
 from tenfold.show.terminal import stderr, stdout
@@ -36,6 +41,10 @@ def train_command(
     data: DataSource = None,
     data_dir: DataDir = None,
     offline: Offline = False,
+    colour: Colour = None,
+    size: Size = None,
+    skip_broken: SkipBroken = False,
+    class_pattern: ClassPattern = None,
     engine: EngineName = "auto",
     device: DeviceName = "cpu",
     seed: Seed = 0,
@@ -54,30 +63,59 @@ def train_command(
     ] = None,
     run_dir: Annotated[Path | None, Option(help="The run's folder (default: runs/RECIPE-SEED).")] = None,
     resume: Annotated[Path | None, Option(help="Continue the stopped run in this folder.")] = None,
+    resume_if_there: Annotated[
+        bool,
+        Option("--resume-if-there", help="Continue the run in --run-dir where there is one, else start."),
+    ] = False,
+    checkpoint_every: Annotated[
+        int, Option(min=0, help="Steps after which a checkpoint is written; 0: after each epoch only.")
+    ] = 0,
     report: Annotated[bool, Option(help="Write report.html.")] = True,
+    log: Annotated[
+        list[str] | None, Option(help="Log each epoch for tensorboard (in the run's folder) or mlflow.")
+    ] = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Train a recipe, evaluate it once on the test set, and write the report."""
+    """Train a recipe, evaluate it once on the test set, and write the report.
+
+    Several processes that torchrun starts train one network together.
+    """
     from tenfold.data.load import DataRequest
-    from tenfold.runs.run import resume_run, start_run
+    from tenfold.engines.create import Engines
+    from tenfold.runs.run import follow_run, resume_run, start_run
     from tenfold.show.progress import TrainingProgress
+    from tenfold.training.loggers import Loggers
 
     if resume is not None:
         _refuse_with_resume(context)
     short = {"training.epochs": epochs, "training.precision": precision, "network.start_from": start_from}
-    with _told_as_json(as_json), stderr.progress_bar(quiet=quiet) as progress:
-        request = DataRequest(data, "train", data_dir, offline, progress)
-        callbacks = [] if quiet else [TrainingProgress((stderr if as_json else stdout).console)]
-        if resume is not None:
-            outcome = resume_run(resume, request, callbacks=callbacks)
+    with Engines.join_ranks() as ranks, _told_as_json(as_json):
+        request = DataRequest(
+            data, "train", data_dir, offline, colour=colour, size=size, skip_broken=skip_broken,
+            class_pattern=class_pattern,
+        )  # fmt: skip
+        if ranks.number:
+            status = follow_run(ranks, request, checkpoint_every=checkpoint_every).status
         else:
-            outcome = start_run(
-                choose_recipe(recipe or "cnn", changes, short), request, engine=engine, device=device,
-                seed=seed, run_dir=run_dir, command=shlex.join(["tenfold", *sys.argv[1:]]),
-                announce=stderr.say, callbacks=callbacks,
-            )  # fmt: skip
-    _finish(outcome, report=report, as_json=as_json)
+            shown = [] if quiet else [TrainingProgress((stderr if as_json else stdout).console)]
+            how: dict[str, Any] = {
+                "callbacks": [*map(Loggers.make, log or ()), *shown],
+                "checkpoint_every": checkpoint_every, "ranks": ranks,
+            }  # fmt: skip
+            with stderr.progress_bar(quiet=quiet) as progress:
+                request = replace(request, progress=progress)
+                if resume is not None:
+                    outcome = resume_run(resume, request, **how)
+                else:
+                    outcome = start_run(
+                        choose_recipe(recipe or "cnn", changes, short), request, engine=engine, device=device,
+                        seed=seed, run_dir=run_dir, command=shlex.join(["tenfold", *sys.argv[1:]]),
+                        announce=stderr.say, resume_if_there=resume_if_there, **how,
+                    )  # fmt: skip
+            status = _finish(outcome, report=report, as_json=as_json)
+    if status == "interrupted":
+        raise typer.Exit(130)
 
 
 @contextmanager
@@ -95,7 +133,9 @@ def _told_as_json(as_json: bool) -> Iterator[None]:
 
 def _refuse_with_resume(context: typer.Context) -> None:
     """The run's folder says everything; silently ignoring what was asked for would mislead."""
-    allowed = {"resume", "data_dir", "offline", "report", "as_json", "quiet"}
+    allowed = {
+        "resume", "checkpoint_every", "data_dir", "offline", "report", "log", "as_json", "quiet",
+    }  # fmt: skip
     sources = {name: context.get_parameter_source(name) for name in context.params if name not in allowed}
     if others := [name for name, source in sources.items() if source and source.name == "COMMANDLINE"]:
         named = ", ".join(name.replace("_", "-") for name in others)
@@ -103,7 +143,7 @@ def _refuse_with_resume(context: typer.Context) -> None:
         raise typer.BadParameter(found)
 
 
-def _finish(outcome: RunOutcome, *, report: bool, as_json: bool) -> None:
+def _finish(outcome: RunOutcome, *, report: bool, as_json: bool) -> str:
     from tenfold.show.results import print_result
 
     stopped, folder, path = outcome.status == "interrupted", outcome.run.folder, None
@@ -119,4 +159,4 @@ def _finish(outcome: RunOutcome, *, report: bool, as_json: bool) -> None:
             stdout.say(f"it did not learn: {outcome.problem}; find out why: tenfold doctor {folder}")
     if stopped:
         stderr.say(f"continue with: tenfold train --resume {folder}")
-        raise typer.Exit(130)
+    return outcome.status

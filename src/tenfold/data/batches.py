@@ -6,24 +6,34 @@ batches as one that was never stopped.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tenfold.arguments import checked
-from tenfold.arrays import Batch, ImageDataset, WeightedDataset, iterate_pieces
+from tenfold.arrays import Batch, ImageDataset, ImageRows, WeightedDataset, iterate_pieces
 from tenfold.errors import DataError, UsageError
+from tenfold.limits import MemoryLimit
 from tenfold.records import Record, pick
 
 if TYPE_CHECKING:
     from tenfold.settings import AugmentationSettings
 
-__all__ = ["DataSummary", "fold_indices", "hold_out", "iterate_batches", "split_dataset", "split_indices"]
+__all__ = [
+    "DataSummary",
+    "change_batches",
+    "fold_indices",
+    "hold_out",
+    "iterate_batches",
+    "split_dataset",
+    "split_indices",
+]
 
-_ORDER, _AUGMENTATION = 1, 2  # random streams of an epoch
+_BLOCK_BYTES, _WINDOW = 1 << 16, 64  # of images that lie together; blocks that are shuffled together: 4 MiB
+_ORDER, _AUGMENTATION, _OWN_AUGMENTATION = 1, 2, 3  # random streams of an epoch
 
 
 def iterate_batches(
@@ -35,24 +45,92 @@ def iterate_batches(
     augmentation: AugmentationSettings,
     seed: int,
     epoch: int,
+    class_weights: np.ndarray | None = None,
 ) -> Iterator[Batch]:
-    """The batches of epoch 0, 1, ...: pixels as they are, augmentation drawn but not yet applied."""
+    """The batches of epoch 0, 1, ...: pixels as they are, augmentation drawn but not yet applied.
+    class_weights: float (K,), the factor on the weight of each image of a class."""
     from tenfold.augmentation import AugmentationDraws
 
     size = min(batch_size, len(dataset)) or len(dataset)
-    order = np.random.default_rng([seed, epoch, _ORDER]).permutation(len(dataset)) if shuffle else None
+    order, window = None, 0
+    if shuffle:
+        order, window = _order(dataset.images, np.random.default_rng([seed, epoch, _ORDER]))
+    windows = _Windows(dataset.images, order, window) if order is not None and window else None
     rng = np.random.default_rng([seed, epoch, _AUGMENTATION])
     all_weights = dataset.image_weights if isinstance(dataset, WeightedDataset) else None
+    if class_weights is not None:
+        by_image = class_weights[dataset.labels]
+        all_weights = by_image if all_weights is None else all_weights * by_image
     augmented = augmentation.active
     for start in range(0, len(dataset) - (len(dataset) % size if drop_last else 0), size):
         part = slice(start, start + size)
         chosen = part if order is None else order[part]
-        images = _rows(dataset.images, chosen)
+        images = _rows(dataset.images, chosen) if windows is None else windows.take(part)
         draws = (
             AugmentationDraws.draw(augmentation, len(images), dataset.image_shape, rng) if augmented else None
         )
         weights = None if all_weights is None else all_weights[chosen]
         yield Batch(images, dataset.labels[chosen], draws, weights)
+        del images  # the next ones need its memory
+
+
+def change_batches(
+    batches: Iterator[Batch], augmentation: Callable[..., np.ndarray], *, seed: int, epoch: int
+) -> Iterator[Batch]:
+    """A user's augmentation of each batch: (uint8 images, rng) -> images of the same shape, before that
+    of the recipe. Raises DataError for other images."""
+    for number, batch in enumerate(batches):
+        rng = np.random.default_rng([seed, epoch, _OWN_AUGMENTATION, number])
+        images = np.asarray(augmentation(batch.images.copy(), rng))
+        if images.shape != batch.images.shape or images.dtype != batch.images.dtype:
+            found = f"the augmentation returned {images.dtype} of shape {images.shape}"
+            raise DataError(found, expected=f"{batch.images.dtype} of shape {batch.images.shape}")
+        yield replace(batch, images=images)
+
+
+def _order(images: np.ndarray | ImageRows, rng: np.random.Generator) -> tuple[np.ndarray, int]:
+    """int64 (N,): all images in random order. Of a memory map that is larger than one file may take of memory
+    (TENFOLD_MAX_BYTES), blocks of neighbours are drawn, and images within a window of blocks; also the images
+    of a window, else 0."""
+    if not isinstance(images, np.memmap | ImageRows) or images.nbytes <= MemoryLimit.most_bytes():
+        return rng.permutation(len(images)), 0
+    rows = images.rows if isinstance(images, ImageRows) else np.arange(len(images))
+    places = np.argsort(rows, kind="stable")
+    size = max(1, _BLOCK_BYTES * len(images) // images.nbytes)
+    starts = rng.permutation(-(-len(images) // size)) * size
+    order = np.concatenate([places[start : start + size] for start in starts])
+    for start in range(0, len(order), size * _WINDOW):
+        rng.shuffle(order[start : start + size * _WINDOW])
+    return order, size * _WINDOW
+
+
+class _Windows:
+    """The images of a large map in the order of an epoch; a window of it is copied at once, block by block as
+    the file has them, so that no page of the file is read twice."""
+
+    def __init__(self, images: np.ndarray | ImageRows, order: np.ndarray, length: int) -> None:
+        self.images, self.order, self.length = images, order, length
+        self.start, self.held, self.places = 0, np.empty(0), np.empty(0, np.int64)
+
+    def take(self, part: slice) -> np.ndarray:
+        at, stop = part.start, min(part.stop, len(self.order))
+        taken = np.empty((stop - at, *self.images.shape[1:]), self.images.dtype)
+        while at < stop:
+            if not self.start <= at < self.start + len(self.held):
+                self._read(at)
+            end = min(stop, self.start + len(self.held))
+            places = self.places[at - self.start : end - self.start]
+            np.take(self.held, places, axis=0, out=taken[at - part.start : end - part.start], mode="clip")
+            at = end
+        return taken
+
+    def _read(self, at: int) -> None:
+        self.start, self.held = at - at % self.length, np.empty(0)  # given back before the next is read
+        chosen = self.order[self.start : self.start + self.length]
+        rows = self.images.rows[chosen] if isinstance(self.images, ImageRows) else chosen
+        sorted_places = np.argsort(rows, kind="stable")
+        self.held = np.asarray(self.images[chosen[sorted_places]])
+        self.places = np.argsort(sorted_places)
 
 
 def _rows(images: np.ndarray, chosen: slice | np.ndarray) -> np.ndarray:
@@ -139,14 +217,15 @@ class DataSummary:
     """What a data set looks like, small enough to keep with a run.
 
     class_counts: int64 (K,). pixel_mean, pixel_std: in 0..1, of all pixels.
-    class_means: uint8 (K, H, W). examples: uint8 (K, n, H, W), repeated where a class has fewer
-    than n images. A class without any is black. sha256: ImageDataset.sha256().
+    class_means: uint8 (K, H, W), in colour (K, H, W, 3). examples: uint8 (K, n, H, W) or (K, n, H, W, 3),
+    repeated where a class has fewer than n images. A class without any is black.
+    sha256: ImageDataset.sha256().
     """
 
     name: str
     note: str
     count: int
-    image_shape: tuple[int, int]
+    image_shape: tuple[int, ...]
     class_names: tuple[str, ...]
     class_counts: np.ndarray
     pixel_mean: float
@@ -179,13 +258,13 @@ class DataSummary:
         record, remedy = Record(Path(folder), FILE), "delete it: a report does without"
         with record.reading("a summary of the data", remedy, DataError):
             plain = pick(record.read_plain(), PLAIN)
-            height, width = plain["image_shape"]
+            height, width = plain["image_shape"][:2]
             sizes = {"K": len(plain["class_names"]), "H": height, "W": width}
             return cls(**plain, **Record.check(record.read_arrays(), FORMS, sizes))
 
 
 def _class_means(dataset: ImageDataset) -> np.ndarray:
-    """uint8 (K, H, W), rounded; black for a class without images."""
+    """uint8 (K, H, W) or (K, H, W, 3), rounded; black for a class without images."""
     classes = len(dataset.class_names)
     sums, start = np.zeros((classes, *dataset.image_shape)), 0  # whole numbers, exact in float64
     for piece in iterate_pieces(dataset.images):
@@ -193,7 +272,8 @@ def _class_means(dataset: ImageDataset) -> np.ndarray:
         for label in np.unique(labels):
             sums[label] += piece[labels == label].sum(axis=0, dtype=np.uint64)
         start += len(piece)
-    return np.rint(sums / np.maximum(dataset.class_counts(), 1)[:, None, None]).astype(np.uint8)
+    counts = np.maximum(dataset.class_counts(), 1).reshape(-1, *[1] * len(dataset.image_shape))
+    return np.rint(sums / counts).astype(np.uint8)
 
 
 def _examples(images: np.ndarray, chosen: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:

@@ -3,116 +3,54 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
-from collections import Counter
-from collections.abc import Iterator, Sequence
+import re
+import stat
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from tenfold.arrays import ImageDataset
 from tenfold.data.catalogue import Progress, cache_folder
+from tenfold.data.decode import Pictures, Wishes
 from tenfold.data.tables import natural_key
-from tenfold.errors import DataError, printable
-from tenfold.files import is_special, replace_file
-from tenfold.helpers import Helper, count_cores
-from tenfold.limits import MemoryLimit
-from tenfold.pictures.open import open_grey
-
-_MODULE = "tenfold.data.folders"  # what a helper runs
-CHUNK = 250  # pictures a question
-WORTH_A_PROCESS = 1500  # pictures; fewer are decoded before another process has started
-
-
-def decode_pictures(
-    paths: Sequence[str], *, progress: Progress | None = None, processes: int | None = None
-) -> list[np.ndarray]:
-    """Grey images, uint8 (H, W) each, in the order of `paths`.
-
-    processes: None chooses by the number of pictures and cores. Raises the DataError of the first
-    file that is not a picture, and where they need more memory than one data set may.
-    """
-    if processes is None:
-        processes = min(count_cores(), 8, len(paths) // WORTH_A_PROCESS)
-    if paths:
-        MemoryLimit.check(len(paths) * open_grey(paths[0]).size, f"{len(paths):,} pictures like {paths[0]}")
-    chunks = [paths[start : start + CHUNK] for start in range(0, len(paths), CHUNK)]
-    images: list[np.ndarray] = []
-    total = 0
-    for chunk, decoded in _decode_chunks(chunks, processes):
-        if isinstance(decoded, DataError):
-            raise decoded
-        images += _decode(chunk) if decoded is Helper.NoAnswer.UNASKED else decoded
-        total += sum(image.size for image in images[-len(chunk) :])
-        MemoryLimit.check(total, f"the first {len(images):,} of {len(paths):,} pictures")
-        if progress:
-            progress("pictures", len(images), len(paths))
-    return images
-
-
-def _decode_chunks(chunks: Sequence[Sequence[str]], processes: int) -> Iterator[tuple[Sequence[str], Any]]:
-    """Each with its images, what is wrong with one of its files, or UNASKED. A picture that ends the
-    process which decodes it is not opened here: of a chunk that ended its helper, each is asked for alone."""
-    if processes < 2:
-        yield from ((chunk, Helper.NoAnswer.UNASKED) for chunk in chunks)
-        return
-    for chunk, decoded in Helper.ask_many(_MODULE, chunks, processes):
-        if decoded is not Helper.NoAnswer.ENDED:
-            yield chunk, decoded
-            continue
-        for alone, image in Helper.ask_many(_MODULE, [[path] for path in chunk], 1):
-            if image is Helper.NoAnswer.ENDED:
-                found = f"{alone[0]} ended the process that decoded it"
-                raise DataError(found, expected="a picture", remedy="save it anew, or smaller")
-            yield alone, image
-
-
-def _decode(chunk: Sequence[str]) -> list[np.ndarray]:
-    images, total = [], 0
-    for path in chunk:
-        images.append(open_grey(path))
-        total += images[-1].size
-        MemoryLimit.check(total, f"pictures up to {path}")
-    return images
-
-
-def _try_decode(chunk: Sequence[str]) -> list[np.ndarray] | DataError:
-    try:
-        return _decode(chunk)
-    except DataError as error:
-        return error
-
-
-if __name__ == "__main__":
-    Helper.serve(lambda _: _try_decode)
-
+from tenfold.errors import DataError, UsageError, printable
+from tenfold.files import replace_file
 
 # Validation images are taken for the test part where there is no other.
-PART_NAMES = {"train": ("train", "training"), "test": ("test", "testing", "t10k", "val", "validation")}
+PART_NAMES = {
+    "train": ("train", "training"),
+    "val": ("val", "valid", "validation", "dev"),
+    "test": ("test", "testing", "t10k"),
+}
 _IGNORED = ("thumbs.db", "desktop.ini")
-CACHE_VERSION = "2"  # of what open_grey makes of a file
+CACHE_VERSION = "3"  # of what is made of the files
 LAYOUT = "a folder for each class with pictures in it"
 
 
-class _Picture(NamedTuple):
-    path: str
-    label: int
-    name: str  # within the folder
-    stamp: str  # name, size, times and place on the disk: ctime tells of changes that put back the others
+# A picture's path, class, path within the folder, and stamp: name, size, times and place on the disk; ctime
+# tells of changes that put back the others.
+_Picture = tuple[str, str, str, str]
 
 
 def split_folders(folder: Path) -> dict[str, Path]:
-    """{"train": ..., "test": ...}, as far as there; {} where the classes lie flat in `folder`."""
+    """{"train": ..., "val": ..., "test": ...}, as far as there; {} where the classes lie flat in `folder`.
+    Where there is no test part, the validation part is it."""
     there = {child.name.lower(): child for child in _subfolders(folder)}
     found = {part: next(filter(None, map(there.get, names)), None) for part, names in PART_NAMES.items()}
+    if not found["test"]:
+        found["test"], found["val"] = found["val"], None
     return {part: place for part, place in found.items() if place and found["train"]}
 
 
 def class_folders(*folders: Path) -> tuple[str, ...]:
-    """The classes that have a subfolder in any of `folders`, in natural order (2 before 10)."""
-    names = {child.name for folder in folders for child in _subfolders(folder)}
+    """The classes that have a folder with something in it in any of `folders`, in natural order (2 before
+    10)."""
+    names = {child.name for folder in folders for child in _subfolders(folder) if _holds_something(child)}
     return tuple(sorted(sorted(names), key=natural_key))
 
 
@@ -120,107 +58,192 @@ def read_image_folder(
     folder: str | Path,
     *,
     class_names: tuple[str, ...] = (),
+    class_pattern: str | None = None,
+    wishes: Wishes = Wishes(),  # noqa: B008 - a constant
     progress: Progress | None = None,
     cache: Path | None = None,
 ) -> ImageDataset:
-    """`<class>/*` pictures as grey images, with their files; class_names: when more are known than lie here.
+    """The pictures in `<class>/` and below, with their files; class_names: when more are known than lie here.
 
+    class_pattern: a regular expression that finds the class in a file's name, in the group "label" or
+    in its first group; folders mean nothing then.
     What a file is, its content says, not its name; pipes, sockets and devices are passed over.
     The array is kept in `cache` (None: the XDG cache's folder `tenfold/folders`), named after the
-    files' names, sizes, times and places on the disk; a broken one is made anew. Raises DataError
-    naming the first file that is not a picture or has another size, and where all need too much memory.
+    files' names, sizes, times and places on the disk, and mapped from there the next time; a broken one is
+    made anew. Raises DataError naming the files that are not pictures, and where all need too much memory.
     """
     folder = Path(folder)
-    names = class_names or class_folders(folder)
-    listing = _listing(folder, names)
-    stamps = "\n".join([CACHE_VERSION, *(picture.stamp for picture in listing)])
+    listing = _by_pattern(folder, class_pattern) if class_pattern else _by_folder(folder, class_names)
+    names = class_names or _classes_of(listing)
+    if len(names) < 2:
+        raise DataError(f"{folder.name}: {len(names)} class", expected="at least two classes")
+    stamps = "\n".join([CACHE_VERSION, repr((wishes, names)), *(picture[-1] for picture in listing)])
     key = hashlib.sha256(stamps.encode("utf-8", "surrogateescape")).hexdigest()
-    kept = (cache or cache_folder("folders")) / f"{key}.npz"
-    images = _load_kept(kept, len(listing))
-    if images is None:
-        paths = [picture.path for picture in listing]
-        pictures = decode_pictures(paths, progress=progress)
-        _check_sizes(paths, pictures)
-        images = np.stack(pictures)
-        _keep(kept, images)
-    labels = np.array([picture.label for picture in listing], dtype=np.int64)
-    files = tuple(printable(picture.name) for picture in listing)
-    return ImageDataset(images, labels, names, folder.name, files=files)
+    place = (cache or cache_folder("folders")) / f"{key}.npy"
+    kept = _load_kept(place)
+    if kept is None:
+        kept = _read(listing, names, wishes, progress)
+        _keep(place, kept)
+    notes = kept.note, _note_empty(folder, {picture[1] for picture in listing}, names, class_pattern)
+    note = "; ".join(filter(None, notes))
+    labels = np.array(kept.labels, dtype=np.int64)
+    return ImageDataset(kept.images, labels, names, folder.name, note, files=tuple(kept.files))
+
+
+class _Kept(NamedTuple):
+    """What stays of a folder: with `labels` and `files` of each image."""
+
+    images: np.ndarray
+    note: str
+    labels: list[int]
+    files: list[str]
+
+
+def _read(
+    listing: list[_Picture], names: tuple[str, ...], wishes: Wishes, progress: Progress | None
+) -> _Kept:
+    """The pictures in the order of their classes, those of a class in natural order."""
+    place = {name: label for label, name in enumerate(names)}
+    ordered = sorted(listing, key=lambda picture: (place[picture[1]], natural_key(picture[2]), picture[2]))
+    paths = [picture[0] for picture in ordered]
+    pictures = Pictures.decode(paths, paths, wishes, progress=progress)
+    broken = set(pictures.broken)
+    whole = [picture for at, picture in enumerate(ordered) if at not in broken]
+    labels = [place[picture[1]] for picture in whole]
+    return _Kept(pictures.images, pictures.note, labels, [printable(picture[2]) for picture in whole])
+
+
+def pattern_classes(class_pattern: str, *folders: Path) -> tuple[str, ...]:
+    """The classes that the names of the pictures in `folders` and below name, in natural order."""
+    return _classes_of([picture for folder in folders for picture in _by_pattern(folder, class_pattern)])
+
+
+def _classes_of(listing: list[_Picture]) -> tuple[str, ...]:
+    return tuple(sorted(sorted({picture[1] for picture in listing}), key=natural_key))
+
+
+def _note_empty(folder: Path, there: set[str], names: tuple[str, ...], pattern: str | None) -> str:
+    """A class here without pictures, though others have some."""
+    known = set(names) if pattern else {child.name for child in _subfolders(folder)} | set(names)
+    empty = sorted(known - there, key=natural_key)
+    more = ", ..." * (len(empty) > 10)
+    return f"{folder.name} has no pictures of {', '.join(empty[:10])}{more}" if empty else ""
 
 
 def _subfolders(folder: Path) -> list[Path]:
     try:
-        children = sorted(folder.iterdir())
+        with os.scandir(folder) as entries:
+            names = sorted(
+                entry.name for entry in entries if not entry.name.startswith(".") and entry.is_dir()
+            )
     except OSError as error:
         raise DataError(
             f"{folder} cannot be read ({error.strerror})", expected=LAYOUT, remedy="check the path"
         ) from error
-    return [child for child in children if child.is_dir() and not child.name.startswith(".")]
+    return [folder / name for name in names]
 
 
-def _listing(folder: Path, names: tuple[str, ...]) -> list[_Picture]:
+def _visible(entries: Iterator[os.DirEntry[str]]) -> Iterator[os.DirEntry[str]]:
+    return (e for e in entries if not e.name.startswith(".") and e.name.lower() not in _IGNORED)
+
+
+def _holds_something(folder: Path) -> bool:
+    try:
+        with os.scandir(folder) as entries:
+            return any(True for _ in _visible(entries))
+    except OSError:
+        return True  # what is wrong is said when it is read
+
+
+def _by_folder(folder: Path, names: tuple[str, ...]) -> list[_Picture]:
     """Every picture, sorted by class and name."""
     present = {child.name: child for child in _subfolders(folder)}
     if not present:
-        raise DataError(f"{folder} has no subfolders", expected=LAYOUT, remedy="sort the pictures into them")
-    found: list[_Picture] = []
-    for label, name in enumerate(names):
-        if name in present:
-            found += _pictures_in(present[name], label)
-    return found
+        with os.scandir(folder) as entries:
+            flat = any(entry.is_file() for entry in _visible(entries))
+        remedy = "sort the pictures into them" + flat * (
+            ", or name the part of the file's name that is the class: --class-pattern '([a-z]+)_'"
+        )
+        raise DataError(f"{folder} has no subfolders", expected=LAYOUT, remedy=remedy)
+    chosen = [name for name in names or present if name in present]
+    listing = [_picture(*found, name) for name in chosen for found in _files_below(present[name], f"{name}/")]
+    if not listing:
+        found = f"{folder} has no pictures in its {len(present)} folders"
+        raise DataError(found, expected=LAYOUT, remedy="fill the folders")
+    return listing
 
 
-def _pictures_in(folder: Path, label: int) -> list[_Picture]:
-    with os.scandir(folder) as entries:
-        files = {e.name: e for e in entries if not e.name.startswith(".") and e.name.lower() not in _IGNORED}
-    for name in sorted(files):
-        if files[name].is_dir():
-            raise DataError(
-                f"{folder / name} is not a picture but a folder",
-                expected="a folder for each class, with pictures alone in it",
-                remedy="move it out of the class's folder",
-            )
-        if is_special(files[name].path):
-            del files[name]
-    if not files:
-        raise DataError(f"{folder} has no pictures", expected=LAYOUT, remedy="fill or delete the folder")
-    return [_picture(files[name], folder.name, label) for name in sorted(sorted(files), key=natural_key)]
-
-
-def _picture(entry: os.DirEntry[str], class_name: str, label: int) -> _Picture:
+def _by_pattern(folder: Path, pattern: str) -> list[_Picture]:
     try:
-        about = entry.stat()
+        compiled = re.compile(pattern)
+    except re.error as error:
+        raise UsageError(f"the class pattern {pattern!r} is not a regular expression ({error})") from error
+    if not compiled.groups:
+        remedy = f"put brackets around what is the class: '({pattern})'"
+        raise UsageError(f"the class pattern {pattern!r} has no group", expected="one", remedy=remedy)
+    group: str | int = "label" if "label" in compiled.groupindex else 1
+    listing: list[_Picture] = []
+    unlike = []
+    for entry, name, about in _files_below(folder, ""):
+        match = compiled.search(entry.name)
+        if match and match[group]:
+            listing.append(_picture(entry, name, about, match[group]))
+        else:
+            unlike.append(name)
+    if unlike or not listing:
+        told = f"{len(unlike):,} of {len(unlike) + len(listing):,} files are not called like {pattern!r}"
+        some = ": " + ", ".join(unlike[:10]) + ", ..." * (len(unlike) > 10) if unlike else ""
+        raise DataError(printable(f"{folder}: {told}{some}"), remedy="change the pattern or move them out")
+    return listing
+
+
+def _files_below(
+    folder: Path | str, before: str
+) -> Iterator[tuple[os.DirEntry[str], str, os.stat_result | None]]:
+    """The files in a folder and below, each with its path from the top, and what the disk says of it: None of
+    a link to nowhere."""
+    try:
+        with os.scandir(folder) as entries:
+            found = sorted(_visible(entries), key=lambda entry: entry.name)
     except OSError as error:
-        raise DataError(f"{entry.path} cannot be read ({error.strerror})", remedy="delete it") from error
-    name = f"{class_name}/{entry.name}"
-    stamp = (name, about.st_size, about.st_mtime_ns, about.st_ctime_ns, about.st_dev, about.st_ino)
-    return _Picture(entry.path, label, name, "|".join(map(str, stamp)))
+        raise DataError(f"{folder} cannot be read ({error.strerror})", remedy="check the folder") from error
+    for entry in found:
+        if entry.is_dir(follow_symlinks=False):
+            yield from _files_below(entry.path, f"{before}{entry.name}/")
+            continue
+        about = None
+        with suppress(OSError):
+            about = entry.stat()
+        if about is None or stat.S_ISREG(about.st_mode):
+            yield entry, before + entry.name, about
 
 
-def _check_sizes(paths: list[str], images: list[np.ndarray]) -> None:
-    sizes = Counter(image.shape for image in images)
-    if len(sizes) == 1:
-        return
-    usual = sizes.most_common(1)[0][0]
-    first = next(k for k, image in enumerate(images) if image.shape != usual)
-    counts = ", ".join(f"{count} of {w}x{h}" for (h, w), count in sizes.most_common(5))
-    height, width = images[first].shape
-    raise DataError(
-        f"{paths[first]} is {width}x{height}; sizes found: {counts}{', ...' * (len(sizes) > 5)}",
-        expected="pictures of one size",
-        remedy="bring them to one size, or delete the odd ones",
-    )
+def _picture(entry: os.DirEntry[str], name: str, about: os.stat_result | None, label: str) -> _Picture:
+    place = ""
+    if about is not None:
+        place = f"{about.st_size}|{about.st_mtime_ns}|{about.st_ctime_ns}|{about.st_dev}|{about.st_ino}"
+    return entry.path, label, name, f"{name}|{label}|{place}"
 
 
-def _load_kept(path: Path, count: int) -> np.ndarray | None:
+def _load_kept(path: Path) -> _Kept | None:
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            images = archive["images"]
+        with path.open("rb") as file:
+            file.seek(-8, os.SEEK_END)
+            end = file.tell()
+            length = int.from_bytes(file.read(8), "little")
+            file.seek(end - length)
+            facts = json.loads(file.read(length))
+        images = np.load(path, mmap_mode="r", allow_pickle=False)
+        kept = _Kept(images, facts["note"], facts["labels"], facts["files"])
+        whole = facts["size"] == end - length and len(images) == len(kept.labels) == len(kept.files)
+        return kept if whole and images.dtype == np.uint8 else None
     except Exception:  # missing or broken in any way: it is made anew
         return None
-    return images if images.dtype == np.uint8 and images.ndim == 3 and len(images) == count else None
 
 
-def _keep(path: Path, images: np.ndarray) -> None:
+def _keep(path: Path, kept: _Kept) -> None:
+    """An npy file, which can be mapped, and after its array what else is known."""
     with suppress(OSError), replace_file(path) as beside, beside.open("wb") as file:
-        np.savez(file, images=images)
+        np.save(file, kept.images)
+        told = json.dumps(kept._asdict() | {"images": None, "size": file.tell()}).encode()
+        file.write(told + len(told).to_bytes(8, "little"))

@@ -31,7 +31,7 @@ DTYPES = {code: np.dtype(name) for code, name in _CODES.items()}
 MOST_DIMENSIONS = 8
 MOST_BYTES = 2**40
 GZIP_MAGIC, BZIP2_MAGIC = b"\x1f\x8b", b"BZh"
-_STEP = 1 << 20  # bytes that are uncompressed at a time
+_STEP = 1 << 18  # bytes that are uncompressed at a time
 BROKEN = "fetch or copy the file again"
 
 

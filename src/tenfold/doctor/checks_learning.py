@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from tenfold.arrays import ImageDataset
+from tenfold.augmentation import AugmentationDraws
 from tenfold.doctor.checks_design import guessing_loss
-from tenfold.doctor.diagnosis import Examination, LayerReading, RangeTest, Severity
+from tenfold.doctor.diagnosis import Examination, LayerReading, RangeTest, RecipeUnderTest, Severity
 from tenfold.doctor.trials import (
     Trial,
     find_rate,
@@ -20,7 +21,7 @@ from tenfold.doctor.trials import (
     run_trial,
     without_regularisers,
 )
-from tenfold.numerics import wilson_interval
+from tenfold.numerics import softmax, wilson_interval
 from tenfold.recipes.load import change_recipe
 from tenfold.recipes.schema import Recipe
 from tenfold.settings import AugmentationSettings
@@ -39,6 +40,9 @@ _HELD_BACK = 0.15  # of the accuracy on the training images
 _DEAD, _MOSTLY_DEAD = 0.5, 0.9  # of a layer's ReLUs
 _LEARNED = 0.9  # of sixteen images
 _ALIKE = 0.1  # of the loss
+_KNOWN, _UNSURE = 0.7, 0.1  # of the images held out: read; less sure than changed images have to be
+_BECOME, _OF_A_CLASS = 0.5, 5  # of a class's images, and how many those are
+_TURN = 30  # degrees: less makes no class another
 
 
 def check_steps(examination: Examination, trial: Trial) -> Trial:
@@ -236,6 +240,63 @@ def check_black_images(examination: Examination, trial: Trial) -> None:
     better = lower or trial.held_accuracy > lucky(guess, len(under_test.held))
     if better or not examination.faulty:
         examination.judge("ignores-input", seen, "a lower loss with the images", fault=not better)
+
+
+def check_changed_classes(examination: Examination) -> None:
+    """Classes that augmentation turns into others, as a half turn does 6 and 9: a network that has seen no
+    augmented image answers those of the images held out, changed as far as the recipe may, as another class.
+    """
+    under_test, recipe = examination.under_test, examination.recipe
+    settings = under_test.recipe.augmentation
+    flips, furthest = getattr(settings, "flip", 0.0) > 0, settings.rotation
+    if not flips and furthest < _TURN:
+        return
+    trial = run_trial(under_test, without_regularisers(recipe))
+    if trial.held_accuracy < _KNOWN:
+        return
+    images = under_test.held.images
+    found: dict[str, str] = {}
+    changes: dict[str, Any] = {}
+    if flips and (pairs := _taken_for(under_test, trial, images[:, :, ::-1])):
+        found |= dict.fromkeys(pairs, "mirrored")
+        changes["augmentation.flip"] = 0.0
+    angles = [*range(_TURN, int(furthest), _TURN), *([furthest] if furthest >= _TURN else [])]
+    for angle in (way * each for each in angles for way in (1, -1)):
+        for pair in _taken_for(under_test, trial, _turn(images, angle)):
+            if pair not in found:
+                found[pair] = f"turned by {abs(angle):g} degrees"
+                changes.setdefault("augmentation.rotation", float(round(abs(angle) / 4)))
+    seen = ", ".join(f"{pair} ({how})" for pair, how in [*found.items()][:6])
+    seen = f"answered as another class: {seen}" if found else "no class is answered as another"
+    examination.judge(
+        "augmentation-class", seen, f"at most {_BECOME:.0%} of a class, by a network that saw none changed",
+        {} if recipe.augmentation != settings else changes, warning=bool(found),
+    )  # fmt: skip
+
+
+def _taken_for(under_test: RecipeUnderTest, trial: Trial, images: np.ndarray) -> list[str]:
+    """ "6 as 9" for each class of which most of these images are answered as one other, about as surely as
+    unchanged ones: what looks like no class is answered too. images: uint8, those held out, changed."""
+    held, names = under_test.held, under_test.held.class_names
+    before, after = (softmax(trial.engine.logits(np.ascontiguousarray(x))) for x in (held.images, images))
+    sure = after.max(axis=1) >= np.quantile(before.max(axis=1), _UNSURE)
+    pairs = []
+    for label, name in enumerate(names):
+        own = held.labels == label
+        counts = np.bincount(after.argmax(axis=1)[own & sure], minlength=len(names))
+        other = int(counts.argmax())
+        if other != label and counts[other] > max(_BECOME * own.sum(), _OF_A_CLASS):
+            pairs.append(f"{name} as {names[other]}")
+    return pairs
+
+
+def _turn(images: np.ndarray, degrees: float) -> np.ndarray:
+    """uint8 (N, H, W), turned about their centre; black comes in."""
+    from tenfold.numpy_engine.runtime.batches import augment
+
+    cosine, sine = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    affine = np.tile(np.array([[cosine, -sine, 0], [sine, cosine, 0]], np.float32), (len(images), 1, 1))
+    return np.rint(augment(images, AugmentationDraws(affine=affine))).astype(np.uint8)
 
 
 # A run's history: plateau against over-fitting, and what was claimed of it.

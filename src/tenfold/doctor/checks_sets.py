@@ -101,7 +101,7 @@ def share_of_wraps(images: np.ndarray) -> float:
         against += int((steep & sloped & opposed).sum())
     if against < _LEAST * pixels.size:
         return 0.0
-    return against / jumps / (3 if min(images.shape[1:]) < 16 else 1)
+    return against / jumps / (3 if min(images.shape[1:3]) < 16 else 1)
 
 
 _SAMPLE = 500  # images of a set that are looked at
@@ -313,10 +313,10 @@ def _views(images: np.ndarray, train: np.ndarray) -> Iterator[tuple[str, np.ndar
     }
     if images.shape[1] == images.shape[2]:
         turned |= {
-            "transposed": images.transpose(0, 2, 1),
+            "transposed": images.swapaxes(1, 2),
             "turned by 90 degrees to the left": np.rot90(images, 1, (1, 2)),
             "turned by 90 degrees to the right": np.rot90(images, -1, (1, 2)),
-            "transposed along the other diagonal": images[:, ::-1, ::-1].transpose(0, 2, 1),
+            "transposed along the other diagonal": images[:, ::-1, ::-1].swapaxes(1, 2),
         }
     yield "inverted", 255 - images
     yield from ((name, view) for name, view in turned.items() if name)
@@ -326,7 +326,7 @@ def _views(images: np.ndarray, train: np.ndarray) -> Iterator[tuple[str, np.ndar
 
 def _offset(images: np.ndarray, train: np.ndarray) -> tuple[int, int]:
     """Pixels (down, right) by which the mean image has to move to lie over that of the training images."""
-    ours, theirs = (part.mean(axis=0) for part in (train, images))
+    ours, theirs = (part.mean(axis=(0, *range(3, part.ndim))) for part in (train, images))
     fit = np.fft.ifft2(np.fft.fft2(ours) * np.conj(np.fft.fft2(theirs))).real
     down, right = np.unravel_index(int(fit.argmax()), fit.shape)
     return int(down), int(right)

@@ -16,6 +16,7 @@ from tenfold.doctor.checks_data import check_data
 from tenfold.doctor.checks_design import check_design, check_start
 from tenfold.doctor.checks_learning import (
     check_black_images,
+    check_changed_classes,
     check_claim,
     check_dead,
     check_history,
@@ -29,7 +30,7 @@ from tenfold.doctor.checks_step import check_inputs, check_loss, check_step
 from tenfold.doctor.diagnosis import Diagnosis, Examination, RangeTest, prepare_recipe
 from tenfold.doctor.trials import Trial, read_layers, run_trial, view_inside
 from tenfold.engines.create import Engines
-from tenfold.recipes.load import get_recipe
+from tenfold.recipes.load import get_recipe, suit_recipe
 from tenfold.recipes.schema import Recipe
 from tenfold.runs.folder import Run
 
@@ -55,7 +56,7 @@ def diagnose(
     checks go from causes to symptoms, and each is made on the recipe as fixed so far. Raises RecipeError
     and DataError where recipe and data do not fit.
     """
-    recipe = get_recipe(recipe)
+    recipe = suit_recipe(recipe, dataset.image_shape)
     run = None if run is None else Run.open(run)
     recipe.plan(dataset.image_shape, len(dataset.class_names))
     Engines.check_names(engine)  # before anything is measured
@@ -114,6 +115,7 @@ def _check_learning(examination: Examination) -> tuple[Trial, RangeTest]:
     capable = check_overfit(examination)
     check_labels(examination, trial, capable=capable)
     check_black_images(examination, trial)
+    check_changed_classes(examination)
     return given, test
 
 

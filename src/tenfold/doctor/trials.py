@@ -16,7 +16,7 @@ from tenfold.numpy_engine.gradcheck import InsideView
 from tenfold.recipes.load import change_recipe
 from tenfold.recipes.schema import Recipe
 from tenfold.settings import AugmentationSettings, ScheduleSettings
-from tenfold.training.loop import run_steps
+from tenfold.training.steps import run_steps
 
 _TAIL = 0.2  # of the steps: what the mean of the last losses is taken over
 _BATCH, _OVERFIT_STEPS = 16, 100  # images to memorise, and steps for it
@@ -151,6 +151,7 @@ def batches_of(under_test: RecipeUnderTest, recipe: Recipe, train: ImageDataset,
         batches += iterate_batches(
             train, batch_size=size, shuffle=True, drop_last=len(train) >= size,
             augmentation=recipe.augmentation, seed=under_test.seed, epoch=epoch,
+            class_weights=recipe.loss.weights_of(train.class_counts()),
         )  # fmt: skip
         epoch += 1
     return batches[:total]
@@ -178,7 +179,9 @@ def lucky(guess: float, images: int) -> float:
 
 FLAT = 0.05  # of the largest derivative: below it a sigmoid or tanh counts as saturated
 _IMAGES, _BINS = 128, 40
-_SHOWN = ("linear", "conv", "batch-norm", "relu", "sigmoid", "tanh")
+_SHOWN = (
+    "linear", "conv", "depthwise", "batch-norm", "layer-norm", "relu", "gelu", "silu", "sigmoid", "tanh"
+)  # fmt: skip
 
 
 def view_inside(
@@ -237,7 +240,7 @@ def saturation(kind: str, outputs: np.ndarray) -> float:
 _A_DECADE = 10  # steps from one power of ten to the next
 # Adam's step is about as long as its rate, whatever the gradient (Kingma & Ba 2015, section 2.1); a step
 # of plain descent grows with the gradient, and its useful rates lie wider apart.
-_DECADES = {"sgd": (-4, 2), "adam": (-6, 0), "adamw": (-6, 0)}
+_DECADES = {"sgd": (-4, 2), "adam": (-6, 0), "adamw": (-6, 0), "muon": (-6, 0)}
 _RISEN = 1.5  # times the loss at the start: the steps overshoot for good
 _CANDIDATES = (3.0, 1.0, 0.3, 0.1)  # times the rate of the fastest fall: on so few steps it is uncertain
 

@@ -9,7 +9,7 @@ import ctypes
 import os
 import sys
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from importlib import import_module
 from importlib.util import find_spec
@@ -21,7 +21,7 @@ import numpy as np
 
 from tenfold.arguments import checked
 from tenfold.errors import MissingDependencyError, ModelError, TenfoldError, UsageError, nearest
-from tenfold.helpers import wait_without_spinning
+from tenfold.helpers import Ranks, wait_without_spinning
 from tenfold.networks.engine import Engine, EngineOptions, EnsembleEngine
 from tenfold.networks.shapes import Network
 from tenfold.recipes.load import get_recipe
@@ -58,14 +58,17 @@ class Engines:
         return recipe.training.engine if free else wanted
 
     @staticmethod
-    def check(recipe: Recipe, engine: str = "auto", device: str = "cpu") -> str:
-        """Before data are read: the engine, numpy or torch, that will train `recipe`.
+    def check(recipe: Recipe, engine: str = "auto", device: str = "cpu", ranks: int = 1) -> str:
+        """Before data are read: the engine, numpy or torch, that will train `recipe` in so many processes.
 
         Raises UsageError for an engine or a device that is not known, a device that is not there, or a
-        device or a precision that the engine does not have; MissingDependencyError without
+        device, a precision or several processes that the engine does not have; MissingDependencyError without
         torch where it is needed.
         """
         chosen = Engines._choose_for(recipe, engine, device)
+        if chosen == "numpy" and ranks > 1:
+            found = f"WORLD_SIZE={ranks}, but the NumPy engine trains in one process"
+            raise UsageError(found, remedy="take --engine torch, or start it without torchrun")
         if chosen == "torch" and device != "cpu":
             machine = import_module("tenfold.torch_engine.machine")
             where = machine.choose_device(device)
@@ -97,6 +100,18 @@ class Engines:
         return wanted
 
     @staticmethod
+    def join_ranks() -> AbstractContextManager[Ranks]:
+        """The processes that torchrun started, this one among them; by itself it is the only one.
+
+        Raises UsageError where they do not meet, MissingDependencyError without torch.
+        """
+        if Ranks.started() == 1:
+            return nullcontext(Ranks())
+        _need_torch("training in several processes (WORLD_SIZE)")
+        joined: AbstractContextManager[Ranks] = import_module("tenfold.torch_engine.ranks").TorchRanks.join()
+        return joined
+
+    @staticmethod
     def create(
         wanted: str,
         network: Network,
@@ -112,7 +127,14 @@ class Engines:
         device or a precision that the engine does not have, MissingDependencyError without torch.
         """
         Engines.refuse_infinite(weights, "the weights")
-        chosen = Engines._choose(wanted, network.convolutional, options.device, options.precision)
+        own = network.own_engine
+        if own and wanted not in ("auto", own):
+            found, expected = (
+                f"the engine {wanted} and a layer or network written for {own}",
+                f"engine={own!r}",
+            )
+            raise UsageError(found, expected=expected)
+        chosen = Engines._choose(own or wanted, network.convolutional, options.device, options.precision)
         module, name = ENGINES[chosen]
         make: Callable[..., Engine] = getattr(import_module(module), name)
         members = [make(network, each, options) for each in EnsembleEngine.split(weights)]
@@ -142,7 +164,7 @@ class Engines:
     def check_gradients(
         recipe: Recipe,
         *,
-        image_shape: tuple[int, int] = (28, 28),
+        image_shape: tuple[int, ...] = (28, 28),
         classes: int = 10,
         samples: int = 40,
         seed: int = 0,
@@ -252,7 +274,7 @@ _IMAGES = 8
 def check_recipe(
     recipe: Recipe,
     *,
-    image_shape: tuple[int, int] = (28, 28),
+    image_shape: tuple[int, ...] = (28, 28),
     classes: int = 10,
     samples: int = 40,
     seed: int = 0,

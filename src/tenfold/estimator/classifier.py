@@ -30,11 +30,12 @@ from tenfold.estimator.pixels import (
 )
 from tenfold.networks.engine import Engine, EngineOptions, EnsembleEngine
 from tenfold.numerics import log_softmax
-from tenfold.recipes.load import change_recipe, list_recipes
+from tenfold.recipes.load import change_recipe, list_recipes, suit_recipe
 from tenfold.recipes.schema import EnsembleSettings, Recipe
-from tenfold.training.loop import epoch_batches, run_steps, train
+from tenfold.training.loop import train
 from tenfold.training.prepare import prepare_training
 from tenfold.training.progress import EpochRecord, TrainingObserver
+from tenfold.training.steps import epoch_batches, run_steps
 
 __all__ = ["DigitClassifier"]
 
@@ -60,7 +61,8 @@ class DigitClassifier(ClassifierMixin, BaseEstimator):
     60,000 images; unless epochs are given, they take at least 500 steps where there are fewer.
     validation: the share of the images held out to stop early and to calibrate probabilities. None is
     the recipe's where it stops early, else 0.
-    image_shape: (H, W) of the F features; None is a square, or one row where F is not a square number.
+    image_shape: (H, W) or (H, W, 3) of the F features; None is a square, or one row where F is not a square
+    number.
     value_range: the values of X that are (black, white); None as above.
     class_weight: "balanced" or {label: weight}, times sample_weight.
     warm_start: `fit` goes on from the present weights. verbose: one line per epoch on stderr.
@@ -87,7 +89,7 @@ class DigitClassifier(ClassifierMixin, BaseEstimator):
         learning_rate: float | None = None,
         batch_size: int | None = None,
         validation: float | None = None,
-        image_shape: tuple[int, int] | None = None,
+        image_shape: tuple[int, ...] | None = None,
         value_range: tuple[float, float] | None = None,
         class_weight: str | Mapping[Any, float] | None = None,
         warm_start: bool = False,
@@ -118,11 +120,10 @@ class DigitClassifier(ClassifierMixin, BaseEstimator):
         rows, targets = self._check_data(X, y, first=not warm)
         classes = np.unique(targets)
         if warm and not np.array_equal(classes, self.classes_):
-            raise EstimatorDataError(
-                f"warm_start with the classes {classes}", expected=f"those of the fit before, {self.classes_}"
-            )
+            found = f"warm_start with the classes {classes}"
+            raise EstimatorDataError(found, expected=f"those of the fit before, {self.classes_}")
         self.classes_ = classes
-        recipe = self._choose_recipe()
+        recipe = suit_recipe(self._choose_recipe(), self.image_shape_)
         weights = self.classifier_.engine.weights() if warm else None
         dataset = self._dataset(rows, targets, sample_weight, recipe)
         share = self.validation
@@ -148,12 +149,10 @@ class DigitClassifier(ClassifierMixin, BaseEstimator):
         """
         first = _check_partial_fit_first_call(self, classes)
         if isinstance(self.class_weight, str):
-            raise EstimatorDataError(
-                f"class_weight {self.class_weight!r} with partial_fit, which never sees all of the data",
-                remedy="give a dictionary of weights",
-            )
+            found = f"class_weight {self.class_weight!r} with partial_fit, which never sees all of the data"
+            raise EstimatorDataError(found, remedy="give a dictionary of weights")
         rows, targets = self._check_data(X, y, first=first)
-        recipe = self._choose_recipe() if first else self.recipe_
+        recipe = suit_recipe(self._choose_recipe(), self.image_shape_) if first else self.recipe_
         dataset = self._dataset(rows, targets, sample_weight, recipe)
         if first:
             self.classifier_ = self._begin(recipe, dataset)
@@ -209,7 +208,7 @@ class DigitClassifier(ClassifierMixin, BaseEstimator):
             self.value_range_ = self._pixels.black, self._pixels.white
         return rows, targets
 
-    def _flatten(self, X: Any, *, first: bool = False) -> tuple[Any, tuple[int, int] | None]:
+    def _flatten(self, X: Any, *, first: bool = False) -> tuple[Any, tuple[int, ...] | None]:
         rows, shape = flatten_pictures(X)
         known = self.image_shape if first else self.image_shape_
         if shape and known is not None and tuple(known) != shape:
@@ -233,10 +232,8 @@ class DigitClassifier(ClassifierMixin, BaseEstimator):
             raise EstimatorDataError("X has only 1 class", expected="at least two classes")
         labels = np.searchsorted(self.classes_, targets).clip(max=len(self.classes_) - 1)
         if (unknown := self.classes_[labels] != targets).any():
-            raise EstimatorDataError(
-                f"y holds the label {targets[unknown].tolist()[0]!r}",
-                expected=f"one of the classes {self.classes_}",
-            )
+            found = f"y holds the label {targets[unknown].tolist()[0]!r}"
+            raise EstimatorDataError(found, expected=f"one of the classes {self.classes_}")
         weights = None
         if sample_weight is not None or self.class_weight is not None:
             weights = _check_sample_weight(sample_weight, rows, dtype=np.float64)
@@ -298,11 +295,8 @@ class DigitClassifier(ClassifierMixin, BaseEstimator):
             losses.append(float(done.loss) / done.images)
         loss = float(np.mean(losses))
         if not np.isfinite(loss):
-            raise TenfoldError(
-                f"{recipe.name}: the training loss of pass {self.n_iter_ + 1} is {loss}",
-                expected="a finite number",
-                remedy="take a smaller learning_rate",
-            )
+            found = f"{recipe.name}: the training loss of pass {self.n_iter_ + 1} is {loss}"
+            raise TenfoldError(found, expected="a finite number", remedy="take a smaller learning_rate")
         return loss
 
     def __getstate__(self) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from tenfold.arrays import COLOURS
 from tenfold.data.ranges import PixelRange
 from tenfold.errors import DataError, TenfoldWarning
 
@@ -27,14 +28,14 @@ _CHUNK = 4096  # rows that are float64 at a time
 
 @dataclass(frozen=True)
 class PixelMap:
-    """image_shape: (H, W). black, white: the values of X that become the pixels 0 and 255."""
+    """image_shape: (H, W) or (H, W, 3). black, white: the values of X that become the pixels 0 and 255."""
 
-    image_shape: tuple[int, int]
+    image_shape: tuple[int, ...]
     black: float
     white: float
 
     def to_images(self, rows: np.ndarray) -> np.ndarray:
-        """(N, H * W) -> (N, H, W): the bytes themselves where 0 is black and 255 white, else float32.
+        """(N, F) -> (N, *image_shape): the bytes themselves where 0 is black and 255 white, else float32.
 
         Nothing is rounded or cut off: a value beyond black or white is a pixel below 0 or above 255.
         """
@@ -52,14 +53,17 @@ class PixelMap:
 def learn_pixels(rows: np.ndarray, shape: Any, value_range: Any) -> PixelMap:
     """What `fit` settles about its rows (N, F).
 
-    shape: (H, W), or None for a square if F is a square number, else for a single row.
+    shape: (H, W) or (H, W, 3), or None for a square if F is a square number, else for a single row.
     value_range: (black, white), or None for 0 and 255 where rows are uint8, else for the smallest and
     the largest value of all. Two kinds of rows are taken otherwise, with a TenfoldWarning: bytes that end
     far below 255, and features whose largest values lie far outside what their spread suggests, as after a
     StandardScaler: these get the mean and the spread that digits have. Raises EstimatorDataError, also for
     bytes that wrapped around.
     """
-    return PixelMap(_settle_shape(rows.shape[1], shape), *_settle_range(rows, value_range))
+    settled = _settle_shape(rows.shape[1], shape)
+    if len(settled) == 3:  # neighbours are those of one colour
+        rows = rows.reshape(len(rows), -1, COLOURS).swapaxes(1, 2).reshape(len(rows), -1)
+    return PixelMap(settled, *_settle_range(rows, value_range))
 
 
 def check_meaning(rows: np.ndarray, black: float, white: float) -> None:
@@ -81,18 +85,19 @@ def check_meaning(rows: np.ndarray, black: float, white: float) -> None:
         )
 
 
-def flatten_pictures(values: Any) -> tuple[Any, tuple[int, int] | None]:
-    """(N, H, W) -> (N, H * W) and (H, W); a list of pictures (paths, PIL images) as the data sets read them;
-    anything else as it is, and None. Raises EstimatorDataError for pictures of several sizes."""
+def flatten_pictures(values: Any) -> tuple[Any, tuple[int, ...] | None]:
+    """(N, H, W) -> (N, H * W) and (H, W), likewise (N, H, W, 3); a list of pictures (paths, PIL images) as
+    the data sets read them; anything else as it is, and None. Raises EstimatorDataError for pictures of
+    several sizes."""
     array = values
     if isinstance(values, list | tuple) and values:
         if isinstance(values[0], Path) or hasattr(values[0], "getexif"):
             array = _open_pictures(values)
-        elif np.ndim(values) == 3:
+        elif np.ndim(values) in (3, 4):
             array = np.asarray(values)
-    if not isinstance(array, np.ndarray) or array.ndim != 3:
+    if not isinstance(array, np.ndarray) or not (array.ndim == 3 or array.shape[3:] == (COLOURS,)):
         return values, None
-    return array.reshape(len(array), prod(array.shape[1:])), (array.shape[1], array.shape[2])
+    return array.reshape(len(array), prod(array.shape[1:])), array.shape[1:]
 
 
 def _open_pictures(pictures: Sequence[Any]) -> np.ndarray:
@@ -105,17 +110,18 @@ def _open_pictures(pictures: Sequence[Any]) -> np.ndarray:
     return np.stack(opened)
 
 
-def _settle_shape(features: int, shape: Any) -> tuple[int, int]:
+def _settle_shape(features: int, shape: Any) -> tuple[int, ...]:
     if shape is None:
         side = isqrt(features)
         return (side, side) if side * side == features else (1, features)
-    height, width = (int(side) for side in shape)
-    if height * width != features:
+    sides = tuple(int(side) for side in shape)
+    if prod(sides) != features or len(sides) not in (2, 3):
+        shown = " x ".join(map(str, sides))
         raise EstimatorDataError(
-            f"image_shape {height} x {width} is {height * width} pixels, and X has {features} features",
-            expected="as many pixels as features",
+            f"image_shape {shown} is {prod(sides)} pixels, and X has {features} features",
+            expected="(height, width) or (height, width, 3), as many pixels as features",
         )
-    return height, width
+    return sides
 
 
 def _settle_range(rows: np.ndarray, value_range: Any) -> tuple[float, float]:

@@ -243,10 +243,8 @@ def evaluate(classifier: Classifier, test_set: ImageDataset) -> Evaluation:
 def check_classes(classifier: Classifier, test_set: ImageDataset) -> None:
     """Raises DataError where they are not the classifier's."""
     if test_set.class_names != classifier.class_names:
-        raise DataError(
-            f"{test_set.name} has the classes {', '.join(test_set.class_names[:12])}",
-            expected=f"those of the model: {', '.join(classifier.class_names[:12])}",
-        )
+        found = f"{test_set.name} has the classes {', '.join(test_set.class_names[:12])}"
+        raise DataError(found, expected=f"those of the model: {', '.join(classifier.class_names[:12])}")
 
 
 def _compare_ranges(classifier: Classifier, test_set: ImageDataset) -> None:

@@ -181,10 +181,8 @@ def find_label_errors(
 
 def _check(probs: np.ndarray, labels: np.ndarray) -> None:
     if probs.ndim != 2 or labels.shape != probs.shape[:1] or not np.issubdtype(labels.dtype, np.integer):
-        raise DataError(
-            f"probabilities of shape {probs.shape} and labels of shape {labels.shape}, {labels.dtype}",
-            expected="(N, K) and N integers",
-        )
+        found = f"probabilities of shape {probs.shape} and labels of shape {labels.shape}, {labels.dtype}"
+        raise DataError(found, expected="(N, K) and N integers")
     if not len(labels) or labels.min() < 0 or labels.max() >= probs.shape[1]:
         raise DataError(f"{len(labels)} labels", expected=f"at least one, all from 0 to {probs.shape[1] - 1}")
     if not (np.isfinite(probs).all() and probs.min() >= 0 and probs.max() <= 1 + _SLACK):

@@ -35,9 +35,10 @@ _MOST_STROKE = 2.0  # pixels by which a stroke can change at once
 
 @checked
 def corrupt(images: np.ndarray, name: str, severity: int, *, seed: int = 0) -> np.ndarray:
-    """uint8 (N, H, W) -> uint8 (N, H, W), each picture changed in its own way; the same for a seed.
+    """uint8 (N, H, W) or (N, H, W, 3) -> of the same shape, each picture changed in its own way; the same for
+    a seed.
 
-    severity: 1 to 5; with the same seed a higher one does more of the same to a picture. A picture
+    severity: 1 to 5; with the same seed a higher one does more of the same to a picture. A grey picture
     whose border is light is taken for dark ink on light paper. Raises UsageError for an unknown name
     or severity, DataError for other images.
     """
@@ -54,7 +55,9 @@ def corrupt(images: np.ndarray, name: str, severity: int, *, seed: int = 0) -> n
 
 
 def _light_ground(images: np.ndarray) -> np.ndarray:
-    """bool (N, 1, 1): more than half of the border is light."""
+    """bool (N, 1, 1): more than half of the border is light; no picture in colour counts as such."""
+    if images.ndim == 4:
+        return np.zeros((len(images), 1, 1, 1), bool)
     sides = [images[:, 0], images[:, -1], images[:, :, 0], images[:, :, -1]]
     light: np.ndarray = np.mean(np.concatenate(sides, axis=1) >= 128, axis=1) > 0.5
     return light[:, None, None]
@@ -62,7 +65,12 @@ def _light_ground(images: np.ndarray) -> np.ndarray:
 
 def _length(images: np.ndarray, amount: float) -> float:
     """Pixels of a 28x28 picture -> pixels of these."""
-    return amount * min(images.shape[1:]) / _SIDE
+    return amount * min(images.shape[1:3]) / _SIDE
+
+
+def _by_channel(values: np.ndarray, images: np.ndarray) -> np.ndarray:
+    """Values (N, H, W) that act on every channel of the images alike."""
+    return values if images.ndim == 3 else values[..., None]
 
 
 def _signs(rng: np.random.Generator, count: int) -> np.ndarray:
@@ -88,7 +96,7 @@ def _blur(images: np.ndarray, sigma: float, _rng: np.random.Generator) -> np.nda
     from scipy.ndimage import gaussian_filter
 
     width = _length(images, sigma)
-    return np.asarray(gaussian_filter(images.astype(np.float32), (0, width, width), mode="nearest"))
+    return np.asarray(gaussian_filter(images.astype(np.float32), width, axes=(1, 2), mode="nearest"))
 
 
 def _motion_blur(images: np.ndarray, length: float, rng: np.random.Generator) -> np.ndarray:
@@ -103,8 +111,9 @@ def _motion_blur(images: np.ndarray, length: float, rng: np.random.Generator) ->
 
 def _pixelate(images: np.ndarray, factor: float, _rng: np.random.Generator) -> np.ndarray:
     """factor: a side of the new pixels, in old ones; each takes the mean of what it covers."""
-    down, across = (_coarse(side, factor * side / _SIDE) for side in images.shape[1:])
-    return np.asarray(down @ images.astype(np.float32) @ across.T)
+    down, across = (_coarse(side, factor * side / _SIDE) for side in images.shape[1:3])
+    planes = images.reshape(*images.shape[:3], -1).transpose(0, 3, 1, 2).astype(np.float32)
+    return np.asarray((down @ planes @ across.T).transpose(0, 2, 3, 1).reshape(images.shape))
 
 
 def _coarse(side: int, factor: float) -> np.ndarray:
@@ -180,12 +189,12 @@ def _stroke(images: np.ndarray, pixels: float, _rng: np.random.Generator) -> np.
 
 def _occlude(images: np.ndarray, side: float, rng: np.random.Generator) -> np.ndarray:
     """side: pixels of a grey square, whose middle lies in the inner half of the picture."""
-    height, width = images.shape[1:]
+    height, width = images.shape[1:3]
     half = _length(images, side) / 2
     middle = rng.uniform(0.25, 0.75, (2, len(images), 1)) * np.array([height, width])[:, None, None]
     rows = np.abs(np.arange(height) + 0.5 - middle[0]) <= half
     columns = np.abs(np.arange(width) + 0.5 - middle[1]) <= half
-    return np.where(rows[:, :, None] & columns[:, None, :], 128, images)
+    return np.where(_by_channel(rows[:, :, None] & columns[:, None, :], images), 128, images)
 
 
 def _contrast(images: np.ndarray, share: float, _rng: np.random.Generator) -> np.ndarray:
@@ -198,10 +207,10 @@ def _fog(images: np.ndarray, density: float, rng: np.random.Generator) -> np.nda
     """density: of a light, uneven cloud that lies over the picture."""
     from scipy.ndimage import zoom
 
-    height, width = images.shape[1:]
+    height, width = images.shape[1:3]
     patches = rng.random((len(images), 4, 4), dtype=np.float32)
     cloud = zoom(patches, (1, height / 4, width / 4), order=1, grid_mode=True, mode="nearest")
-    return np.asarray(images * (1 - density) + 255 * density * cloud)
+    return np.asarray(images * (1 - density) + 255 * density * _by_channel(cloud, images))
 
 
 CORRUPTIONS: dict[str, tuple[Any, float, float, float, float, float]] = {

@@ -2,7 +2,7 @@
 
 A score is a logit, or the lead of one logit over another: a weighted sum of the engine's outputs, with
 `outputs` (K,) as weights. Ink goes from 0 (paper) to 1 (full). Maps are float32 (H, W), above 0 where ink
-raises the score.
+raises the score; in colour a pixel's value is the sum over its three channels.
 """
 
 from __future__ import annotations
@@ -52,12 +52,17 @@ def paper_of(classifier: Classifier) -> int:
 
 def gradient_map(classifier: Classifier, image: np.ndarray, outputs: np.ndarray) -> np.ndarray:
     """d score / d ink of each pixel (Simonyan et al. 2014, "Deep inside convolutional networks")."""
-    return _gradients(classifier, image[None], outputs)[0]
+    return _by_pixel(_gradients(classifier, image[None], outputs)[0])
+
+
+def _by_pixel(values: np.ndarray) -> np.ndarray:
+    """(H, W), or (H, W, 3) summed over the channels."""
+    return values if values.ndim == 2 else np.asarray(values.sum(axis=2))
 
 
 def gradient_times_ink(classifier: Classifier, image: np.ndarray, outputs: np.ndarray) -> np.ndarray:
     """The gradient times the ink that is there: of a linear network exactly what each pixel adds."""
-    return gradient_map(classifier, image, outputs) * _ink(classifier, image)
+    return _by_pixel(_gradients(classifier, image[None], outputs)[0] * _ink(classifier, image))
 
 
 def smooth_gradient(
@@ -75,7 +80,7 @@ def smooth_gradient(
     ink, so that the noise has no direction.
     """
     draws = np.random.default_rng(seed).normal(0, 255 * noise, (samples, *image.shape))
-    return _gradients(classifier, image + draws.astype(np.float32), outputs).mean(axis=0)
+    return _by_pixel(_gradients(classifier, image + draws.astype(np.float32), outputs).mean(axis=0))
 
 
 def integrated_gradients(
@@ -87,20 +92,20 @@ def integrated_gradients(
     map's sum is the image's score minus that of blank paper, up to what the pieces leave out.
     """
     ink = _ink(classifier, image)
-    shares = ((np.arange(steps, dtype=np.float32) + 0.5) / steps)[:, None, None]
+    shares = ((np.arange(steps, dtype=np.float32) + 0.5) / steps).reshape(-1, *[1] * image.ndim)
     way = paper_of(classifier) + shares * (255 * ink * _direction(classifier))
-    return _gradients(classifier, way, outputs).mean(axis=0) * ink
+    return _by_pixel(_gradients(classifier, way, outputs).mean(axis=0) * ink)
 
 
 def _gradients(classifier: Classifier, images: np.ndarray, outputs: np.ndarray) -> np.ndarray:
-    """Pixels 0..255 (N, H, W) -> d score / d ink, (N, H, W)."""
+    """Pixels 0..255 (N, H, W) or (N, H, W, 3) -> d score / d ink, of the same shape."""
     weights = np.tile(np.asarray(outputs, np.float32), (len(images), 1))
     gradients = classifier.engine.input_gradient(images, weights)
     return gradients * np.float32(_direction(classifier) / classifier.card.std)
 
 
 def _ink(classifier: Classifier, image: np.ndarray) -> np.ndarray:
-    """float32 (H, W), 0 for paper to 1."""
+    """float32, of the image's shape, 0 for paper to 1."""
     return np.abs(image.astype(np.float32) - paper_of(classifier)) / np.float32(255)
 
 
@@ -112,7 +117,8 @@ def _direction(classifier: Classifier) -> int:
 # A linear network explained exactly: each pixel's weight times its ink, and one number for blank paper.
 
 _LINEAR = {
-    "flatten", "linear", "conv", "batch-norm", "dropout", "average-pool", "pixel-unshuffle", "residual"
+    "flatten", "linear", "conv", "batch-norm", "depthwise", "dropout", "average-pool", "global-average-pool",
+    "pixel-unshuffle", "residual", "scale",
 }  # fmt: skip
 
 
@@ -157,7 +163,10 @@ def explain_linear(classifier: Classifier, image: np.ndarray) -> LinearParts | N
     gradients = engine.input_gradient(np.repeat(blank, len(columns), axis=0), columns)
     a_pixel = gradients / np.float32(255 * classifier.card.std)  # for one step of the pixel's value
     ink = image.astype(np.float32) - paper
-    return LinearParts(a_pixel * (-255 if paper else 255), a_pixel * ink, engine.logits(blank)[0])
+    weights, pixels = a_pixel * (-255 if paper else 255), a_pixel * ink
+    if image.ndim == 3:
+        weights, pixels = weights.sum(axis=3), pixels.sum(axis=3)
+    return LinearParts(weights, pixels, engine.logits(blank)[0])
 
 
 # Occlusion: cover a part of the ink and see how far the answer's probability falls (Zeiler and Fergus 2014,
@@ -180,14 +189,14 @@ def saliency_map(
     winner: a class's column, or the number of classes for "none of them". paper: the pixel value
     where there is no ink; 0 for light ink on black. One batch is judged.
     """
-    places = _places(image.shape, window, step)
+    places = _places(image.shape[:2], window, step)
     inked = [place for place in places if (image[place] != paper).any()]
     covered = np.repeat(image[None], len(inked) + 1, axis=0)
     for number, place in enumerate(inked, start=1):
         covered[number][place] = paper
     classes, none = classifier.judge(covered)
     probs = none if winner == classes.shape[1] else classes[:, winner] * (1 - none)
-    falls, counts = np.zeros(image.shape, np.float32), np.zeros(image.shape, np.float32)
+    falls, counts = np.zeros((2, *image.shape[:2]), np.float32)
     for place in places:  # one without ink changes nothing, and counts as such
         counts[place] += 1
     for place, prob in zip(inked, probs[1:], strict=True):
@@ -228,7 +237,7 @@ def split_ink(
 
     probs_of: uint8 (N, H, W) -> (N, K), asked once. A picture without ink has no parts.
     """
-    inked = image != paper
+    inked = (image != paper).reshape(*image.shape[:2], -1).any(axis=2)
     if not inked.any():
         return []
     places = [(name, where) for name, where in zip(PLACES, _thirds(inked), strict=True) if inked[where].any()]

@@ -12,20 +12,10 @@ import numpy as np
 from PIL import Image
 
 from tenfold.arguments import checked
-from tenfold.arrays import ImageDataset, Prediction
+from tenfold.arrays import ImageDataset, Prediction, grey_pixels
 from tenfold.classifier import Classifier
 from tenfold.errors import DataError, UsageError
-from tenfold.explain.attributions import (
-    LinearParts,
-    Map,
-    Part,
-    draw_maps,
-    explain_linear,
-    lead_of,
-    paper_of,
-    split_ink,
-    winner_of,
-)
+from tenfold.explain import attributions
 from tenfold.pictures.open import open_picture
 
 __all__ = ["Explanation", "Subject", "explain_image"]
@@ -98,7 +88,7 @@ def find_neighbours(
         part = slice(start, start + _PIECE)
         piece = np.asarray(dataset.images[rows[part]])
         distances[:, part] = 1 - wanted @ _directions(classifier, piece).T
-        same[:, part] = [(piece == image).all(axis=(1, 2)) for image in images]
+        same[:, part] = [(piece == image).reshape(len(piece), -1).all(axis=1) for image in images]
         if progress:
             progress("training images", min(start + _PIECE, len(rows)), len(rows))
     return [_nearest(dataset, rows, *found, count) for found in zip(distances, same, strict=True)]
@@ -106,10 +96,8 @@ def find_neighbours(
 
 def _check_size(classifier: Classifier, dataset: ImageDataset, why: str) -> None:
     if dataset.image_shape != classifier.card.image_shape:
-        raise DataError(
-            f"{dataset.name} holds images of {dataset.image_shape}",
-            expected=f"{classifier.card.image_shape}, as the model {why}",
-        )
+        found = f"{dataset.name} holds images of {dataset.image_shape}"
+        raise DataError(found, expected=f"{classifier.card.image_shape}, as the model {why}")
 
 
 def _nearest(
@@ -150,9 +138,9 @@ class Explanation:
     probs: np.ndarray
     winner: int
     runner_up: int
-    maps: tuple[Map, ...]
-    parts: tuple[Part, ...]
-    linear: LinearParts | None
+    maps: tuple[attributions.Map, ...]
+    parts: tuple[attributions.Part, ...]
+    linear: attributions.LinearParts | None
     neighbours: Neighbours | None
     paper: int = 0
     temperature: float = 1.0
@@ -166,8 +154,9 @@ class Explanation:
 
     @property
     def ink(self) -> np.ndarray:
-        """uint8 (H, W), light on black whatever the paper was."""
-        return np.abs(self.image.astype(np.int16) - self.paper).astype(np.uint8)
+        """uint8 (H, W), light on black whatever the paper was; of an image in colour its grey."""
+        image = self.image if self.image.ndim == 2 else grey_pixels(self.image)
+        return np.abs(image.astype(np.int16) - self.paper).astype(np.uint8)
 
     @property
     def lead(self) -> float:
@@ -179,7 +168,7 @@ class Explanation:
         name = self.names[column]
         return name if column < len(self.prediction.class_names) else f'"{name}"'
 
-    def map(self, name: str) -> Map:
+    def map(self, name: str) -> attributions.Map:
         """The map of this name. Raises KeyError."""
         return {each.name: each for each in self.maps}[name]
 
@@ -246,13 +235,13 @@ def _explain(
     classifier: Classifier, prediction: Prediction, neighbours: Neighbours | None, truth: str | None
 ) -> Explanation:
     assert prediction.image is not None
-    image, paper = prediction.image, paper_of(classifier)
+    image, paper = prediction.image, attributions.paper_of(classifier)
     names = (*classifier.class_names, *(["none of them"] * classifier.card.rejects))
     logits = classifier.engine.logits(image[None])[0]
-    winner = winner_of(prediction)
-    runner_up = int(lead_of(logits, winner).argmin())
+    winner = attributions.winner_of(prediction)
+    runner_up = int(attributions.lead_of(logits, winner).argmin())
     spoken = [*classifier.class_names, *(['"none of them"'] * classifier.card.rejects)]
-    maps = draw_maps(classifier, image, winner, runner_up, spoken)
+    maps = attributions.draw_maps(classifier, image, winner, runner_up, spoken)
 
     def probs_of(images: np.ndarray) -> np.ndarray:
         return classifier.to_probs(classifier.engine.logits(images))
@@ -260,8 +249,8 @@ def _explain(
     return Explanation(
         prediction=prediction, names=names, logits=logits, probs=classifier.to_probs(logits[None])[0],
         winner=winner, runner_up=runner_up, maps=maps,
-        parts=tuple(split_ink(image, maps[-1].values, probs_of, paper=paper)),
-        linear=explain_linear(classifier, image), neighbours=neighbours, paper=paper,
+        parts=tuple(attributions.split_ink(image, maps[-1].values, probs_of, paper=paper)),
+        linear=attributions.explain_linear(classifier, image), neighbours=neighbours, paper=paper,
         temperature=classifier.card.temperature, truth=truth,
     )  # fmt: skip
 
@@ -297,10 +286,8 @@ class Subject:
     def take(cls, classifier: Classifier, dataset: ImageDataset, index: int, split: str) -> Subject:
         """One image of a data set, from 0. Raises UsageError beyond its end, DataError for another size."""
         if index >= len(dataset):
-            raise UsageError(
-                f"{dataset.name} has {len(dataset):,} images ({split})",
-                expected=f"--index from 0 to {len(dataset) - 1}",
-            )
+            problem = f"{dataset.name} has {len(dataset):,} images ({split})"
+            raise UsageError(problem, expected=f"--index from 0 to {len(dataset) - 1}")
         _check_size(classifier, dataset, "takes them")
         image, label = dataset[index]
         found = tuple(classifier.predictions(np.asarray(image)[None]))
@@ -317,8 +304,6 @@ class Subject:
         if digit is None:
             return self
         if digit > count:
-            raise UsageError(
-                f"{self.name} holds {count} digits",
-                expected=f"--digit from 1 to {count}" if count else "a digit",
-            )
+            found = f"{self.name} holds {count} digits"
+            raise UsageError(found, expected=f"--digit from 1 to {count}" if count else "a digit")
         return replace(self, predictions=(self.predictions[digit - 1],))

@@ -31,27 +31,33 @@ _SLACK = 1e-5  # of float32 products
 def describe_images(images: np.ndarray) -> np.ndarray:
     """float32 (N, D) of length 1, whose products are the likeness of two images; 0 for a blank image.
 
-    images: uint8 (N, H, W). Each is moved, by fractions of a pixel, so that what stands out from its
-    border's median lies in the middle (weighted with its square, so that faint noise weighs little), made
-    smaller where a side exceeds 32 pixels, and its mean taken away. The product of two is therefore their
-    normalised correlation (J. P. Lewis: Fast Normalized Cross-Correlation, 1995): it does not change with
-    place, brightness or contrast.
+    images: uint8 (N, H, W) or (N, H, W, 3). Each is moved, by fractions of a pixel, so that what stands out
+    from its border's median lies in the middle (weighted with its square, so that faint noise weighs
+    little), made smaller where a side exceeds 32 pixels, and its mean taken away. The product of two is
+    therefore their normalised correlation (J. P. Lewis: Fast Normalized Cross-Correlation, 1995): it does
+    not change with place, brightness or contrast.
     """
     return np.concatenate([_describe(piece.astype(np.float32)) for piece in iterate_pieces(images)])
 
 
 def _describe(images: np.ndarray) -> np.ndarray:
-    border = [images[:, 0], images[:, -1], images[:, :, 0], images[:, :, -1]]
-    raised = images - np.median(np.concatenate(border, axis=1), axis=1)[:, None, None]
-    energy = raised**2
-    rows = _resampling(energy.sum(axis=2), max(images.shape[1:]))
-    columns = _resampling(energy.sum(axis=1), max(images.shape[1:]))
-    vectors = (rows @ raised @ columns.transpose(0, 2, 1)).reshape(len(images), -1)
+    channels = [images] if images.ndim == 3 else [*np.moveaxis(images, 3, 0)]
+    raised = [channel - _border(channel)[:, None, None] for channel in channels]
+    energy = sum(each**2 for each in raised[1:]) + raised[0] ** 2
+    rows = _resampling(energy.sum(axis=2), max(images.shape[1:3]))
+    columns = _resampling(energy.sum(axis=1), max(images.shape[1:3])).transpose(0, 2, 1)
+    vectors = np.concatenate([(rows @ each @ columns).reshape(len(images), -1) for each in raised], axis=1)
     vectors -= vectors.mean(axis=1, keepdims=True)
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     blank = lengths < 1e-3  # rounding of an image of one value
     vectors /= np.where(blank, 1, lengths)
     return np.where(blank, 0, vectors).astype(np.float32)
+
+
+def _border(images: np.ndarray) -> np.ndarray:
+    """The median (N,) of the border of each."""
+    border = [images[:, 0], images[:, -1], images[:, :, 0], images[:, :, -1]]
+    return np.asarray(np.median(np.concatenate(border, axis=1), axis=1))
 
 
 def _resampling(weights: np.ndarray, longest: int) -> np.ndarray:
@@ -169,21 +175,19 @@ def find_duplicates(
 ) -> Duplicates:
     """Which images occur more than once, within `images` and across `images` and `others`.
 
-    images, others: uint8 (N, H, W) and (M, H, W), such as training and test images. Equal images are found
-    by hash (BLAKE2b, 128 bits). near: also those whose normalised correlation, once both are centred, is
-    at least NEAR (see `tenfold.explore.duplicates`): copies that were moved, made brighter or fainter,
-    compressed or made noisy. Raises DataError where the two sides have different sizes.
+    images, others: uint8 (N, H, W) and (M, H, W), or both in colour (N, H, W, 3), such as training and test
+    images. Equal images are found by hash (BLAKE2b, 128 bits). near: also those whose normalised
+    correlation, once both are centred, is at least NEAR (see `tenfold.explore.duplicates`): copies that
+    were moved, made brighter or fainter, compressed or made noisy. Raises DataError where the two sides
+    have different sizes.
     """
     sides = [images] if others is None else [images, others]
     for side, name in zip(sides, ("images", "others")):
         check_images(side, name)
     if others is not None and images.shape[1:] != others.shape[1:]:
         one, other = ("{1} x {2}".format(*side.shape) for side in sides)
-        raise DataError(
-            f"images of {one} pixels are compared with images of {other}",
-            expected="one size",
-            remedy="look for duplicates in each by itself",
-        )
+        found = f"images of {one} pixels are compared with images of {other}"
+        raise DataError(found, expected="one size", remedy="look for duplicates in each by itself")
     first = _first_equals(sides)
     exact = tuple(DuplicateGroup(rows, 1.0) for rows in _groups(first))
     return Duplicates(len(images), len(first), exact, _near_groups(sides, first) if near else None)

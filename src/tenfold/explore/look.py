@@ -250,7 +250,7 @@ def _look_at(dataset: ImageDataset, label: int, examples: int, rng: np.random.Ge
 
 
 def _likeness_to(mean: np.ndarray, images: np.ndarray) -> np.ndarray:
-    """float64 (N,): the normalised correlation of each image with `mean` (H, W); 0 for a blank one."""
+    """float64 (N,): the normalised correlation of each image with `mean`, of its shape; 0 for a blank one."""
     wanted = mean.ravel() - mean.mean()
     found = [np.zeros(0)]
     for piece in iterate_pieces(images):
@@ -266,7 +266,9 @@ def _likeness_to(mean: np.ndarray, images: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class Record:
-    """split, index: the part and the place in there. image: uint8 (H, W). file: where it came from one."""
+    """split, index: the part and the place in there. image: uint8 (H, W) or (H, W, 3). file: where it came
+    from one.
+    """
 
     dataset: str
     split: str

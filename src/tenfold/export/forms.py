@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from itertools import permutations
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,8 @@ from scipy.ndimage import gaussian_filter
 
 from tenfold.classifier import Classifier
 from tenfold.errors import FigureNotMetError, MissingDependencyError, ModelError, UsageError, nearest
+from tenfold.export.hugging import HUGGING_FILES, write_hugging
+from tenfold.export.int8 import quantise_onnx
 from tenfold.export.onnx_file import export_onnx, import_onnx
 from tenfold.export.web import export_web
 from tenfold.files import Claim, fill_folder, replace_file, shown_path, write_text
@@ -29,7 +33,8 @@ __all__ = ["Source"]
 MOST_DIFFERENCE = 1e-3  # of a probability
 _CHECKED = 1000  # images that what was written is asked about
 _WIDTHS = (16, 64, 256, 1024)  # pixels of the strips that a line reader is asked about
-_ENDINGS = {"onnx": ".onnx", "safetensors": "-safetensors", "web": "-web", "card": ".md"}
+_ENDINGS = {"onnx": ".onnx", "safetensors": "-safetensors", "web": "-web", "card": ".md",
+            "torch": ".pt", "huggingface": "-huggingface"}  # fmt: skip
 CARD_MARK = "<!-- model card by tenfold -->"
 _HTML = re.compile(r"<(?=[A-Za-z/!?])")
 
@@ -41,7 +46,8 @@ Ask = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]  # -> probabilities 
 class Source:
     """What is exported: a model and its name. saved: the folder it is loaded from.
 
-    images: what was written is asked about them, the first thousand, or made-up ones; kind: what they are.
+    images: what was written is asked about them, the first thousand, or made-up ones; kind: what they are;
+    labels: int64 (N,), theirs.
     data: of a run's environment.json, what it was trained on. figures: of `Evaluation.to_dict()`. told: a
     card that the model came with, to be kept.
     """
@@ -51,6 +57,7 @@ class Source:
     saved: str = ""
     images: Images | None = None
     kind: str = ""
+    labels: np.ndarray | None = None
     data: Mapping[str, Any] | None = None
     figures: Mapping[str, Any] | None = None
     told: str = ""
@@ -62,6 +69,23 @@ class Source:
         if isinstance(self.model, LineReader):
             return check_strips(), "made-up strips"
         return check_images(self.model.card.image_shape), "made-up images"
+
+    def export_int8(self, path: str | Path | None = None) -> tuple[Exported, dict[str, Any] | None]:
+        """An ONNX file with int8 weights, which may answer otherwise; and its accuracy, see `quantise_onnx`.
+
+        Raises as `export` does.
+        """
+        model = _classifier(self, "onnx --int8")
+        target = Path(f"{self.name}-int8.onnx") if path is None else Path(path)
+        import_onnx()
+        _refuse_taken(target, ours=_is_our_onnx)
+        with Claim.place(target), replace_file(target) as beside, TemporaryDirectory() as folder:
+            exact = Path(folder, "float32.onnx")
+            export_onnx(model, exact)
+            images = self.asked()[0] if self.images is None else self.images
+            accuracy = quantise_onnx(exact, beside, np.asarray(images), self.labels)
+            agreement = compare_onnx(model, beside, *self.asked())
+        return Exported("onnx", target, {target.name: target.stat().st_size}, agreement), accuracy
 
     def export(self, form: str, path: str | Path | None = None) -> Exported:
         """Writes it in one form, to `default_place` unless a path is given.
@@ -120,25 +144,6 @@ class Exported:
         return {"to": self.form, "path": str(self.path), "files": dict(self.files), "check": agreement}
 
 
-def export_as(source: Source, form: str, path: str | Path | None = None) -> Exported:
-    """Writes one form, to `default_place` unless a path is given.
-
-    Raises UsageError where the form is unknown, does not suit the model, or the place is taken by something
-    that no export made or by an export that is at work; FigureNotMetError where an ONNX file answers
-    otherwise, which then does not get its place; MissingDependencyError.
-    """
-    if form not in FORMS:
-        raise UsageError(f"--to {form!r}: unknown form", remedy=nearest(form, FORMS))
-    target = default_place(source.name, form) if path is None else Path(path)
-    with Claim.place(target):
-        agreement = FORMS[form](source, target)
-    if target.is_file():
-        return Exported(form, target, {target.name: target.stat().st_size}, agreement)
-    files = sorted(each for each in target.rglob("*") if each.is_file() and not Claim.is_part(each))
-    sizes = {each.relative_to(target).as_posix(): each.stat().st_size for each in files}
-    return Exported(form, target, sizes, agreement)
-
-
 def default_place(name: str, form: str) -> Path:
     """In the working folder: reader.onnx, reader-safetensors, reader-web, reader.md."""
     return Path(name + _ENDINGS[form])
@@ -163,6 +168,44 @@ def _to_web(source: Source, target: Path) -> None:
     export_web(source.model, target)
 
 
+def _to_torch(source: Source, target: Path) -> Agreement:
+    model = _classifier(source, "torch")
+    if find_spec("torch") is None:
+        raise MissingDependencyError("torch", extra="torch", purpose="writing a file for torch")
+    from tenfold.torch_engine.export import ask_torch_file, is_torch_file, write_torch_file
+
+    _refuse_taken(target, ours=is_torch_file)
+
+    def ask(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return ask_torch_file(beside, images), model.judge(images)[1]
+
+    with replace_file(target) as beside:
+        write_torch_file(model.engine, model.card, beside)
+        return _compare(model, ask, *source.asked()).require()
+
+
+def _to_huggingface(source: Source, target: Path) -> Agreement:
+    model = _classifier(source, "huggingface")
+    _refuse_taken(target, ours=_is_our_repository, folder=True)
+    with fill_folder(target, add=True) as beside:
+        write_card(source, beside / "README.md")
+        data = str((source.data or {}).get("name", ""))
+        write_hugging(model, source.name, data, source.figures, beside)
+        return compare_saved(model, beside, *source.asked()).require()
+
+
+def _classifier(source: Source, form: str) -> Classifier:
+    if not isinstance(source.model, Classifier):
+        found = f"--to {form} and a line reader"
+        raise UsageError(found, expected="a classifier of images", remedy="take onnx, safetensors or web")
+    return source.model
+
+
+def _is_our_repository(folder: Path) -> bool:
+    names = {path.name for path in folder.iterdir() if not Claim.is_part(path)}
+    return names <= {*HUGGING_FILES, Claim.LOCK}
+
+
 def _to_card(source: Source, target: Path) -> None:
     _refuse_taken(target, ours=lambda path: CARD_MARK in path.read_text(encoding="utf-8", errors="replace"))
     write_card(source, target)
@@ -173,6 +216,8 @@ FORMS: dict[str, Callable[[Source, Path], Agreement | None]] = {
     "safetensors": _to_safetensors,
     "web": _to_web,
     "card": _to_card,
+    "torch": _to_torch,
+    "huggingface": _to_huggingface,
 }
 
 
@@ -195,11 +240,11 @@ def _is_our_model(folder: Path) -> bool:
     return names <= {"model.safetensors", "model.json", Claim.LOCK}
 
 
-def check_images(shape: tuple[int, int], count: int = _CHECKED) -> np.ndarray:
-    """uint8 (count, H, W), always the same: soft blobs on black, and every tenth pure noise."""
+def check_images(shape: tuple[int, ...], count: int = _CHECKED) -> np.ndarray:
+    """uint8 (count, *shape), always the same: soft blobs on black, and every tenth pure noise."""
     rng = np.random.default_rng(0)
     noise = rng.standard_normal((count, *shape), dtype=np.float32)
-    soft = gaussian_filter(noise, (0, 2, 2))
+    soft = gaussian_filter(noise, (2, 2), axes=(1, 2))
     soft /= np.maximum(soft.std(axis=(1, 2), keepdims=True), 1e-6)
     images = np.clip(255 * (soft - 0.5), 0, 255)
     images[::10] = rng.integers(0, 256, images[::10].shape)

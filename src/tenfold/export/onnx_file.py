@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from math import log
+from math import log, sqrt
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -19,6 +19,7 @@ from tenfold.files import replace_file
 from tenfold.networks.engine import EnsembleEngine
 from tenfold.networks.shapes import Layer, Network
 from tenfold.numpy_engine.layers import BatchNorm
+from tenfold.numpy_engine.network import LayerNorm
 from tenfold.numpy_engine.runtime.answers import fold_network
 from tenfold.pictures.lines import Strip
 from tenfold.reader.decode import CHARACTERS, OUTPUTS
@@ -102,7 +103,9 @@ def add_layers(graph: Graph, layers: tuple[Layer, ...], values: Values, inputs: 
 
 def _conv(graph: Graph, layer: Layer, values: Values, inputs: str) -> str:
     padding = [*layer.spec.padding] * 2
-    return graph.add("Conv", inputs, *_parameters(graph, layer, values), pads=padding, **_window(layer))
+    group = layer.input_shape[0] if layer.spec.kind == "depthwise" else 1
+    parameters = _parameters(graph, layer, values)
+    return graph.add("Conv", inputs, *parameters, pads=padding, group=group, **_window(layer))
 
 
 def _parameters(graph: Graph, layer: Layer, values: Values) -> list[str]:
@@ -121,6 +124,25 @@ def _batch_norm(graph: Graph, layer: Layer, values: Values, inputs: str) -> str:
     return graph.add("Add", scaled, graph.constant(f"{name}.shift", shift.reshape(shape)))
 
 
+def _layer_norm(graph: Graph, layer: Layer, values: Values, inputs: str) -> str:
+    """Of pictures over the channels, which go to the end for it."""
+    pictures = len(layer.input_shape) == 3
+    turned = graph.add("Transpose", inputs, perm=[0, 2, 3, 1]) if pictures else inputs
+    parameters = _parameters(graph, layer, values)
+    normal = graph.add("LayerNormalization", turned, *parameters, axis=-1, epsilon=LayerNorm.EPSILON)
+    return graph.add("Transpose", normal, perm=[0, 3, 1, 2]) if pictures else normal
+
+
+def _gelu(graph: Graph, layer: Layer, _: Values, inputs: str) -> str:
+    """x (1 + erf(x / sqrt 2)) / 2; ONNX has Gelu only from operator set 20 on."""
+    one, half, root = (
+        graph.constant(f"{layer.spec.name}.{name}", value)
+        for name, value in (("one", 1), ("half", 0.5), ("root", sqrt(0.5)))
+    )
+    share = graph.add("Add", graph.add("Erf", graph.add("Mul", inputs, root)), one)
+    return graph.add("Mul", inputs, graph.add("Mul", share, half))
+
+
 def _single(operator: str, *, windowed: bool = False) -> Adder:
     return lambda graph, layer, _, inputs: graph.add(operator, inputs, **_window(layer) if windowed else {})
 
@@ -129,6 +151,13 @@ def _pixel_unshuffle(graph: Graph, layer: Layer, _: Values, inputs: str) -> str:
     """Not SpaceToDepth, whose channels come last in the new order and PyTorch's first."""
     k, (channels, height, width), name = layer.spec.kernel[0], layer.input_shape, layer.spec.name
     wide = -1 if graph.any_width else width // k
+    if height % k or width % k:
+        ends = ([0, 0], [height // k * k, width // k * k], [2, 3])
+        cut = (
+            graph.constant(f"{name}.{key}", end, np.int64)
+            for key, end in zip(("starts", "ends", "axes"), ends, strict=True)
+        )
+        inputs = graph.add("Slice", inputs, *cut)
     blocks = (0, channels, height // k, k, wide, k)  # 0: as many images as there are, -1: what remains
     apart = graph.add("Reshape", inputs, graph.constant(f"{name}.blocks", blocks, np.int64))
     turned = graph.add("Transpose", apart, perm=[0, 1, 3, 5, 2, 4])
@@ -155,10 +184,20 @@ _ADDERS: dict[str, Adder] = {
     "relu": _single("Relu"),
     "sigmoid": _single("Sigmoid"),
     "tanh": _single("Tanh"),
+    "gelu": _gelu,
+    "silu": lambda graph, _layer, _, inputs: graph.add("Mul", inputs, graph.add("Sigmoid", inputs)),
+    "scale": lambda graph, layer, _, inputs: graph.add(
+        "Mul", inputs, graph.constant(f"{layer.spec.name}.factor", layer.spec.rate)
+    ),
     "conv": _conv,
+    "depthwise": _conv,
     "batch-norm": _batch_norm,
+    "layer-norm": _layer_norm,
     "max-pool": _single("MaxPool", windowed=True),
     "average-pool": _single("AveragePool", windowed=True),
+    "global-average-pool": lambda graph, _layer, _, inputs: graph.add(
+        "Flatten", graph.add("GlobalAveragePool", inputs)
+    ),
     "pixel-unshuffle": _pixel_unshuffle,
     "columns": _columns,
     "residual": lambda graph, layer, values, inputs: graph.add(
@@ -171,9 +210,10 @@ _ADDERS: dict[str, Adder] = {
 def export_onnx(model: AnyModel, path: str | Path) -> Path:
     """Writes a model as ONNX, beside and renamed; returns the path.
 
-    Of a classifier: input `images`, uint8 (N, H, W), N any number. Outputs: `probabilities` float32 (N, K),
-    as `Classifier.predict_proba` gives them, `logits` float32 (N, K), and where the classifier refuses
-    images, `none` float32 (N,), the probability of none of the classes, as `Classifier.judge` does.
+    Of a classifier: input `images`, uint8 (N, H, W) or (N, H, W, 3), N any number.
+    Outputs: `probabilities` float32 (N, K), as `Classifier.predict_proba` gives them, `logits` float32
+    (N, K), and where the classifier refuses images, `none` float32 (N,), the probability
+    of none of the classes, as `Classifier.judge` does.
     The file's metadata holds the class names (JSON), the thresholds of the verdict and the recipe's name.
     Of a line reader: input `strips`, uint8 (N, 32, W) as `make_strip` gives them, N and W any numbers, W a
     multiple of 8. Output: `log_probabilities` float32 (N, W / 2, 21), of a column's characters and last of
@@ -226,23 +266,27 @@ def _build_reader(reader: LineReader) -> Any:
 
 
 def _add_scaling(graph: Graph, pixels: str, mean: float, std: float, card: ModelCard | None = None) -> str:
-    """uint8 (N, H, W) -> float32 (views * N, 1, H, W): (pixel / 255 - mean) / std, a view after another."""
+    """uint8 (N, H, W) -> float32 (views * N, 1, H, W), or (N, H, W, 3) -> (views * N, 3, H, W):
+    (pixel / 255 - mean) / std, a view after another."""
     floats = graph.add("Cast", pixels, to=graph.onnx.TensorProto.FLOAT)
     if card and card.recipe.ensemble.views > 1:
         floats = _add_views(graph, floats, card)
     scaled = graph.add("Mul", floats, graph.constant("pixel.scale", 1 / (255 * std)))
     shifted = graph.add("Sub", scaled, graph.constant("pixel.shift", mean / std))
+    if card and len(card.image_shape) == 3:
+        return graph.add("Transpose", shifted, perm=[0, 3, 1, 2])
     return graph.add("Unsqueeze", shifted, graph.constant("channel", [1], np.int64))
 
 
 def _add_views(graph: Graph, images: str, card: ModelCard) -> str:
     """(N, H, W) -> (views * N, H, W): moved by a pixel each, which leaves another window of a black frame."""
-    padded = graph.add("Pad", images, graph.constant("view.frame", [0, 1, 1, 0, 1, 1], np.int64))
+    frame = [0, 1, 1, *[0] * len(card.image_shape[2:])] * 2
+    padded = graph.add("Pad", images, graph.constant("view.frame", frame, np.int64))
     axes = graph.constant("view.axes", [1, 2], np.int64)
     views = []
     for number, move in enumerate(EnsembleEngine.MOVES[: card.recipe.ensemble.views], 1):
         start = 1 - np.array(move)
-        ends = start, start + card.image_shape
+        ends = start, start + card.image_shape[:2]
         window = [graph.constant(f"view{number}.{end}", ends[end], np.int64) for end in (0, 1)]
         views.append(graph.add("Slice", padded, *window, axes))
     return graph.add("Concat", *views, axis=0)

@@ -26,7 +26,7 @@ from tenfold.version import __version__
 __all__ = ["export_web", "page_files"]
 
 _FORMAT = 3
-_WINDOWED = ("conv", "max-pool", "average-pool", "pixel-unshuffle")
+_WINDOWED = ("conv", "depthwise", "max-pool", "average-pool", "pixel-unshuffle")
 _WEB = Path(__file__).parents[1] / "web"
 _PAGE = _WEB / "static"
 # As the server sends it; a static host sends none. frame-ancestors has no effect from within a page.
@@ -91,7 +91,7 @@ def _layer(layer: Layer, values: Mapping[str, np.ndarray], numbers: list[np.ndar
     entry: dict[str, Any] = {"kind": spec.kind}
     if spec.kind in _WINDOWED:
         entry |= {"kernel": spec.kernel, "stride": spec.stride, "padding": spec.padding}
-    if spec.kind in ("linear", "conv"):
+    if spec.kind in ("linear", "conv", "depthwise"):
         weight = values[f"{spec.name}.weight"]
         bias = values[f"{spec.name}.bias"] if spec.bias else np.empty(0)
         # of a convolution with the channels last, as a window of the picture has them
@@ -101,6 +101,11 @@ def _layer(layer: Layer, values: Mapping[str, np.ndarray], numbers: list[np.ndar
         parts = (values[parameter.name].astype(np.float64) for parameter in layer.parameters)
         scale, shift = BatchNorm.affine(*parts)
         entry |= {"scale": _add(numbers, scale), "shift": _add(numbers, shift)}
+    if spec.kind == "layer-norm":
+        scale, shift = (values[parameter.name] for parameter in layer.parameters)
+        entry |= {"scale": _add(numbers, scale), "shift": _add(numbers, shift)}
+    if spec.kind == "scale":
+        entry["factor"] = spec.rate
     if spec.kind == "columns":
         entry["parts"] = spec.units or 1
     if spec.kind == "residual":
@@ -118,7 +123,7 @@ def export_web(model: AnyModel, folder: str | Path) -> Path:
     Raises UsageError for a classifier that reads no ink, and for a folder that holds other things.
     """
     if isinstance(model, Classifier) and not model.card.reads_ink:
-        (height, width), ground = model.card.image_shape, model.card.background
+        (height, width), ground = model.card.image_shape[:2], model.card.background
         found = f"this model knows pictures of {width}x{height} on {ground} ground, not what the page draws"
         expected = "one that reads handwriting: light ink on 28x28 dark pixels"
         raise UsageError(found, expected=expected, remedy="export it with --to onnx")
@@ -178,6 +183,6 @@ def _service_worker(target: Path, names: list[str]) -> str:
     digest = sha256(code.encode())
     for name in names:
         digest.update(name.encode() + b"\0" + (target / name).read_bytes())
-    later = ("lab/", "js/inside")  # kept when they are first used, see sw.js
+    later = ("lab/", "js/inside", "js/network/more")  # kept when they are first used, see sw.js
     files = ["./", *(name for name in names if name != "index.html" and not name.startswith(later))]
     return f'const VERSION = "{digest.hexdigest()[:16]}";\nconst FILES = {json.dumps(files)};\n\n{code}'

@@ -53,11 +53,9 @@ def propose_form(picture: str | Path, *, name: str | None = None, names: Sequenc
     example = open_picture(path, longest=_LONGEST)
     boxes = _in_reading_order(_find_boxes(example))[:MOST_FIELDS]
     if not boxes:
-        raise DataError(
-            f"{printable(str(path))} shows no boxes, cells or lines",
-            expected="a form",
-            remedy="write its TOML by hand, as docs/how-to/forms.md shows",
-        )
+        found = f"{printable(str(path))} shows no boxes, cells or lines"
+        remedy = "write its TOML by hand, as docs/how-to/forms.md shows"
+        raise DataError(found, expected="a form", remedy=remedy)
     if len(names) > len(boxes):
         raise UsageError(f"{len(names)} names", expected=f"at most one for each of {len(boxes)} fields")
     high, wide = example.pixels.shape[:2]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
@@ -247,13 +247,14 @@ _WORTH_A_PROCESS = 3  # forms; fewer are read before another process has started
 @checked
 def read_forms(
     reader: LineReader,
-    paths: Sequence[str | Path | PdfPage],
+    paths: Sequence[str | Path | PdfPage] | Iterator[str | Path | PdfPage],
     form: Form,
     *,
     workers: int | None = None,
     timeout: float | None = None,
 ) -> Generator[FilledForm | DataError]:
-    """The fields of each photo of a form, or what is wrong with it, in the order of `paths`.
+    """The fields of each photo of a form, or what is wrong with it, in the order of `paths`, which
+    may be an iterator.
 
     They come without their photos. form: as `load_form` gives it. workers: processes that read side by side;
     None chooses by the number of photos and cores. timeout: seconds for a photo, as in `read_pictures`. A

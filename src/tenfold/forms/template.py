@@ -52,9 +52,8 @@ class Field:
         try:
             _ = self.constraint
         except UsageError as error:
-            raise UsageError(
-                f"field {self.name}: {error.found}", expected=error.expected, remedy=error.remedy
-            ) from error
+            found = f"field {self.name}: {error.found}"
+            raise UsageError(found, expected=error.expected, remedy=error.remedy) from error
 
     @property
     def constraint(self) -> Constraint | None:
@@ -112,9 +111,8 @@ class Form:
             raise UsageError(f"{len(self.checks):,} checks", expected=f"at most {_MOST_CHECKS}")
         for check in self.checks:
             if unknown := next((name for name in check.names if name not in names), None):
-                raise UsageError(
-                    f"sum '{check}': no field is called {unknown}", remedy=nearest(unknown, names)
-                )
+                found = f"sum '{check}': no field is called {unknown}"
+                raise UsageError(found, remedy=nearest(unknown, names))
 
     @checked
     def save(self, path: str | Path) -> None:
@@ -147,13 +145,17 @@ class Form:
         picture = Path(os.path.relpath(self.picture.resolve(), folder.resolve())).as_posix()
         return self.render_toml(self.name, picture, self.fields, self.checks)
 
-    @staticmethod
-    def parse_sum(text: str) -> Check:
+    @classmethod
+    @checked
+    def parse_sum(cls, text: str) -> Check:
         """ "total = a + b". Raises UsageError."""
         return Check.parse(text)
 
-    @staticmethod
-    def render_toml(name: str, picture: str, fields: Sequence[Field], sums: Sequence[object]) -> str:
+    @classmethod
+    @checked
+    def render_toml(
+        cls, name: str, picture: str, fields: Sequence[Field], sums: Sequence[Check | str]
+    ) -> str:
         """The text of a form's file. picture: its path from there. sums: checks, or their texts."""
         lines = [f"name = {toml_value(name)}", f"picture = {toml_value(picture)}"]
         for each in fields:
@@ -277,10 +279,9 @@ def _show(value: Any) -> str:
 
 def _check_name(name: str) -> None:
     if len(name) > _LONGEST_NAME or not _NAME.fullmatch(name):
-        raise UsageError(
-            f"a field is called {_show(name)}",
-            expected=f"letters, digits and _, no digit first, at most {_LONGEST_NAME} characters",
-        )
+        found = f"a field is called {_show(name)}"
+        expected = f"letters, digits and _, no digit first, at most {_LONGEST_NAME} characters"
+        raise UsageError(found, expected=expected)
 
 
 def _check_box(name: str, box: Share) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from math import log
 from typing import Any, NamedTuple, NoReturn, Protocol
@@ -12,6 +12,7 @@ import numpy as np
 
 from tenfold.arrays import Batch
 from tenfold.errors import ModelError, UsageError
+from tenfold.helpers import Ranks
 from tenfold.networks.shapes import Network
 from tenfold.numerics import log_softmax
 from tenfold.settings import LossSettings, OptimiserSettings
@@ -37,7 +38,8 @@ class EngineOptions:
     average_decay: of the exponential moving average of the weights (0: none); when on, `logits`
     and `weights` are those of the average. precision: float32, float64, bfloat16 (PyTorch engine) or
     auto, which is float32 in the NumPy engine. device: cpu, cuda, mps or auto; of an engine that is made,
-    the one that it computes on.
+    the one that it computes on. own_loss: a user's function in place of `loss`.
+    ranks: the processes that share each batch in `train_step`; of an engine that is made, this one alone.
     """
 
     mean: float = 0.0
@@ -48,6 +50,8 @@ class EngineOptions:
     seed: int = 0
     precision: str = "float32"
     device: str = "cpu"
+    own_loss: Callable[..., Any] | None = None
+    ranks: Ranks = field(default_factory=Ranks, compare=False)
 
 
 class Engine(Protocol):
@@ -203,9 +207,9 @@ def _chunks(images: np.ndarray) -> list[slice]:
 
 
 def move_images(images: np.ndarray, rows: int, columns: int) -> np.ndarray:
-    """(N, H, W), moved down by `rows` and right by `columns`, of -1, 0 or 1; black comes in at the edge."""
+    """(N, H, W) or (N, H, W, 3), moved by -1, 0 or 1 rows down and columns right; black comes in."""
     if not rows and not columns:
         return images
-    height, width = images.shape[1:]
-    padded = np.pad(images, ((0, 0), (1, 1), (1, 1)))
+    height, width = images.shape[1:3]
+    padded = np.pad(images, ((0, 0), (1, 1), (1, 1), *[(0, 0)] * (images.ndim - 3)))
     return padded[:, 1 - rows : 1 - rows + height, 1 - columns : 1 - columns + width]

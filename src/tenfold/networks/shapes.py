@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from itertools import pairwise
@@ -13,17 +13,19 @@ import numpy as np
 
 from tenfold.errors import RecipeError, UsageError, nearest
 from tenfold.networks.layers import LayerSpec
+from tenfold.networks.own import WHOLE, make_part, output_shape, part_kind, weights_of_part
 from tenfold.numerics import one_hot
+from tenfold.settings import OptimiserSettings
 
-__all__ = ["Layer", "Network", "Parameter"]
+__all__ = ["Layer", "Network", "Parameter", "plan_own"]
 
 Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """One array of a network. role: weight, bias (both learned), scale and shift (of batch-norm,
-    learned), running-mean and running-variance (of batch-norm, not learned, not counted).
+    """One array of a network. role: weight, bias (both learned), scale and shift (of batch-norm and
+    layer-norm, learned), running-mean and running-variance (of batch-norm, not learned, not counted).
     fan_in, fan_out: for the initialisation (He et al. 2015); shape as in PyTorch.
     """
 
@@ -36,6 +38,12 @@ class Parameter:
     @property
     def learned(self) -> bool:
         return not self.role.startswith("running")
+
+    @staticmethod
+    def matrices(parameters: Iterable[Parameter], settings: OptimiserSettings) -> frozenset[str]:
+        """The names of those that muon moves as matrices (outputs, inputs): weights, but for the last."""
+        weights = [each.name for each in parameters if each.role == "weight" and len(each.shape) > 1]
+        return frozenset(weights[:-1] if settings.name == "muon" else ())
 
 
 @dataclass(frozen=True)
@@ -57,7 +65,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class Network:
-    """A network sized for images of input_shape (1, H, W) and a number of classes.
+    """A network sized for images of input_shape (1, H, W), in colour (3, H, W), and a number of classes.
 
     Its output is (classes,); that of a line network, which ends with `columns`, (T, classes).
     """
@@ -77,9 +85,11 @@ class Network:
         return self.layers[-1].spec.kind == "columns"
 
     @classmethod
-    def plan(cls, specs: tuple[LayerSpec, ...], image_shape: tuple[int, int], classes: int) -> Network:
-        """Sizes every layer. Raises RecipeError where a layer does not fit what comes before it."""
-        input_shape = (1, *image_shape)
+    def plan(cls, specs: tuple[LayerSpec, ...], image_shape: tuple[int, ...], classes: int) -> Network:
+        """Sizes every layer for images of (H, W), or of (H, W, 3) in colour. Raises RecipeError where a layer
+        does not fit what comes before it."""
+        height, width, *colours = image_shape
+        input_shape = (*(colours or [1]), height, width)
         layers = _plan(specs, input_shape, classes)
         for before, layer in pairwise(layers):
             if before.spec.kind == "columns":
@@ -116,7 +126,7 @@ class Network:
 
     @property
     def convolutional(self) -> bool:
-        return any(layer.spec.kind == "conv" for layer in self.walk())
+        return any(layer.spec.kind in ("conv", "depthwise") for layer in self.walk())
 
     @property
     def parameter_count(self) -> int:
@@ -156,12 +166,33 @@ class Network:
         layer added elsewhere changes no other layer's start."""
         if scheme not in INITIALISATIONS:
             raise RecipeError(f"unknown initialisation {scheme!r}", remedy=nearest(scheme, INITIALISATIONS))
-        return {
+        drawn = {
             parameter.name: np.full(parameter.shape, _CONSTANT[parameter.role], dtype=np.float32)
             if parameter.role in _CONSTANT
             else INITIALISATIONS[scheme](parameter, np.random.default_rng([seed, *parameter.name.encode()]))
             for parameter in self.parameters()
         }
+        for layer in self.walk():
+            if layer.spec.part is not None:
+                found = weights_of_part(
+                    make_part(layer.spec, layer.input_shape, seed), own_prefix(layer.spec)
+                )
+                drawn |= {name: value for name, (value, _) in found.items()}
+        return drawn
+
+    @property
+    def own_engine(self) -> str:
+        """The engine that its layers written in Python are for, or "". Raises UsageError for both."""
+        kinds = {part_kind(layer.spec.part) for layer in self.walk() if layer.spec.part is not None}
+        if len(kinds) > 1:
+            found, expected = "layers in NumPy and torch modules in one network", "all for one engine"
+            raise UsageError(found, expected=expected)
+        return next(iter(kinds), "")
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is one module that a user gave as the whole network."""
+        return self.layers[0].spec.own == WHOLE
 
 
 _plan_kept = lru_cache(256)(Network.plan)  # for lines of other widths; a plan takes about 50 kB
@@ -179,8 +210,13 @@ def _plan(specs: tuple[LayerSpec, ...], shape: Shape, classes: int) -> tuple[Lay
     return tuple(layers)
 
 
+_SAME_SHAPE = ("relu", "sigmoid", "tanh", "gelu", "silu", "scale", "dropout", "batch-norm", "layer-norm")
+
+
 def _plan_layer(spec: LayerSpec, shape: Shape, classes: int) -> Layer:
     kind = spec.kind
+    if kind == "own":
+        return plan_own(spec, shape)
     if kind in ("linear", "conv"):
         spec = replace(spec, units=spec.units or classes)
     if kind == "linear" and len(shape) != 1:
@@ -196,30 +232,45 @@ def _plan_layer(spec: LayerSpec, shape: Shape, classes: int) -> Layer:
         return Layer(spec, shape, shape, inner=inner)
     if kind == "flatten":
         return Layer(spec, shape, (prod(shape),))
-    if kind in ("relu", "sigmoid", "tanh", "dropout", "batch-norm"):
-        return Layer(
-            spec, shape, shape, _norm_parameters(spec.name, shape[0]) if kind == "batch-norm" else ()
-        )
+    if kind in _SAME_SHAPE:
+        return Layer(spec, shape, shape, _norm_parameters(spec, shape[0]) if "norm" in kind else ())
     if len(shape) != 3:
         found, expected = f"{spec.name} meets the shape {shape}", "pictures (channels, height, width)"
         raise RecipeError(found, expected=expected, remedy="put it before 'flatten'")
     return _plan_picture_layer(spec, shape)
 
 
+def own_prefix(spec: LayerSpec) -> str:
+    return f"{spec.name}." if spec.name else ""
+
+
+def plan_own(spec: LayerSpec, shape: Shape) -> Layer:
+    part = make_part(spec, shape)
+    parameters = [
+        Parameter(name, value.shape, ("weight" if value.ndim > 1 else "bias") if learned else "running-own")
+        for name, (value, learned) in weights_of_part(part, own_prefix(spec)).items()
+    ]
+    return Layer(spec, shape, output_shape(spec, part, shape), tuple(parameters))
+
+
 def _plan_picture_layer(spec: LayerSpec, shape: Shape) -> Layer:
     channels, height, width = shape
     if spec.kind == "pixel-unshuffle":
         k, _ = spec.kernel
-        if height % k or width % k:
+        if min(height, width) < k or ((height % k or width % k) and not spec.fit):
             raise RecipeError(f"{spec.name} meets {shape}", expected=f"height and width divisible by {k}")
         return Layer(spec, shape, (channels * k * k, height // k, width // k))
+    if spec.kind == "global-average-pool":
+        return Layer(spec, shape, (channels,))
     if spec.kind == "columns":
         return _plan_columns(spec, shape)
+    spec = spec.fitted(height, width)
     places = spec.count_places(height, axis=0), spec.count_places(width, axis=1)
     if spec.kind == "conv":
         parameters = _weight_and_bias(spec, (spec.units, channels, *spec.kernel))
         return Layer(spec, shape, (spec.units, *places), parameters)
-    return Layer(spec, shape, (channels, *places))
+    own = _weight_and_bias(spec, (channels, 1, *spec.kernel)) if spec.kind == "depthwise" else ()
+    return Layer(spec, shape, (channels, *places), own)
 
 
 def _plan_columns(spec: LayerSpec, shape: Shape) -> Layer:
@@ -242,10 +293,11 @@ def _weight_and_bias(spec: LayerSpec, shape: Shape) -> tuple[Parameter, ...]:
     return (weight, bias) if spec.bias else (weight,)
 
 
-def _norm_parameters(name: str, channels: int) -> tuple[Parameter, ...]:
-    roles = {"weight": "scale", "bias": "shift", "running_mean": "running-mean",
-             "running_var": "running-variance"}  # fmt: skip
-    return tuple(Parameter(f"{name}.{key}", (channels,), role) for key, role in roles.items())
+def _norm_parameters(spec: LayerSpec, channels: int) -> tuple[Parameter, ...]:
+    roles = {"weight": "scale", "bias": "shift"}
+    if spec.kind == "batch-norm":
+        roles |= {"running_mean": "running-mean", "running_var": "running-variance"}
+    return tuple(Parameter(f"{spec.name}.{key}", (channels,), role) for key, role in roles.items())
 
 
 # The first weights, drawn in NumPy for both engines, so that one seed means one network.

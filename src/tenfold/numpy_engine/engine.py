@@ -40,7 +40,7 @@ class NumpyEngine:
         dtype = np.dtype(self.precision)
         self.store = ParameterStore.of(network, weights, dtype)
         self.layers = RunningNetwork(network, self.store, seed=options.seed)
-        self.loss = Loss.of(options.loss)
+        self.loss = Loss.chosen(options)
         learned = self.store.learned_parameters
         self.optimiser = OPTIMISERS[options.optimiser.name](options.optimiser, learned, dtype)
         self.average = ParameterStore.of(network, weights, dtype) if options.average_decay else None
@@ -72,7 +72,7 @@ class NumpyEngine:
         """For large batches, where an image's gradient does not depend on the batch it comes in."""
         from tenfold.numpy_engine.runtime import batches  # who only asks for answers needs none of it
 
-        if not batches.learns_by_image(self.network):
+        if self.options.own_loss or not batches.learns_by_image(self.network):
             return None
         return batches.BlockGradients(self.network, self.store, self.options)
 

@@ -7,22 +7,25 @@ differences over h and over h / 2 disagree, and the entry is left out of the com
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
-from tenfold.arguments import checked
+from tenfold.arguments import checked, describe_value
+from tenfold.errors import UsageError
 from tenfold.networks.engine import EngineOptions
-from tenfold.networks.shapes import Network
+from tenfold.networks.layers import LayerSpec
+from tenfold.networks.own import part_kind, weights_of_part
+from tenfold.networks.shapes import Network, plan_own
 from tenfold.numpy_engine.layers import Layer, walk
 from tenfold.numpy_engine.losses import Loss, move_labels
-from tenfold.numpy_engine.network import RunningNetwork, scale_pixels
+from tenfold.numpy_engine.network import RunningNetwork, build_layer, scale_pixels
 from tenfold.numpy_engine.runtime.memory import ParameterStore, Space
 from tenfold.numpy_engine.runtime.products import own_threads
 
-__all__ = ["GradientCheck", "InsideView", "check_gradients"]
+__all__ = ["GradientCheck", "InsideView", "check_gradients", "check_layer"]
 
 STEP = 1e-5
 # Below this share of the largest gradient of its array, a gradient counts as that large: rounding in
@@ -118,6 +121,31 @@ def check_gradients(
             analytic[f"{one.spec.name}.{name}"] = gradient.copy()
             arrays[f"{one.spec.name}.{name}"] = one.values[name]
     return _compare(loss, arrays, analytic, samples, rng)
+
+
+@checked
+def check_layer(
+    layer: Any, input_shape: Sequence[int] = (8,), *, images: int = 4, samples: int = 200, seed: int = 0
+) -> GradientCheck:
+    """Checks a NumPy layer of your own: an object with forward(inputs) and backward(gradient), and where it
+    learns the dictionaries parameters and gradients, against central differences in float64.
+
+    input_shape: of one image's inputs, (C,) or (H, W, C); they are drawn from N(0, 1). The result's `rows`
+    name inputs and parameters; `passed()` tells whether all agree to 1e-6. Raises UsageError, RecipeError.
+    """
+    rng, given = np.random.default_rng(seed), tuple(input_shape)
+    if part_kind(layer) == "torch" or not (hasattr(layer, "forward") and hasattr(layer, "backward")):
+        found = f"the layer is {describe_value(layer)}"
+        raise UsageError(found, expected="an object with forward and backward in NumPy")
+    if len(given) not in (1, 3) or min(given) < 1:
+        raise UsageError(f"input_shape {given}", expected="(C,) or (H, W, C)")
+    shape = (given[2], *given[:2]) if len(given) == 3 else given
+    spec = LayerSpec("own", type(layer).__name__, own=type(layer).__name__, part=layer)
+    network = Network((plan_own(spec, shape),), shape, 0)
+    first = {name: value for name, (value, _) in weights_of_part(layer, f"{spec.name}.").items()}
+    store = ParameterStore.of(network, first, np.float64)
+    running = build_layer(network.layers[0], store)
+    return check_gradients(running, rng.standard_normal((images, *given)), rng=rng, samples=samples)
 
 
 def _same_draws(layers: list[Layer]) -> Callable[[], None]:

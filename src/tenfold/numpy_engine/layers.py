@@ -149,6 +149,60 @@ class Tanh(Layer):
         return np.multiply(derivative, gradient, out=derivative)
 
 
+class GELU(Layer):
+    """y = x Phi(x), where Phi(x) = (1 + erf(x / sqrt 2)) / 2 is the share of a normal distribution below x: a
+    ReLU with a soft corner (Hendrycks & Gimpel 2016; the exact form, PyTorch's default).
+
+    With the density phi(x) = exp(-x^2 / 2) / sqrt(2 pi), the derivative of Phi, dx = g (Phi(x) + x phi(x)).
+    """
+
+    def forward(self, inputs: np.ndarray, *, training: bool) -> np.ndarray:
+        from scipy.special import erf  # only where a network has this layer
+
+        self.inputs, share = inputs, self.space("share", inputs.shape)
+        erf(np.multiply(inputs, math.sqrt(0.5), out=share), out=share)
+        share += 1
+        share /= 2
+        self.share = share
+        return np.multiply(inputs, share, out=self.space("outputs", inputs.shape))
+
+    def backward(self, gradient: np.ndarray, *, wanted: bool = True) -> np.ndarray:
+        derivative = np.square(self.inputs, out=self.space("gradient", gradient.shape))
+        derivative /= -2
+        np.exp(derivative, out=derivative)
+        derivative *= self.inputs
+        derivative /= math.sqrt(2 * math.pi)
+        derivative += self.share
+        return np.multiply(derivative, gradient, out=derivative)
+
+
+class SiLU(Layer):
+    """y = x s with s = 1 / (1 + exp(-x)), also called swish (Elfwing et al. 2018). Its derivative is
+    s + x s (1 - s) = s + y (1 - s)."""
+
+    def forward(self, inputs: np.ndarray, *, training: bool) -> np.ndarray:
+        self.share = sigmoid(inputs)
+        self.outputs = np.multiply(inputs, self.share, out=self.space("outputs", inputs.shape))
+        return self.outputs
+
+    def backward(self, gradient: np.ndarray, *, wanted: bool = True) -> np.ndarray:
+        derivative = np.subtract(1, self.share, out=self.space("gradient", gradient.shape))
+        derivative *= self.outputs
+        derivative += self.share
+        return np.multiply(derivative, gradient, out=derivative)
+
+
+class Scale(Layer):
+    """y = K x, dx = K g. In front of the loss a K below 1 makes the scores smaller, and so the network less
+    sure at first."""
+
+    def forward(self, inputs: np.ndarray, *, training: bool) -> np.ndarray:
+        return np.multiply(inputs, self.spec.rate, out=self.space("outputs", inputs.shape))
+
+    def backward(self, gradient: np.ndarray, *, wanted: bool = True) -> np.ndarray:
+        return np.multiply(gradient, self.spec.rate, out=self.space("gradient", gradient.shape))
+
+
 class Dropout(Layer):
     """y = x m, where each number of the mask m is 0 with probability P, else 1 / (1 - P): the mean of y is
     x (Srivastava et al. 2014, in the inverted form: after training y = x). dx = g m.
@@ -320,6 +374,7 @@ def walk(layers: Sequence[Any]) -> Iterator[Any]:
 
 
 ROW_LAYERS: dict[str, type[Layer]] = {
-    "flatten": Flatten, "linear": Linear, "relu": ReLU, "sigmoid": Sigmoid, "tanh": Tanh, "dropout": Dropout,
-    "batch-norm": BatchNorm, "columns": Columns, "residual": Residual,
+    "flatten": Flatten, "linear": Linear, "relu": ReLU, "sigmoid": Sigmoid, "tanh": Tanh, "gelu": GELU,
+    "silu": SiLU, "scale": Scale, "dropout": Dropout, "batch-norm": BatchNorm,
+    "columns": Columns, "residual": Residual,
 }  # fmt: skip

@@ -7,9 +7,14 @@ sum where the settings say so. It is where back-propagation begins: the g of the
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
+from tenfold.errors import UsageError
+from tenfold.networks.engine import EngineOptions
+from tenfold.networks.own import call_numpy_loss
 from tenfold.numerics import log_softmax, one_hot, shifted_columns
 from tenfold.numpy_engine.layers import sigmoid
 from tenfold.settings import LossSettings
@@ -33,6 +38,11 @@ class Loss(ABC):
         return LOSSES[settings.name](settings)
 
     @classmethod
+    def chosen(cls, options: EngineOptions) -> Loss:
+        """A user's own loss, or that of the recipe."""
+        return OwnLoss(options.loss, options.own_loss) if options.own_loss else cls.of(options.loss)
+
+    @classmethod
     def measure(cls, logits: np.ndarray, labels: np.ndarray, settings: LossSettings) -> float:
         """The loss of images that are not trained on: without label smoothing, columns in the order of
         the class names. logits: (N, K); labels: (N,); for ctc (N, T, K) and (N, L), padded with -1."""
@@ -51,6 +61,19 @@ class Loss(ABC):
         """What each image's gradient counts for: one number for all, or (N,)."""
         share = 1.0 if self.settings.reduction == "sum" else 1 / len(logits)
         return share if image_weights is None else share * image_weights.astype(logits.dtype)
+
+
+class OwnLoss(Loss):
+    """A user's function: (logits, labels) -> (mean loss, its gradient (N, K))."""
+
+    def __init__(self, settings: LossSettings, function: Callable[..., Any]) -> None:
+        super().__init__(settings)
+        self.function = function
+
+    def __call__(self, logits: np.ndarray, labels: np.ndarray, image_weights: Weights = None) -> Result:
+        if image_weights is not None:
+            raise UsageError("weights of images and a loss of your own", expected="one of the two")
+        return call_numpy_loss(self.function, logits, labels)
 
 
 def move_labels(labels: np.ndarray, settings: LossSettings, classes: int) -> np.ndarray:

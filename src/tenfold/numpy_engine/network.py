@@ -9,21 +9,36 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from math import prod
+from typing import Any
 
 import numpy as np
 
+from tenfold.arguments import describe_value
+from tenfold.errors import UsageError
 from tenfold.networks.engine import EngineOptions
+from tenfold.networks.own import make_part, takes
 from tenfold.networks.shapes import Layer as LayerPlan
 from tenfold.networks.shapes import Network
 from tenfold.numpy_engine.layers import ROW_LAYERS, Layer, backward_all, pull_back_all, walk
 from tenfold.numpy_engine.runtime.memory import ParameterStore, Space, from_parameters
-from tenfold.numpy_engine.runtime.products import Windows, column_sums, largest, largest_in_tiles
+from tenfold.numpy_engine.runtime.products import Windows, column_sums, largest, largest_in_tiles, per_channel
+
+__all__ = ["LayerNorm"]
 
 
 class _Windowed(Layer):
     def places(self, shape: tuple[int, ...]) -> tuple[int, int]:
         """(OH, OW) for pictures (N, H, W, C), of any size."""
         return self.spec.count_places(shape[1], axis=0), self.spec.count_places(shape[2], axis=1)
+
+    def taps(self, framed: np.ndarray) -> Iterator[np.ndarray]:
+        """For each (i, j) in the window, row by row: (N, OH, OW, C), that pixel of every window, as views of
+        the pictures in their frame."""
+        (rows, columns), (down, along) = self.spec.kernel, self.spec.stride
+        last_y, last_x = framed.shape[1] - rows + 1, framed.shape[2] - columns + 1
+        for i in range(rows):
+            for j in range(columns):
+                yield framed[:, i : i + last_y : down, j : j + last_x : along]
 
 
 class Convolution(_Windowed):
@@ -69,16 +84,63 @@ class Convolution(_Windowed):
         return weight.transpose(2, 3, 1, 0).reshape(-1, len(weight))
 
 
-class _Pool(_Windowed):
-    """What both share: the K*L taps of a window, each as a view of the whole batch."""
+class Depthwise(_Windowed):
+    """A convolution in which every channel has one kernel and sees no other channel (Howard et al. 2017):
+    outputs[n, y, x, c] = b[c] + sum over i, j of W[c, i, j] * inputs[n, S y + i, S x + j, c].
 
-    def taps(self, pictures: np.ndarray) -> Iterator[np.ndarray]:
-        """For each (i, j) in the window, row by row: (N, OH, OW, C), that pixel of every window."""
-        high, wide = self.places(pictures.shape)
-        down, along = self.spec.stride
-        for i in range(self.spec.kernel[0]):
-            for j in range(self.spec.kernel[1]):
-                yield pictures[:, i : i + down * high : down, j : j + along * wide : along]
+    inputs: (N, H, W, C), in a frame of zeros as wide as the padding. W: (C, 1, K, L), as in PyTorch with
+    groups=C; b: (C,). outputs: (N, OH, OW, C). No matrix product: each tap of the windows counts by itself.
+    """
+
+    def forward(self, inputs: np.ndarray, *, training: bool) -> np.ndarray:
+        (rows, columns), (count, height, width, channels) = self.spec.padding, inputs.shape
+        self.shape, self.framed = inputs.shape, inputs
+        if rows or columns:
+            self.framed = self.space("framed", (count, height + 2 * rows, width + 2 * columns, channels))
+            self.framed.fill(0)
+            self.framed[self.inside] = inputs
+        outputs = self.space("outputs", (count, *self.places(inputs.shape), channels))
+        outputs[...] = self.values.get("bias", 0)
+        term = self.space("term", outputs.shape)
+        for tap, weight in zip(self.taps(self.framed), self.by_tap(), strict=True):
+            outputs += np.multiply(tap, weight, out=term)
+        return outputs
+
+    def backward(self, gradient: np.ndarray, *, wanted: bool = True) -> np.ndarray | None:
+        """dW[c, i, j] = sum of g times that pixel of every window, db = sum of g; dx by `pull_back`."""
+        channels, term = gradient.shape[3], self.space("term", gradient.shape)
+        sums = [
+            column_sums(np.multiply(tap, gradient, out=term).reshape(-1, channels))
+            for tap in self.taps(self.framed)
+        ]
+        self.gradients["weight"][...] = np.stack(sums, axis=1).reshape(channels, 1, *self.spec.kernel)
+        if self.spec.bias:
+            column_sums(gradient.reshape(-1, channels), out=self.gradients["bias"])
+        return self.pull_back(gradient) if wanted else None
+
+    def pull_back(self, gradient: np.ndarray) -> np.ndarray:
+        """dx: each tap of the inputs' gradient gets g times its weight."""
+        back, term = self.space("gradient", self.framed.shape), self.space("term", gradient.shape)
+        back.fill(0)
+        for target, weight in zip(self.taps(back), self.by_tap(), strict=True):
+            target += np.multiply(gradient, weight, out=term)
+        return np.ascontiguousarray(back[self.inside])
+
+    @property
+    def inside(self) -> tuple[slice, ...]:
+        """The pictures in their frame."""
+        (rows, columns), (_, height, width, _) = self.spec.padding, self.shape
+        return slice(None), slice(rows, rows + height), slice(columns, columns + width)
+
+    @from_parameters
+    def by_tap(self) -> np.ndarray:
+        """W as (K L, C)."""
+        weight = self.values["weight"]
+        return np.ascontiguousarray(weight.reshape(len(weight), -1).T)
+
+
+class _Pool(_Windowed):
+    """What both share: outputs and gradients that go by the K*L taps of a window."""
 
     def take_outputs(self, inputs: np.ndarray) -> np.ndarray:
         self.shape = inputs.shape
@@ -148,14 +210,72 @@ class AveragePool(_Pool):
         return back
 
 
+class GlobalAveragePool(Layer):
+    """y = the mean of each channel over the whole picture (Lin et al. 2014): (N, H, W, C) -> (N, C), for
+    pictures of any size. Each of its H W numbers gets g / (H W)."""
+
+    def forward(self, inputs: np.ndarray, *, training: bool) -> np.ndarray:
+        self.shape = inputs.shape
+        return inputs.mean(axis=(1, 2), out=self.space("outputs", (len(inputs), inputs.shape[3])))
+
+    def backward(self, gradient: np.ndarray, *, wanted: bool = True) -> np.ndarray:
+        back = self.space("gradient", self.shape)
+        back[...] = (gradient / prod(self.shape[1:3]))[:, None, None]
+        return back
+
+
+class LayerNorm(Layer):
+    """Layer normalisation: the C numbers of a row, or of a pixel, to mean 0 and variance 1, then a scale and
+    a shift per channel (Ba et al. 2016; per pixel as in ConvNeXt, Liu et al. 2022).
+
+    x: (N, C) or (N, H, W, C). With mean and variance over the C numbers, x^ = (x - mean) / sqrt(variance +
+    epsilon) and y = weight x^ + bias. No image sees another, so training and answering are the same.
+    """
+
+    EPSILON = 1e-5
+
+    def forward(self, inputs: np.ndarray, *, training: bool) -> np.ndarray:
+        channels = inputs.shape[-1]
+        normal = self.space("normal", inputs.shape)
+        mean = inputs.reshape(-1, channels).mean(axis=1).reshape(*inputs.shape[:-1], 1)
+        np.subtract(inputs, mean, out=normal)
+        variance = np.einsum("...c,...c->...", normal, normal)[..., None] / channels
+        self.inverse = 1 / np.sqrt(variance + self.EPSILON)
+        normal *= self.inverse
+        self.normal, outputs = normal, self.space("outputs", inputs.shape)
+        per_channel(np.multiply, normal, self.values["weight"], out=outputs)
+        return per_channel(np.add, outputs, self.values["bias"], out=outputs)
+
+    def backward(self, gradient: np.ndarray, *, wanted: bool = True) -> np.ndarray | None:
+        """dweight = sum(g x^) and dbias = sum(g), over images and pixels; dx by `pull_back`."""
+        rows = (-1, gradient.shape[-1])
+        along = np.multiply(gradient, self.normal, out=self.space("along", gradient.shape))
+        column_sums(along.reshape(rows), out=self.gradients["weight"])
+        column_sums(gradient.reshape(rows), out=self.gradients["bias"])
+        return self.pull_back(gradient) if wanted else None
+
+    def pull_back(self, gradient: np.ndarray) -> np.ndarray:
+        """As in batch-norm, with h = weight g and means over the C numbers:
+        dx = (h - mean(h) - x^ mean(h x^)) / sqrt(variance + epsilon)."""
+        channels, back = gradient.shape[-1], self.space("gradient", gradient.shape)
+        per_channel(np.multiply, gradient, self.values["weight"], out=back)
+        shared = np.einsum("...c,...c->...", back, self.normal)[..., None] / channels
+        back -= back.mean(axis=-1, keepdims=True)
+        back -= np.multiply(self.normal, shared, out=self.space("along", gradient.shape))
+        back *= self.inverse
+        return back
+
+
 class PixelUnshuffle(Layer):
     """Pictures get smaller and deeper, and lose nothing (Shi et al. 2016, reversed): (N, H, W, C) ->
     (N, H/K, W/K, C K K). Pixel (i, j) of a KxK block of channel c goes to channel c K K + i K + j, as in
-    torch.nn.PixelUnshuffle; dx is g with every number back in its place."""
+    torch.nn.PixelUnshuffle; dx is g with every number back in its place. Rows and columns that are left over
+    are cut off."""
 
     def forward(self, inputs: np.ndarray, *, training: bool) -> np.ndarray:
+        self.shape, (k, _) = inputs.shape, self.spec.kernel
+        inputs = inputs[:, : self.shape[1] // k * k, : self.shape[2] // k * k]
         count, height, width, channels = inputs.shape
-        k, _ = self.spec.kernel
         blocks = inputs.reshape(count, height // k, k, width // k, k, channels)
         outputs = self.space("outputs", (count, height // k, width // k, channels, k, k))
         for i in range(k):  # NumPy copies runs of k pixels more slowly than planes of single ones
@@ -168,11 +288,58 @@ class PixelUnshuffle(Layer):
         k, _ = self.spec.kernel
         back = self.space("gradient", (count, height, k, width, k, deep // (k * k)))
         np.copyto(back, gradient.reshape(count, height, width, -1, k, k).transpose(0, 1, 4, 2, 5, 3))
-        return back.reshape(count, height * k, width * k, -1)
+        pixels = back.reshape(count, height * k, width * k, -1)
+        if pixels.shape == self.shape:
+            return pixels
+        whole = self.space("whole", self.shape)
+        whole.fill(0)
+        whole[:, : height * k, : width * k] = pixels
+        return whole
+
+
+class Own(Layer):
+    """A user's layer: an object with forward(inputs) and backward(gradient), which returns d loss / d inputs.
+
+    Where it learns, it has `parameters`, a dictionary of arrays, and backward fills its `gradients` under the
+    same names. The optimiser changes the arrays of `parameters` in place.
+    """
+
+    def __init__(
+        self, plan: LayerPlan, store: ParameterStore, *, inner: Sequence[Layer] = (), seed: int = 0
+    ) -> None:
+        super().__init__(plan, store, inner=inner, seed=seed)
+        self.part = make_part(self.spec, plan.input_shape)
+        self.told = takes(self.part.forward, "training")
+        if self.values:
+            self.part.parameters = dict(self.values)
+
+    def forward(self, inputs: np.ndarray, *, training: bool) -> np.ndarray:
+        self.shape = inputs.shape
+        options = {"training": training} if self.told else {}
+        return np.asarray(self.part.forward(inputs, **options), inputs.dtype)
+
+    def backward(self, gradient: np.ndarray, *, wanted: bool = True) -> np.ndarray:
+        back = self.pull_back(gradient)
+        for name, target in self.gradients.items():
+            value: Any = getattr(self.part, "gradients", {}).get(name)
+            if np.shape(value) != target.shape:
+                found = f"own {self.spec.own}: gradients[{name!r}] is {describe_value(value)}"
+                raise UsageError(found, expected=f"an array of shape {target.shape}, filled by backward")
+            np.copyto(target, value)
+        return back
+
+    def pull_back(self, gradient: np.ndarray) -> np.ndarray:
+        back = self.part.backward(gradient)
+        if np.shape(back) != self.shape:
+            found = f"own {self.spec.own}: backward returned {describe_value(back)}"
+            raise UsageError(found, expected=f"d loss / d inputs, of shape {self.shape}")
+        return np.asarray(back, gradient.dtype)
 
 
 LAYERS: dict[str, type[Layer]] = ROW_LAYERS | {
-    "conv": Convolution, "max-pool": MaxPool, "average-pool": AveragePool, "pixel-unshuffle": PixelUnshuffle
+    "conv": Convolution, "depthwise": Depthwise, "max-pool": MaxPool, "average-pool": AveragePool,
+    "global-average-pool": GlobalAveragePool, "layer-norm": LayerNorm, "pixel-unshuffle": PixelUnshuffle,
+    "own": Own,
 }  # fmt: skip
 
 
@@ -193,9 +360,9 @@ class RunningNetwork:
         self.layers = layers or [build_layer(plan, store, seed=seed) for plan in network.layers]
 
     def forward(self, inputs: np.ndarray, *, training: bool, stop: int | None = None) -> np.ndarray:
-        """float (N, H, W) -> logits (N, K), or (N, T, K) of a line network, which the next forward
-        overwrites. With `stop`, what the first `stop` layers return."""
-        outputs = inputs[..., np.newaxis]
+        """float (N, H, W) or (N, H, W, 3) -> logits (N, K), or (N, T, K) of a line network, which the next
+        forward overwrites. With `stop`, what the first `stop` layers return."""
+        outputs = inputs if inputs.ndim == 4 else inputs[..., np.newaxis]
         for layer in self.layers[:stop]:
             outputs = layer.forward(outputs, training=training)
         return outputs
@@ -205,9 +372,10 @@ class RunningNetwork:
         backward_all(self.layers, gradient, wanted=False)
 
     def pull_back(self, gradient: np.ndarray) -> np.ndarray:
-        """After a forward without training: d / d logits -> d / d inputs (N, H, W), which the
+        """After a forward without training: d / d logits -> d / d inputs, of their shape, which the
         next one overwrites; the store's gradients stay as they are."""
-        return pull_back_all(self.layers, gradient)[..., 0]
+        pulled = pull_back_all(self.layers, gradient)
+        return pulled[..., 0] if pulled.shape[-1] == 1 else pulled
 
     def random_streams(self) -> dict[str, np.random.Generator]:
         """The generators of the layers that draw, by the layers' names."""

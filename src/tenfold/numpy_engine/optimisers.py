@@ -15,7 +15,8 @@ from numpy.typing import DTypeLike
 
 from tenfold.errors import RecipeError
 from tenfold.networks.shapes import Parameter
-from tenfold.numpy_engine.runtime.memory import cut_pieces
+from tenfold.numerics import orthogonalise
+from tenfold.numpy_engine.runtime.memory import as_matrix, cut_pieces
 from tenfold.settings import OptimiserSettings
 
 Array = np.ndarray
@@ -62,7 +63,15 @@ class Optimiser(ABC):
                     w *= 1 - rate * piece.decay
                 elif piece.decay:  # the gradient of decay/2 |w|^2
                     g += np.multiply(w, piece.decay, out=scratch)
-                self.move(w, g, [array[place] for array in self.memory.values()], scratch, rate)
+                memory = [array[place] for array in self.memory.values()]
+                if piece.matrix:
+                    self.turn(piece.matrix, w, g, memory, rate)
+                else:
+                    self.move(w, g, memory, scratch, rate)
+
+    def turn(self, matrix: Parameter, w: Array, g: Array, memory: list[Array], rate: float) -> None:
+        """The step of a whole matrix, of muon alone."""
+        raise NotImplementedError
 
     def state(self) -> dict[str, np.ndarray]:
         """Copies of all that the next step depends on."""
@@ -136,6 +145,26 @@ class AdamW(Adam):
     decoupled = True
 
 
+class Muon(AdamW):
+    """Momentum, made orthogonal (Jordan 2024): all directions of a weight matrix move equally far, not mainly
+    the few that most gradients share. With u = g + beta1 (M of Adam), which is Nesterov's momentum up to a
+    factor, of a matrix of (outputs, inputs),
+    W -= rate * 0.2 sqrt(max(outputs, inputs)) * orthogonalise(u).
+
+    The factor makes a step as long as AdamW's (Liu et al. 2025, "Muon is scalable for LLM training"), which
+    moves all other parameters: biases, norms and the last layer.
+    """
+
+    def turn(self, matrix: Parameter, w: Array, g: Array, memory: list[Array], rate: float) -> None:
+        first, beta = memory[0], self.settings.betas[0]
+        first *= beta
+        first += g
+        g += beta * first
+        change = orthogonalise(as_matrix(g, matrix))
+        values = as_matrix(w, matrix)
+        values -= rate * 0.2 * math.sqrt(max(change.shape)) * change
+
+
 def clip_gradients(gradients: np.ndarray, limit: float) -> float:
     """Scales the gradients down to the Euclidean norm `limit`, in place; returns the norm they had.
     As torch.nn.utils.clip_grad_norm_, with its 1e-6 (Pascanu et al. 2013)."""
@@ -145,4 +174,4 @@ def clip_gradients(gradients: np.ndarray, limit: float) -> float:
     return norm
 
 
-OPTIMISERS: dict[str, type[Optimiser]] = {"sgd": SGD, "adam": Adam, "adamw": AdamW}
+OPTIMISERS: dict[str, type[Optimiser]] = {"sgd": SGD, "adam": Adam, "adamw": AdamW, "muon": Muon}

@@ -7,7 +7,7 @@ installed.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -18,7 +18,7 @@ from PIL import Image
 from tenfold.errors import DataError, printable
 from tenfold.files import is_special
 
-__all__ = ["PdfPage", "find_pictures", "find_with_pages"]
+__all__ = ["PdfPage", "find_pictures", "find_with_pages", "walk_pictures", "walk_with_pages"]
 
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".heic", ".heif")
 _STARTS = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -43,32 +43,53 @@ class PdfPage(NamedTuple):
 def find_pictures(given: str, *, besides: tuple[str, ...] = ()) -> list[tuple[str, str]]:
     """Paths, each with what is wrong with it; a folder stands for the pictures in it and below, and for files
     that end as `besides` says. What is hidden is passed over; "-" is standard input."""
+    found = sorted(walk_pictures(given, besides=besides))
+    return found or [(given, f"{given} holds no picture; expected {', '.join(_SUFFIXES)}")]
+
+
+def walk_pictures(
+    given: str, *, besides: tuple[str, ...] = (), wanted: Callable[[str], bool] = lambda _: True
+) -> Iterator[tuple[str, str]]:
+    """As `find_pictures`, one after another in an order that does not change, without a list of all; nothing
+    for a folder without pictures. wanted: by its path, before the file is opened."""
     if not given:
-        return [(given, "'' is an empty name; expected a picture or a folder")]
+        yield given, "'' is an empty name; expected a picture or a folder"
+        return
     if given == "-" or not Path(given).is_dir():
-        return [(given, "")]
-    found: list[tuple[str, str]] = []
-
-    def report(error: OSError) -> None:
-        found.append((str(error.filename), f"{error.filename} cannot be opened ({error.strerror})"))
-
-    for place, folders, names in os.walk(given, onerror=report):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        paths = [str(Path(place, name)) for name in names if not name.startswith(".")]
-        found += [(path, "") for path in paths if looks_like_picture(path) or path.lower().endswith(besides)]
-    return sorted(found) or [(given, f"{given} holds no picture; expected {', '.join(_SUFFIXES)}")]
+        if wanted(given):
+            yield given, ""
+        return
+    broken: list[OSError] = []
+    for place, folders, names in os.walk(given, onerror=broken.append):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            path = str(Path(place, name))
+            if name.startswith(".") or not wanted(path):
+                continue
+            if looks_like_picture(path) or path.lower().endswith(besides):
+                yield path, ""
+        while broken:
+            error = broken.pop()
+            yield str(error.filename), f"{error.filename} cannot be opened ({error.strerror})"
+    for error in broken:
+        yield str(error.filename), f"{error.filename} cannot be opened ({error.strerror})"
 
 
 def find_with_pages(given: str) -> list[tuple[str | PdfPage, str]]:
     """As `find_pictures`, with PDF documents among them, each as its pages."""
-    found: list[tuple[str | PdfPage, str]] = []
-    for path, error in find_pictures(given, besides=(".pdf",)):
+    return list(walk_with_pages(find_pictures(given, besides=(".pdf",))))
+
+
+def walk_with_pages(found: Iterable[tuple[str, str]]) -> Iterator[tuple[str | PdfPage, str]]:
+    """found: as `walk_pictures` yields them; of PDF documents, each page."""
+    for path, error in found:
         try:
             pages = [] if error or path == "-" or not is_pdf(path) else find_pages(path)
-            found += [(page, "") for page in pages] or [(path, error)]
+            yield from ((page, "") for page in pages)
+            if not pages:
+                yield path, error
         except DataError as wrong:
-            found.append((path, str(wrong)))
-    return found
+            yield path, str(wrong)
 
 
 def looks_like_picture(path: str | Path) -> bool:
@@ -181,11 +202,9 @@ def check_array(array: np.ndarray, name: str) -> None:
     shape = array.shape
     is_picture = array.ndim == 2 or (array.ndim == 3 and shape[2] in (1, 3, 4))
     if not is_picture or not array.size or array.dtype.kind not in "buif" or array.dtype.itemsize > 8:
-        raise DataError(
-            f"{name} has the shape {shape} and the type {array.dtype}",
-            expected="a finite picture (H, W[, 1|3|4]) of numbers",
-            remedy="give one picture at a time, its colours last",
-        )
+        problem = f"{name} has the shape {shape} and the type {array.dtype}"
+        expected = "a finite picture (H, W[, 1|3|4]) of numbers"
+        raise DataError(problem, expected=expected, remedy="give one picture at a time, its colours last")
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         found, remedy = "not finite (NaN or infinity)", "replace them, as with numpy.nan_to_num"
         raise DataError(f"{name} has values that are {found}", expected="a finite picture", remedy=remedy)

@@ -12,11 +12,11 @@ from typing import Any, Literal
 import numpy as np
 from PIL import Image
 
-from tenfold.arrays import iterate_pieces
+from tenfold.arrays import COLOURS, iterate_pieces
 from tenfold.pictures.lines import distance_to_outside, find_writing, largest_around
-from tenfold.pictures.open import find_bounds, open_grey, open_picture
+from tenfold.pictures.open import find_bounds, open_grey, open_picture, open_plain
 
-__all__ = ["SIDE", "Background", "find_background", "fit_picture", "normalize_ink"]
+__all__ = ["SIDE", "Background", "find_background", "fit_picture", "normalize_ink", "resize_image"]
 
 BOX, SIDE = 20, 28  # pixels: MNIST's box for the digit, and its picture
 STROKE = (1.9, 3.0)  # pixels of 28: strokes are brought into this range
@@ -93,23 +93,51 @@ def lift_ink(grey: np.ndarray) -> np.ndarray:
     return np.where(own, np.clip(strength, 0, 1), 0).astype(np.float32)
 
 
-def fit_picture(picture: Any, image_shape: tuple[int, int], *, background: Background) -> np.ndarray:
-    """Any picture -> uint8 (H, W) of the training images' size and polarity. A picture of that size already
-    is only turned round. Digits-like ones (light ink on a dark ground, 28x28) of another size go through
-    `normalize_ink`; others are resized."""
+def fit_picture(
+    picture: Any, image_shape: tuple[int, ...], background: Background, fit: Literal["pad", "crop"] = "pad"
+) -> np.ndarray:
+    """Any picture -> uint8 (H, W), or in colour (H, W, 3), of the training images' size and polarity.
+
+    A picture of that size already is only turned round. Digits-like ones (light ink on a dark ground, 28x28)
+    of another size go through `normalize_ink`; others keep their aspect, see `resize_image`.
+    """
     if background == "dark" and image_shape == (SIDE, SIDE):
         opened = open_picture(picture)
         grey = opened.grey
         if opened.size != (SIDE, SIDE):
             return frame_ink(lift_ink(grey))
     else:
-        grey = open_grey(picture)
+        grey = open_grey(picture) if len(image_shape) == 2 else open_plain(picture)
+    if grey.ndim < len(image_shape):
+        grey = np.repeat(grey[..., None], COLOURS, axis=2)
     if background != "any" and find_background(grey[None]) not in (background, "any"):
         grey = 255 - grey
-    if grey.shape == image_shape:
-        return grey
-    resized = Image.fromarray(grey).resize(image_shape[::-1], Image.Resampling.BOX, reducing_gap=None)
-    return np.asarray(resized)
+    return resize_image(grey, (image_shape[0], image_shape[1]), fit)
+
+
+def resize_image(image: np.ndarray, size: tuple[int, int], fit: Literal["pad", "crop"] = "pad") -> np.ndarray:
+    """uint8 (H, W) or (H, W, 3) -> the same of `size`, (height, width), its aspect kept, with anti-aliasing.
+
+    fit: "pad" shows all of it on a ground of the median colour of its border; "crop" cuts the middle out.
+    """
+    if image.shape[:2] == tuple(size):
+        return image
+    height, width = image.shape[:2]
+    choose = min if fit == "pad" else max
+    ratio = choose(size[0] / height, size[1] / width)
+    inner = max(1, round(height * ratio)), max(1, round(width * ratio))
+    resized = Image.fromarray(np.ascontiguousarray(image)).resize(inner[::-1], Image.Resampling.BILINEAR)
+    pixels = np.asarray(resized)
+    top, left = (abs(whole - part) // 2 for whole, part in zip(size, inner, strict=True))
+    if fit == "crop":
+        return np.ascontiguousarray(pixels[top : top + size[0], left : left + size[1]])
+    if inner == tuple(size):
+        return pixels
+    border = np.concatenate([image[0], image[-1], image[:, 0], image[:, -1]])
+    laid = np.empty((*size, *image.shape[2:]), np.uint8)
+    laid[:] = np.rint(np.median(border, axis=0))
+    laid[top : top + inner[0], left : left + inner[1]] = pixels
+    return laid
 
 
 def normalize_ink(picture: Any) -> np.ndarray:
@@ -121,9 +149,11 @@ def normalize_ink(picture: Any) -> np.ndarray:
 
 
 def find_background(images: np.ndarray) -> Background:
-    """What lies around the ink of uint8 (N, H, W): decided when 99 images of 100 agree, for a picture of
-    the other kind is turned round, which must not happen to what was trained on as it is. Of many, some ten
-    thousand are asked, one in so many."""
+    """What lies around the ink of uint8 (N, H, W); "any" in colour. Decided when 99 images of 100 agree, for
+    a picture of the other kind is turned round, which must not happen to what was trained on as it is. Of
+    many, some ten thousand are asked, one in so many."""
+    if images.ndim == 4:
+        return "any"
     step = -(-len(images) // 10_000)  # images that say what lies around the ink
     dark: list[np.ndarray] = []
     for piece in iterate_pieces(images):

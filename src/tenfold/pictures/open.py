@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import io
 import logging
+import os
 import stat
 import warnings
 from contextlib import suppress
@@ -24,11 +25,12 @@ from tenfold.errors import DataError, UsageError, printable
 from tenfold.limits import MemoryLimit
 from tenfold.pictures.formats import PdfPage, check_array, is_heic, open_heic, render_page, to_eight_bits
 
-__all__ = ["Picture", "open_grey", "open_image", "open_picture"]
+__all__ = ["Picture", "open_grey", "open_image", "open_picture", "open_plain", "picture_size"]
 
 _FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF")  # no PostScript, which runs a program
 MAX_PIXELS = 64_000_000  # this and the next two unless TENFOLD_MAX_BYTES says otherwise
 _FORMAT_PIXELS = dict.fromkeys(("WEBP", "HEIF"), 50_000_000)  # decoders that take 18 bytes per pixel
+_SIMPLE = 1 << 16  # bytes of a small picture
 _MAX_BYTES = 512 * 2**20  # of a file: 64 megapixels of eight bytes each, uncompressed
 _KNOWN = "a picture (PNG, JPEG, HEIC, WebP, BMP, GIF or TIFF)"
 _AGAIN = "copy or save it again"
@@ -71,6 +73,47 @@ def open_picture(picture: Any, *, longest: int = 1600) -> Picture:
 def open_grey(picture: Any) -> np.ndarray:
     """As `open_picture`, in its full size and grey: uint8 (H, W), ITU-R 601 luma. Raises DataError."""
     return np.asarray(_to(_open(picture, None)[0], "L"))
+
+
+def open_plain(picture: Any) -> np.ndarray:
+    """As `open_grey`, but with the colours that the file has: uint8 (H, W), or (H, W, 3) where any pixel's
+    red, green and blue differ. Raises DataError."""
+    pixels = _read_simple(picture) if isinstance(picture, str) else None
+    if pixels is None:
+        pixels = np.asarray(_open(picture, None)[0])
+    if pixels.ndim == 3 and (pixels[..., :1] == pixels[..., 1:]).all():
+        return np.ascontiguousarray(pixels[..., 0])
+    return pixels
+
+
+def _read_simple(path: str) -> np.ndarray | None:
+    """What `_open` gives, sooner, of a small JPEG that nothing is done to but decoding it; None of others."""
+    with suppress(Exception), open(path, "rb", opener=_open_regular) as stream:
+        data = stream.read(_SIMPLE)
+        if data[:2] == b"\xff\xd8" and len(data) < _SIMPLE and b"Exif" not in data[:1024]:
+            image = Image.open(io.BytesIO(data), formats=("JPEG",))
+            if image.mode in ("L", "RGB") and max(image.size) <= 256 and "exif" not in image.info:
+                return np.asarray(image)
+    return None
+
+
+def _open_regular(path: str, flags: int) -> int:
+    """Without waiting for the other end of a pipe."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def picture_size(picture: Any) -> tuple[int, int] | None:
+    """(height, width) of the upright picture, by its header alone; None where that cannot be read."""
+    if isinstance(picture, np.ndarray | Image.Image):
+        return picture.shape[:2] if isinstance(picture, np.ndarray) else picture.size[::-1]
+    with suppress(Exception), warnings.catch_warnings(), _open_file(picture, _name(picture)) as stream:
+        warnings.simplefilter("ignore")
+        with open_image(stream) as image:
+            turned = image.format in ("JPEG", "TIFF", "PNG", "WEBP") and image.getexif().get(
+                0x0112, 1
+            ) in range(5, 9)
+            return image.size if turned else image.size[::-1]
+    return None
 
 
 def _open(picture: Any, longest: int | None) -> tuple[Image.Image, tuple[int, int]]:

@@ -37,7 +37,7 @@ from tenfold.reader.decode import CHARACTERS, DIGITS, OTHER, digits_of, encode_t
 from tenfold.reader.line_reader import LineReader
 from tenfold.settings import OptimiserSettings, ScheduleSettings
 from tenfold.synthesis.strips import StripMaker
-from tenfold.training.loop import run_steps
+from tenfold.training.steps import run_steps
 
 __all__ = ["adapt_reader", "collect_examples", "label_pictures"]
 

@@ -234,7 +234,7 @@ def is_line_reader(path: str | Path) -> bool:
     return isinstance(card, dict) and "kind" in card
 
 
-def build_model(card: Mapping[str, Any], weights: dict[str, np.ndarray], **options: str) -> AnyModel:
+def build_model(card: Mapping[str, Any], weights: dict[str, np.ndarray], **options: Any) -> AnyModel:
     """A model from what `card.to_dict()` and `engine.weights()` gave; options: as `from_weights` takes them.
     Raises ModelError."""
     if "kind" in card:
@@ -242,7 +242,7 @@ def build_model(card: Mapping[str, Any], weights: dict[str, np.ndarray], **optio
     return Classifier.from_weights(ModelCard.from_dict(card, "the model"), weights, **options)
 
 
-def build_reader(card: Mapping[str, Any], weights: dict[str, np.ndarray], **options: str) -> LineReader:
+def build_reader(card: Mapping[str, Any], weights: dict[str, np.ndarray], **options: Any) -> LineReader:
     """As `build_model`, a line reader."""
     return LineReader.from_weights(ReaderCard.from_dict(card, "the model"), weights, **options)
 

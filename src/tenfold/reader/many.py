@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Sequence
-from functools import partial
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from functools import lru_cache, partial
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Protocol, Self, TypeVar
 
 from PIL import Image, PngImagePlugin
 
-from tenfold.arguments import checked
+from tenfold.arguments import checked, describe_value
 from tenfold.errors import DataError, UsageError, printable
 from tenfold.files import replace_file
 from tenfold.helpers import Helper, count_cores
-from tenfold.pictures.formats import PdfPage
+from tenfold.pictures.formats import PdfPage, find_with_pages
 from tenfold.reader.explain import explain_reading
-from tenfold.reader.line_reader import LineReader, build_reader
+from tenfold.reader.line_reader import LineReader, build_reader, load_reader
 from tenfold.reader.page import read_picture
 from tenfold.reader.reading import Reading
 from tenfold.reader.table import make_form
 
-__all__ = ["SheetFolder", "read_all", "read_pictures"]
+__all__ = ["SheetFolder", "read_all", "read_many", "read_pictures"]
 
 MOST_SECONDS = 86_400  # of a timeout
+_MOST_WORKERS = 8  # where their number is not given
 WORTH_A_PROCESS = 25  # pictures; fewer are read before another process has started
 TIMEOUT = 60.0  # seconds for a picture, where processes read them and nothing else is said
 _MARK = "tenfold read --explain"  # written into each sheet, so that a later run may replace it
@@ -41,7 +43,7 @@ Result = TypeVar("Result", bound=_Answer)
 @checked
 def read_pictures(
     reader: LineReader,
-    paths: Sequence[str | Path | PdfPage | bytes],
+    paths: Sequence[str | Path | PdfPage | bytes] | Iterator[str | Path | PdfPage | bytes],
     *,
     workers: int | None = None,
     pattern: str | None = None,
@@ -52,7 +54,8 @@ def read_pictures(
     printed: bool = False,
     timeout: float | None = None,
 ) -> Generator[Reading | DataError]:
-    """What is written in each picture, or what is wrong with its file, in the order of `paths`.
+    """What is written in each picture, or what is wrong with its file, in the order of `paths`,
+    which may be an iterator: a few are taken ahead.
 
     The readings come without their pictures. pattern, length, least, most, columns, printed: as in
     `LineReader.read`. workers: processes that read side by side; None chooses by the number of pictures and
@@ -70,9 +73,49 @@ def read_pictures(
     )  # fmt: skip
 
 
+@checked
+def read_many(
+    paths: Any, *, model: str | Path | None = None, engine: str = "numpy", **options: Any
+) -> list[dict[str, Any]]:
+    """A row for each picture: {"path", "page", "text", "confidence", "verdicts", "error"}, in order.
+
+    A plain function, which Ray Data, Spark's mapInPandas or multiprocessing send to their processes; each
+    loads the reader once. paths: of pictures, PDF documents (a row for each page) and folders; a list, an
+    array or a column of a table. model: a reader's folder; None is the built-in reader. options: as
+    `read_pictures` takes them; workers is 1 if not given. text, confidence: None where nothing was read;
+    verdicts: of the digits, separated by semicolons; error: what is wrong with the file, or None.
+    Raises UsageError for a wrong option, ModelError.
+    """
+    listed = isinstance(paths, Iterable) and not isinstance(paths, str | bytes)
+    given = list(paths) if listed else [None]
+    if wrong := [each for each in given if not isinstance(each, str | Path)]:
+        told = f"a list with {describe_value(wrong[0])}" if listed else describe_value(paths)
+        raise UsageError(f"read_many: paths is {told}", expected="a list of paths")
+    found = [each for path in given for each in find_with_pages(str(path))]
+    reader = _reader_of(None if model is None else str(model), engine)
+    readings = read_pictures(
+        reader, [path for path, error in found if not error], **{"workers": 1} | options
+    )  # fmt: skip
+    return [_row(path, error or next(readings)) for path, error in found]
+
+
+@lru_cache(maxsize=4)
+def _reader_of(model: str | None, engine: str) -> LineReader:
+    return load_reader(model, engine=engine)
+
+
+def _row(path: str | PdfPage, found: Reading | DataError | str) -> dict[str, Any]:
+    page = path if isinstance(path, PdfPage) else PdfPage(path, 0)
+    row = {"path": page.path, "page": page.number or None, "text": None, "confidence": None, "verdicts": ""}
+    if not isinstance(found, Reading):
+        return row | {"error": str(found)}
+    verdicts = ";".join(digit.verdict for digit in found.digits)
+    return row | {"text": found.text, "confidence": found.confidence, "verdicts": verdicts, "error": None}
+
+
 def read_all(
     reader: LineReader,
-    paths: Sequence[Given],
+    paths: Iterable[Given],
     read: Callable[[Any], Result],
     workers: int | None,
     timeout: float | None,
@@ -90,10 +133,12 @@ def read_all(
         raise UsageError(f"timeout is {timeout:g}", expected=f"seconds, above 0 and at most {MOST_SECONDS:,}")
     if timeout is not None and reader.engine.name != "numpy":
         raise UsageError("a timeout with this engine", expected="the NumPy engine", remedy="leave one out")
+    rest = (str(path) if isinstance(path, Path) else path for path in paths)
+    first = list(islice(rest, workers or _MOST_WORKERS * worth))  # as many as the choice depends on
     if workers is None:
-        workers = min(count_cores(), 8, len(paths) // worth)  # where the number is not given
-    workers = min(max(workers, timeout is not None), len(paths))
-    given = [str(path) if isinstance(path, Path) else path for path in paths]
+        workers = min(count_cores(), _MOST_WORKERS, len(first) // worth)
+    workers = min(max(workers, timeout is not None), len(first))
+    given = chain(first, rest)
     limit = TIMEOUT if timeout is None else timeout
     if workers <= (timeout is None) or reader.engine.name != "numpy":
         return _answers(((each, Helper.NoAnswer.UNASKED) for each in given), read, limit)

@@ -13,7 +13,7 @@ from tenfold.errors import RecipeError, nearest
 from tenfold.networks.layers import LayerSpec
 from tenfold.recipes.schema import IN_LAYERS, Recipe, look_up
 
-__all__ = ["change_recipe", "get_recipe", "list_recipes"]
+__all__ = ["change_recipe", "get_recipe", "list_recipes", "suit_recipe"]
 
 
 _FOLDER = Path(__file__).parent
@@ -63,7 +63,8 @@ def change_recipe(recipe: Recipe | str | Path, changes: Mapping[str, Any]) -> Re
 
     "network.layers.dropout" is the number of every dropout layer, "network.layers.linear1" that of the
     first linear layer (see tenfold.networks.layers). "training.epochs" is what runs: a number of steps that
-    the recipe has in its place, or at least, is set to 0 unless it is changed as well.
+    the recipe has in its place, or at least, is set to 0 unless it is changed as well. What is changed counts
+    for images in colour too.
     """
     recipe = get_recipe(recipe)
     if _EPOCHS in changes:
@@ -74,6 +75,7 @@ def change_recipe(recipe: Recipe | str | Path, changes: Mapping[str, Any]) -> Re
             )
         changes = dict.fromkeys(_STEPS, 0) | dict(changes)
     values = recipe.model_dump()
+    values["colour"] = {key: value for key, value in recipe.colour.items() if key not in changes}
     for dotted, value in changes.items():
         if dotted.startswith(IN_LAYERS):
             network = values["network"]
@@ -81,7 +83,26 @@ def change_recipe(recipe: Recipe | str | Path, changes: Mapping[str, Any]) -> Re
                 network["layers"], dotted.removeprefix(IN_LAYERS), value
             )
         else:
-            path = dotted.split(".")
-            look_up(values, path)
-            look_up(values, path[:-1])[path[-1]] = value
+            _put(values, dotted, value)
     return Recipe.from_dict(values, where=recipe.name)
+
+
+@checked
+def suit_recipe(recipe: Recipe | str | Path, image_shape: tuple[int, ...]) -> Recipe:
+    """The recipe for images of (H, W), or in colour (H, W, 3), where its table [colour] counts.
+
+    Raises RecipeError.
+    """
+    recipe = get_recipe(recipe)
+    if len(image_shape) < 3 or not recipe.colour:
+        return recipe
+    values = recipe.model_dump() | {"colour": {}}
+    for dotted, value in recipe.colour.items():
+        _put(values, dotted, value)
+    return Recipe.from_dict(values, where=recipe.name)
+
+
+def _put(values: dict[str, Any], dotted: str, value: Any) -> None:
+    path = dotted.split(".")
+    look_up(values, path)
+    look_up(values, path[:-1])[path[-1]] = value

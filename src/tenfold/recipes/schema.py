@@ -21,6 +21,7 @@ from pydantic import (
 from tenfold.arguments import checked
 from tenfold.errors import RecipeError, nearest
 from tenfold.networks.layers import LayerSpec
+from tenfold.networks.own import OwnParts
 from tenfold.networks.shapes import Network
 from tenfold.settings import (
     AugmentationSettings,
@@ -176,10 +177,11 @@ class Recipe(Section):
 
     name: of letters, digits, dots and dashes. title, description: in words. source: where it comes from.
     search: dotted key (as --set takes it, in quotes) -> where `tenfold search` looks for its value.
+    colour: dotted key -> its value where images are in colour.
     """
 
     # what is written about a recipe or for `tenfold search`, and makes no difference to a training
-    NOT_TRAINED: ClassVar = frozenset({"title", "source", "description", "published", "search"})
+    NOT_TRAINED: ClassVar = frozenset({"title", "source", "description", "published", "search", "colour"})
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
     title: str = ""
@@ -196,6 +198,7 @@ class Recipe(Section):
     ensemble: EnsembleSettings = EnsembleSettings()
     published: Published = Published()
     search: dict[str, SearchRange] = Field(default_factory=dict)
+    colour: dict[str, Any] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _ctc_of_columns(self) -> Self:
@@ -217,6 +220,7 @@ class Recipe(Section):
             raise _say(error.errors(), value) from error
 
     @classmethod
+    @checked
     def from_dict(cls, values: Mapping[str, Any], *, where: str = "recipe") -> Recipe:
         """A dictionary of the TOML's form -> Recipe. Raises RecipeError that names the key and the nearest
         known one."""
@@ -224,6 +228,8 @@ class Recipe(Section):
         try:
             recipe = cls.model_validate(values)
             LayerSpec.parse(recipe.network.layers)
+            for dotted in recipe.colour:
+                recipe.value_at(dotted)
         except RecipeError as error:
             found = f"{where}: {error.found}"
             raise RecipeError(found, expected=error.expected, remedy=error.remedy) from error
@@ -235,11 +241,12 @@ class Recipe(Section):
         tables = {name: table for name, table in values.items() if isinstance(table, dict)}
         lines = [f"{key} = {toml_value(value)}" for key, value in values.items() if key not in tables]
         for name, table in tables.items():
-            if table or name != "search":
+            if table or name not in ("search", "colour"):
                 pairs = ((json.dumps(key) if "." in key else key, value) for key, value in table.items())
                 lines += ["", f"[{name}]", *(f"{key} = {toml_value(value)}" for key, value in pairs)]
         return "\n".join(lines) + "\n"
 
+    @checked
     def value_at(self, dotted: str) -> Any:
         """What `change_recipe` would replace. Raises RecipeError."""
         if not dotted.startswith(IN_LAYERS):
@@ -249,8 +256,9 @@ class Recipe(Section):
             raise RecipeError(f"no layer {which!r} has a number", remedy=nearest(which, known))
         return known[which]
 
-    @staticmethod
-    def parse_change(text: str) -> tuple[str, Any]:
+    @classmethod
+    @checked
+    def parse_change(cls, text: str) -> tuple[str, Any]:
         """ "training.epochs=3" -> ("training.epochs", 3); the value is TOML, or else a plain string."""
         key, equals, value = text.partition("=")
         if not equals or not key.strip():
@@ -263,7 +271,7 @@ class Recipe(Section):
     @property
     def convolutional(self) -> bool:
         """Whether there is a convolution among the layers, or inside one."""
-        return "conv" in self.kinds
+        return not {"conv", "depthwise"}.isdisjoint(self.kinds)
 
     @property
     def kinds(self) -> list[str]:
@@ -277,11 +285,15 @@ class Recipe(Section):
         return self.model_copy(update={"network": network})
 
     @checked
-    def plan(self, image_shape: tuple[int, int], classes: int) -> Network:
-        """The network, sized for images of (H, W) and a number of classes. Raises RecipeError."""
+    def plan(self, image_shape: tuple[int, ...], classes: int, own: OwnParts | None = None) -> Network:
+        """The network, sized for images of (H, W) or (H, W, 3) and a number of classes. Raises RecipeError.
+
+        own: the parts written in Python that its lines name.
+        """
         if classes < 1 or min(image_shape) < 1:
             raise RecipeError(f"images of {image_shape}, {classes} classes", expected="numbers above 0")
-        return Network.plan(LayerSpec.parse(self.network.layers), image_shape, classes)
+        specs = (own or OwnParts()).fill(LayerSpec.parse(self.network.layers))
+        return Network.plan(specs, image_shape, classes)
 
 
 def look_up(values: dict[str, Any], path: Sequence[str]) -> Any:

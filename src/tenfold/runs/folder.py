@@ -32,6 +32,7 @@ from tenfold.arguments import checked
 from tenfold.arrays import ImageDataset
 from tenfold.classifier import Classifier, ModelCard
 from tenfold.data.batches import DataSummary, split_indices
+from tenfold.data.catalogue import CATALOGUE
 from tenfold.data.load import DataRequest
 from tenfold.engines.create import Engines
 from tenfold.errors import DataError, MissingDependencyError, ModelError, UsageError
@@ -43,20 +44,21 @@ from tenfold.helpers import count_cores
 from tenfold.recipes.load import get_recipe
 from tenfold.recipes.schema import Recipe
 from tenfold.records import pick, read_json, reading
-from tenfold.training.progress import EpochRecord
+from tenfold.training.progress import EpochRecord, TrainingPlan
 from tenfold.version import __version__
 
 __all__ = ["Run", "list_runs"]
 
 _RECORD = {  # kinds of what the record of a run may hold, see `pick`
     "engine": "str", "device": "str", "precision": "str?", "status": "str", "command": "str", "seed": "int",
-    "data": "dict?", "best_epoch": "int?", "stopped_early": "bool?", "seconds": "float?",
+    "data": "dict?", "ranks": "dict?", "best_epoch": "int?", "stopped_early": "bool?", "seconds": "float?",
     "loading_seconds": "float?", "total_seconds": "float?", "peak_memory_mib": "float?",
 }  # fmt: skip
 _DATA = {
     "name": "str?", "source": "str?", "data_dir": "str?", "note": "str?", "sha256": "str", "train": "int",
-    "val": "int",
+    "val": "int", "options": "dict?",
 }  # fmt: skip
+_OPTIONS = {"colour": "bool", "size": "ints", "fit": "str", "skip_broken": "bool", "class_pattern": "str"}
 
 
 @dataclass(frozen=True, init=False)
@@ -109,6 +111,8 @@ class Run:
             pick(values, {key: kind for key, kind in _RECORD.items() if key in values})
             data = values.get("data") or {}
             pick(data, {key: kind for key, kind in _DATA.items() if key in data})
+            options = data.get("options") or {}
+            pick(options, {key: kind for key, kind in _OPTIONS.items() if key in options})
         return values
 
     @property
@@ -149,6 +153,11 @@ class Run:
     def load_data(self, request: DataRequest) -> ImageDataset:
         """The data set it was trained on, or another part of it, from where its record says, unless `request`
         names another data_dir."""
+        return self.request(request).load()
+
+    @checked
+    def request(self, request: DataRequest) -> DataRequest:
+        """The same request, of the run's own data. Raises DataError where nothing says where they are."""
         record = self.record["data"]
         if record["source"] is None:
             raise DataError(
@@ -158,7 +167,8 @@ class Run:
                 remedy="name it with --data, or go on in Python: tenfold.train(..., resume=True)",
             )
         where = request.data_dir or record.get("data_dir") or None
-        return replace(request, source=record["source"], data_dir=where).load()
+        own = replace(request, source=record["source"], data_dir=where)
+        return own.with_options(record.get("options") or {})
 
     @checked
     def load_training_data(self, request: DataRequest, remedy: str = "") -> ImageDataset:
@@ -179,6 +189,8 @@ class Run:
         had."""
         dataset, data = self.load_training_data(request), self.recipe.data
         if not data.validation:
+            return dataset, np.arange(len(dataset))
+        if len(dataset) == self.record["data"].get("train"):  # a validation part of its own
             return dataset, np.arange(len(dataset))
         seed, stratified = self.record["seed"], data.stratified
         return dataset, split_indices(dataset.labels, data.validation, seed=seed, stratified=stratified)[0]
@@ -293,3 +305,27 @@ def _expected(evaluation: Evaluation | None) -> str:
         return ""
     seconds = 75 * min(evaluation.n, 1000) * evaluation.seconds / evaluation.n
     return f", about {seconds:.0f} s" if seconds > 20 else ""
+
+
+def describe_ranks(environment: dict[str, Any], plan: TrainingPlan) -> dict[str, Any]:
+    """How many processes trained from which step on, where they were ever several."""
+    known = {"0": 1} | environment.get("ranks", {}) if plan.first_step else {}
+    if plan.ranks != [1, *known.values()][-1] or not known:
+        known = known | {str(plan.first_step): plan.ranks}
+    return {"ranks": known} if max(known.values()) > 1 else {}
+
+
+def resolve_source(source: str) -> str:
+    return source if source == "sample" or source in CATALOGUE else str(Path(source).resolve())
+
+
+def refuse_another(run: Run, recipe: Recipe, data: DataRequest, seed: int, engine: str) -> None:
+    record = run.record
+    differs = {"recipe": run.recipe != recipe, "seed": record["seed"] != seed}
+    differs["engine"] = record["engine"] != engine
+    if data.source is not None:
+        differs["data set"] = record["data"]["source"] != resolve_source(str(data.source))
+    if any(differs.values()):
+        named = " and ".join(name for name, differ in differs.items() if differ)
+        found = f"the run in {run.folder} has another {named}"
+        raise UsageError(found, expected="the command it was started with", remedy="name another --run-dir")

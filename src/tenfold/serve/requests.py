@@ -28,7 +28,7 @@ FORM = "multipart/form-data"
 SEVERAL = "send several requests"
 _LONGEST_NAME = 200  # characters of a file's name that an answer repeats
 
-Shape = tuple[int, int]
+Shape = tuple[int, ...]  # of one image: (H, W), in colour (H, W, 3)
 
 
 def as_shown(text: str) -> str:
@@ -98,9 +98,10 @@ def brackets_and_quotes(brackets: int, quotes: int) -> Marks:
 
 def predict_marks(shape: Shape, max_images: int) -> Marks:
     """Of a JSON body of at most so many images."""
+    arrays = sum(math.prod(shape[:depth]) for depth in range(len(shape)))  # of one image
     return (
         (b'"', 64, "quotation marks"),  # strings are its keys only
-        (b"[", 2 * (max_images * (shape[0] + 1) + 2), "arrays"),
+        (b"[", 2 * (max_images * arrays + 2), "arrays"),
         (b",", 2 * max_images * math.prod(shape) + 2, "numbers"),
     )
 
@@ -213,10 +214,14 @@ def _from_json(body: bytes, most: int) -> list[GivenPicture]:
 # Bodies of /v1/predict -> images.
 
 
+def times(shape: Shape) -> str:
+    return " x ".join(map(str, shape))
+
+
 def parse_images(
     kind: str, body: bytes, shape: Shape, max_images: int, value_range: tuple[float, float] = PixelRange()
 ) -> np.ndarray:
-    """kind: "json", "npy" or "raw" (N*H*W bytes) -> uint8 (N, H, W), N >= 1. Raises Refusal.
+    """kind: "json", "npy" or "raw" (the images' bytes) -> uint8 (N, *shape), N >= 1. Raises Refusal.
 
     value_range: the numbers of the data that the model learned from which are black and white. Where they are
     not 0 and 255, the numbers of a body are in the same units.
@@ -226,9 +231,9 @@ def parse_images(
         images = _images_from_json(document, body, shape, value_range == PixelRange())
     else:
         images = {"npy": _from_npy, "raw": _from_raw}[kind](body, shape)
-    if images.shape[1:] != shape or images.ndim != 3 or not len(images):
+    if images.shape[1:] != shape or not len(images):
         found = f"images of shape ({', '.join(map(str, images.shape))})"
-        raise Refusal(422, found, expected=f"(N, {shape[0]}, {shape[1]}), N at least 1")
+        raise Refusal(422, found, expected=f"(N, {', '.join(map(str, shape))}), N at least 1")
     if len(images) > max_images:
         raise Refusal(413, f"{len(images):,} images", expected=f"at most {max_images:,}", remedy=SEVERAL)
     if value_range == PixelRange():
@@ -244,7 +249,7 @@ def parse_images(
 
 def _from_raw(body: bytes, shape: Shape) -> np.ndarray:
     if not body or len(body) % math.prod(shape):
-        expected = f"{shape[0]} x {shape[1]} = {math.prod(shape)} per image"
+        expected = f"{times(shape)} = {math.prod(shape)} per image"
         raise Refusal(422, f"{len(body):,} bytes", expected=expected)
     return np.frombuffer(body, np.uint8).reshape(-1, *shape)
 
@@ -257,13 +262,13 @@ def _from_npy(body: bytes, shape: Shape) -> np.ndarray:
         claimed, fortran, dtype = readers[headers.read_magic(file)](file)
     except Exception as error:  # its readers raise half a dozen kinds
         raise Refusal(400, "the .npy file's header cannot be read", expected="numpy.save's format") from error
-    rest, expected = body[file.tell() :], f"(N, {shape[0]}, {shape[1]}), one byte per pixel"
+    rest, expected = body[file.tell() :], f"(N, {', '.join(map(str, shape))}), one byte per number"
     if not all(type(size) is int and 0 <= size <= len(rest) for size in claimed):
         raise Refusal(422, f"a shape that {len(rest):,} bytes cannot have", expected=expected)
     if dtype != np.uint8 or fortran:
         order = " in Fortran order" if fortran else ""
         raise Refusal(422, f"an array of {dtype}{order}", expected="uint8 in C order")
-    if len(claimed) != 3 or math.prod(claimed) != len(rest):
+    if len(claimed) != len(shape) + 1 or math.prod(claimed) != len(rest):
         raise Refusal(422, f"an array of shape {claimed} in {len(rest):,} bytes", expected=expected)
     return np.frombuffer(rest, np.uint8).reshape(claimed)
 
@@ -272,7 +277,7 @@ def _images_from_json(document: Any, body: bytes, shape: Shape, whole: bool) -> 
     if not isinstance(document, dict) or "images" not in document:
         raise Refusal(422, "no images", expected='{"images": [[[0, ...], ...], ...]}')
     check_keys(document, required=("images",))
-    expected = f"whole numbers 0 to 255, N x {shape[0]} x {shape[1]} of them"
+    expected = f"whole numbers 0 to 255, N x {times(shape)} of them"
     images = document["images"]
     if not isinstance(images, list):
         raise Refusal(422, "images are not an array", expected=expected)
@@ -298,13 +303,16 @@ def _images_from_json(document: Any, body: bytes, shape: Shape, whole: bool) -> 
 
 def _bytes_of(images: list[Any], shape: Shape) -> np.ndarray | None:
     """Images of whole numbers 0 to 255 and this shape, which nearly all are; None for all else."""
-    height, width = shape
-    if not images or not all(isinstance(image, list) and len(image) == height for image in images):
-        return None
-    rows = [row for image in images for row in image]
-    if not all(isinstance(row, list) and len(row) == width for row in rows):  # bytes(28) would be 28 zeros
+    rows = [images]
+    for size in (len(images), *shape[:-1]):
+        if not size or not all(isinstance(row, list) and len(row) == size for row in rows):
+            return None
+        rows = [part for row in rows for part in row]
+    if not all(
+        isinstance(row, list) and len(row) == shape[-1] for row in rows
+    ):  # bytes(28) would be 28 zeros
         return None
     try:
-        return np.frombuffer(b"".join(map(bytes, rows)), np.uint8).reshape(-1, height, width)
+        return np.frombuffer(b"".join(map(bytes, rows)), np.uint8).reshape(-1, *shape)
     except (TypeError, ValueError):
         return None

@@ -12,6 +12,7 @@ import re
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from tenfold.classifier import Classifier
@@ -152,9 +153,9 @@ def request_docs(route: str, model: AnyModel, max_images: int) -> dict[str, Any]
     values |= {"example": "7", "label": {"type": "string", "pattern": f"^({LINES}|{NOT_A_DIGIT})$"}}
     values["longest_pattern"] = Constraint.LONGEST_PATTERN
     if isinstance(model, Classifier):
-        height, width = model.card.image_shape
-        values |= {"height": height, "width": width, "blank": [[0] * width for _ in range(height)]}
-        values["raw"] = f"N x {height} x {width} bytes, or a .npy file"
+        shape = model.card.image_shape
+        values |= {"height": shape[0], "width": shape[1], "blank": np.zeros(shape, int).tolist()}
+        values["raw"] = f"N x {' x '.join(map(str, shape))} bytes, or a .npy file"
         values["label"] = {"type": "string", "enum": [*model.class_names, NOT_A_DIGIT]}
         values["example"] = model.class_names[-1]
     docs = _fill(DOCS[route], values)
@@ -228,7 +229,9 @@ def _describe_classifier(classifier: Classifier) -> dict[str, Any]:
         "reads_ink": card.reads_ink,
         "rejects": card.rejects,
         "preprocessing": {
-            "picture": _INK if card.reads_ink else "the whole picture, grey, resized",
+            "picture": _INK
+            if card.reads_ink
+            else f"the whole picture, {'in colour' if len(card.image_shape) == 3 else 'grey'}, resized",
             "image_shape": list(card.image_shape),
             "background": card.background,
             **({} if card.value_range == PixelRange() else {"value_range": list(card.value_range)}),

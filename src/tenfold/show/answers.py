@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Self
 
 from tenfold.errors import UsageError, printable
 from tenfold.files import csv_line
@@ -51,6 +51,10 @@ class Answer(NamedTuple):
 
         return self.path if self.page is None else PdfPage(self.path, self.page)
 
+    def only_digits(self) -> Self:
+        """Of a reading, without separators."""
+        return self._replace(reading=self.reading.only_digits()) if self.reading else self
+
     @property
     def name(self) -> str:
         """The path, and the page where there is one: what a line begins with."""
@@ -91,6 +95,11 @@ class Answers:
             raise UsageError(f"{' and '.join(given)} exclude each other", remedy="ask for one of them")
         kind = _KINDS[what] if isinstance(what, str) else _form_kind(what)
         return next(iter(given.values()), Answers)(kind)
+
+    @staticmethod
+    def in_lines(what: str | Form, file: BinaryIO) -> Answers:
+        """As JSON, an object per line, in a file."""
+        return _JsonLines(_KINDS[what] if isinstance(what, str) else _form_kind(what), file)
 
     def add(self, answer: Answer) -> None:
         if answer.reading is None:
@@ -134,14 +143,32 @@ class _Json(Answers):
     _before = "[\n"
 
     def add(self, answer: Answer) -> None:
+        self._write(self._before + self._element(answer))
+        self._before = ",\n"
+
+    def _element(self, answer: Answer) -> str:
         found = {} if answer.reading is None else answer.reading.to_dict()
         known = {**self.kind.empty, **answer._asdict(), **found, "error": answer.error or None}
         element = {key: known[key] for key in ("path", *self.kind.empty, "error")}
-        self._write(self._before + json.dumps(element, allow_nan=False))
-        self._before = ",\n"
+        return json.dumps(element, allow_nan=False)
 
     def close(self) -> None:
         self._write("\n]\n" if self._before == ",\n" else "[]\n")
+
+
+class _JsonLines(_Json):
+    """One object per line: what a killed process leaves can be read, and continued."""
+
+    def __init__(self, kind: _Kind, file: BinaryIO) -> None:
+        super().__init__(kind)
+        self.file = file
+
+    def add(self, answer: Answer) -> None:
+        self.file.write(self._element(answer).encode() + b"\n")
+        self.file.flush()
+
+    def close(self) -> None:
+        """The file is closed by who opened it."""
 
 
 class _Csv(Answers):

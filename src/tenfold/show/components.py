@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from tenfold.arrays import image_place
+from tenfold.arrays import grey_pixels, image_place
+from tenfold.show import terminal
 from tenfold.version import __version__
 
 if TYPE_CHECKING:
@@ -67,14 +68,8 @@ def count_of(number: int, what: str, plural: str = "") -> str:
 
 
 def percent(share: float | None, digits: int = 2) -> str:
-    """0.9785 -> 97.85 %. A share short of 1 is never rounded up to 100 %."""
-    if share is None or not math.isfinite(share):
-        return NOTHING if share is None else "not a number"
-    value = share * 100
-    limit = 10**digits
-    if share < 1:
-        value = min(value, math.floor(100 * limit - 1) / limit)
-    return f"{value:.{digits}f}{_SPACE}%"
+    """As on a terminal, with this page's sign for nothing, and no line break before the unit."""
+    return NOTHING if share is None else terminal.percent(share, digits).replace(" %", f"{_SPACE}%")
 
 
 def probability(share: float) -> str:
@@ -162,14 +157,16 @@ def png_uri(picture: Image.Image, **options: bytes) -> str:
 
 
 def grey_picture(image: np.ndarray) -> str:
-    """uint8 (H, W) -> a PNG's data URI."""
+    """uint8 (H, W) or (H, W, 3) -> a PNG's data URI."""
     return png_uri(_thumbnail(image))
 
 
 def picture_row(images: np.ndarray, gap: int = 2) -> str:
-    """uint8 (n, H, W) -> one PNG with the pictures side by side, `gap` transparent pixels between."""
-    small = np.stack([np.asarray(_thumbnail(image)) for image in images])
-    cells = np.pad(np.stack([small, np.full_like(small, 255)], axis=-1), ((0, 0), (0, 0), (0, gap), (0, 0)))
+    """uint8 (n, H, W) or (n, H, W, 3) -> one PNG with the pictures side by side, `gap` transparent pixels
+    between."""
+    mode = "LA" if np.ndim(images[0]) == 2 else "RGBA"
+    small = np.stack([np.asarray(_thumbnail(image).convert(mode)) for image in images])
+    cells = np.pad(small, ((0, 0), (0, 0), (0, gap), (0, 0)))
     row = np.concatenate(list(cells), axis=1)
     return png_uri(Image.fromarray(np.ascontiguousarray(row[:, : row.shape[1] - gap])))
 
@@ -213,28 +210,32 @@ _HALVES = " ▀▄█"  # upper half lit: 1, lower half lit: 2
 
 
 def shrink(image: np.ndarray, side: int) -> np.ndarray:
-    """uint8 (H, W) -> at most `side` pixels high and wide, each the mean of what it covers."""
-    factor = max(*image.shape, side) / side
-    height, width = (max(1, round(length / factor)) for length in image.shape)
-    if (height, width) == image.shape:
+    """uint8 (H, W) or (H, W, 3) -> at most `side` pixels high and wide, each the mean of what it covers."""
+    factor = max(*image.shape[:2], side) / side
+    height, width = (max(1, round(length / factor)) for length in image.shape[:2])
+    if (height, width) == image.shape[:2]:
         return image
     return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BOX))
 
 
 def stretch(values: np.ndarray) -> np.ndarray:
-    """float (H, W) of 0 and more -> uint8, the largest 255."""
+    """float, of any shape, of 0 and more -> uint8, the largest 255."""
     return np.rint(values * (255 / max(float(values.max()), 1e-9))).astype(np.uint8)
 
 
 def half_blocks(image: np.ndarray, *, grey: bool, side: int | None = None) -> list[Text]:
-    """uint8 (H, W) -> ceil(H / 2) lines of W characters.
+    """uint8 (H, W) or (H, W, 3) -> ceil(H / 2) lines of W characters.
 
-    grey: each half in its own grey, for terminals with enough colours. Otherwise a half is lit that is
-    brighter than the middle between the picture's darkest and its brightest pixel. side: see `shrink`.
+    grey: each half in its own grey or colour, for terminals with enough of them. Otherwise a half is lit that
+    is brighter than the middle between the picture's darkest and its brightest pixel. side: see `shrink`.
     """
     from rich.text import Text
 
     image = image if side is None else shrink(image, side)
+    if image.ndim == 3:
+        if grey:
+            return colour_blocks(image)
+        image = grey_pixels(image)
     padded = np.pad(image, ((0, len(image) % 2), (0, 0)), constant_values=image.min(initial=255))
     if grey:
         return colour_blocks(np.repeat(padded[..., None], 3, axis=2))

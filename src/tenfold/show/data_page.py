@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,15 +9,9 @@ import numpy as np
 
 from tenfold.errors import UsageError
 from tenfold.files import replace_file, write_text
+from tenfold.show import data_terminal
 from tenfold.show.charts import MUTED, chart_style, figure_to_svg
 from tenfold.show.components import LARGEST, count, picture_items, render_page, shorten, shrink, stretch
-from tenfold.show.data_terminal import (
-    alike_words,
-    duplicate_sentences,
-    imbalance_sentence,
-    name_row,
-    pixel_rows,
-)
 from tenfold.show.plots import draw_bars, draw_pixel_histogram, plot_pixel_histogram
 
 if TYPE_CHECKING:
@@ -46,14 +39,18 @@ def write_page(exploration: Exploration, path: str | Path, *, record: Record | N
         "seen": exploration,
         "most": max(look.count for look in classes),
         "parts": [(name, count(number)) for name, number in exploration.parts.items()] if several else [],
-        "balance": imbalance_sentence(exploration),
-        "cards": [(look, _strips(exploration, look.examples, each)) for look in classes if look.count],
-        "pixels": pixel_rows(exploration),
+        "balance": data_terminal.imbalance_sentence(exploration),
+        "cards": [
+            (look, {kind: _items(exploration, rows[:each])
+                    for kind, rows in look.examples.items() if len(rows)})
+            for look in classes if look.count
+        ],
+        "pixels": data_terminal.pixel_rows(exploration),
         "histogram": figure_to_svg(histogram, "pixel-values", "How often each pixel value occurs"),
-        "duplicates": duplicate_sentences(exploration),
+        "duplicates": data_terminal.duplicate_sentences(exploration),
         "groups": [
             (_items(exploration, group.rows[:_MEMBERS]), len(group.rows) - _MEMBERS,
-             alike_words(exploration, group.rows, group.likeness))
+             data_terminal.alike_words(exploration, group.rows, group.likeness))
             for group in exploration.groups[:_GROUPS]
         ],
         "record": record,
@@ -69,16 +66,9 @@ def _target(path: str | Path, name: str) -> Path:
     return Path(path)
 
 
-def _strips(
-    exploration: Exploration, examples: Mapping[str, np.ndarray], most: int
-) -> dict[str, list[dict[str, Any]]]:
-    """The pictures of each kind."""
-    return {kind: _items(exploration, rows[:most]) for kind, rows in examples.items() if len(rows)}
-
-
 def _items(exploration: Exploration, rows: np.ndarray) -> list[dict[str, Any]]:
     pictures = {row: exploration.dataset.images[row] for row in rows.tolist()}
-    names = [name_row(exploration, row) for row in rows.tolist()]
+    names = [data_terminal.name_row(exploration, row) for row in rows.tolist()]
     labels = [exploration.label(row) for row in rows.tolist()]
     return picture_items(rows, (), pictures, place=names, label=labels)
 
@@ -126,10 +116,10 @@ def _draw_poster(exploration: Exploration) -> Figure:
 
 
 def _write_title(figure: Figure, exploration: Exploration, height: float) -> None:
-    rows, columns = exploration.dataset.image_shape
+    rows, columns = exploration.dataset.image_shape[:2]
     size = f"{len(exploration.dataset):,} images of {rows} x {columns} pixels"
     figure.text(0.04, 1 - 0.42 / height, f"{exploration.dataset.name}: {size}", fontsize=15, weight="bold")
-    figure.text(0.04, 1 - 0.72 / height, imbalance_sentence(exploration), color=MUTED)
+    figure.text(0.04, 1 - 0.72 / height, data_terminal.imbalance_sentence(exploration), color=MUTED)
     left = len(exploration.classes) - _MOST
     if left > 0:
         figure.text(0.04, 1 - 0.92 / height, f"the first {_MOST} classes; {left} more", color=MUTED)
@@ -156,6 +146,6 @@ def _draw_pictures(axes: Axes, exploration: Exploration) -> None:
 
 def _place(axes: Axes, image: np.ndarray, left: float, row: float) -> None:
     small = shrink(np.asarray(image), _SIDE)
-    width, height = (0.76 * length / max(small.shape) for length in small.shape[::-1])
+    width, height = (0.76 * length / max(small.shape) for length in small.shape[1::-1])
     extent = (left, left + width, row + 0.1 + height, row + 0.1)
     axes.imshow(small, cmap="gray", vmin=0, vmax=255, extent=extent, aspect="auto", interpolation="nearest")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tenfold.arrays import grey_pixels
 from tenfold.show.components import count_of, half_blocks, shorten, stretch
 
 if TYPE_CHECKING:
@@ -146,7 +147,7 @@ _ASCII = str.maketrans("█▀▄▏▎▍▌▋▊▉▁▂▃▅▆▇·…", 
 
 def print_exploration(exploration: Exploration, console: Console) -> None:
     """Everything but the pictures of duplicates, which the page has."""
-    height, width = exploration.dataset.image_shape
+    height, width = exploration.dataset.image_shape[:2]
     splits = [f"{count:,} {name}" for name, count in exploration.parts.items() if name != "all"]
     told = f" ({', '.join(splits)})" if splits else ""
     size = f"images{told} of {height} x {width} pixels in {len(exploration.classes)} classes"
@@ -165,12 +166,12 @@ def print_exploration(exploration: Exploration, console: Console) -> None:
 
 def print_record(record: Record, console: Console) -> None:
     """One image as a picture of block characters, and as numbers."""
-    image = record.image
+    image = record.image if record.image.ndim == 2 else grey_pixels(record.image)
     height, width = image.shape
     _print([f"{record.title}: label {record.label}"], console, bold=True)
     values = f"{image.min()} to {image.max()}, mean {image.mean():.1f}, standard deviation {image.std():.1f}"
     _print([f"{height} x {width} pixels, {values}", ""], console)
-    _print(half_blocks(image, grey=_grey(console), side=_WIDTH), console)
+    _print(half_blocks(record.image, grey=_grey(console), side=_WIDTH), console)
     # A pipe is as wide as it needs to be; on a terminal the table is cut where the window ends.
     columns = console.width if console.is_terminal else 5 * width + 8
     _print(["", *number_lines(image, columns)], console)

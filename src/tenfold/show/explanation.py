@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from math import exp
 from pathlib import Path
@@ -210,10 +209,9 @@ def write_explanation(path: Path, explanations: Sequence[Explanation], subject: 
     """Writes a page (.html) or a picture (.png). Raises UsageError for another name."""
     check_target(path)
     if path.suffix.lower() == ".png":
-        buffer = io.BytesIO()
-        _draw_sheet(explanations, subject).save(buffer, format="PNG")
+        sheet = _draw_sheet(explanations, subject)
         with replace_file(path) as beside:
-            beside.write_bytes(buffer.getvalue())
+            sheet.save(beside, format="PNG")
         return path
     context = {
         "subject": subject,
@@ -303,9 +301,8 @@ def _drawn_digit(explanation: Explanation) -> Image.Image:
     parts = [_words(explain_verdict(explanation), Palette.VERDICTS[explanation.prediction.verdict], size=32)]
     if explanation.truth is not None:
         right = "right" if explanation.truth == answer else "wrong"
-        parts.append(
-            _words(f"The data set calls it {explanation.truth}: the answer is {right}.", Palette.GREY)
-        )
+        told = f"The data set calls it {explanation.truth}: the answer is {right}."
+        parts.append(_words(told, Palette.GREY))
     parts.append(_seen_and_bars(explanation))
     parts += [_words(sentence, Palette.INK) for sentence in tell_runner_up(explanation)]
     tiles = []

@@ -236,15 +236,16 @@ def _describe(layer: Layer) -> str:
     spec = layer.spec
     if spec.kind == "linear":
         return f"linear {spec.units}"
-    if spec.kind == "conv":
+    if spec.kind in ("conv", "depthwise"):
         stride = f" stride {spec.stride[0]}" if spec.stride != (1, 1) else ""
         padding = f" padding {_sides(spec.padding)}" if spec.padding != (0, 0) else ""
-        return f"conv {spec.units} {spec.kernel[0]}x{spec.kernel[1]}{stride}{padding}"
+        units = f" {spec.units}" if spec.units else ""
+        return f"{spec.kind}{units} {spec.kernel[0]}x{spec.kernel[1]}{stride}{padding}"
     if spec.kind in ("max-pool", "average-pool", "pixel-unshuffle"):
         stride = "" if spec.stride in ((1, 1), spec.kernel) else f" stride {spec.stride[0]}"
         return f"{spec.kind} {_sides(spec.kernel)}{stride}"
-    if spec.kind == "dropout":
-        return f"dropout {spec.rate:g}"
+    if spec.kind in ("dropout", "scale"):
+        return f"{spec.kind} {spec.rate:g}"
     return "adds the layers below to its input" if spec.kind == "residual" else spec.kind
 
 

@@ -54,8 +54,10 @@ def network_of(run: Run) -> Network | None:
     model, names = model_of(run), class_names_of(run)
     if names is None:
         return None
-    height, width = model[0].image_shape if model else run.summary.image_shape if run.summary else (0, 0)
-    return run.recipe.plan((int(height), int(width)), len(names))
+    shape = model[0].image_shape if model else run.summary.image_shape if run.summary else (0, 0)
+    if "own" in run.recipe.kinds:  # written in Python: only the training knows it
+        return None
+    return run.recipe.plan(tuple(map(int, shape)), len(names))
 
 
 def parameters_of(run: Run) -> int | None:

@@ -34,10 +34,8 @@ def evaluation_section(run: Run) -> Section | None:
     names = evaluation.class_names
     misses = image_items(evaluation, "miss")
     first = sorted(misses, key=lambda item: item["index"])[:10]
-    alt = (
-        "Bars: the share of right answers against confidence. "
-        f"Calibration error {percent(evaluation.calibration_error)}."
-    )
+    error = percent(evaluation.calibration_error)
+    alt = f"Bars: the share of right answers against confidence. Calibration error {error}."
     reliability = plots.plot_reliability(evaluation.calibration_bins)
     return {
         "found": evaluation,
@@ -81,9 +79,8 @@ def image_items(evaluation: Evaluation, kind: Literal["miss", "hit"]) -> list[Se
 def risk_section(evaluation: Evaluation) -> Section:
     """The curve, and a row for each risk that one may want to stay below."""
     coverage, risk = evaluation.coverage_risk()
-    sure = -np.unique(
-        -evaluation.probs.max(axis=1).astype(np.float64)
-    )  # the confidence from which on so many are answered
+    # The confidence from which on so many are answered.
+    sure = -np.unique(-evaluation.probs.max(axis=1).astype(np.float64))
     # Even places from where the first wrong answer comes, and the first of all.
     first = max(int(np.argmax(risk > 0)) - 1, 0) if risk.any() else 0
     chosen = np.unique(np.append(np.linspace(first, len(risk) - 1, _PLACES).round().astype(int), 0))

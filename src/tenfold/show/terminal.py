@@ -124,4 +124,10 @@ def _finite(value: Any) -> Any:
 
 
 def percent(share: float | None, digits: int = 2) -> str:
-    return "-" if share is None else f"{100 * share:.{digits}f} %"
+    """0.9785 -> 97.85 %. A share short of 1 is never rounded up to 100 %."""
+    if share is None or not math.isfinite(share):
+        return "-" if share is None else "not a number"
+    value, limit = 100 * share, 10**digits
+    if share < 1:
+        value = min(value, (100 * limit - 1) / limit)
+    return f"{value:.{digits}f} %"

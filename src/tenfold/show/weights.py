@@ -16,7 +16,7 @@ from tenfold.show.runs import model_of, network_of
 Section = dict[str, Any]
 _SHOWN = 64
 # What may stand between the pixels and a linear layer without moving a pixel from its place.
-_IN_PLACE = {"flatten", "dropout", "batch-norm", "relu", "sigmoid", "tanh"}
+_IN_PLACE = {"flatten", "dropout", "batch-norm", "relu", "gelu", "silu", "scale", "sigmoid", "tanh"}
 
 
 def weights_section(run: Run) -> Section | None:
@@ -37,7 +37,7 @@ def weights_section(run: Run) -> Section | None:
     if weights.ndim == 4:
         drawn = _draw_weights("filters", np.stack([_tile(each) for each in weights]), bias, [])
     else:
-        pictures = weights.reshape(-1, *network.input_shape[1:])
+        pictures = weights.reshape(-1, *network.input_shape).sum(axis=1)  # of all colours
         order = (np.arange(network.classes) + run.recipe.loss.label_shift) % network.classes
         if layer is network.layers[-1]:
             drawn = _draw_weights("classes", pictures[order], None if bias is None else bias[order], names)

@@ -101,11 +101,8 @@ def parse_glyphs(text: str, *, name: str = "glyphs") -> list[Drawing]:
         label, style = match["label"], match["style"]
         strokes = tuple(_sample(*_parse_stroke(part, place=place)) for part in match["strokes"].split("|"))
         if (label, style) in glyphs:
-            raise DataError(
-                f"{place}: a second glyph {f'{label} {style}'!r}",
-                expected="each label and style once",
-                remedy="give it another style",
-            )
+            found = f"{place}: a second glyph {f'{label} {style}'!r}"
+            raise DataError(found, expected="each label and style once", remedy="give it another style")
         glyphs[label, style] = Drawing(strokes, label, style, match["ambiguous"] is not None)
     return list(glyphs.values())
 

@@ -10,6 +10,7 @@ import torch
 from torch.nn import functional
 
 from tenfold.augmentation import AugmentationDraws, Sources
+from tenfold.torch_engine.modules import channels_first
 
 # Pixels in a piece, on a processor: 512 images of 28x28. What is made of more does not fit the cache, and
 # is memory that the system takes back each time.
@@ -17,7 +18,7 @@ PIECE_PIXELS = 512 * 784
 
 
 def augment(images: torch.Tensor, draws: AugmentationDraws) -> torch.Tensor:
-    """uint8 (N, H, W) -> float32 (N, H, W) in 0..255."""
+    """uint8 (N, H, W) or (N, H, W, 3) -> float32 of the same shape in 0..255."""
     step = max(1, PIECE_PIXELS // images[0].numel())
     if images.device.type != "cpu" or len(images) <= step:
         return _change(images, draws)
@@ -29,21 +30,27 @@ def augment(images: torch.Tensor, draws: AugmentationDraws) -> torch.Tensor:
 
 
 def _change(images: torch.Tensor, draws: AugmentationDraws) -> torch.Tensor:
-    pixels = images.to(torch.float32)
+    pixels = channels_first(images.to(torch.float32))
     if draws.stroke is not None:
         pixels = _change_strokes(pixels, draws.stroke)
     sources = draws.find_sources(images.shape)
     if sources is not None:
         pixels = _resample(pixels, sources)
+    if draws.flip is not None:
+        pixels = torch.where(_tensor(draws.flip, pixels)[:, None, None, None], pixels.flip(3), pixels)
+    if draws.colour is not None:
+        maps = _tensor(draws.colour, pixels)
+        changed = torch.baddbmm(maps[:, :, -1:], maps[:, :, :-1], pixels.flatten(2))
+        pixels = changed.clamp_(0, 255).reshape(pixels.shape)
     if draws.erase is not None:
         pixels = _erase(pixels, draws.erase)
-    return pixels
+    return pixels[:, 0] if images.ndim == 3 else pixels.permute(0, 2, 3, 1)
 
 
 def _change_strokes(pixels: torch.Tensor, stroke: np.ndarray) -> torch.Tensor:
     """Blends with the grey dilation (stroke > 0) or erosion (< 0) by a 3x3 cross; beyond one pixel
     the first dilation is applied whole and the blend is with the second."""
-    amount = _tensor(stroke, pixels)[:, None, None]
+    amount = _tensor(stroke, pixels)[:, None, None, None]
     sign = torch.where(amount < 0, -1.0, 1.0)  # erosion is the dilation of the negative
     amount = amount.abs()
     before = pixels * sign
@@ -57,7 +64,7 @@ def _change_strokes(pixels: torch.Tensor, stroke: np.ndarray) -> torch.Tensor:
 def _dilate(pixels: torch.Tensor) -> torch.Tensor:
     """The maximum of each pixel and its four neighbours inside the image."""
     grown = pixels.clone()
-    for axis in (1, 2):
+    for axis in (2, 3):
         size = pixels.shape[axis] - 1
         for to, source in ((0, 1), (1, 0)):
             part = grown.narrow(axis, to, size)
@@ -67,7 +74,7 @@ def _dilate(pixels: torch.Tensor) -> torch.Tensor:
 
 def _resample(pixels: torch.Tensor, sources: Sources) -> torch.Tensor:
     """Bilinear, zeros outside."""
-    count, height, width = pixels.shape
+    count, _, height, width = pixels.shape
     # grid_sample counts from -1 at the first pixel's centre to 1 at the last's.
     units = np.array([2 / max(width - 1, 1), 2 / max(height - 1, 1)], np.float32)[:, None]
     rows = sources.rows * units[:, :, None]
@@ -78,19 +85,16 @@ def _resample(pixels: torch.Tensor, sources: Sources) -> torch.Tensor:
         places.add_(_tensor(sources.displacement * units[:, :, None, None], pixels))
     # x and y in planes of their own: on a CPU that is faster than pairs
     grid = places.permute(1, 2, 3, 0)
-    sampled = functional.grid_sample(
-        pixels[:, None], grid, mode="bilinear", padding_mode="zeros", align_corners=True
-    )
-    return sampled[:, 0]
+    return functional.grid_sample(pixels, grid, mode="bilinear", padding_mode="zeros", align_corners=True)
 
 
 def _erase(pixels: torch.Tensor, erase: np.ndarray) -> torch.Tensor:
     y0, x0, y1, x1 = _tensor(erase, pixels).T[:, :, None]  # each (N, 1)
-    y = torch.arange(pixels.shape[1], device=pixels.device)
-    x = torch.arange(pixels.shape[2], device=pixels.device)
+    y = torch.arange(pixels.shape[2], device=pixels.device)
+    x = torch.arange(pixels.shape[3], device=pixels.device)
     rows, columns = (y >= y0) & (y < y1), (x >= x0) & (x < x1)
     inside = rows[:, :, None].to(pixels.dtype) * columns[:, None].to(pixels.dtype)
-    return pixels * (1 - inside)
+    return pixels * (1 - inside)[:, None]
 
 
 def _tensor(array: np.ndarray, like: torch.Tensor) -> torch.Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from math import prod
+from math import prod, sqrt
 from typing import cast
 
 import numpy as np
@@ -18,13 +18,15 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from tenfold.arrays import Batch
 from tenfold.augmentation import AugmentationDraws
 from tenfold.errors import ModelError, UsageError
+from tenfold.helpers import Ranks
 from tenfold.networks.engine import EngineOptions, StepResult
 from tenfold.networks.shapes import Network, Parameter
+from tenfold.numerics import orthogonalise
 from tenfold.settings import OptimiserSettings
 from tenfold.torch_engine.augment import augment
-from tenfold.torch_engine.losses import compute_loss
+from tenfold.torch_engine.losses import LossResult, compute_loss
 from tenfold.torch_engine.machine import choose_device, choose_precision
-from tenfold.torch_engine.modules import build_module, load_weights, named_arrays
+from tenfold.torch_engine.modules import build_module, channels_first, load_weights, named_arrays
 
 # Of one layer's float32 output in `logits`; beyond 32 MB an allocation goes to the kernel each time.
 _CHUNK_BYTES = 8 << 20
@@ -43,8 +45,10 @@ class TorchEngine:
 
     def __init__(self, network: Network, weights: Mapping[str, np.ndarray], options: EngineOptions) -> None:
         self.network, self.device = network, choose_device(options.device)
-        self.options = replace(options, device=self.device.type)
-        self._dtype = choose_precision(options.precision, self.device, convolutional=network.convolutional)
+        self.options, self._ranks = replace(options, device=self.device.type, ranks=Ranks()), options.ranks
+        self._dtype = options.ranks.first(
+            lambda: choose_precision(options.precision, self.device, convolutional=network.convolutional)
+        )
         self.precision = str(self._dtype).removeprefix("torch.")
         self._stored = torch.float64 if self._dtype == torch.float64 else torch.float32
         self._generator = torch.Generator(self.device).manual_seed(options.seed)
@@ -56,8 +60,8 @@ class TorchEngine:
             self._answering = self._build(weights).requires_grad_(False)
             self._averages = dict(self._answering.named_parameters())
 
-    def _build(self, weights: Mapping[str, np.ndarray]) -> nn.Sequential:
-        module = build_module(self.network, self._generator)
+    def _build(self, weights: Mapping[str, np.ndarray]) -> nn.Module:
+        module = build_module(self.network, self._generator, self._ranks)
         module.to(self.device, self._stored, memory_format=torch.channels_last)  # type: ignore[call-overload]
         load_weights(module, weights)
         return module
@@ -69,19 +73,32 @@ class TorchEngine:
             found = "batch-norm behind flatten met a batch of one image, which has no variance"
             raise UsageError(found, remedy="set training.drop_last = true or another batch_size")
         self._sized(batch.images)  # refuses a width that does not fit
+        total = len(batch)
+        if self._ranks.count > 1:
+            batch = batch.part(self._ranks.share(total))
         inputs = self._inputs(batch.images, batch.augmentation)
         labels = torch.tensor(batch.labels, device=self.device)
-        logits = self._forward(self._module.train(), inputs)
+        logits = self._forward_to_learn(inputs)
         weights = None
         if batch.image_weights is not None:
             weights = torch.tensor(batch.image_weights, device=self.device, dtype=self._stored)
-        result = compute_loss(logits, labels, self.options.loss, weights)
+        share = total if self._ranks.count > 1 else None
+        result = compute_loss(logits, labels, self.options.loss, weights, self.options.own_loss, share)
         result.objective.backward()
+        if self._ranks.count > 1:
+            result = self._sum(result)
         self._optimiser.step(learning_rate)
         if self._averages:
             decay = decay_at(self._optimiser.steps, self.options.average_decay)
             get_ema_multi_avg_fn(decay)([*self._averages.values()], [*self._learned.values()], None)
         return StepResult(result.mean, result.correct)
+
+    def _sum(self, result: LossResult) -> LossResult:
+        """Over the ranks: this, and the gradients where they lie."""
+        gradients = [each.grad for each in self._learned.values() if each.grad is not None]
+        correct = result.correct.to(self._stored)
+        self._ranks.sum([*gradients, result.mean, correct])
+        return result._replace(correct=correct.to(torch.int64))
 
     def logits(self, images: np.ndarray) -> np.ndarray:
         network = self._sized(images)
@@ -97,12 +114,16 @@ class TorchEngine:
             inputs = self._inputs(images[part]).requires_grad_()
             total = (self._forward(module, inputs) * torch.tensor(weights[part], device=self.device)).sum()
             (gradient,) = torch.autograd.grad(total, inputs)
-            gradients[part] = gradient[:, 0].cpu().numpy()
+            rows = gradient.permute(0, 2, 3, 1).cpu().numpy()
+            gradients[part] = rows if images.ndim == 4 else rows[..., 0]
         return gradients
 
     def features(self, images: np.ndarray) -> np.ndarray:
         shape = (self.network.feature_count,)
-        return self._answer(self._prepare_answering()[: self.network.head], images, self.network, shape)
+        module = self._prepare_answering()
+        if isinstance(module, nn.Sequential) and not self.network.whole:
+            module = module[: self.network.head]
+        return self._answer(module, images, self.network, shape)
 
     def _answer(
         self, module: nn.Module, images: np.ndarray, network: Network, shape: tuple[int, ...]
@@ -150,7 +171,7 @@ class TorchEngine:
         self._optimiser.steps = int(state["optimiser/steps"])
         self._generator.set_state(torch.tensor(state["random/generator"]))
 
-    def _prepare_answering(self) -> nn.Sequential:
+    def _prepare_answering(self) -> nn.Module:
         for copy, original in zip(self._answering.buffers(), self._module.buffers(), strict=True):
             if copy is not original:
                 copy.copy_(original)
@@ -166,11 +187,19 @@ class TorchEngine:
             outputs: torch.Tensor = module(inputs)
         return outputs.to(self._stored)
 
+    def _forward_to_learn(self, inputs: torch.Tensor) -> torch.Tensor:
+        """A user's modules draw from the global generator: for a step, from the seed and its number."""
+        if not self.network.own_engine:
+            return self._forward(self._module.train(), inputs)
+        with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
+            torch.manual_seed((self.options.seed << 20) + self._optimiser.steps)
+            return self._forward(self._module.train(), inputs)
+
     def _inputs(self, images: np.ndarray, draws: AugmentationDraws | None = None) -> torch.Tensor:
-        """(N, 1, H, W): (pixel / 255 - mean) / std."""
-        pixels = torch.tensor(images, device=self.device)
-        pixels = (augment(pixels, draws) if draws else pixels).to(self._stored)
-        return pixels.div_(255).sub_(self.options.mean).div_(self.options.std)[:, None]
+        """(N, 1, H, W), in colour (N, 3, H, W): (pixel / 255 - mean) / std."""
+        pixels = torch.tensor(np.asarray(images), device=self.device)
+        pixels = (augment(pixels, draws) if draws and len(images) else pixels).to(self._stored)
+        return channels_first(pixels.div_(255).sub_(self.options.mean).div_(self.options.std))
 
 
 def _chunks(network: Network, count: int) -> list[slice]:
@@ -187,11 +216,12 @@ def decay_at(step: int, decay: float) -> float:
 
 
 class Optimiser:
-    """sgd, adam and adamw by the functions of torch.optim, which move `tensors` in place.
+    """sgd, adam and adamw by the functions of torch.optim, which move `tensors` in place; muon, of which
+    torch.optim has bfloat16 alone, as in the NumPy engine.
 
     The first object of its classes would import torch._dynamo, which takes seconds.
 
-    steps: taken so far. buffers: by `KIND.PARAMETER`; sgd has momentum, adam and adamw have the mean of the
+    steps: taken so far. buffers: by `KIND.PARAMETER`; sgd has momentum, the others have the mean of the
     gradient and of its square.
     """
 
@@ -208,6 +238,8 @@ class Optimiser:
         self._kinds = momentum if settings.name == "sgd" else ("mean", "square")
         # names by factor on the learning rate and weight decay
         self._groups: dict[tuple[float, float], list[str]] = {}
+        parameters = [*parameters]
+        self._matrices = Parameter.matrices(parameters, settings)
         for parameter in parameters:
             if parameter.learned:
                 factor, decay = settings.factor_of(parameter.name), settings.decay_of(parameter.role)
@@ -227,10 +259,24 @@ class Optimiser:
         if self._settings.clip_norm and self._tensors:
             nn.utils.clip_grad_norm_(self._tensors.values(), self._settings.clip_norm)
         for (factor, decay), names in self._groups.items():
-            self._update(names, learning_rate * factor, decay)
+            self._turn([name for name in names if name in self._matrices], learning_rate * factor, decay)
+            others = [name for name in names if name not in self._matrices]
+            if others:
+                self._update(others, learning_rate * factor, decay)
         for tensor in self._tensors.values():
             tensor.grad = None
         self.steps += 1
+
+    def _turn(self, names: list[str], rate: float, decay: float) -> None:
+        """See tenfold.numpy_engine.optimisers.Muon."""
+        beta = self._settings.betas[0]
+        for name in names:
+            tensor, momentum = self._tensors[name], self.buffers[f"mean.{name}"]
+            gradient = cast(torch.Tensor, tensor.grad)
+            momentum.lerp_(gradient, 1 - beta)
+            change = orthogonalise(gradient.lerp(momentum, beta).flatten(1))
+            tensor.mul_(1 - rate * decay)
+            tensor.sub_(change.reshape(tensor.shape), alpha=rate * 0.2 * sqrt(max(change.shape)))
 
     def _update(self, names: list[str], rate: float, decay: float) -> None:
         s, tensors = self._settings, [self._tensors[name] for name in names]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import torch
 from torch.nn import functional
 
+from tenfold.networks.own import call_torch_loss
 from tenfold.settings import LossSettings
 
 
@@ -24,23 +26,34 @@ def compute_loss(
     labels: torch.Tensor,
     settings: LossSettings,
     image_weights: torch.Tensor | None = None,
+    own_loss: Callable[..., Any] | None = None,
+    total: int | None = None,
 ) -> LossResult:
     """logits (N, K) as the network gives them, labels int64 (N,) as the data has them; image_weights (N,): of
     the images' losses before the mean (or sum) is taken, None is 1 for each. For ctc logits (N, T, K) and
-    labels (N, L), padded with -1."""
+    labels (N, L), padded with -1. own_loss: a user's function in their place. total: images in the batch of
+    which these N, maybe none, are a part; what is returned is then the part's share."""
+    if own_loss is not None:
+        own = call_torch_loss(own_loss, logits, labels)
+        return LossResult(own, own.detach(), (logits.argmax(dim=1) == labels).sum())
     columns = (labels + settings.label_shift) % logits.shape[1] if settings.label_shift else labels
-    mean = _mean(_LOSSES[settings.name](logits, columns, settings), image_weights)
-    objective = mean if settings.reduction == "mean" else mean * len(labels)
+    if len(labels):
+        losses = _LOSSES[settings.name](logits, columns, settings)
+    else:
+        losses = logits.flatten(1).sum(dim=1)
+    mean = _mean(losses, image_weights, total)
+    objective = mean if settings.reduction == "mean" else mean * (total or len(labels))
     reported = mean.detach()
     if settings.name == "cross-entropy" and settings.probability_floor:
-        reported = _mean(_clipped_cross_entropy(logits.detach(), columns, settings), image_weights)
+        reported = _mean(_clipped_cross_entropy(logits.detach(), columns, settings), image_weights, total)
     right = _reads_right(logits, columns) if settings.name == "ctc" else logits.argmax(dim=1) == columns
     return LossResult(objective, reported, right.sum())
 
 
-def _mean(losses: torch.Tensor, image_weights: torch.Tensor | None) -> torch.Tensor:
+def _mean(losses: torch.Tensor, image_weights: torch.Tensor | None, total: int | None) -> torch.Tensor:
     """Of the images' losses (N,), each times its weight."""
-    return (losses if image_weights is None else losses * image_weights).mean()
+    weighted = losses if image_weights is None else losses * image_weights
+    return weighted.mean() if total is None else weighted.sum() / total
 
 
 def _cross_entropy(logits: torch.Tensor, columns: torch.Tensor, settings: LossSettings) -> torch.Tensor:

@@ -22,7 +22,7 @@ from tenfold.errors import RecipeError, UsageError
 from tenfold.evaluation.label_errors import LabelErrors, find_label_errors
 from tenfold.numerics import softmax
 from tenfold.numpy_engine.losses import Loss
-from tenfold.recipes.load import change_recipe, get_recipe
+from tenfold.recipes.load import change_recipe, get_recipe, suit_recipe
 from tenfold.recipes.schema import Recipe
 from tenfold.training.loop import train
 from tenfold.training.prepare import suitable_temperature
@@ -121,7 +121,7 @@ def cross_validate(
     Ctrl-C raises KeyboardInterrupt. Raises UsageError for fewer than two folds, DataError for more folds
     than images, and what `train` raises.
     """
-    recipe = get_recipe(recipe)
+    recipe = suit_recipe(recipe, dataset.image_shape)
     Engines.check(recipe, engine, device)
     groups = dataset.labels if stratified else np.zeros(len(dataset), np.int64)
     held_out = fold_indices(groups, folds, seed=seed)

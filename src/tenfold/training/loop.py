@@ -3,37 +3,45 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
-from itertools import takewhile
+from itertools import islice, takewhile
+from math import isfinite
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from tenfold.arrays import Batch, ImageDataset
 from tenfold.classifier import Classifier
-from tenfold.data.batches import iterate_batches
+from tenfold.data.batches import change_batches
+from tenfold.data.stream import BatchStream
 from tenfold.errors import RecipeError, UsageError
 from tenfold.files import Claim
-from tenfold.networks.engine import Engine, EnsembleEngine, StepResult
+from tenfold.helpers import Ranks
+from tenfold.networks.engine import EnsembleEngine, StepResult
+from tenfold.networks.own import OwnParts
 from tenfold.recipes.schema import EnsembleSettings, Recipe
 from tenfold.training.prepare import Setup, calibrate, prepare_training, prepare_validation, validate
 from tenfold.training.progress import (
+    Callback,
     Checkpoint,
     EpochRecord,
+    Steps,
     StopRequest,
     TrainingObserver,
     TrainingPlan,
+    as_observers,
     find_failure,
     refuse_diverged,
     stop_on_interrupt,
     write_history,
 )
+from tenfold.training.steps import epoch_batches, quiet, run_steps
 
-__all__ = ["TrainResult", "epoch_batches", "has_checkpoint", "run_steps", "train"]
+__all__ = ["TrainResult", "has_checkpoint", "train"]
 
+STOP = "stop"
 CHECKPOINT = Path("checkpoint") / "latest.safetensors"
 
 
@@ -64,21 +72,35 @@ def train(
     device: str = "cpu",
     run_dir: str | Path | None = None,
     resume: bool = False,
-    callbacks: Sequence[TrainingObserver] = (),
+    callbacks: Sequence[Callback] = (),
     weights: dict[str, np.ndarray] | None = None,
+    own: OwnParts | None = None,
+    stream: BatchStream | None = None,
+    checkpoint_every: int = 0,
+    ranks: Ranks | None = None,
 ) -> TrainResult:
     """One network, or those of an ensemble one after another: `tenfold.train`, which says what it takes and
-    raises, without the record that makes run_dir a run."""
+    raises, without the record that makes run_dir a run.
+
+    stream: gives the batches of each epoch. ranks: the processes that all call this alike; only the first of
+    them has a run_dir.
+    """
     folder = None if run_dir is None else Path(run_dir)
-    with Claim.folder(folder) if folder else nullcontext(), stop_on_interrupt() as stop, _quiet():
-        job = _Job(recipe, train_set, val_set, seed, engine, device, folder, callbacks, weights, stop)
+    with Claim.folder(folder) if folder else nullcontext(), stop_on_interrupt() as stop, quiet():
+        job = _Job(
+            recipe, train_set, val_set, seed, engine, device, folder, as_observers(callbacks), weights, stop,
+            checkpoint_every, ranks or Ranks(), own or OwnParts(), stream,
+        )  # fmt: skip
         job.read_saved(resume)
         try:
             for network in job.networks():
                 while network.progress.status == "running":
-                    rates = network.rates()
-                    done = run_steps(network.setup.engine, network.batches(), rates, network.after_step)
-                    if done.steps < len(rates):
+                    rates, done = network.rates(), network.begin_epoch()
+                    run_steps(
+                        network.setup.engine, network.batches(), rates[done.steps :], network.after_step, done
+                    )
+                    if done.steps < len(rates) and not job.halted:
+                        network.keep()
                         break
                     network.end_epoch(done)
             return job.finish()
@@ -87,59 +109,9 @@ def train(
             raise
 
 
-@dataclass
-class Steps:
-    """What some steps came to. loss, correct: sums over the images, as they were met; first_loss: of the
-    first step; rate: of the last one. Still the engine's numbers: adding them does not wait for the device.
-    """
-
-    steps: int = 0
-    images: int = 0
-    loss: Any = 0.0
-    correct: Any = 0
-    rate: float = 0.0
-    first_loss: Any = 0.0
-    started: float = field(default_factory=time.perf_counter)
-
-
-def run_steps(
-    engine: Engine,
-    batches: Iterable[Batch],
-    rates: Iterable[float],
-    after_step: Callable[[StepResult], object] = lambda _result: None,
-) -> Steps:
-    """A step for each batch at its learning rate, until either ends or `after_step` says True. All that
-    trains comes here: recipes, partial_fit, the doctor's trials, a reader that learns a hand."""
-    done = Steps()
-    with _quiet():
-        for rate, batch in zip(rates, batches, strict=False):
-            result = engine.train_step(batch, rate)
-            done.first_loss = done.first_loss if done.steps else result.loss
-            done.loss = done.loss + result.loss * len(batch)
-            done.correct = done.correct + result.correct
-            done.steps, done.images, done.rate = done.steps + 1, done.images + len(batch), rate
-            if after_step(result) is True:
-                break
-    return done
-
-
-def epoch_batches(recipe: Recipe, dataset: ImageDataset, *, seed: int, epoch: int) -> Iterator[Batch]:
-    """The batches of an epoch (from 0) as the recipe has them."""
-    training = recipe.training
-    return iterate_batches(
-        dataset, batch_size=training.batch_size, shuffle=training.shuffle, drop_last=training.drop_last,
-        augmentation=recipe.augmentation, seed=seed, epoch=epoch,
-    )  # fmt: skip
-
-
 def has_checkpoint(folder: Path) -> bool:
     """Whether there is anything in a run's folder to go on from."""
     return any((place / CHECKPOINT).is_file() for place in (folder, folder / "member-1"))
-
-
-def _quiet() -> np.errstate:
-    """NumPy's own warnings would repeat what DivergedError says in one line."""
-    return np.errstate(over="ignore", invalid="ignore", divide="ignore")
 
 
 @dataclass(eq=False)
@@ -159,9 +131,14 @@ class _Job:
     callbacks: Sequence[TrainingObserver]
     weights: dict[str, np.ndarray] | None
     stop: StopRequest
+    checkpoint_every: int
+    ranks: Ranks
+    own: OwnParts
+    stream: BatchStream | None
     saved: dict[int, Checkpoint] = field(default_factory=dict)
     results: list[TrainResult] = field(default_factory=list)
     announced: bool = False
+    halted: bool = False  # an observer said "stop"
 
     @property
     def members(self) -> int:
@@ -171,17 +148,25 @@ class _Job:
         """The folder of the network of that number, from 0."""
         return self.folder / f"member-{number + 1}" if self.folder and self.members > 1 else self.folder
 
+    def stopping(self) -> bool:
+        """Whether a process was asked to stop: all hear of it before the same step."""
+        return self.ranks.any(bool(self.stop))
+
     def read_saved(self, resume: bool) -> None:
+        self.saved = self.ranks.first(lambda: self._read_saved(resume))
+
+    def _read_saved(self, resume: bool) -> dict[int, Checkpoint]:
         """What a killed process left half-written is removed."""
         if self.folder is None:
-            return
+            return {}
         if not resume and (has_checkpoint(self.folder) or (self.folder / "model.safetensors").exists()):
             remedy = "name another, or continue that training: resume=True"
             raise UsageError(f"a training is kept in {self.folder}", expected="a new folder", remedy=remedy)
-        if resume:
-            Claim.remove_parts(self.folder)
-            paths = {number: Path(self.place(number) or "", CHECKPOINT) for number in range(self.members)}
-            self.saved = {number: Checkpoint.read(path) for number, path in paths.items() if path.is_file()}
+        if not resume:
+            return {}
+        Claim.remove_parts(self.folder)
+        paths = {number: Path(self.place(number) or "", CHECKPOINT) for number in range(self.members)}
+        return {number: Checkpoint.read(path) for number, path in paths.items() if path.is_file()}
 
     def networks(self) -> Iterator[_Network]:
         """Each when the one before it has ended; none after a stop, but the first."""
@@ -191,7 +176,7 @@ class _Job:
             single = self.recipe.model_copy(update={"ensemble": EnsembleSettings()})
             starts = EnsembleEngine.split(self.weights) if self.weights is not None else starts
         for number in range(self.members):
-            if self.stop and self.results:
+            if self.results and (self.halted or self.stopping()):
                 return
             network = _Network.begin(self, single, number, starts[number])
             if not self.announced:
@@ -207,6 +192,7 @@ class _Job:
             steps_per_epoch=setup.steps_per_epoch, total_steps=setup.total_steps * self.members,
             first_epoch=sum(len(saved.history) for saved in self.saved.values()), run_dir=self.folder,
             members=self.members, device=setup.engine.options.device, precision=setup.engine.precision,
+            first_step=sum(saved.steps for saved in self.saved.values()), ranks=self.ranks.count,
         )  # fmt: skip
         for callback in self.callbacks:
             callback.on_start(plan)
@@ -235,17 +221,23 @@ class _Job:
             callback.on_end(result.status)
         return result
 
+    def calibrate(self, classifier: Classifier, val_set: ImageDataset | None) -> Classifier:
+        """Measured in the first process alone."""
+        found = self.ranks.first(lambda: calibrate(classifier, val_set).card.temperature)
+        return classifier if found == classifier.card.temperature else classifier.with_temperature(found)
+
     def _combine(self) -> TrainResult:
         whole = [result for result in self.results if result.status != "interrupted"]
         status = "finished" if len(whole) == self.members else "interrupted"
+        status = "stopped early" if self.halted else status
         kept = whole or self.results
         engine = EnsembleEngine.combine(
             [result.classifier.engine for result in kept], self.recipe.ensemble.views
         )
         classifier = Classifier(engine, replace(kept[0].classifier.card, recipe=self.recipe, temperature=1.0))
-        if status == "finished":
+        if status != "interrupted":
             val_set = prepare_validation(self.recipe, self.val_set, seed=self.seed)
-            classifier = calibrate(classifier, val_set)
+            classifier = self.calibrate(classifier, val_set)
         best_epoch = sum(len(result.history) for result in kept[:-1]) + kept[-1].best_epoch
         seconds = sum(result.seconds for result in self.results)
         problem = next((result.problem for result in kept if result.problem), "")
@@ -264,6 +256,7 @@ class _Network:
     setup: Setup
     progress: Checkpoint
     step: int = 0  # of all networks so far
+    done: Steps = field(default_factory=Steps)  # of the epoch
 
     @classmethod
     def begin(cls, job: _Job, recipe: Recipe, number: int, weights: dict[str, np.ndarray] | None) -> _Network:
@@ -272,13 +265,21 @@ class _Network:
         setup = prepare_training(
             recipe, job.train_set, job.val_set, seed=seed, engine=job.engine, device=job.device,
             precision=saved.identity["precision"] if saved else recipe.training.precision,
-            fresh=saved is None, weights=weights,
+            fresh=saved is None, weights=weights, own=job.own, ranks=job.ranks,
+            batches=job.stream.count if job.stream else 0,
         )  # fmt: skip
         identity = {
             "recipe": recipe.model_dump_json(exclude=set(Recipe.NOT_TRAINED)), "engine": setup.engine.name,
             "precision": setup.engine.precision, "seed": str(seed),
-            "training images": job.train_set.sha256() if job.folder else "",
+            "training images": job.train_set.sha256() if job.folder or job.ranks.count > 1 else "",
         }  # fmt: skip
+        if job.own.names:
+            identity["own parts"] = str(sorted(job.own.names.items()))
+        if theirs := [
+            key for key, value in job.ranks.first(lambda: identity).items() if value != identity[key]
+        ]:
+            found = f"process {job.ranks.number} has another {' and '.join(theirs)} than process 0"
+            raise UsageError(found, expected="the same command and the same data everywhere")
         if saved is not None:
             differing = [key for key in identity if saved.identity.get(key) != identity[key]]
             if differing:
@@ -288,6 +289,8 @@ class _Network:
                     remedy="train again into another folder",
                 )
             setup.engine.load_state(saved.engine_state)
+        elif job.ranks.count > 1:
+            setup.engine.load_state(job.ranks.first(setup.engine.state))
         val_set = prepare_validation(recipe, job.val_set, seed=seed)
         progress = saved or Checkpoint(identity=identity, next_epoch=0, history=[], engine_state={})
         return cls(job, recipe, val_set, seed, job.place(number), setup, progress)
@@ -299,23 +302,44 @@ class _Network:
         steps = range(first, min(first + self.setup.steps_per_epoch, total))
         return [self.recipe.schedule.learning_rate_at(step, total, optimiser.learning_rate) for step in steps]
 
-    def batches(self) -> Iterator[Batch]:
-        """Of the epoch, until a stop is asked for."""
-        self.step = self.progress.next_epoch * self.setup.steps_per_epoch
+    def begin_epoch(self) -> Steps:
+        """Those that a checkpoint has of it."""
+        self.done = Steps.of(self.progress.begun)
+        self.step = self.progress.next_epoch * self.setup.steps_per_epoch + self.done.steps
         self.step += sum(result.history[-1].steps for result in self.job.results)
-        batches = epoch_batches(
-            self.recipe, self.job.train_set, seed=self.seed, epoch=self.progress.next_epoch
-        )
-        return takewhile(lambda _: not self.job.stop, batches)
+        return self.done
 
-    def after_step(self, _result: StepResult) -> None:
+    def batches(self) -> Iterator[Batch]:
+        """Of the epoch, those that are left, until a stop is asked for."""
+        epoch, stream = self.progress.next_epoch, self.job.stream
+        if stream is not None:
+            batches = stream.batches()
+        else:
+            batches = epoch_batches(self.recipe, self.job.train_set, seed=self.seed, epoch=epoch)
+        if self.job.own.augmentation is not None:
+            batches = change_batches(batches, self.job.own.augmentation, seed=self.seed, epoch=epoch)
+        return takewhile(lambda _: not self.job.stopping(), islice(batches, self.done.steps, None))
+
+    def after_step(self, _result: StepResult) -> bool:
         self.step += 1
-        for callback in self.job.callbacks:
-            callback.on_step(self.step)
+        if STOP in [callback.on_step(self.step) for callback in self.job.callbacks]:
+            self.job.halted = True
+        every, last = self.job.checkpoint_every, self.done.steps == self.setup.steps_per_epoch
+        if every and self.step % every == 0 and not last:
+            self.keep()
+        return self.job.halted
+
+    def keep(self) -> None:
+        """A checkpoint in the middle of the epoch."""
+        if self.folder is not None and self.done.steps and isfinite(float(self.done.loss)):
+            self.progress.begun = self.done.to_dict()
+            self.progress.write(self.folder / CHECKPOINT, self.setup.engine)
 
     def end_epoch(self, done: Steps) -> None:
         """Validates, judges, keeps and tells what the epoch came to. Raises DivergedError."""
-        val_loss, val_accuracy = validate(self.setup.engine, self.recipe, self.val_set)
+        val_loss, val_accuracy = self.job.ranks.first(
+            lambda: validate(self.setup.engine, self.recipe, self.val_set)
+        )
         progress = self.progress
         record = EpochRecord(
             epoch=progress.next_epoch + 1, train_loss=float(done.loss) / done.images,
@@ -326,15 +350,18 @@ class _Network:
         )  # fmt: skip
         refuse_diverged(self.recipe.name, record, self.setup.engine)
         progress.add(record, self.setup.engine, self.recipe.training.patience, self.setup.epochs)
+        if self.job.halted:
+            progress.status = "stopped early"
         history = self.job.history(*progress.history)
         if self.folder is not None and self.job.folder is not None:
-            progress.engine_state = self.setup.engine.state()
-            progress.write(self.folder / CHECKPOINT)
+            progress.write(self.folder / CHECKPOINT, self.setup.engine)
             if self.folder != self.job.folder:
                 write_history(self.folder / "history.jsonl", progress.history)
             write_history(self.job.folder / "history.jsonl", history)
-        for callback in self.job.callbacks:
-            callback.on_epoch(history[-1])
+        if STOP in [callback.on_epoch(history[-1]) for callback in self.job.callbacks]:
+            self.job.halted, progress.status = True, "stopped early"
+            if self.folder is not None:
+                progress.write(self.folder / CHECKPOINT, self.setup.engine)
 
     def finish(self) -> TrainResult:
         """The classifier of the last weights, or of early stopping's best."""
@@ -345,8 +372,10 @@ class _Network:
         if status != "interrupted":
             if progress.best_weights:
                 classifier = classifier.with_weights(progress.best_weights)
-            classifier = calibrate(classifier, self.val_set)
-            problem = find_failure(classifier.engine, progress, self.job.train_set, self.val_set)
+            classifier = self.job.calibrate(classifier, self.val_set)
+            problem = self.job.ranks.first(
+                lambda: find_failure(classifier.engine, progress, self.job.train_set, self.val_set)
+            )
         if self.folder is not None and self.folder != self.job.folder:
             classifier.save(self.folder)
             write_history(self.folder / "history.jsonl", progress.history)

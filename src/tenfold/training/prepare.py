@@ -11,7 +11,9 @@ from tenfold.augmentation import AugmentationDraws
 from tenfold.classifier import Classifier, ModelCard
 from tenfold.engines.create import Engines
 from tenfold.errors import DataError, RecipeError
+from tenfold.helpers import Ranks
 from tenfold.networks.engine import Engine, EngineOptions, EnsembleEngine
+from tenfold.networks.own import OwnParts, measure_own_loss
 from tenfold.networks.shapes import Network
 from tenfold.numerics import accuracy, log_softmax
 from tenfold.pictures.normalize import find_background
@@ -42,18 +44,25 @@ def prepare_training(
     precision: str,
     fresh: bool = True,
     weights: dict[str, np.ndarray] | None = None,
+    own: OwnParts | None = None,
+    batches: int = 0,
+    ranks: Ranks | None = None,
 ) -> Setup:
     """precision: the recipe's, or what "auto" was found to mean when a run that is resumed began.
     fresh: False where a checkpoint's weights replace the first ones, which then need no source.
-    weights: what to start from instead of the recipe's first weights.
+    weights: what to start from instead of the recipe's first weights. own: parts written in Python.
+    batches: per epoch, where the user gives them; 0 is as the recipe has them. ranks: the processes that
+    share the work.
 
     Raises RecipeError or DataError where recipe and data do not fit each other."""
     _check(recipe, train_set, val_set)
-    network = recipe.plan(train_set.image_shape, len(train_set.class_names))
+    own = own or OwnParts()
+    network = recipe.plan(train_set.image_shape, len(train_set.class_names), own)
     mean, std = input_scaling(recipe, train_set)
     options = EngineOptions(
         mean=mean, std=std, loss=recipe.loss, optimiser=recipe.optimiser,
         average_decay=recipe.training.average_decay, seed=seed, precision=precision, device=device,
+        own_loss=own.loss, ranks=ranks or Ranks(),
     )  # fmt: skip
     card = ModelCard(
         recipe=recipe, class_names=train_set.class_names, image_shape=train_set.image_shape, mean=mean,
@@ -61,11 +70,16 @@ def prepare_training(
     )  # fmt: skip
     if weights is None:
         weights = _first_weights(recipe, network, seed, transfer=fresh)
-    created = Engines.create(Engines.prefer(engine, recipe, device), network, weights, options)
-    return Setup(created, card, *recipe.training.plan_steps(len(train_set)))
+    wanted = own.engine if engine == "auto" and own.engine else Engines.prefer(engine, recipe, device)
+    created = Engines.create(wanted, network, weights, options)
+    plan = recipe.training
+    if batches:
+        plan = plan.model_copy(update={"batch_size": 1, "drop_last": False})
+    return Setup(created, card, *plan.plan_steps(batches or len(train_set)))
 
 
 def _check(recipe: Recipe, train_set: ImageDataset, val_set: ImageDataset | None) -> None:
+    recipe.loss.weights_of(np.zeros(len(train_set.class_names), np.int64))  # refuses too many or few
     if val_set is None and recipe.training.patience:
         raise RecipeError(
             f"recipe {recipe.name}: early stopping (training.patience) without validation images",
@@ -163,6 +177,9 @@ def validate(
         return None, None
     from tenfold.numpy_engine.losses import Loss  # who validates nothing need not wait for it
 
-    logits = engine.logits(val_set.images)
-    loss = Loss.measure(logits, val_set.labels, recipe.loss)
+    logits, own = engine.logits(val_set.images), engine.options.own_loss
+    if own is not None:
+        loss = measure_own_loss(own, engine.name, logits, val_set.labels)
+    else:
+        loss = Loss.measure(logits, val_set.labels, recipe.loss)
     return loss, accuracy(logits.argmax(axis=1), val_set.labels)

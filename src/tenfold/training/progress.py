@@ -6,7 +6,8 @@ import json
 import math
 import signal
 import threading
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -24,7 +25,7 @@ from tenfold.files import replace_file, write_text
 from tenfold.networks.engine import Engine
 from tenfold.records import pick, reading
 
-__all__ = ["POINTER", "EpochRecord", "TrainingObserver", "TrainingPlan", "at_chance"]
+__all__ = ["POINTER", "Callback", "EpochRecord", "TrainingObserver", "TrainingPlan", "at_chance"]
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,8 @@ _KINDS = {
 @dataclass(frozen=True)
 class TrainingPlan:
     """What is about to be trained. first_epoch: counted from 0, above 0 when resumed. device: cpu, cuda or
-    mps; precision: float32, float64 or bfloat16: what is computed on and in.
+    mps; precision: float32, float64 or bfloat16: what is computed on and in. first_step: from 0, above 0 when
+    resumed. ranks: processes that train it together.
 
     parameters: of one network. members: networks trained one after another; epochs and total_steps
     are those of all of them.
@@ -94,23 +96,69 @@ class TrainingPlan:
     members: int = 1
     device: str = "cpu"
     precision: str = "float32"
+    first_step: int = 0
+    ranks: int = 1
 
 
 class TrainingObserver:
     """Override what you want to see. An error raised here ends the training and goes on its way: so does a
-    search give a training up."""
+    search give a training up. `on_step` and `on_epoch` may return "stop", which ends the training there, as
+    early stopping does."""
 
     def on_start(self, plan: TrainingPlan) -> None:
         """Before the first step."""
 
-    def on_step(self, step: int) -> None:
+    def on_step(self, step: int) -> object:
         """After each step; step counts from 1 over all epochs."""
 
-    def on_epoch(self, record: EpochRecord) -> None:
+    def on_epoch(self, record: EpochRecord) -> object:
         """After each epoch, validation included."""
 
     def on_end(self, status: str) -> None:
         """At the end: finished, stopped early, interrupted, or failed."""
+
+
+Callback = TrainingObserver | Callable[[EpochRecord], object]
+
+
+class _FunctionObserver(TrainingObserver):
+    def __init__(self, function: Callable[[EpochRecord], object]) -> None:
+        self.function = function
+
+    def on_epoch(self, record: EpochRecord) -> object:
+        return self.function(record)
+
+
+def as_observers(callbacks: Sequence[Callback]) -> list[TrainingObserver]:
+    """A plain function is called with the record of each epoch."""
+    return [each if isinstance(each, TrainingObserver) else _FunctionObserver(each) for each in callbacks]
+
+
+@dataclass
+class Steps:
+    """What some steps came to. loss, correct: sums over the images, as they were met; first_loss: of the
+    first step; rate: of the last one. Still the engine's numbers: adding them does not wait for the device.
+    """
+
+    steps: int = 0
+    images: int = 0
+    loss: Any = 0.0
+    correct: Any = 0
+    rate: float = 0.0
+    first_loss: Any = 0.0
+    started: float = field(default_factory=time.perf_counter)
+
+    def to_dict(self) -> dict[str, float]:
+        """What `of` continues from, in another process too."""
+        numbers = {key: float(getattr(self, key)) for key in ("loss", "correct", "rate", "first_loss")}
+        return numbers | {
+            "steps": self.steps, "images": self.images, "seconds": time.perf_counter() - self.started,
+        }  # fmt: skip
+
+    @classmethod
+    def of(cls, begun: dict[str, float]) -> Steps:
+        values = {key: value for key, value in begun.items() if key != "seconds"}
+        return cls(**values, started=time.perf_counter() - begun.get("seconds", 0.0))  # type: ignore[arg-type]
 
 
 class StopRequest:
@@ -157,6 +205,7 @@ class Checkpoint:
     """next_epoch counts from 0. Data order and augmentation are pure functions of seed and epoch
     (see data.batches); dropout's random state is in engine_state.
 
+    begun: `Steps.to_dict` of those that were taken in next_epoch; empty between epochs.
     best_*: of early stopping. identity: what must be equal for a resumption to make sense.
     """
 
@@ -168,11 +217,17 @@ class Checkpoint:
     best_loss: float = float("inf")
     best_weights: dict[str, np.ndarray] = field(default_factory=dict)
     status: str = "running"
+    begun: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def steps(self) -> int:
+        """That were taken."""
+        return (self.history[-1].steps if self.history else 0) + int(self.begun.get("steps", 0))
 
     def add(self, record: EpochRecord, engine: Engine, patience: int, epochs: int) -> None:
         """Whether this was the last epoch; with early stopping, whether it was the best one."""
         self.history.append(record)
-        self.next_epoch += 1
+        self.next_epoch, self.begun = self.next_epoch + 1, {}
         if not patience or record.val_loss is None:
             self.best_epoch = record.epoch
         elif record.val_loss < self.best_loss:
@@ -183,11 +238,12 @@ class Checkpoint:
         if self.next_epoch >= epochs:
             self.status = "finished"
 
-    def write(self, path: Path) -> None:
+    def write(self, path: Path, engine: Engine) -> None:
         """One safetensors file; the small parts are JSON in its metadata."""
+        self.engine_state = engine.state()
         arrays = {_ENGINE + name: value for name, value in self.engine_state.items()}
         arrays |= {_BEST + name: value for name, value in self.best_weights.items()}
-        small = ("identity", "next_epoch", "best_epoch", "best_loss", "status")
+        small = ("identity", "next_epoch", "best_epoch", "best_loss", "status", "begun")
         metadata = {key: getattr(self, key) for key in small}
         metadata["history"] = [asdict(record) for record in self.history]
         packed = {name: np.ascontiguousarray(value).reshape(value.shape) for name, value in arrays.items()}
@@ -199,10 +255,11 @@ class Checkpoint:
         """What `write` wrote. Raises ModelError."""
         expected, remedy = "a checkpoint of this version of tenfold", "train again without --resume"
         with reading(str(path), expected=expected, remedy=remedy), safe_open(path, framework="numpy") as file:
-            metadata = json.loads(file.metadata()["tenfold"])
+            metadata = {"begun": {}} | json.loads(file.metadata()["tenfold"])
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             metadata["history"] = [EpochRecord.from_dict(row) for row in metadata["history"]]
-            pick(metadata, {"identity": "dict", "next_epoch": "int", "best_epoch": "int", "status": "str"})
+            kinds = {"identity": "dict", "next_epoch": "int", "best_epoch": "int", "status": "str"}
+            pick(metadata, kinds | {"begun": "dict"})
             return cls(engine_state=_part(arrays, _ENGINE), best_weights=_part(arrays, _BEST), **metadata)
 
 

@@ -31,7 +31,7 @@ _NOT_SEARCHED = Recipe.NOT_TRAINED | {"name", "data"}
 _DIGITS = 3  # significant ones of a value: a recipe is read by people
 
 
-def check_space(recipe: Recipe, image_shape: tuple[int, int], classes: int) -> None:
+def check_space(recipe: Recipe, image_shape: tuple[int, ...], classes: int) -> None:
     """Builds the recipe with the ends of every range and with every choice. Raises RecipeError, one line."""
     if not recipe.search:
         raise RecipeError(

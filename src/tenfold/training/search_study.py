@@ -4,7 +4,6 @@ study of Optuna: opened or continued, asked for trials, given their scores, read
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import time
 import warnings
@@ -16,9 +15,9 @@ from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.pruners import MedianPruner
-from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage
-from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from optuna.storages._heartbeat import get_heartbeat_thread, is_heartbeat_enabled
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
@@ -27,27 +26,20 @@ from tenfold.arrays import ImageDataset
 from tenfold.engines.create import Engines
 from tenfold.errors import DivergedError, MissingDependencyError, RecipeError, TenfoldError, UsageError
 from tenfold.helpers import ProcessName
-from tenfold.recipes.load import change_recipe, get_recipe
+from tenfold.recipes.load import change_recipe, suit_recipe
 from tenfold.recipes.schema import Recipe
 from tenfold.records import pick, reading
 from tenfold.training.progress import TrainingObserver, at_chance, stop_on_interrupt
 from tenfold.training.search_result import HIGHER_IS_BETTER, SearchResult, SearchTrial
 from tenfold.training.search_space import MARKS, Bench, TrialSampler, check_space, distribution, values_of
+from tenfold.training.search_storage import PROCESS, Place, is_gone, retry_stale
 
 __all__ = ["check_plan", "search_recipe"]
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
-
-
 _IDENTITY = "tenfold search"
 _ANOTHER = "name another file or folder, or delete it"
-_FIRST = b'{"op_code":'  # with it a journal begins
 _STARTUP = 5  # complete trials before any is given up
 _WARM_UP = 3  # marks (of MARKS) that each trial is let reach
-_PROCESS = "process"  # the attribute of a trial that names who runs it
 _FEWEST = 10  # complete trials from which importances are told
 _SCORE = {"accuracy": "float", "loss": "float", "seconds": "float"}
 _OVER = (TrialState.COMPLETE, TrialState.PRUNED)
@@ -56,16 +48,19 @@ _NAMES = dict(
 )  # else running
 
 
-def open_study(recipe: Recipe, bench: Bench, journal: Path | None) -> Study:
-    """A new study, or the one that is in the journal; None keeps it in memory.
+def open_study(recipe: Recipe, bench: Bench, journal: str | Path | None) -> Study:
+    """A new study, or the one that is in the journal or database; None keeps it in memory.
 
-    Raises ModelError for a file that is not a journal, RecipeError for the journal of another search.
+    Raises ModelError for a file that is not a journal or a database that does not answer, RecipeError for
+    those of another search, UsageError for a URL of something else.
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     identity = _identity(recipe, bench)
-    with reading(str(journal), expected="a journal of Optuna", remedy=_ANOTHER):
+    place = Place(journal)
+    expected = "a journal of Optuna" if place.url is None else "a database that answers"
+    with reading(place.shown, expected=expected, remedy=_ANOTHER, hide=place.hide):
         study = optuna.create_study(
-            storage=_storage(journal),
+            storage=place.open(),
             study_name="tenfold",
             load_if_exists=True,
             direction="maximize" if HIGHER_IS_BETTER[bench.metric] else "minimize",
@@ -78,46 +73,10 @@ def open_study(recipe: Recipe, bench: Bench, journal: Path | None) -> Study:
         known = next(value for key, value in study.user_attrs.items() if key.startswith(_IDENTITY))
         differing = [key for key, value in identity.items() if known.get(key) != value]
     if differing:
-        raise RecipeError(f"{journal} holds a search with another {' and '.join(differing)}", remedy=_ANOTHER)
+        raise RecipeError(
+            f"{place.shown} holds a search with another {' and '.join(differing)}", remedy=_ANOTHER
+        )
     return study
-
-
-def _storage(journal: Path | None) -> BaseStorage:
-    if journal is None:
-        return InMemoryStorage()
-    journal.parent.mkdir(parents=True, exist_ok=True)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # early versions of Optuna 4 call it experimental
-        if journal.is_file():
-            with journal.open("rb") as file:
-                start = file.read(len(_FIRST))  # of an empty file, or one with a torn first line, less
-            if start != _FIRST[: len(start)]:
-                raise ValueError("it begins otherwise")
-        lock = _JournalLock(journal) if fcntl is not None else None
-        return JournalStorage(JournalFileBackend(str(journal), lock_obj=lock))
-
-
-class _JournalLock(JournalFileOpenLock):
-    """A lock on the journal that ends with its process; Optuna's own outlive one that is killed.
-
-    Whoever holds it first removes the torn line of a process that was killed while it wrote: with what is
-    written behind it, it would make the journal unreadable.
-    """
-
-    def __init__(self, journal: Path) -> None:
-        super().__init__(str(journal))
-        self._journal, self._number = journal, -1
-
-    def acquire(self) -> bool:
-        self._number = os.open(self._journal, os.O_RDWR)
-        fcntl.flock(self._number, fcntl.LOCK_EX)
-        size = os.fstat(self._number).st_size
-        if size and os.pread(self._number, 1, size - 1) != b"\n":
-            os.truncate(self._number, os.pread(self._number, size, 0).rfind(b"\n") + 1)
-        return True
-
-    def release(self) -> None:
-        os.close(self._number)
 
 
 def _identity(recipe: Recipe, bench: Bench) -> dict[str, Any]:
@@ -132,16 +91,22 @@ def _identity(recipe: Recipe, bench: Bench) -> dict[str, Any]:
 
 def _next_trial(study: Study, places: Mapping[str, BaseDistribution]) -> Trial:
     """A new one, or that of a process of this machine which was killed before it was done: the same values
-    again under the same number, so that the search finds what it would have found."""
+    again under the same number, so that the search finds what it would have found. In a database, under a new
+    number, and of other machines, too."""
     mine, running = ProcessName.own(), study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-    left = [each for each in running if ProcessName(each.user_attrs.get(_PROCESS, "")).is_gone()]
+    left = list(filter(is_gone, running))
+    if is_heartbeat_enabled(study._storage):
+        retry_stale(study, left)
+        left = []
     if left:
         trial = Trial(study, left[0]._trial_id)
     else:
         if not study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
-            study.enqueue_trial({}, user_attrs={_PROCESS: mine})  # named from its first moment on
-        trial = study.ask()
-    trial.set_user_attr(_PROCESS, mine)
+            study.enqueue_trial({}, user_attrs={PROCESS: mine})  # named from its first moment on
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the heartbeat is started by run_trial
+            trial = study.ask()
+    trial.set_user_attr(PROCESS, mine)
     for key, place in places.items():
         trial._suggest(key, place)  # as Study.ask does; a value that the trial has already stays
     return trial
@@ -160,11 +125,14 @@ def run_trial(study: Study, recipe: Recipe, bench: Bench) -> int:
             raise optuna.TrialPruned
 
     try:
-        score = bench.run(change_recipe(recipe, values_of(recipe, trial.params)), report)
+        with get_heartbeat_thread(trial._trial_id, study._storage):
+            score = bench.run(change_recipe(recipe, values_of(recipe, trial.params)), report)
         trial.set_user_attr("score", vars(score))
         study.tell(trial, score.accuracy if bench.metric == "accuracy" else score.loss)
     except optuna.TrialPruned:
         study.tell(trial, state=TrialState.PRUNED)
+    except UpdateFinishedTrialError:
+        pass  # it showed no sign of life for a while, as in a machine that slept: another process retries it
     except KeyboardInterrupt:
         study.tell(trial, state=TrialState.FAIL)
         raise
@@ -194,7 +162,7 @@ def read_result(study: Study, recipe: Recipe, bench: Bench, *, interrupted: bool
 
 def _read(trial: FrozenTrial, recipe: Recipe) -> SearchTrial:
     reason = trial.user_attrs.get("reason", "")
-    status = "failed" if reason else _NAMES.get(trial.state, "running")
+    status = "failed" if reason else _NAMES.get(trial.state, "interrupted" if is_gone(trial) else "running")
     complete = trial.state == TrialState.COMPLETE
     score: Mapping[str, float] = pick(trial.user_attrs["score"], _SCORE) if complete else {}
     values = values_of(recipe, trial.params)
@@ -238,24 +206,24 @@ def search_recipe(
 
     recipe: a Recipe, or the name or path of one.
     trials: that the study shall have in all. seconds: no trial is begun after that long. journal: a file
-    that holds the study; one that exists is continued, and several processes, or machines that see the
-    file, may work on it together (those that are at work when the number is reached finish theirs). Ctrl-C
-    keeps the trials that are over. The same seed and data, searched by one process, give the same trials,
-    stopped in between or not. after_trial(trial, best so far) is called after each.
+    that holds the study, or a database's URL as Optuna takes it; one that exists is continued, and machines
+    that reach it may work on it together (those at work when the number is reached finish theirs). In a
+    database, a trial without a sign of life for two minutes is failed and retried. Ctrl-C keeps
+    the trials that are over. The same seed and data, searched by one process, give the same trials, stopped
+    or not. after_trial(trial, best so far) is called after each.
 
-    Raises RecipeError for a table that makes no sense or a journal of another search, UsageError,
-    ModelError, MissingDependencyError, and what `train` raises.
+    Raises RecipeError for a table that makes no sense or another search in journal; and as `train`.
     """
     if find_spec("optuna") is None:
         raise MissingDependencyError("optuna", extra="search", purpose="hyper-parameter search")
-    recipe = get_recipe(recipe)
+    recipe = suit_recipe(recipe, dataset.image_shape)
     if seconds is not None and seconds <= 0:
         raise UsageError(f"{seconds:g} seconds", expected="more than 0")
     Engines.check(recipe, engine, device)
     check_plan(recipe, trials, folds, metric)
     check_space(recipe, dataset.image_shape, len(dataset.class_names))
     bench = Bench(dataset, folds, metric, seed, engine, device, callbacks)
-    study = open_study(recipe, bench, None if journal is None else Path(journal))
+    study = open_study(recipe, bench, journal)
     until = None if seconds is None else time.monotonic() + seconds
     with stop_on_interrupt() as stop:
         while len(study.get_trials(deepcopy=False, states=_OVER)) < trials and (

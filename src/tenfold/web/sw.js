@@ -3,7 +3,7 @@
 
 const MINE = `tenfold ${self.registration.scope} `; // other bundles on this host have stores of their own
 
-const LATER = /\/(lab\/|js\/inside)/; // what is kept when it is first used
+const LATER = /\/(lab\/|js\/inside|js\/network\/more)/; // what is kept when it is first used
 
 self.addEventListener("install", (event) => {
   event.waitUntil(store().then(() => self.skipWaiting()));

@@ -64,7 +64,7 @@ def _fold(layers: Sequence[LayerPlan], values: Values) -> tuple[LayerPlan, ...]:
         kind = layer.spec.kind
         if kind == "dropout":
             continue
-        if kind == "batch-norm" and kept and kept[-1].spec.kind in ("conv", "linear"):
+        if kind == "batch-norm" and kept and kept[-1].spec.kind in ("conv", "depthwise", "linear"):
             kept[-1] = _merge(kept[-1], layer, values)
         elif kind == "residual":
             kept.append(replace(layer, inner=_fold(layer.inner, values)))

@@ -130,14 +130,14 @@ class _ScalingLinear(Linear):
 
 def learns_by_image(network: Network) -> bool:
     """Whether an image's gradient does not depend on the batch it comes in: batch-norm averages over
-    the batch, and dropout draws its masks in the batch's order."""
-    return not any(layer.spec.kind in ("batch-norm", "dropout") for layer in walk(network.layers))
+    the batch, dropout draws its masks in the batch's order, and of a user's layer nothing is known."""
+    return not any(layer.spec.kind in ("batch-norm", "dropout", "own") for layer in walk(network.layers))
 
 
 def augment(images: np.ndarray, draws: AugmentationDraws, *, space: Space | None = None) -> np.ndarray:
-    """uint8 (N, H, W) -> float32 (N, H, W) in 0..255.
+    """uint8 (N, H, W) or (N, H, W, 3) -> float32 of the same shape in 0..255.
 
-    In this order: stroke width, affine map and displacement in one bilinear resampling, crop,
+    In this order: stroke width, affine map and displacement in one bilinear resampling, crop, flip, colour,
     erasing; black outside. With `space`, the result is kept there and the next call overwrites it.
     """
     results = np.empty(images.shape, np.float32) if space is None else _take(space, "out", images.shape)
@@ -158,6 +158,23 @@ def _take(space: Space, name: str, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def _change(images: np.ndarray, draws: AugmentationDraws, results: np.ndarray, space: Space) -> None:
+    if images.ndim == 3:
+        _move(images, draws, results, space)
+    else:
+        plane = _take(space, "plane", images.shape[:3])
+        for channel in range(images.shape[3]):
+            _move(images[..., channel], draws, plane, space)
+            results[..., channel] = plane
+    if draws.flip is not None:
+        results[draws.flip] = results[draws.flip][:, :, ::-1]
+    if draws.colour is not None:
+        _tint(results, draws.colour)
+    if draws.erase is not None:
+        _erase(results, draws.erase)
+
+
+def _move(images: np.ndarray, draws: AugmentationDraws, results: np.ndarray, space: Space) -> None:
+    """Stroke width, resampling and crop of one channel."""
     count, height, width = images.shape
     size = count * (height + 2) * (width + 2)
     # The pictures in frames of one black pixel, all as one line: a row's frame is next to that of the
@@ -174,8 +191,14 @@ def _change(images: np.ndarray, draws: AugmentationDraws, results: np.ndarray, s
         np.copyto(results, framed[:, 1:-1, 1:-1])
     else:
         _resample(line, _positions(sources, images.shape, space), results, space)
-    if draws.erase is not None:
-        _erase(results, draws.erase)
+
+
+def _tint(pictures: np.ndarray, maps: np.ndarray) -> None:
+    """The affine map (N, C, C + 1) of each picture's channels, clipped to 0..255."""
+    pixels = pictures.reshape(len(pictures), -1, maps.shape[1])
+    changed = pixels @ maps[:, :, :-1].transpose(0, 2, 1)
+    changed += maps[:, None, :, -1]
+    np.clip(changed, 0, 255, out=pixels)
 
 
 def _change_strokes(images: np.ndarray, widths: np.ndarray, framed: np.ndarray, space: Space) -> None:
@@ -267,7 +290,7 @@ def _resample(line: np.ndarray, places: np.ndarray, results: np.ndarray, space: 
 
 def _erase(pictures: np.ndarray, rectangles: np.ndarray) -> None:
     """Blackens y0 <= y < y1, x0 <= x < x1 of each picture."""
-    _, height, width = pictures.shape
+    height, width = pictures.shape[1:3]
     y0, x0, y1, x1 = rectangles.T[:, :, None]
     rows, columns = np.arange(height), np.arange(width)
     inside = ((y0 <= rows) & (rows < y1))[:, :, None] & ((x0 <= columns) & (columns < x1))[:, None, :]

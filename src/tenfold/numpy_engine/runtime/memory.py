@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from math import prod
 from typing import Any
@@ -164,26 +164,41 @@ def _check(parameters: list[Parameter], weights: Mapping[str, np.ndarray]) -> No
 
 @dataclass(frozen=True)
 class Piece:
-    """A stretch of the flat array: the factor on its learning rate, and its weight decay."""
+    """A stretch of the flat array: the factor on its learning rate, and its weight decay. matrix: where it is
+    one for muon, the parameter."""
 
     place: slice
     factor: float
     decay: float
+    matrix: Parameter | None = None
 
 
 def cut_pieces(parameters: list[Parameter], settings: OptimiserSettings) -> list[Piece]:
-    """The pieces of the flat array; neighbours with the same factor and decay are cut as one."""
+    """The pieces of the flat array; neighbours with the same factor and decay are cut as one, but for the
+    matrices of muon, each a piece."""
+    matrices = Parameter.matrices(parameters, settings)
     stretches: list[Piece] = []
     start = 0
     for parameter in parameters:
         stop = start + prod(parameter.shape)
         factor, decay = settings.factor_of(parameter.name), settings.decay_of(parameter.role)
-        if stretches and (stretches[-1].factor, stretches[-1].decay) == (factor, decay):
+        matrix = parameter if parameter.name in matrices else None
+        if stretches and stretches[-1] == Piece(stretches[-1].place, factor, decay, matrix):
             start = stretches.pop().place.start
-        stretches.append(Piece(slice(start, stop), factor, decay))
+        stretches.append(Piece(slice(start, stop), factor, decay, matrix))
         start = stop
-    begun = ((s, begin) for s in stretches for begin in range(s.place.start, s.place.stop, PIECE))
-    return [Piece(slice(at, min(at + PIECE, s.place.stop)), s.factor, s.decay) for s, at in begun]
+    pieces: list[Piece] = []
+    for stretch in stretches:
+        begin, end = stretch.place.start, stretch.place.stop
+        steps = range(begin, end, end - begin if stretch.matrix else PIECE)
+        pieces += [replace(stretch, place=slice(at, min(at + steps.step, end))) for at in steps]
+    return pieces
+
+
+def as_matrix(flat: np.ndarray, parameter: Parameter) -> np.ndarray:
+    """Of one parameter, a view (outputs, inputs)."""
+    view = _views(flat, [parameter])[parameter.name]
+    return view.reshape(len(view), -1)
 
 
 def pack_random_state(rng: np.random.Generator) -> np.ndarray:

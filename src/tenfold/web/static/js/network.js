@@ -7,7 +7,7 @@
 
 import { PAPER } from "./ink/strip.js";
 import { leadOf, logMean, logSoftmax, memberSlope, softmax } from "./network/answers.js";
-import { Chain, makeLayers } from "./network/layers.js";
+import { Chain, makeLayers, prepareLayers } from "./network/layers.js";
 
 const FORMAT = 3;
 
@@ -25,6 +25,7 @@ export async function loadModel(url) {
   }
   const weights = readFloats(bytes);
   if (!weights.every(Number.isFinite)) throw new Error("the weights hold NaN or infinite numbers; expected finite ones");
+  await prepareLayers(card.members[0]);
   return new (card.characters ? LineModel : Model)(card, weights);
 }
 

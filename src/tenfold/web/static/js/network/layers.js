@@ -58,23 +58,26 @@ class Linear {
   }
 }
 
-/** A function of each number by itself; its derivative is computed from its outputs. */
-class Activation {
+/** A function of each number by itself; derivative(output, input). */
+export class Activation {
   constructor(value, derivative) {
     Object.assign(this, { value, derivative });
   }
 
   forward(picture) {
     const { value } = this;
+    this.inputs = picture.data;
     this.outputs = new Float32Array(picture.data.length);
     for (let i = 0; i < this.outputs.length; i++) this.outputs[i] = value(picture.data[i]);
     return { ...picture, data: this.outputs };
   }
 
   backward(gradient) {
-    return gradient.map((value, i) => value * this.derivative(this.outputs[i]));
+    return gradient.map((value, i) => value * this.derivative(this.outputs[i], this.inputs[i]));
   }
 }
+
+export const sigmoid = (x) => 1 / (1 + Math.exp(-x));
 
 /** Batch norm by itself: scale x + shift, a pair of numbers per channel. */
 class Norm {
@@ -92,7 +95,7 @@ class Norm {
   }
 }
 
-/** The same numbers in another order: number i comes from order[i]. */
+/** The numbers, or some of them, in another order: number i comes from order[i]. */
 class Order {
   /** plan(picture) -> {order, and height, width and channels of what comes out}. */
   constructor(plan) {
@@ -101,14 +104,14 @@ class Order {
 
   forward(picture) {
     const { order, ...shape } = this.plan(picture);
-    this.order = order;
+    Object.assign(this, { order, size: picture.data.length });
     const data = new Float32Array(order.length);
     order.forEach((from, i) => { data[i] = picture.data[from]; });
     return { ...shape, data };
   }
 
   backward(gradient) {
-    const back = new Float32Array(gradient.length);
+    const back = new Float32Array(this.size);
     this.order.forEach((from, i) => { back[from] = gradient[i]; });
     return back;
   }
@@ -126,14 +129,14 @@ function flat({ height, width, channels }) {
 /** Pixel (i, j) of a KxK block of channel c goes to channel c K K + i K + j. */
 function unshuffled({ height, width, channels }, k) {
   const order = [];
-  for (let y = 0; y < height; y += k) {
-    for (let x = 0; x < width; x += k) {
+  for (let y = 0; y + k <= height; y += k) {
+    for (let x = 0; x + k <= width; x += k) {
       for (let c = 0; c < channels; c++) {
         for (let i = 0; i < k; i++) for (let j = 0; j < k; j++) order.push(((y + i) * width + x + j) * channels + c);
       }
     }
   }
-  return { order, height: height / k, width: width / k, channels: channels * k * k };
+  return { order, height: Math.floor(height / k), width: Math.floor(width / k), channels: channels * k * k };
 }
 
 /** With the channels last, the rows of scores lie there already. */
@@ -156,12 +159,19 @@ const MAKERS = {
   "max-pool": (spec) => new MaxPooling(spec),
   "average-pool": (spec) => new AveragePooling(spec),
   relu: () => new Activation((x) => (x > 0 ? x : 0), (y) => (y > 0 ? 1 : 0)),
-  sigmoid: () => new Activation((x) => 1 / (1 + Math.exp(-x)), (y) => y * (1 - y)),
+  sigmoid: () => new Activation(sigmoid, (y) => y * (1 - y)),
   tanh: () => new Activation(Math.tanh, (y) => 1 - y * y),
   residual: (spec, numbers) => new Residual(makeLayers(spec.layers, numbers)),
 };
 
-/** specs as in card.json; numbers([start, length]) gives a part of the weights. */
+const known = (specs) => specs.every(({ kind, layers = [] }) => Object.hasOwn(MAKERS, kind) && known(layers));
+
+/** Loads what makes the rarer kinds of layers, where these specs have any. */
+export async function prepareLayers(specs) {
+  if (!known(specs)) Object.assign(MAKERS, (await import("./more.js")).MORE);
+}
+
+/** specs as in card.json, after prepareLayers; numbers([start, length]) gives a part of the weights. */
 export function makeLayers(specs, numbers) {
   return specs.map((spec) => {
     if (!Object.hasOwn(MAKERS, spec.kind)) throw new Error(`a layer of unknown kind: ${spec.kind}`);

@@ -17,8 +17,9 @@ class Windowed {
     this.wide = Math.floor((this.framedWidth - columns) / along) + 1;
   }
 
-  /** The picture with the padding around, of zeros. */
+  /** The picture with the padding around, of zeros; itself where there is none. */
   frame({ data }) {
+    if (this.framedWidth === this.width && this.framedHeight === this.height) return data;
     const framed = this.blankFrame(), line = this.width * this.channels;
     for (let y = 0; y < this.height; y++) framed.set(data.subarray(y * line, (y + 1) * line), this.#inside(y));
     return framed;
@@ -94,14 +95,14 @@ export class Convolution extends Windowed {
   }
 }
 
-class Pooling extends Windowed {
+export class Pooling extends Windowed {
   forward(picture) {
     this.measure(picture);
     const { kernel: [rows, columns], framedWidth, channels, high, wide } = this;
     this.taps = Int32Array.from({ length: rows * columns }, (_, tap) =>
       (Math.floor(tap / columns) * framedWidth + (tap % columns)) * channels);
     const data = new Float32Array(high * wide * channels);
-    this.pool(picture.data, data);
+    this.pool(this.frame(picture), data);
     return { data, height: high, width: wide, channels };
   }
 
