@@ -30,13 +30,14 @@ from tenfold.data.load import load_dataset
 from tenfold.engines.create import Engines
 from tenfold.recipes.load import get_recipe
 from tenfold.networks.engine import EngineOptions
-from tenfold.training.loop import epoch_batches
+from tenfold.training.steps import epoch_batches
 folder, way = sys.argv[1:]
 dataset, recipe = load_dataset(folder, split="all"), get_recipe("mlp-small")
+os.sync()  # pages that are not yet written cannot be dropped
 with open(dataset.images.filename, "rb") as file:
     os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 if way == "all at random":
-    batches._order = lambda images, rng: rng.permutation(len(images))
+    batches._order = lambda images, rng: (rng.permutation(len(images)), 0)
 network = recipe.plan(dataset.image_shape, len(dataset.class_names))
 options = EngineOptions(mean=0.13, std=0.31, loss=recipe.loss, optimiser=recipe.optimiser)
 engine = Engines.create("numpy", network, network.initial_weights(recipe.network.initialise, seed=0), options)
