@@ -31,13 +31,14 @@ PICTURE_LAYERS = [
     "conv 3 3x3 padding same no-bias", "conv 2 1x1", "conv 4 5x5 padding same",
     "conv 3 3x3 stride 2 padding 1", "conv 2 2x2 stride 2 padding 1 no-bias",
     "conv 3 3x3 padding 2", "conv 3 1x3 padding same", "conv 2 2x3 padding 1x2 no-bias", "max-pool 2x1",
-    "batch-norm", "relu", "sigmoid", "tanh",
+    "batch-norm", "relu", "sigmoid", "tanh", "gelu", "silu", "scale 0.3", "layer-norm",
+    "depthwise 3x3 padding same", "depthwise 2x3 stride 2 padding 1 no-bias",
     "dropout 0.4", "max-pool 2 stride 1", "average-pool 2 stride 1", "pixel-unshuffle 1",
     {"residual": ["batch-norm", "relu"]}, {"residual": ["dropout 0.2"]},
     {"residual": ["tanh", {"residual": ["batch-norm"]}, "batch-norm"]},
 ]  # fmt: skip
-ROW_LAYERS = ["linear 5", "batch-norm", "relu", "sigmoid", "tanh", "dropout 0.1",
-              {"residual": ["batch-norm", "tanh"]}]  # fmt: skip
+ROW_LAYERS = ["linear 5", "batch-norm", "relu", "sigmoid", "tanh", "gelu", "silu", "scale 2", "layer-norm",
+              "dropout 0.1", {"residual": ["batch-norm", "tanh"]}]  # fmt: skip
 
 
 def network_of(layers: list, shape: tuple[int, int] = (12, 12)) -> Network:
@@ -111,13 +112,13 @@ def test_a_channel_folded_by_hand() -> None:
 def random_layers(draw: st.DrawFn) -> list:
     pictures = draw(st.lists(st.sampled_from(PICTURE_LAYERS), max_size=5))
     rows = draw(st.lists(st.sampled_from(ROW_LAYERS), max_size=3))
-    return [*pictures, "flatten", *rows, "linear classes", *draw(st.sampled_from([[], ["batch-norm"]]))]
+    ends = draw(st.sampled_from(["flatten", "global-average-pool"]))
+    return [*pictures, ends, *rows, "linear classes", *draw(st.sampled_from([[], ["batch-norm"]]))]
 
 
 def test_the_random_networks_are_of_every_kind() -> None:
-    found = {
-        spec.kind for line in [*PICTURE_LAYERS, *ROW_LAYERS, "flatten"] for spec in LayerSpec.parse([line])
-    }
+    lines = [*PICTURE_LAYERS, *ROW_LAYERS, "flatten", "global-average-pool"]
+    found = {spec.kind for line in lines for spec in LayerSpec.parse([line])}
     assert found == set(LAYER_KINDS) - {"columns", "own"}
 
 

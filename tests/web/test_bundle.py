@@ -101,7 +101,7 @@ def test_a_classifier_reads_one_digit_per_picture(browser_page: Page, tmp_path: 
 def test_the_service_worker_knows_every_file(bundle: Path) -> None:
     code = (bundle / "sw.js").read_text()
     files = json.loads(re.search(r"const FILES = (\[.*\]);", code)[1])
-    later = {name for name in names_of(bundle) if name.startswith(("lab/", "js/inside"))}
+    later = {name for name in names_of(bundle) if name.startswith(("lab/", "js/inside", "js/network/more"))}
     assert {"index.html" if name == "./" else name for name in files} == names_of(bundle) - later - {"sw.js"}
     assert {"lab/index.html", "lab/sample.bin.gz", "js/inside.js"} < later  # kept when they are first used
 
