@@ -25,7 +25,6 @@ from tenfold.arrays import ImageDataset
 from tenfold.doctor.checks_learning import check_changed_classes
 from tenfold.doctor.diagnosis import Examination, prepare_recipe
 from tenfold.recipes.load import get_recipe
-from tenfold.settings import AugmentationSettings
 
 DEEP = ("linear 32", "sigmoid") * 6
 
@@ -140,13 +139,8 @@ def test_classes_that_augmentation_turns_into_others_are_named() -> None:
     assert "augmentation.rotation" in found.remedy
 
 
-def test_classes_that_a_mirror_turns_into_others_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    mirrored = {}
-    if "flip" in AugmentationSettings.model_fields:
-        mirrored["augmentation__flip"] = 0.5
-    else:
-        monkeypatch.setattr(AugmentationSettings, "flip", 0.5, raising=False)
-    made = recipe("linear 64", "relu", **mirrored)
+def test_classes_that_a_mirror_turns_into_others_are_named() -> None:
+    made = recipe("linear 64", "relu", augmentation__flip=0.5)
     examination = Examination(prepare_recipe(made, TRAIN, TEST, engine="numpy", seed=0))
     check_changed_classes(examination)
     (found,) = examination.findings

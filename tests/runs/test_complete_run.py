@@ -10,7 +10,7 @@ import pytest
 
 from tenfold.data.load import DataRequest
 from tenfold.recipes.schema import Recipe
-from tenfold.runs.folder import Run
+from tenfold.runs.folder import Run, describe_environment
 from tenfold.runs.run import start_run
 
 
@@ -86,3 +86,10 @@ def test_a_run_says_how_long_its_parts_took(folder: Path) -> None:
     record = Run(folder).environment
     assert record["loading_seconds"] > 0 and record["seconds"] > 0
     assert record["total_seconds"] >= record["seconds"] + record["loading_seconds"] - 1e-3
+
+
+@pytest.mark.parametrize("engine", ["numpy", "torch"])
+def test_the_record_names_what_computed(engine: str) -> None:
+    record = describe_environment(engine)
+    assert record["engine"] == engine and record["threads"] >= 1
+    assert record["blas"] and record["numpy"] == np.__version__

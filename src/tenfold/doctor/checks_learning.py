@@ -248,7 +248,7 @@ def check_changed_classes(examination: Examination) -> None:
     """
     under_test, recipe = examination.under_test, examination.recipe
     settings = under_test.recipe.augmentation
-    flips, furthest = getattr(settings, "flip", 0.0) > 0, settings.rotation
+    flips, furthest = settings.flip > 0, settings.rotation
     if not flips and furthest < _TURN:
         return
     trial = run_trial(under_test, without_regularisers(recipe))

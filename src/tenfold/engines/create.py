@@ -151,14 +151,12 @@ class Engines:
 
     @staticmethod
     def describe(name: str, device: str = "cpu") -> dict[str, Any]:
-        """What an engine says of its libraries and threads, for the record of a run."""
+        """What an engine says of its libraries and threads, and NumPy of its own, for the record of a run."""
+        products = import_module("tenfold.numpy_engine.runtime.products")
+        told: dict[str, Any] = {"blas": products.describe_blas()}
         if name == "torch":
-            found: dict[str, Any] = import_module("tenfold.torch_engine.machine").describe(device)
-            return found
-        return {
-            "device": "cpu",
-            "threads": import_module("tenfold.numpy_engine.runtime.products").most_threads(),
-        }
+            return told | import_module("tenfold.torch_engine.machine").describe(device)
+        return told | {"device": "cpu", "threads": products.most_threads()}
 
     @staticmethod
     def check_gradients(
@@ -215,26 +213,6 @@ def _need_torch(purpose: str) -> None:
         raise MissingDependencyError("torch", extra="torch", purpose=purpose)
 
 
-def refuse_infinite(weights: Mapping[str, np.ndarray], where: object) -> None:
-    """Raises ModelError where a weight is NaN or infinite: every answer would be nonsense."""
-    for name, value in weights.items():
-        if value.dtype.kind == "f" and not np.isfinite(value).all():
-            raise ModelError(
-                f"{where}: {name!r} holds NaN or infinite numbers",
-                expected="finite weights",
-                remedy="train again; `tenfold doctor` says why a training diverged",
-            )
-
-
-def describe_engine(name: str, device: str = "cpu") -> dict[str, Any]:
-    """What an engine says of its libraries and threads, and NumPy of its own, for the record of a run."""
-    products = import_module("tenfold.numpy_engine.runtime.products")
-    told = {"blas": products.describe_blas()}
-    if name == "torch":
-        return told | import_module("tenfold.torch_engine.machine").describe(device)
-    return told | {"device": "cpu", "threads": products.most_threads()}
-
-
 @checked
 def preload_engine(recipe: Recipe | str | Path, engine: str = "auto", device: str = "cpu") -> None:
     """Begins, in a thread, to import the engine that will train `recipe`: PyTorch takes about a second,
@@ -266,57 +244,7 @@ def _open_library() -> None:
     load(os.fsencode(library), os.RTLD_NOW)
 
 
-# The hand-written gradients of a recipe's network against central differences and autograd.
-
-_IMAGES = 8
-
-
-def check_recipe(
-    recipe: Recipe,
-    *,
-    image_shape: tuple[int, ...] = (28, 28),
-    classes: int = 10,
-    samples: int = 40,
-    seed: int = 0,
-) -> list[dict[str, Any]]:
-    """A row per parameter: shape, entries checked and left out at a kink, largest gradient, largest
-    relative error against central differences and, where torch is installed, autograd without dropout (else
-    None).
-
-    The images are noise: what is right for any input is right for digits. The start is PyTorch's
-    default, since N(0, 1) weights saturate and leave nothing to compare.
-    """
-    from tenfold.numpy_engine.gradcheck import GradientCheck, InsideView
-
-    rng = np.random.default_rng(seed)
-    network = recipe.plan(image_shape, classes)
-    weights = network.initial_weights("torch", seed=seed)
-    options = EngineOptions(loss=recipe.loss, optimiser=recipe.optimiser, seed=seed)
-    images = rng.integers(0, 256, (_IMAGES, *image_shape), dtype=np.uint8)
-    labels = _draw_sequences(network, rng) if network.reads_lines else rng.integers(0, classes, _IMAGES)
-    check = GradientCheck.of_network(network, weights, options, images, labels, samples=samples, rng=rng)
-    autograd = {}
-    if find_spec("torch"):
-        from tenfold.torch_engine.modules import autograd_gradients
-
-        plain = recipe.without_dropout().plan(image_shape, classes)
-        exact = replace(options, precision="float64")
-        ours = InsideView.of(plain, weights, exact, images, labels).gradients
-        for name, theirs in autograd_gradients(plain, weights, options, images, labels).items():
-            autograd[name] = float(np.abs(ours[name] - theirs).max() / max(np.abs(theirs).max(), 1e-12))
-    return [
-        {
-            "parameter": row.name,
-            "shape": list(row.shape),
-            "checked": row.checked,
-            "kinks": row.kinks,
-            "largest": row.largest,
-            "difference_error": row.error,
-            "autograd_error": autograd.get(row.name),
-            "passed": row.passed(check.TOLERANCE) and autograd.get(row.name, 0.0) <= check.TOLERANCE,
-        }
-        for row in check.rows
-    ]
+_IMAGES = 8  # in a batch whose gradients are checked
 
 
 def _draw_sequences(network: Network, rng: np.random.Generator) -> np.ndarray:
